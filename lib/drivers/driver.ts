@@ -1,0 +1,53 @@
+import type { ErrorCode } from '../format/errors.js';
+import type { Filesystem } from '../filesystem/filesystem.js';
+import type { Recipe } from '../filesystem/recipe.js';
+import type { Store } from '../store/store.js';
+
+/** Serves a filesystem to the kernel. Seam: fuse-native, kernel, none (the library). */
+export interface Driver {
+  readonly name: 'fuse-native' | 'kernel';
+  /** Mounts and resolves once the mount answers. @throws PinfsError MOUNT_*. */
+  mount(request: MountRequest): Promise<Mounted>;
+}
+
+export interface MountRequest {
+  readonly mountpoint: string;
+  /** How to build the filesystem again in another thread; the main thread's own one is `filesystem`. */
+  readonly recipe: Recipe;
+  readonly filesystem: Filesystem;
+  readonly store: Store;
+  /** `pinned`: the kernel may keep everything for ever. Otherwise the lifetime of names and attributes in seconds. */
+  readonly lifetime: 'pinned' | number;
+  readonly allowOther: boolean;
+  readonly suid: boolean;
+  readonly dev: boolean;
+  /** Deadline of a request that waits for the network, in milliseconds. */
+  readonly deadline: number;
+  /** Answer ENOSYS to extended attributes, so that the kernel stops asking. */
+  readonly noXattrs: boolean;
+  readonly log: (level: 'info' | 'warn' | 'error', message: string) => void;
+}
+
+export interface Mounted {
+  /** Resolves when the mount is gone, from whatever side. */
+  readonly ended: Promise<MountEnd>;
+  /** Goes over to another snapshot (a head that moved). */
+  replace(recipe: Recipe, filesystem: Filesystem): Promise<void>;
+  /** @throws PinfsError MOUNT_BUSY unless lazy. */
+  unmount(lazy: boolean): Promise<void>;
+  readonly statistics: DriverStatistics;
+}
+
+export interface MountEnd {
+  readonly reason: 'unmounted' | 'aborted' | 'failed';
+  readonly message: string;
+}
+
+export interface DriverStatistics {
+  /** Requests by operation. */
+  requests: Partial<Record<string, number>>;
+  /** Answers that were errors of ours (not ENOENT and the like), by code. */
+  errors: Partial<Record<ErrorCode, number>>;
+  /** Names that the driver can't carry (not UTF-8), times it can't. */
+  notCarried: number;
+}

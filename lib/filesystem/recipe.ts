@@ -1,0 +1,23 @@
+import type { Want } from '../store/want.js';
+import type { TreeOptions } from '../tree/tree.js';
+
+/** All that is needed to build the filesystem of a snapshot from a cache directory, in any thread. Plain data. */
+export interface Recipe {
+  readonly cacheDirectory: string;
+  readonly root: Want;
+  readonly tree: TreeOptions;
+  readonly identity: Identity;
+}
+
+/** Facts for the magic extended attributes. */
+export interface Identity {
+  readonly fqrn: string;
+  readonly tag: string | undefined;
+  readonly revision: number;
+  readonly rootHash: string;
+  /** The mount does not follow a head. */
+  readonly pinned: boolean;
+  readonly sourceLabel: string;
+  /** JSON of the Verdict. */
+  readonly trust: string;
+}

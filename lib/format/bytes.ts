@@ -1,0 +1,49 @@
+/**
+ * Names and link targets are bytes, not text. Inside pinfs they travel as byte strings:
+ * JavaScript strings in which each character is one byte (latin1), cheap as map keys.
+ * Only the rim (command line, library API) turns them into Buffers or UTF-8.
+ */
+export type ByteString = string;
+
+export function toBytes(text: ByteString): Buffer {
+  return Buffer.from(text, 'latin1');
+}
+
+export function fromBytes(bytes: Uint8Array): ByteString {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
+}
+
+/** A JavaScript string given by a user, as the bytes of its UTF-8 form. */
+export function fromText(text: string): ByteString {
+  return Buffer.from(text, 'utf8').toString('latin1');
+}
+
+/**
+ * For people: UTF-8 where it is valid, and control characters, backslashes and other bytes as
+ * `\xHH` or `\n`-like escapes, so that a name can't write to a terminal.
+ */
+export function printable(bytes: ByteString): string {
+  const decoded = toBytes(bytes).toString('utf8');
+  const valid = Buffer.from(decoded, 'utf8').toString('latin1') === bytes;
+  const text = valid ? decoded : bytes;
+  let result = '';
+  for (const char of text) {
+    const code = char.codePointAt(0) ?? 0;
+    const hostile = code < 0x20 || code === 0x7f || (code >= 0x80 && code < 0xa0) || bidi.has(code);
+    if (char === '\\') result += '\\\\';
+    else if (hostile || (!valid && code >= 0x80)) result += escape(code);
+    else result += char;
+  }
+  return result;
+}
+
+// Direction marks that make a terminal show a name in another order than it is (Unicode Bidi_Control).
+const bidi = new Set([
+  0x061c, 0x200e, 0x200f, 0x202a, 0x202b, 0x202c, 0x202d, 0x202e, 0x2066, 0x2067, 0x2068, 0x2069,
+]);
+
+function escape(code: number): string {
+  if (code === 0x0a) return '\\n';
+  if (code === 0x09) return '\\t';
+  return code < 0x100 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u{${code.toString(16)}}`;
+}

@@ -1,0 +1,34 @@
+/**
+ * Where the bytes of one repository come from. Seam: HTTP, a directory, a bad one in tests;
+ * later mirrors, proxies and storage that is written to.
+ */
+export interface Source {
+  /** The source as shown to people; credentials in a URL are left out. */
+  readonly label: string;
+
+  /**
+   * Fetches the file `path` (relative, such as `data/ab/cdef…C` or `.cvmfspublished`) as it is stored.
+   * Never reads, or keeps in memory, more than `limit` bytes.
+   * @throws PinfsError OBJECT_MISSING (it isn't there), OBJECT_TOO_LARGE, SOURCE_UNREACHABLE,
+   *   SOURCE_TIMEOUT, SOURCE_STATUS, SOURCE_REDIRECT, INTERRUPTED (the signal).
+   */
+  get(path: string, limit: number, request?: SourceRequest): Promise<Buffer>;
+
+  readonly traffic: Traffic;
+  close(): Promise<void>;
+}
+
+export interface SourceRequest {
+  readonly signal?: AbortSignal;
+  /** Ask caches on the way for a fresh copy: the last one was damaged (format document, 9.6). */
+  readonly fresh?: boolean;
+  /** A byte range, for chunks of external files. The result has exactly `length` bytes. */
+  readonly range?: { readonly offset: number; readonly length: number };
+}
+
+/** What went over the wire so far. */
+export interface Traffic {
+  requests: number;
+  bytes: number;
+  failures: number;
+}

@@ -1,0 +1,33 @@
+import type { Want } from './want.js';
+
+/**
+ * The reading side of the cache: what is on this machine, checked. Synchronous, and usable from any
+ * thread: it is built from the cache directory alone. Seam: the disk, and ALWAYS_MISS in tests.
+ */
+export interface Shelf {
+  /**
+   * Reads plain bytes of an object into `target` at `targetOffset`.
+   * @returns the number of bytes read (short only at the object's end), or undefined if it isn't here.
+   */
+  read(
+    want: Want,
+    position: number,
+    length: number,
+    target: Buffer,
+    targetOffset: number,
+  ): number | undefined;
+
+  /** Path of the object's file, to be opened by SQLite; undefined if it isn't here. */
+  path(want: Want): string | undefined;
+
+  /** A file descriptor of the object, owned by the shelf, good until the next call on the shelf; undefined if not here. */
+  descriptor(want: Want): number | undefined;
+
+  /** Whether the object is here; counts as a use. */
+  has(want: Want): boolean;
+
+  /** Marks the begin of one run of one operation (ALWAYS_MISS keeps a set for each). */
+  beginRun(operation: object): void;
+
+  close(): void;
+}

@@ -1,0 +1,47 @@
+import type { Shelf } from './shelf.js';
+import type { Want } from './want.js';
+
+/** Objects by content hash: fetched once, verified, kept under a limit, evicted least recently used first. */
+export interface Store {
+  readonly shelf: Shelf;
+  readonly directory: string;
+
+  /**
+   * Makes an object available on the shelf: fetches, verifies, inflates and stores it, unless it is there.
+   * One flight for each object, however many wait; each waiter has its own signal.
+   * @throws PinfsError OBJECT_MISSING, OBJECT_HASH_MISMATCH, OBJECT_NOT_ZLIB, OBJECT_TRAILING_BYTES,
+   *   OBJECT_SIZE_MISMATCH, OBJECT_TOO_LARGE, CACHE_FULL, SOURCE_*, INTERRUPTED.
+   */
+  fetch(want: Want, signal?: AbortSignal): Promise<void>;
+
+  /** Starts fetching in the background, a bounded number at a time; failures are counted and forgotten. */
+  fetchAhead(wants: readonly Want[]): void;
+
+  /** Keeps an object from eviction (mounted catalogs, `--offline` pins) until the store is closed or it is released. */
+  hold(want: Want): void;
+  release(want: Want): void;
+
+  readonly statistics: StoreStatistics;
+  close(): Promise<void>;
+}
+
+export interface StoreStatistics {
+  hits: number;
+  misses: number;
+  /** Bytes of plain objects stored by this process. */
+  stored: number;
+  evicted: number;
+  /** Bytes now in the cache, as far as known, and the limit. */
+  bytes: number;
+  limit: number;
+  /** Failed fetches by error code. */
+  failures: Partial<Record<string, number>>;
+  lastFailure:
+    | {
+        readonly code: string;
+        readonly message: string;
+        readonly path: string;
+        readonly time: string;
+      }
+    | undefined;
+}

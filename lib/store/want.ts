@@ -1,0 +1,71 @@
+import type { PinfsError } from '../format/errors.js';
+import { objectText, type ObjectName } from '../format/hash.js';
+import type { ByteString } from '../format/bytes.js';
+
+export type Compression = 'zlib' | 'none';
+
+/** An object that is needed, and all that has to be known to fetch and verify it. */
+export interface Want {
+  readonly object: ObjectName;
+  readonly compression: Compression;
+  /**
+   * Size of the plain bytes. `exact`: what the catalog promises, anything else is damage.
+   * `limit`: the most that may be stored, where nobody promised a size.
+   */
+  readonly size: { readonly kind: 'exact' | 'limit'; readonly bytes: number };
+  /** The path for which it is needed, for messages and statistics. */
+  readonly path: ByteString;
+  /** The object lies on the external source, at this path and range, not under `data/`. */
+  readonly external?: {
+    readonly path: ByteString;
+    readonly range?: { readonly offset: number; readonly length: number };
+  };
+}
+
+/**
+ * An operation of the synchronous core could not finish, because an object is not on this machine.
+ * Hand `want` to the store, then run the same operation again from its start.
+ */
+export interface Miss {
+  readonly kind: 'miss';
+  readonly want: Want;
+  /** Objects that will be wanted next (read-ahead); nobody waits for them. */
+  readonly ahead?: readonly Want[];
+}
+
+/** An operation ended with an errno (positive, as in errno.h); `error` says why where it is a fault of the data. */
+export interface Failure {
+  readonly kind: 'failure';
+  readonly errno: number;
+  readonly error?: PinfsError;
+}
+
+export interface Done<T> {
+  readonly kind: 'done';
+  readonly value: T;
+}
+
+/** What a synchronous operation gives: its value, a miss, or an errno. It never throws for bad data. */
+export type Outcome<T> = Done<T> | Miss | Failure;
+
+export function done<T>(value: T): Done<T> {
+  return { kind: 'done', value };
+}
+
+/** One key for each object as kept: the same stored bytes read with another compression are another object. */
+export function wantKey(want: {
+  readonly object: ObjectName;
+  readonly compression: Compression;
+}): string {
+  return objectText(want.object) + (want.compression === 'none' ? '.plain' : '');
+}
+
+/** Limits on plain sizes where nobody promised one (bytes). */
+export const sizeLimits = {
+  manifest: 64 * 1024,
+  whitelist: 256 * 1024,
+  certificate: 64 * 1024,
+  metainfo: 64 * 1024,
+  catalog: 256 * 1024 * 1024,
+  history: 1024 * 1024 * 1024,
+} as const;
