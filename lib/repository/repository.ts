@@ -1,0 +1,21 @@
+import type { Filesystem } from '../filesystem/filesystem.js';
+import type { Recipe } from '../filesystem/recipe.js';
+import type { Done, Failure, Outcome } from '../store/want.js';
+import type { Store } from '../store/store.js';
+import type { Tree } from '../tree/tree.js';
+import type { Verdict } from '../trust/verdict.js';
+
+/** One snapshot of a repository, opened, judged and readable with no FUSE. */
+export interface Repository {
+  readonly fqrn: string;
+  readonly verdict: Verdict;
+  readonly tree: Tree;
+  readonly filesystem: Filesystem;
+  readonly recipe: Recipe;
+  readonly store: Store;
+  /** The pin does not move; a head that is followed does, by `refresh`. */
+  readonly pinned: boolean;
+  /** Runs a synchronous operation of tree or filesystem, fetching what it misses, until it is done or has failed. */
+  run<T>(operation: () => Outcome<T>, signal?: AbortSignal): Promise<Done<T> | Failure>;
+  close(): Promise<void>;
+}
