@@ -1,0 +1,157 @@
+import type { Command } from 'commander';
+import { asPinfsError, PinfsError } from '../../lib/format/errors.js';
+import type { OpenOptions } from '../../lib/repository/options.js';
+
+/** Flags that every command has. */
+export interface OutputFlags {
+  readonly json?: boolean;
+  readonly verbose?: boolean;
+}
+
+/** Flags of every command that opens SOURCE[@PIN], as commander names them. */
+export interface SourceFlags extends OutputFlags {
+  readonly key: string[];
+  readonly weakKey?: boolean;
+  readonly fqrn?: string;
+  readonly blacklist?: string;
+  readonly cache?: string;
+  readonly cacheLimit?: number;
+  readonly trustAt?: string;
+  readonly external?: string;
+  readonly env: string[];
+  readonly offline?: boolean;
+  readonly followRedirects?: boolean;
+  readonly attestation?: string;
+  readonly signer: string[];
+}
+
+/** Adds `--json` and `--verbose`. */
+export function outputOptions(command: Command): Command {
+  return command
+    .option('--json', 'print one JSON value for programs')
+    .option('--verbose', 'say more: the chain of trust step by step, causes of errors');
+}
+
+/** Adds the options of a command that opens SOURCE[@PIN]. */
+export function sourceOptions(command: Command): Command {
+  outputOptions(command)
+    .option('--key <file|dir>', 'PEM master key, or a directory of them (repeatable)', collect, [])
+    .option('--fqrn <name>', 'name of the repository, where it is not the last part of SOURCE')
+    .option('--cache <dir>', 'cache directory (its state lies in DIR/state)')
+    .option('--cache-limit <size>', 'most that the cache may hold, such as 500M or 4G', parseSize)
+    .option('--trust-at <date>', 'judge the chain of signatures as of this day (ISO 8601)')
+    .option('--blacklist <file>', 'fingerprints and revisions that are refused')
+    .option('--external <url|dir>', 'where external files lie')
+    .option('--env <name[=value]>', 'a variable for links like $(NAME) (repeatable)', collect, [])
+    .option('--attestation <file>', 'mount exactly what this attestation says, or refuse')
+    .option(
+      '--signer <pub>',
+      'public key that may have signed the attestation (repeatable)',
+      collect,
+      [],
+    )
+    .option('--offline', 'use what is in the cache, and no network')
+    .option('--follow-redirects', 'follow up to 4 redirects of a server')
+    .option('--weak-key', 'accept master keys below 2048 bits');
+  return command;
+}
+
+function collect(value: string, before: string[]): string[] {
+  return [...before, value];
+}
+
+/** The options of the library for what stands on the command line. */
+export function openOptions(source: string, flags: SourceFlags): OpenOptions {
+  return {
+    source,
+    keys: flags.key,
+    variables: flags.env,
+    signers: flags.signer,
+    ...(flags.weakKey === undefined ? {} : { weakKey: flags.weakKey }),
+    ...(flags.fqrn === undefined ? {} : { fqrn: flags.fqrn }),
+    ...(flags.blacklist === undefined ? {} : { blacklist: flags.blacklist }),
+    ...(flags.cache === undefined ? {} : { cache: flags.cache }),
+    ...(flags.cacheLimit === undefined ? {} : { cacheLimit: flags.cacheLimit }),
+    ...(flags.trustAt === undefined ? {} : { trustAt: flags.trustAt }),
+    ...(flags.external === undefined ? {} : { external: flags.external }),
+    ...(flags.offline === undefined ? {} : { offline: flags.offline }),
+    ...(flags.followRedirects === undefined ? {} : { followRedirects: flags.followRedirects }),
+    ...(flags.attestation === undefined ? {} : { attestation: flags.attestation }),
+  };
+}
+
+const units: Readonly<Record<string, number>> = {
+  '': 1,
+  K: 2 ** 10,
+  M: 2 ** 20,
+  G: 2 ** 30,
+  T: 2 ** 40,
+};
+
+/** `500M`, `4G`, `1048576` in bytes. @throws PinfsError USAGE. */
+export function parseSize(text: string): number {
+  const match = /^(\d{1,15})([KMGT]?)(?:i?B)?$/i.exec(text);
+  const unit = units[(match?.[2] ?? '').toUpperCase()];
+  const bytes = Number(match?.[1]) * (unit ?? NaN);
+  if (!Number.isSafeInteger(bytes) || bytes === 0) {
+    throw new PinfsError('USAGE', `'${text}' is no size`, { advice: 'Write it like 500M or 4G.' });
+  }
+  return bytes;
+}
+
+/** Sizes for people: `1.5 MiB`. */
+export function formatSize(bytes: number): string {
+  const names = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  let value = bytes;
+  let index = 0;
+  while (value >= 1024 && index < names.length - 1) {
+    value /= 1024;
+    index += 1;
+  }
+  return `${index === 0 ? String(value) : value.toFixed(1)} ${names[index] ?? ''}`;
+}
+
+export function printJson(value: unknown): void {
+  process.stdout.write(JSON.stringify(value, jsonSafe, 2) + '\n');
+}
+
+function jsonSafe(_key: string, value: unknown): unknown {
+  return typeof value === 'bigint' ? value.toString() : value;
+}
+
+/** Runs the body of a command: its errors are printed, and decide the exit code. */
+export async function runAction(flags: OutputFlags, body: () => Promise<void>): Promise<void> {
+  try {
+    await body();
+  } catch (thrown) {
+    process.exitCode = reportError(thrown, flags);
+  }
+}
+
+/** Prints an error (text to stderr; with `--json` one JSON value to stdout) and gives its exit code. */
+export function reportError(thrown: unknown, flags: OutputFlags): number {
+  const error = asPinfsError(thrown);
+  if (flags.json === true) {
+    printJson({
+      error: {
+        code: error.code,
+        message: error.message,
+        advice: error.advice ?? null,
+        exit: error.exit,
+      },
+    });
+  } else {
+    process.stderr.write(`pinfs: ${error.message} [${error.code}]\n`);
+    if (error.advice !== undefined) process.stderr.write(`  ${error.advice}\n`);
+    if (flags.verbose === true || error.code === 'INTERNAL') {
+      process.stderr.write(`${describeCause(error)}\n`);
+    }
+  }
+  return error.exit;
+}
+
+function describeCause(error: PinfsError): string {
+  const cause = error.cause;
+  if (cause instanceof Error) return `  cause: ${cause.stack ?? cause.message}`;
+  return `  ${error.stack ?? ''}`;
+}
