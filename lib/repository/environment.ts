@@ -1,0 +1,93 @@
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { PinfsError } from '../format/errors.js';
+import { parseDate } from './pin.js';
+import type { OpenOptions } from './options.js';
+
+/** The part of the process's surroundings that opening a repository looks at; tests hand in their own. */
+export interface Environment {
+  readonly variables: Readonly<Record<string, string | undefined>>;
+  readonly now: () => Date;
+}
+
+export const processEnvironment: Environment = { variables: process.env, now: () => new Date() };
+
+export interface Directories {
+  readonly cache: string;
+  readonly state: string;
+}
+
+/** Where cache and state lie (design, section 11): with `--cache DIR` the state is in `DIR/state`. */
+export function directories(options: OpenOptions, environment: Environment): Directories {
+  if (options.cache !== undefined) {
+    const cache = resolve(options.cache);
+    return { cache, state: join(cache, 'state') };
+  }
+  const home = environment.variables['HOME'] ?? homedir();
+  return {
+    cache: join(xdg(environment, 'XDG_CACHE_HOME') ?? join(home, '.cache'), 'pinfs'),
+    state: join(xdg(environment, 'XDG_STATE_HOME') ?? join(home, '.local', 'state'), 'pinfs'),
+  };
+}
+
+/** The XDG rules ignore relative paths. */
+function xdg(environment: Environment, name: string): string | undefined {
+  const value = environment.variables[name];
+  return value?.startsWith('/') === true ? value : undefined;
+}
+
+const architectures: Readonly<Record<string, string>> = {
+  x64: 'x86_64',
+  arm64: 'aarch64',
+  ia32: 'i686',
+  arm: 'armv7l',
+  ppc64: 'ppc64le',
+  riscv64: 'riscv64',
+  s390x: 's390x',
+};
+
+/**
+ * Variables for links: those given (`NAME` takes its value from the environment), `CVMFS_*` of the
+ * environment, and CVMFS_ARCH and CVMFS_FQRN. Nothing else: readlink shows them to everyone.
+ * @throws PinfsError USAGE
+ */
+export function linkVariables(
+  given: readonly string[],
+  fqrn: string,
+  environment: Environment,
+): Record<string, string> {
+  const result: Record<string, string> = {};
+  for (const [name, value] of Object.entries(environment.variables)) {
+    if (name.startsWith('CVMFS_') && value !== undefined) result[name] = value;
+  }
+  for (const text of given) {
+    const at = text.indexOf('=');
+    const name = at < 0 ? text : text.slice(0, at);
+    if (name === '') throw new PinfsError('USAGE', `--env '${text}' names no variable`);
+    const value = at < 0 ? environment.variables[name] : text.slice(at + 1);
+    if (value !== undefined) result[name] = value;
+  }
+  result['CVMFS_FQRN'] = fqrn;
+  result['CVMFS_ARCH'] = architectures[process.arch] ?? process.arch;
+  return result;
+}
+
+/** `--trust-at`; a bare date means its last second. @throws PinfsError USAGE */
+export function trustMoment(text: string | undefined): Date | undefined {
+  if (text === undefined) return undefined;
+  const date = parseDate(text);
+  if (date === undefined) {
+    throw new PinfsError('USAGE', `--trust-at '${text}' is no date`, {
+      advice: 'Write it like 2015-06-10 or 2015-06-10T12:00:00Z.',
+    });
+  }
+  return new Date(date.seconds * 1000);
+}
+
+/** The longest name that the format knows, and the letters that it allows (format document, 10.1). */
+export function checkFqrn(name: string): string {
+  if (/^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$/.test(name)) return name;
+  throw new PinfsError('USAGE', `'${name}' can't be the name of a repository`, {
+    advice: 'Give it with --fqrn NAME; the last part of the source was taken for it.',
+  });
+}
