@@ -1,0 +1,24 @@
+import { once } from 'node:events';
+import type { Command } from 'commander';
+import { sourceOptions, type SourceFlags } from './common.js';
+import { pathArgument, withRepository } from './with-repository.js';
+
+export function register(program: Command): void {
+  sourceOptions(program.command('cat'))
+    .description('write files of a snapshot to the standard output')
+    .argument('<source[@pin]>')
+    .argument('<path...>', 'paths in the repository')
+    .action(cat);
+}
+
+async function cat(source: string, paths: string[], flags: SourceFlags): Promise<void> {
+  await withRepository(source, flags, async (repository) => {
+    const { walk, readRange } = await import('../../lib/repository/path.js');
+    for (const path of paths) {
+      const file = await walk(repository, pathArgument(path), true);
+      for await (const piece of readRange(repository, file)) {
+        if (!process.stdout.write(piece)) await once(process.stdout, 'drain');
+      }
+    }
+  });
+}

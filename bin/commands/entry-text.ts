@@ -1,0 +1,108 @@
+import { printable, toBytes, type ByteString } from '../../lib/format/bytes.js';
+import type { Attributes } from '../../lib/filesystem/filesystem.js';
+
+const typeLetters = {
+  file: '-',
+  directory: 'd',
+  symlink: 'l',
+  character: 'c',
+  block: 'b',
+  fifo: 'p',
+  socket: 's',
+} as const;
+
+/** `drwxr-xr-x`, with setuid, setgid and sticky as ls(1) shows them. */
+export function modeText(attributes: Attributes): string {
+  const { mode } = attributes;
+  const letters = ['r', 'w', 'x', 'r', 'w', 'x', 'r', 'w', 'x'];
+  const permissions = letters.map((letter, index) => ((mode >> (8 - index)) & 1 ? letter : '-'));
+  const special: [bit: number, index: number, set: string, unset: string][] = [
+    [0o4000, 2, 's', 'S'],
+    [0o2000, 5, 's', 'S'],
+    [0o1000, 8, 't', 'T'],
+  ];
+  for (const [bit, index, set, unset] of special) {
+    if (mode & bit) permissions[index] = permissions[index] === 'x' ? set : unset;
+  }
+  return typeLetters[attributes.entry.type] + permissions.join('');
+}
+
+/** Major and minor number out of glibc's packing (format document, 5.6). */
+export function deviceNumbers(rdev: number): { major: number; minor: number } {
+  const packed = BigInt(rdev);
+  const major = ((packed >> 32n) & 0xfffff000n) | ((packed >> 8n) & 0xfffn);
+  const minor = ((packed >> 12n) & 0xffffff00n) | (packed & 0xffn);
+  return { major: Number(major), minor: Number(minor) };
+}
+
+export function timeText(attributes: Attributes): string {
+  const date = new Date(attributes.mtime * 1000);
+  if (Number.isNaN(date.getTime())) return `@${attributes.mtime}`;
+  return date.toISOString().slice(0, 19).replace('T', ' ');
+}
+
+/** One line as of `ls -l`; times are UTC. */
+export function longLine(attributes: Attributes, name: ByteString): string {
+  const { entry } = attributes;
+  const isDevice = entry.type === 'character' || entry.type === 'block';
+  const { major, minor } = deviceNumbers(attributes.rdev);
+  const size = isDevice ? `${major}, ${minor}` : String(attributes.size);
+  const arrow = entry.type === 'symlink' ? ` -> ${printable(entry.target)}` : '';
+  return [
+    modeText(attributes),
+    String(attributes.nlink).padStart(3),
+    String(attributes.uid).padStart(5),
+    String(attributes.gid).padStart(5),
+    size.padStart(10),
+    timeText(attributes),
+    printable(name) + arrow,
+  ].join(' ');
+}
+
+/** A name or path in JSON: text where it is UTF-8, base64 otherwise (as in `x_b64`). */
+export function bytesJson(field: string, bytes: ByteString): Record<string, string> {
+  const buffer = toBytes(bytes);
+  const text = buffer.toString('utf8');
+  return Buffer.from(text, 'utf8').equals(buffer)
+    ? { [field]: text }
+    : { [`${field}_b64`]: buffer.toString('base64') };
+}
+
+/** An entry in JSON, the same for ls, stat and find. */
+export function entryJson(attributes: Attributes): Record<string, unknown> {
+  const { entry } = attributes;
+  const device = deviceNumbers(attributes.rdev);
+  return {
+    ...bytesJson('path', entry.path === '' ? '/' : entry.path),
+    type: entry.type,
+    mode: `0${(attributes.mode & 0o7777).toString(8)}`,
+    uid: attributes.uid,
+    gid: attributes.gid,
+    size: attributes.size,
+    nlink: attributes.nlink,
+    mtime: attributes.mtime,
+    ...(attributes.mtimeNs === 0 ? {} : { mtime_ns: attributes.mtimeNs }),
+    inode: attributes.ino.toString(),
+    ...(entry.type === 'symlink' ? bytesJson('target', entry.target) : {}),
+    ...(entry.type === 'symlink' && entry.rawTarget !== entry.target
+      ? bytesJson('raw_target', entry.rawTarget)
+      : {}),
+    ...(entry.type === 'character' || entry.type === 'block'
+      ? { rdev: [device.major, device.minor] }
+      : {}),
+    ...(entry.content?.hash === undefined ? {} : { hash: entry.content.hash.text }),
+    ...(entry.xattrs === undefined
+      ? {}
+      : {
+          xattrs: Object.fromEntries(
+            [...entry.xattrs].map(([name, value]) => [printable(name), value.toString('base64')]),
+          ),
+        }),
+    ...(entry.hidden ? { hidden: true } : {}),
+    ...(entry.nestedMountpoint ? { nested_catalog: true } : {}),
+    ...(entry.bindMountpoint ? { bind_mountpoint: true } : {}),
+    ...(entry.content?.external === true ? { external: true } : {}),
+    ...(entry.content?.chunked === true ? { chunked: true } : {}),
+    ...(entry.broken === undefined ? {} : { broken: entry.broken.message }),
+  };
+}

@@ -1,0 +1,73 @@
+import type { Command } from 'commander';
+import { printable, toBytes } from '../../lib/format/bytes.js';
+import type { Attributes } from '../../lib/filesystem/filesystem.js';
+import { sourceOptions, type SourceFlags } from './common.js';
+import { entryJson, longLine } from './entry-text.js';
+import { pathArgument, withRepository } from './with-repository.js';
+
+interface FindFlags extends SourceFlags {
+  readonly name?: string;
+  readonly type?: string;
+  readonly ls?: boolean;
+  readonly print0?: boolean;
+}
+
+const types: Readonly<Record<string, string>> = {
+  f: 'file',
+  d: 'directory',
+  l: 'symlink',
+  c: 'character',
+  b: 'block',
+  p: 'fifo',
+  s: 'socket',
+};
+
+export function register(program: Command): void {
+  sourceOptions(program.command('find'))
+    .description('list all paths below one, with no FUSE')
+    .argument('<source[@pin]>')
+    .argument('[path]', 'path in the repository', '/')
+    .option('--name <pattern>', 'only names that match, with * and ?')
+    .option('--type <letter>', 'only entries of this type: f d l c b p s')
+    .option('--ls', 'with all attributes')
+    .option('--print0', 'raw path bytes, each ended by a NUL')
+    .action(find);
+}
+
+async function find(source: string, path: string, flags: FindFlags): Promise<void> {
+  const wanted = filter(flags);
+  await withRepository(source, flags, async (repository) => {
+    const { walk, list } = await import('../../lib/repository/path.js');
+    const pending = [await walk(repository, pathArgument(path), false)];
+    for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+      if (wanted(next)) process.stdout.write(shown(next, flags));
+      if (next.entry.type !== 'directory') continue;
+      const below: Attributes[] = [];
+      for await (const attributes of list(repository, next)) below.push(attributes);
+      pending.push(...below.reverse());
+    }
+  });
+}
+
+/** One JSON value a line with --json: a tree can be larger than memory. */
+function shown(attributes: Attributes, flags: FindFlags): Buffer | string {
+  const path = attributes.entry.path === '' ? '/' : attributes.entry.path;
+  if (flags.json === true) return `${JSON.stringify(entryJson(attributes))}\n`;
+  if (flags.print0 === true) return Buffer.concat([toBytes(path), Buffer.of(0)]);
+  return `${flags.ls === true ? longLine(attributes, path) : printable(path)}\n`;
+}
+
+function filter(flags: FindFlags): (attributes: Attributes) => boolean {
+  const type = flags.type === undefined ? undefined : types[flags.type];
+  const name = flags.name === undefined ? undefined : glob(flags.name);
+  return ({ entry }) =>
+    (flags.type === undefined || entry.type === type) && (name === undefined || name.test(entry.name));
+}
+
+/** `*` and `?` over the bytes of a name. */
+function glob(pattern: string): RegExp {
+  const bytes = Buffer.from(pattern, 'utf8').toString('latin1');
+  const source = bytes.replace(/[.+^${}()|[\]\\]/g, '\\$&').replace(/\*+/g, '.*').replace(/\?/g, '.');
+  return new RegExp(`^${source}$`, 's');
+}
+

@@ -1,0 +1,34 @@
+import type { Repository } from '../../lib/repository/repository.js';
+import { fromText, type ByteString } from '../../lib/format/bytes.js';
+import { openOptions, runAction, type SourceFlags } from './common.js';
+
+/** Opens SOURCE[@PIN], runs the body, closes; a verdict that is not plain `verified` is said on stderr. */
+export async function withRepository(
+  source: string,
+  flags: SourceFlags,
+  body: (repository: Repository) => Promise<void>,
+): Promise<void> {
+  await runAction(flags, async () => {
+    const { openRepository } = await import('../../lib/repository/open.js');
+    const repository = await openRepository(openOptions(source, flags));
+    try {
+      if (flags.verbose === true) await printVerdict(repository);
+      else if (repository.verdict.status === 'offline') {
+        process.stderr.write(`pinfs: ${repository.verdict.summary}\n`);
+      }
+      await body(repository);
+    } finally {
+      await repository.close();
+    }
+  });
+}
+
+async function printVerdict(repository: Repository): Promise<void> {
+  const { verdictLines } = await import('../../lib/trust/verdict-text.js');
+  for (const line of verdictLines(repository.verdict)) process.stderr.write(`${line}\n`);
+}
+
+/** A PATH argument as the bytes of an absolute path. */
+export function pathArgument(path: string | undefined): ByteString {
+  return fromText(path ?? '/');
+}
