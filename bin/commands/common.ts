@@ -32,10 +32,18 @@ export function outputOptions(command: Command): Command {
     .option('--verbose', 'say more: the chain of trust step by step, causes of errors');
 }
 
-/** Adds the options of a command that opens SOURCE[@PIN]. */
-export function sourceOptions(command: Command): Command {
+/**
+ * Adds the options of a command that opens SOURCE[@PIN].
+ * `attest` calls the master keys `--master-key`, because there `--key` is the key that signs.
+ */
+export function sourceOptions(command: Command, masterKey = '--key'): Command {
   outputOptions(command)
-    .option('--key <file|dir>', 'PEM master key, or a directory of them (repeatable)', collect, [])
+    .option(
+      `${masterKey} <file|dir>`,
+      'PEM master key, or a directory of them (repeatable)',
+      collect,
+      [],
+    )
     .option('--fqrn <name>', 'name of the repository, where it is not the last part of SOURCE')
     .option('--cache <dir>', 'cache directory (its state lies in DIR/state)')
     .option('--cache-limit <size>', 'most that the cache may hold, such as 500M or 4G', parseSize)

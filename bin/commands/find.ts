@@ -61,13 +61,16 @@ function filter(flags: FindFlags): (attributes: Attributes) => boolean {
   const type = flags.type === undefined ? undefined : types[flags.type];
   const name = flags.name === undefined ? undefined : glob(flags.name);
   return ({ entry }) =>
-    (flags.type === undefined || entry.type === type) && (name === undefined || name.test(entry.name));
+    (flags.type === undefined || entry.type === type) &&
+    (name === undefined || name.test(entry.name));
 }
 
 /** `*` and `?` over the bytes of a name. */
 function glob(pattern: string): RegExp {
   const bytes = Buffer.from(pattern, 'utf8').toString('latin1');
-  const source = bytes.replace(/[.+^${}()|[\]\\]/g, '\\$&').replace(/\*+/g, '.*').replace(/\?/g, '.');
+  const source = bytes
+    .replace(/[.+^${}()|[\]\\]/g, '\\$&')
+    .replace(/\*+/g, '.*')
+    .replace(/\?/g, '.');
   return new RegExp(`^${source}$`, 's');
 }
-

@@ -28,7 +28,9 @@ async function stat(source: string, path: string, flags: SourceFlags): Promise<v
       ...(entry.content?.chunked === true ? ['  chunked'] : []),
       ...(entry.content?.external === true ? ['  external'] : []),
       ...(entry.nestedMountpoint ? ['  nested catalog'] : []),
-      ...(entry.rawTarget === entry.target ? [] : [`  stored target ${printable(entry.rawTarget)}`]),
+      ...(entry.rawTarget === entry.target
+        ? []
+        : [`  stored target ${printable(entry.rawTarget)}`]),
       ...[...(entry.xattrs ?? [])].map(
         ([name, value]) => `  xattr ${printable(name)} = ${printable(value.toString('latin1'))}`,
       ),

@@ -42,7 +42,9 @@ export async function walk(
   followLast: boolean,
 ): Promise<Attributes> {
   const { filesystem } = repository;
-  const walked = { stack: [await valueOf(repository, '', () => filesystem.getattr(filesystem.root))] };
+  const walked = {
+    stack: [await valueOf(repository, '', () => filesystem.getattr(filesystem.root))],
+  };
   const rest = components(path);
   let links = 0;
   while (rest.length > 0) {
@@ -86,7 +88,10 @@ function insideTarget(fqrn: string, from: ByteString, target: ByteString): ByteS
 }
 
 /** Entries of a directory, page by page. */
-export async function* list(repository: Repository, directory: Attributes): AsyncGenerator<Attributes> {
+export async function* list(
+  repository: Repository,
+  directory: Attributes,
+): AsyncGenerator<Attributes> {
   let after = 2; // behind `.` and `..`
   for (;;) {
     const from = after;

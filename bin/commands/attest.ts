@@ -1,0 +1,61 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import type { Command } from 'commander';
+import {
+  outputOptions,
+  printJson,
+  runAction,
+  sourceOptions,
+  type OutputFlags,
+  type SourceFlags,
+} from './common.js';
+import { withRepository } from './with-repository.js';
+
+interface AttestFlags extends Omit<SourceFlags, 'key'> {
+  /** The key that signs. */
+  readonly key: string;
+  readonly masterKey: string[];
+  readonly output: string;
+}
+
+interface KeyFlags extends OutputFlags {
+  readonly output: string;
+}
+
+export function register(program: Command): void {
+  sourceOptions(program.command('attest'), '--master-key')
+    .description('sign what a snapshot is: repository, root hash, revision, tag and time')
+    .argument('<source@pin>')
+    .requiredOption('--key <file>', 'secret Ed25519 key, made by `pinfs key generate`')
+    .requiredOption('-o, --output <file>', 'file to write the attestation to')
+    .action(attest);
+  const key = program.command('key').description('keys for attestations');
+  outputOptions(key.command('generate'))
+    .description('make an Ed25519 key pair: FILE (mode 0600) and FILE.pub')
+    .requiredOption('-o, --output <file>', 'file for the secret key')
+    .action(generate);
+}
+
+async function attest(source: string, flags: AttestFlags): Promise<void> {
+  const opening: SourceFlags = { ...flags, key: flags.masterKey };
+  await withRepository(source, opening, async (repository) => {
+    const { makeAttestation, readSecretKey } = await import('../../lib/trust/attest.js');
+    const { attestationOf } = await import('../../lib/repository/attested.js');
+    const attestation = await attestationOf(repository, new Date());
+    const envelope = makeAttestation(attestation, readSecretKey(readFileSync(flags.key)));
+    writeFileSync(flags.output, envelope, { flag: 'wx' });
+    if (flags.json === true) printJson({ attestation: flags.output, ...attestation });
+    else
+      process.stdout.write(`${flags.output}: ${attestation.repository} ${attestation.rootHash}\n`);
+  });
+}
+
+async function generate(flags: KeyFlags): Promise<void> {
+  await runAction(flags, async () => {
+    const { generateKeyPair, writeKeyPair } = await import('../../lib/trust/attest.js');
+    const pair = generateKeyPair();
+    writeKeyPair(flags.output, pair);
+    const written = { secret: flags.output, public: `${flags.output}.pub` };
+    if (flags.json === true) printJson(written);
+    else process.stdout.write(`secret key ${written.secret}, public key ${written.public}\n`);
+  });
+}

@@ -1,0 +1,81 @@
+import type { Command } from 'commander';
+import { directories, processEnvironment } from '../../lib/repository/environment.js';
+import { formatSize, outputOptions, printJson, runAction, type OutputFlags } from './common.js';
+import { startProgress } from './progress.js';
+
+interface CacheFlags extends OutputFlags {
+  readonly cache?: string;
+}
+
+export function register(program: Command): void {
+  const cache = program.command('cache').description('look after the cache directory');
+  for (const [name, description, action] of [
+    ['size', 'how many objects and bytes the cache holds', size],
+    ['verify', 'hash every object again; damaged ones are thrown away', verify],
+    ['clear', 'remove every object that no mount holds', clear],
+  ] as const) {
+    cacheOption(cache.command(name)).description(description).action(action);
+  }
+  cacheOption(program.command('forget'))
+    .description('forget what was seen of a repository: its newest revision and its tags')
+    .argument('<fqrn>')
+    .action(forget);
+}
+
+function cacheOption(command: Command): Command {
+  return outputOptions(command).option('--cache <dir>', 'cache directory');
+}
+
+function cacheDirectory(flags: CacheFlags): { cache: string; state: string } {
+  return directories(
+    { source: '', ...(flags.cache === undefined ? {} : { cache: flags.cache }) },
+    processEnvironment,
+  );
+}
+
+async function size(flags: CacheFlags): Promise<void> {
+  await runAction(flags, async () => {
+    const { cacheSize } = await import('../../lib/store/maintain.js');
+    const { cache } = cacheDirectory(flags);
+    const found = await cacheSize(cache);
+    if (flags.json === true) printJson({ directory: cache, ...found });
+    else process.stdout.write(`${cache}: ${found.objects} objects, ${formatSize(found.bytes)}\n`);
+  });
+}
+
+async function verify(flags: CacheFlags): Promise<void> {
+  await runAction(flags, async () => {
+    const { verifyAll } = await import('../../lib/store/maintain.js');
+    const progress = startProgress('verified', undefined);
+    const report = await verifyAll(cacheDirectory(flags).cache, (objects, bytes) => {
+      progress.update(objects, formatSize(bytes));
+    });
+    progress.stop();
+    if (flags.json === true) printJson(report);
+    else {
+      process.stdout.write(
+        `${report.objects} objects, ${formatSize(report.bytes)}: ${report.damaged.length} damaged and thrown away\n`,
+      );
+      for (const key of report.damaged) process.stdout.write(`  ${key}\n`);
+    }
+    if (report.damaged.length > 0) process.exitCode = 5;
+  });
+}
+
+async function clear(flags: CacheFlags): Promise<void> {
+  await runAction(flags, async () => {
+    const { clearCache } = await import('../../lib/store/maintain.js');
+    const removed = await clearCache(cacheDirectory(flags).cache);
+    if (flags.json === true) printJson(removed);
+    else process.stdout.write(`removed ${removed.objects} objects, ${formatSize(removed.bytes)}\n`);
+  });
+}
+
+async function forget(fqrn: string, flags: CacheFlags): Promise<void> {
+  await runAction(flags, async () => {
+    const { openSeen } = await import('../../lib/trust/seen.js');
+    const forgotten = openSeen(cacheDirectory(flags).state).forget(fqrn);
+    if (flags.json === true) printJson({ fqrn, forgotten });
+    else process.stdout.write(forgotten ? `forgot ${fqrn}\n` : `nothing was known of ${fqrn}\n`);
+  });
+}

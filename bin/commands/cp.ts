@@ -1,0 +1,43 @@
+import type { Command } from 'commander';
+import { PinfsError } from '../../lib/format/errors.js';
+import { formatSize, printJson, sourceOptions, type SourceFlags } from './common.js';
+import { startProgress } from './progress.js';
+import { pathArgument, withRepository } from './with-repository.js';
+
+interface CpFlags extends SourceFlags {
+  readonly recursive?: boolean;
+}
+
+export function register(program: Command): void {
+  sourceOptions(program.command('cp'))
+    .description('copy a file or (with -r) a tree out of a snapshot, with no FUSE')
+    .argument('<source[@pin]>')
+    .argument('<path>', 'path in the repository')
+    .argument('<dest>', 'a new path, or a directory to copy into')
+    .option('-r, --recursive', 'copy directories with all that is below')
+    .action(cp);
+}
+
+async function cp(
+  source: string,
+  path: string,
+  destination: string,
+  flags: CpFlags,
+): Promise<void> {
+  await withRepository(source, flags, async (repository) => {
+    const { walk } = await import('../../lib/repository/path.js');
+    const { copyOut } = await import('../../lib/repository/copy.js');
+    const start = await walk(repository, pathArgument(path), true);
+    if (start.entry.type === 'directory' && flags.recursive !== true) {
+      throw new PinfsError('USAGE', `${path} is a directory`, { advice: 'Copy it with -r.' });
+    }
+    const progress = startProgress('copied', undefined);
+    const report = await copyOut(repository, start, destination, (copied) => {
+      progress.update(copied.entries, formatSize(copied.bytes));
+    });
+    progress.stop();
+    if (flags.json === true) printJson(report);
+    for (const skipped of report.skipped) process.stderr.write(`pinfs: not copied: ${skipped}\n`);
+    if (report.skipped.length > 0) process.exitCode = 1;
+  });
+}

@@ -1,0 +1,82 @@
+import type { Command } from 'commander';
+import { printable, fromText } from '../../lib/format/bytes.js';
+import type { Inspection } from '../../lib/repository/inspect.js';
+import {
+  openOptions,
+  printJson,
+  reportError,
+  runAction,
+  sourceOptions,
+  type SourceFlags,
+} from './common.js';
+
+export function register(program: Command): void {
+  sourceOptions(program.command('info'))
+    .description('what a snapshot is, and why it is to be trusted or not')
+    .argument('<source[@pin]>')
+    .action(info);
+  sourceOptions(program.command('tags'))
+    .description('the named snapshots of a repository, newest first')
+    .argument('<source>')
+    .action(tags);
+}
+
+async function info(source: string, flags: SourceFlags): Promise<void> {
+  await inspectAnd(source, flags, async (inspection) => {
+    if (flags.json === true) {
+      printJson({ ...inspection.facts, trust: inspection.verdict, error: errorJson(inspection) });
+      return;
+    }
+    const { verdictLines } = await import('../../lib/trust/verdict-text.js');
+    const lines = Object.entries(inspection.facts)
+      .filter(([, value]) => value !== null)
+      .map(([name, value]) => `${`${name}:`.padEnd(24)} ${shown(value)}`);
+    process.stdout.write([...lines, ...verdictLines(inspection.verdict)].join('\n') + '\n');
+  });
+}
+
+async function tags(source: string, flags: SourceFlags): Promise<void> {
+  await inspectAnd(source, flags, (inspection) => {
+    if (flags.json === true) {
+      printJson({ tags: inspection.tags, trust: inspection.verdict, error: errorJson(inspection) });
+      return Promise.resolve();
+    }
+    for (const tag of inspection.tags ?? []) {
+      const date = new Date(tag.timestamp * 1000).toISOString().slice(0, 19);
+      const line = [
+        printable(fromText(tag.name)).padEnd(24),
+        String(tag.revision).padStart(8),
+        `${date}Z`,
+        printable(fromText(tag.hash)),
+        printable(fromText(tag.description)),
+      ];
+      process.stdout.write(`${line.join('  ').trimEnd()}\n`);
+    }
+    return Promise.resolve();
+  });
+}
+
+/** Prints what there is, then the failure: its exit code stands, but what could be read is shown. */
+async function inspectAnd(
+  source: string,
+  flags: SourceFlags,
+  print: (inspection: Inspection) => Promise<void>,
+): Promise<void> {
+  await runAction(flags, async () => {
+    const { inspect } = await import('../../lib/repository/inspect.js');
+    const inspection = await inspect(openOptions(source, flags));
+    await print(inspection);
+    if (inspection.failure === undefined) return;
+    process.exitCode =
+      flags.json === true ? inspection.failure.exit : reportError(inspection.failure, flags);
+  });
+}
+
+function errorJson({ failure }: Inspection): unknown {
+  if (failure === undefined) return null;
+  return { code: failure.code, message: failure.message, advice: failure.advice ?? null };
+}
+
+function shown(value: unknown): string {
+  return printable(fromText(String(value)));
+}

@@ -1,0 +1,121 @@
+import * as fs from 'node:fs';
+import { join, resolve } from 'node:path';
+import { printable, toBytes, type ByteString } from '../format/bytes.js';
+import { PinfsError } from '../format/errors.js';
+import type { Attributes } from '../filesystem/filesystem.js';
+import { list, readRange } from './path.js';
+import type { Repository } from './repository.js';
+
+export interface CopyReport {
+  entries: number;
+  bytes: number;
+  /** Paths that could not be made here (devices, sockets, damaged files), with the reason. */
+  skipped: string[];
+}
+
+interface Copy {
+  readonly repository: Repository;
+  readonly report: CopyReport;
+  readonly changed: (report: CopyReport) => void;
+  /** Where the first name of each hard-linked file was written, by inode number. */
+  readonly links: Map<bigint, Buffer>;
+}
+
+/**
+ * Copies an entry, and all below a directory, to `destination` (or into it, where it is a directory).
+ * Modes (without setuid and setgid), times, links and hard links are kept. Nothing that exists is
+ * overwritten, and no symlink at the destination is followed.
+ * @throws PinfsError USAGE (it exists), INTERNAL (the local disk).
+ */
+export async function copyOut(
+  repository: Repository,
+  start: Attributes,
+  destination: string,
+  changed: (report: CopyReport) => void,
+): Promise<CopyReport> {
+  const report: CopyReport = { entries: 0, bytes: 0, skipped: [] };
+  const copy: Copy = { repository, report, changed, links: new Map() };
+  await copyEntry(copy, start, firstTarget(repository, start, resolve(destination)));
+  return report;
+}
+
+function firstTarget(repository: Repository, start: Attributes, destination: string): Buffer {
+  const existing = fs.statSync(destination, { throwIfNoEntry: false });
+  if (existing === undefined) return Buffer.from(destination);
+  if (!existing.isDirectory()) {
+    throw new PinfsError('USAGE', `${destination} exists`, { advice: 'Name a new path.' });
+  }
+  const name = start.entry.name === '' ? toBytes(repository.fqrn) : toBytes(start.entry.name);
+  return Buffer.concat([Buffer.from(join(destination, '/')), name]);
+}
+
+async function copyEntry(copy: Copy, source: Attributes, target: Buffer): Promise<void> {
+  const { entry } = source;
+  copy.report.entries += 1;
+  copy.changed(copy.report);
+  if (entry.broken !== undefined) {
+    skip(copy, entry.path, entry.broken.message);
+    return;
+  }
+  switch (entry.type) {
+    case 'directory':
+      await copyDirectory(copy, source, target);
+      return;
+    case 'file':
+      await copyFile(copy, source, target);
+      return;
+    case 'symlink':
+      fs.symlinkSync(toBytes(entry.target), target);
+      fs.lutimesSync(target, source.mtime, source.mtime);
+      return;
+    case 'character':
+    case 'block':
+    case 'fifo':
+    case 'socket':
+      skip(copy, entry.path, `it is a ${entry.type}`);
+  }
+}
+
+function skip(copy: Copy, path: ByteString, reason: string): void {
+  copy.report.skipped.push(`${printable(path) || '/'}: ${reason}`);
+}
+
+async function copyDirectory(copy: Copy, source: Attributes, target: Buffer): Promise<void> {
+  fs.mkdirSync(target, { mode: 0o700 });
+  const slash = Buffer.from('/');
+  try {
+    for await (const child of list(copy.repository, source)) {
+      await copyEntry(copy, child, Buffer.concat([target, slash, toBytes(child.entry.name)]));
+    }
+  } catch (error) {
+    if (!(error instanceof PinfsError) || error.exit !== 5) throw error;
+    skip(copy, source.entry.path, error.message);
+  }
+  fs.chmodSync(target, source.mode & 0o1777);
+  fs.utimesSync(target, source.mtime, source.mtime);
+}
+
+async function copyFile(copy: Copy, source: Attributes, target: Buffer): Promise<void> {
+  const first = source.entry.linkGroup === 0 ? undefined : copy.links.get(source.ino);
+  if (first !== undefined) {
+    fs.linkSync(first, target);
+    return;
+  }
+  const file = fs.openSync(target, 'wx', 0o600);
+  try {
+    for await (const piece of readRange(copy.repository, source)) {
+      fs.writeSync(file, piece);
+      copy.report.bytes += piece.length;
+    }
+    fs.fchmodSync(file, source.mode & 0o1777);
+    fs.futimesSync(file, source.mtime, source.mtime);
+  } catch (error) {
+    fs.rmSync(target, { force: true });
+    if (!(error instanceof PinfsError) || (error.exit !== 5 && error.exit !== 4)) throw error;
+    skip(copy, source.entry.path, error.message);
+    return;
+  } finally {
+    fs.closeSync(file);
+  }
+  if (source.entry.linkGroup !== 0) copy.links.set(source.ino, target);
+}

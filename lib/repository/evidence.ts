@@ -1,0 +1,87 @@
+import { asPinfsError, PinfsError } from '../format/errors.js';
+import { parseManifest } from '../format/manifest.js';
+import { objectPath, objectText, type ObjectName } from '../format/hash.js';
+import type { Source } from '../source/source.js';
+import { sizeLimits } from '../store/want.js';
+import type { Evidence } from '../trust/judge.js';
+
+/** Paths of objects that lie at the web root under another name (format document, 3.7), by their usual path. */
+export type Alternatives = Map<string, string>;
+
+/** A source that asks at the web root for the objects in `alternatives`, and under `data/` when they aren't there. */
+export function withAlternatives(source: Source, alternatives: Alternatives): Source {
+  return {
+    label: source.label,
+    traffic: source.traffic,
+    close: () => source.close(),
+    async get(path, limit, request) {
+      const alternative = alternatives.get(path);
+      if (alternative === undefined) return await source.get(path, limit, request);
+      try {
+        return await source.get(alternative, limit, request);
+      } catch (error) {
+        if (asPinfsError(error).code !== 'OBJECT_MISSING') throw error;
+        return await source.get(path, limit, request);
+      }
+    },
+  };
+}
+
+export function addAlternative(alternatives: Alternatives, object: ObjectName): void {
+  alternatives.set(objectPath(object), `.cvmfsalt-${objectText(object)}`);
+}
+
+/**
+ * Fetches manifest, whitelist and certificate as they are stored. What can't be had stands in the
+ * evidence as its error: the judge says what that means.
+ */
+export async function gatherEvidence(
+  source: Source,
+  alternatives: Alternatives,
+  signal?: AbortSignal,
+): Promise<Evidence> {
+  const request = signal === undefined ? {} : { signal };
+  const [manifest, whitelist] = await Promise.all([
+    attempt(source.get('.cvmfspublished', sizeLimits.manifest, request)),
+    attempt(source.get('.cvmfswhitelist', sizeLimits.whitelist, request)),
+  ]);
+  const certificate = await certificateOf(manifest, source, alternatives, request);
+  return { manifest, whitelist, certificate };
+}
+
+async function certificateOf(
+  manifestBytes: Buffer | PinfsError,
+  source: Source,
+  alternatives: Alternatives,
+  request: { signal?: AbortSignal },
+): Promise<Buffer | PinfsError | undefined> {
+  if (manifestBytes instanceof PinfsError) return undefined;
+  let manifest;
+  try {
+    manifest = parseManifest(manifestBytes);
+  } catch {
+    return undefined; // the judge reports it
+  }
+  if (manifest.certificate === undefined) return undefined;
+  const object: ObjectName = { hash: manifest.certificate, kind: 'certificate' };
+  if (manifest.alternativePaths) {
+    addAlternative(alternatives, object);
+    addAlternative(alternatives, { hash: manifest.rootHash, kind: 'catalog' });
+  }
+  // The stored form of 64 KiB of PEM is never larger than this.
+  return await attempt(
+    withAlternatives(source, alternatives).get(
+      objectPath(object),
+      2 * sizeLimits.certificate,
+      request,
+    ),
+  );
+}
+
+async function attempt(promise: Promise<Buffer>): Promise<Buffer | PinfsError> {
+  try {
+    return await promise;
+  } catch (error) {
+    return asPinfsError(error);
+  }
+}
