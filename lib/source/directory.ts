@@ -1,0 +1,150 @@
+import { constants, realpathSync, statSync } from 'node:fs';
+import { open, realpath, stat, type FileHandle } from 'node:fs/promises';
+import { sep } from 'node:path';
+import { PinfsError } from '../format/errors.js';
+import { fromText, printable, toBytes, type ByteString } from '../format/bytes.js';
+import { pathComponents } from './path.js';
+import type { Source, SourceRequest, Traffic } from './source.js';
+
+/**
+ * A repository that lies in a directory of this machine. Symbolic links are followed as long as they
+ * stay inside it (a server stores the alternative paths of section 3.7 as such).
+ * @throws PinfsError SOURCE_UNREACHABLE if there is no such directory.
+ */
+export function directorySource(path: string): Source {
+  const label = printable(fromText(path));
+  const root = realRoot(path, label);
+  const traffic: Traffic = { requests: 0, bytes: 0, failures: 0 };
+  let closed = false;
+
+  async function read(
+    file: ByteString,
+    limit: number,
+    range: SourceRequest['range'],
+  ): Promise<Buffer> {
+    const shown = `${label}/${printable(file)}`;
+    let handle: FileHandle | undefined;
+    try {
+      handle = await openInside(root, file, shown);
+      const status = await handle.stat();
+      if (!status.isFile()) throw new PinfsError('OBJECT_MISSING', `${shown} is not a file`);
+      if (range === undefined) {
+        if (status.size > limit) throw tooLarge(shown, limit);
+        const bytes = await readUpTo(handle, 0, Math.min(status.size, limit) + 1);
+        // It may have grown since.
+        if (bytes.length > limit) throw tooLarge(shown, limit);
+        return bytes;
+      }
+      if (range.length > limit) throw tooLarge(shown, limit);
+      const bytes = await readUpTo(handle, range.offset, range.length);
+      if (bytes.length === range.length) return bytes;
+      const text = `${shown} ends before byte ${range.offset + range.length}`;
+      throw new PinfsError('OBJECT_SIZE_MISMATCH', text);
+    } catch (thrown) {
+      throw await described(thrown, root, shown);
+    } finally {
+      await handle?.close();
+    }
+  }
+
+  return {
+    label,
+    traffic,
+    async get(file, limit, request = {}) {
+      if (closed) throw new PinfsError('INTERRUPTED', 'the source was closed');
+      pathComponents(file);
+      traffic.requests++;
+      try {
+        const bytes = await unlessAborted(read(file, limit, request.range), request.signal, label);
+        traffic.bytes += bytes.length;
+        return bytes;
+      } catch (thrown) {
+        if (!(thrown instanceof PinfsError && thrown.code === 'OBJECT_MISSING')) traffic.failures++;
+        throw thrown;
+      }
+    },
+    close() {
+      closed = true;
+      return Promise.resolve();
+    },
+  };
+}
+
+function realRoot(path: string, label: string): Buffer {
+  try {
+    if (statSync(path).isDirectory()) return realpathSync(path, 'buffer');
+  } catch {
+    // Said below.
+  }
+  throw new PinfsError('SOURCE_UNREACHABLE', `${label}: there is no such directory`, {
+    advice: 'A source is a URL that begins with http:// or https://, or a directory.',
+  });
+}
+
+/** Opens a file below `root` (bytes: names need not be UTF-8), never one that a link leads out to. */
+export async function openInside(
+  root: Buffer,
+  path: ByteString,
+  shown: string,
+): Promise<FileHandle> {
+  const wanted = Buffer.concat([root, toBytes(`/${pathComponents(path).join('/')}`)]);
+  const real = await realpath(wanted, 'buffer');
+  const inside = Buffer.concat([root, toBytes(sep)]);
+  const within = root.equals(toBytes('/')) || real.subarray(0, inside.length).equals(inside);
+  if (!within) throw new PinfsError('OBJECT_MISSING', `${shown} leads out of the directory`);
+  // A fifo would otherwise wait for its writer.
+  const { O_RDONLY, O_NONBLOCK, O_NOFOLLOW } = constants;
+  return open(real, O_RDONLY | O_NONBLOCK | O_NOFOLLOW);
+}
+
+async function readUpTo(handle: FileHandle, offset: number, length: number): Promise<Buffer> {
+  const bytes = Buffer.allocUnsafe(length);
+  let filled = 0;
+  while (filled < length) {
+    const { bytesRead } = await handle.read(bytes, filled, length - filled, offset + filled);
+    if (bytesRead === 0) break;
+    filled += bytesRead;
+  }
+  return bytes.subarray(0, filled);
+}
+
+function tooLarge(shown: string, limit: number): PinfsError {
+  return new PinfsError('OBJECT_TOO_LARGE', `${shown} is larger than the ${limit} bytes expected`);
+}
+
+const missing = new Set(['ENOENT', 'ENOTDIR', 'ENAMETOOLONG', 'ELOOP']);
+
+async function described(thrown: unknown, root: Buffer, shown: string): Promise<PinfsError> {
+  if (thrown instanceof PinfsError) return thrown;
+  const name = thrown instanceof Error && 'code' in thrown ? String(thrown.code) : String(thrown);
+  if (missing.has(name)) {
+    const rootIsThere = await stat(root).then(
+      () => true,
+      () => false,
+    );
+    if (rootIsThere) return new PinfsError('OBJECT_MISSING', `${shown} is not there`);
+    return new PinfsError('SOURCE_UNREACHABLE', `${shown}: the directory of the source is gone`);
+  }
+  return new PinfsError('SOURCE_UNREACHABLE', `${shown} can't be read: ${name}`, { cause: thrown });
+}
+
+/** A file system may hang (a dead NFS server): whoever waits is let go, the call is left behind. */
+async function unlessAborted(
+  reading: Promise<Buffer>,
+  signal: AbortSignal | undefined,
+  label: string,
+): Promise<Buffer> {
+  if (signal === undefined) return reading;
+  reading.catch(() => undefined);
+  let interrupt = (): void => undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    interrupt = (): void => reject(new PinfsError('INTERRUPTED', `${label}: interrupted`));
+  });
+  signal.addEventListener('abort', interrupt);
+  if (signal.aborted) interrupt();
+  try {
+    return await Promise.race([aborted, reading]);
+  } finally {
+    signal.removeEventListener('abort', interrupt);
+  }
+}

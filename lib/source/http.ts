@@ -1,0 +1,245 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Pool } from 'undici';
+import { PinfsError } from '../format/errors.js';
+import { fromText, printable } from '../format/bytes.js';
+import { exchange, type Answer, type Exchange, type Question, type Timing } from './exchange.js';
+import { escapePath } from './path.js';
+import type { Source, SourceRequest, Traffic } from './source.js';
+import { makePool } from './undici.js';
+
+/** Times are milliseconds. */
+export interface HttpOptions extends Partial<Timing> {
+  readonly connections?: number;
+  readonly connectTimeout?: number;
+  /** Bounds a whole `get` with its repetitions, as a server may drip for days. */
+  readonly totalTimeout?: number;
+  /** Repetitions after a failure that may pass. */
+  readonly retries?: number;
+  /** The first pause is at most this long; it doubles up to `backoffMax`, and is drawn at random. */
+  readonly backoff?: number;
+  readonly backoffMax?: number;
+  /** Follow at most 4 redirections. Otherwise one is an error. */
+  readonly followRedirects?: boolean;
+}
+
+const defaults = {
+  connections: 12,
+  connectTimeout: 5_000,
+  headersTimeout: 8_000,
+  lowSpeedTime: 8_000,
+  lowSpeedBytes: 8_000,
+  totalTimeout: 20 * 60_000,
+  retries: 2,
+  backoff: 200,
+  backoffMax: 2_000,
+  followRedirects: false,
+};
+
+const maxRedirects = 4;
+const userAgent = 'cvmfs pinfs/0.1.0';
+
+/**
+ * A repository on an HTTP server. Credentials in the URL are sent as `Authorization` to that server
+ * only, and are never shown.
+ * @throws PinfsError USAGE if the URL is not one of a repository.
+ */
+export function httpSource(text: string, options: HttpOptions = {}): Source {
+  const settings = { ...defaults, ...options };
+  const base = parseBase(text);
+  const traffic: Traffic = { requests: 0, bytes: 0, failures: 0 };
+  const pools = new Map<string, Pool>();
+  const running = new Set<(error: PinfsError) => void>();
+  let closed: Promise<void> | undefined;
+
+  const poolFor = (origin: string): Pool => {
+    let pool = pools.get(origin);
+    if (pool === undefined) {
+      const { connections, connectTimeout } = settings;
+      pool = makePool(origin, { connections, connectTimeout, allowH2: false });
+      pools.set(origin, pool);
+    }
+    return pool;
+  };
+
+  async function get(path: string, limit: number, request: SourceRequest = {}): Promise<Buffer> {
+    const { signal, range } = request;
+    const url = new URL(`${base.text}/${escapePath(path)}`);
+    if (range !== undefined && range.length > limit) {
+      const excess = `${show(url)}: ${range.length} bytes are more than the ${limit} expected`;
+      throw new PinfsError('OBJECT_TOO_LARGE', excess);
+    }
+    const job = startJob(show(url), settings.totalTimeout, signal);
+    if (closed !== undefined) job.stop(closedError());
+    running.add(job.stop);
+    try {
+      return await ask(url, limit, request, job);
+    } finally {
+      running.delete(job.stop);
+      job.end();
+    }
+  }
+
+  /** Repeats what may pass, with pauses, and follows redirections where that is allowed. */
+  async function ask(start: URL, limit: number, request: SourceRequest, job: Job): Promise<Buffer> {
+    let url = start;
+    let redirects = 0;
+    let retries = 0;
+    let mayBeStale = true;
+    for (;;) {
+      const question = makeQuestion(url, limit, request);
+      const answer = await job.run(() => exchange(poolFor(url.origin), question, traffic));
+      switch (answer.kind) {
+        case 'body':
+          return answer.bytes;
+        case 'redirect':
+          url = redirected(url, answer, redirects++);
+          continue;
+        case 'failed':
+          if (answer.error.code !== 'OBJECT_MISSING') traffic.failures++;
+      }
+      if (answer.retry === 'stale' && mayBeStale) {
+        mayBeStale = false;
+        continue;
+      }
+      if (answer.retry === 'never' || retries >= settings.retries) throw answer.error;
+      await job.pause(
+        Math.random() * Math.min(settings.backoffMax, settings.backoff * 2 ** retries),
+      );
+      retries++;
+    }
+  }
+
+  function makeQuestion(url: URL, limit: number, request: SourceRequest): Question {
+    const headers: Record<string, string> = { 'User-Agent': userAgent };
+    if (base.authorization !== undefined && url.origin === base.origin) {
+      headers['Authorization'] = base.authorization;
+    }
+    if (request.fresh === true) {
+      headers['Cache-Control'] = 'no-cache';
+      headers['Pragma'] = 'no-cache';
+    }
+    const { range } = request;
+    if (range !== undefined && range.length > 0) {
+      headers['Range'] = `bytes=${range.offset}-${range.offset + range.length - 1}`;
+    }
+    const path = url.pathname + url.search;
+    return { shown: show(url), path, headers, limit, range, timing: settings };
+  }
+
+  function redirected(
+    from: URL,
+    { status, location }: Answer & { kind: 'redirect' },
+    count: number,
+  ): URL {
+    const refuse = (why: string): PinfsError =>
+      new PinfsError('SOURCE_REDIRECT', `${show(from)}: HTTP ${status} to ${why}`, {
+        advice: 'Give the address that it leads to, or allow --follow-redirects.',
+      });
+    if (!URL.canParse(location, from.href)) throw refuse('an address that is not one');
+    const to = new URL(location, from.href);
+    const shown = show(to);
+    if (!settings.followRedirects) throw refuse(`${shown}, and redirections are not followed`);
+    if (count >= maxRedirects) throw refuse(`${shown}, after ${maxRedirects} others`);
+    const safe = to.protocol === from.protocol || to.protocol === 'https:';
+    if (!safe) throw refuse(`${shown}, which is not as safe`);
+    const known = pools.has(to.origin) || pools.size <= maxRedirects;
+    if (!known) throw refuse(`${shown}, one more server after ${maxRedirects} others`);
+    return to;
+  }
+
+  return {
+    label: show(new URL(base.text)),
+    get,
+    traffic,
+    close() {
+      closed ??= (async () => {
+        for (const stop of running) stop(closedError());
+        await Promise.all([...pools.values()].map((pool) => pool.destroy()));
+      })();
+      return closed;
+    },
+  };
+}
+
+function closedError(): PinfsError {
+  return new PinfsError('INTERRUPTED', 'the source was closed');
+}
+
+/** What one `get` waits for, and how it is stopped: by its signal, its time limit, or the source's end. */
+interface Job {
+  readonly stop: (error: PinfsError) => void;
+  run(start: () => Exchange): Promise<Answer>;
+  pause(milliseconds: number): Promise<void>;
+  end(): void;
+}
+
+function startJob(shown: string, totalTimeout: number, signal: AbortSignal | undefined): Job {
+  const pauses = new AbortController();
+  let current: Exchange | undefined;
+  let stopped: PinfsError | undefined;
+  const stop = (error: PinfsError): void => {
+    stopped ??= error;
+    current?.cancel(stopped);
+    pauses.abort();
+  };
+  const interrupt = (): void => stop(new PinfsError('INTERRUPTED', `${shown}: interrupted`));
+  signal?.addEventListener('abort', interrupt);
+  if (signal?.aborted === true) interrupt();
+  const timer = setTimeout(() => {
+    stop(new PinfsError('SOURCE_TIMEOUT', `${shown}: not here after ${totalTimeout} ms`));
+  }, totalTimeout);
+  return {
+    stop,
+    async run(start) {
+      if (stopped !== undefined) throw stopped;
+      current = start();
+      return await current.answer;
+    },
+    async pause(milliseconds) {
+      await sleep(milliseconds, undefined, { signal: pauses.signal }).catch(() => undefined);
+      if (stopped !== undefined) throw stopped;
+    },
+    end() {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', interrupt);
+    },
+  };
+}
+
+interface Base {
+  /** The URL without credentials and without a slash at its end. */
+  readonly text: string;
+  readonly origin: string;
+  readonly authorization: string | undefined;
+}
+
+function parseBase(text: string): Base {
+  const shown = printable(fromText(text.replace(/\/\/[^/]*@/, '//')));
+  const refuse = (why: string): PinfsError => new PinfsError('USAGE', `${shown} ${why}`);
+  if (!URL.canParse(text)) throw refuse('is not a URL');
+  const url = new URL(text);
+  if (url.protocol !== 'http:' && url.protocol !== 'https:') {
+    throw refuse('is not a URL of HTTP');
+  }
+  if (url.search !== '' || url.hash !== '') throw refuse('has a part behind ? or #');
+  let authorization: string | undefined;
+  if (url.username !== '' || url.password !== '') {
+    const pair = `${unescapePart(url.username)}:${unescapePart(url.password)}`;
+    authorization = `Basic ${Buffer.from(pair, 'utf8').toString('base64')}`;
+  }
+  return { text: url.origin + url.pathname.replace(/\/+$/, ''), origin: url.origin, authorization };
+}
+
+function unescapePart(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+/** A URL for people: no credentials, no query (it may hold a token), bounded. */
+function show(url: URL): string {
+  const text = printable(fromText(`${url.origin}${url.pathname.replace(/\/+$/, '')}`));
+  return text.length > 300 ? `${text.slice(0, 300)}…` : text;
+}
