@@ -1,6 +1,7 @@
 import type { Filesystem } from '../filesystem/filesystem.js';
 import type { Recipe } from '../filesystem/recipe.js';
 import type { Done, Failure, Outcome } from '../store/want.js';
+import type { Traffic } from '../source/source.js';
 import type { Store } from '../store/store.js';
 import type { Tree } from '../tree/tree.js';
 import type { Verdict } from '../trust/verdict.js';
@@ -13,6 +14,8 @@ export interface Repository {
   readonly filesystem: Filesystem;
   readonly recipe: Recipe;
   readonly store: Store;
+  /** What went over the wire for this repository. */
+  readonly traffic?: Traffic;
   /** The pin does not move; a head that is followed does, by `refresh`. */
   readonly pinned: boolean;
   /** Runs a synchronous operation of tree or filesystem, fetching what it misses, until it is done or has failed. */
