@@ -4,7 +4,11 @@ import { register as registerMount } from './commands/mount.js';
 import { register as registerUmount } from './commands/umount.js';
 import { register as registerStatus } from './commands/status.js';
 import { register as registerDoctor } from './commands/doctor.js';
-import { register as registerTree } from './commands/tree.js';
+import { register as registerLs } from './commands/ls.js';
+import { register as registerStat } from './commands/stat.js';
+import { register as registerCat } from './commands/cat.js';
+import { register as registerCp } from './commands/cp.js';
+import { register as registerFind } from './commands/find.js';
 import { register as registerInfo } from './commands/info.js';
 import { register as registerCheck } from './commands/check.js';
 import { register as registerServe } from './commands/serve.js';
@@ -27,7 +31,11 @@ export function makeProgram(): Command {
   const registrations = [
     registerMount,
     registerUmount,
-    registerTree,
+    registerLs,
+    registerStat,
+    registerCat,
+    registerCp,
+    registerFind,
     registerInfo,
     registerStatus,
     registerCheck,

@@ -56,15 +56,11 @@ async function certificateOf(
   request: { signal?: AbortSignal },
 ): Promise<Buffer | PinfsError | undefined> {
   if (manifestBytes instanceof PinfsError) return undefined;
-  let manifest;
-  try {
-    manifest = parseManifest(manifestBytes);
-  } catch {
-    return undefined; // the judge reports it
-  }
+  const manifest = parseManifest(manifestBytes);
+  if (manifest instanceof PinfsError) return undefined; // the judge says what is wrong with it
   if (manifest.certificate === undefined) return undefined;
   const object: ObjectName = { hash: manifest.certificate, kind: 'certificate' };
-  if (manifest.alternativePaths) {
+  if (manifest.alternative) {
     addAlternative(alternatives, object);
     addAlternative(alternatives, { hash: manifest.rootHash, kind: 'catalog' });
   }

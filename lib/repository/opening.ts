@@ -1,0 +1,100 @@
+import { existsSync, statfsSync } from 'node:fs';
+import { PinfsError } from '../format/errors.js';
+import type { Blacklist } from '../format/blacklist.js';
+import { defaultFqrn, openSource, splitSourcePin } from '../source/open.js';
+import type { Source } from '../source/source.js';
+import { openStore } from '../store/open.js';
+import type { Store } from '../store/store.js';
+import { loadBlacklist } from '../trust/blacklist.js';
+import { loadKeys, type MasterKey } from '../trust/keys.js';
+import { openSeen, type Seen } from '../trust/seen.js';
+import { checkFqrn, directories, trustMoment, type Environment } from './environment.js';
+import { withAlternatives, type Alternatives } from './evidence.js';
+import type { OpenOptions } from './options.js';
+import { parsePin, type Pin } from './pin.js';
+
+/** Everything that is needed before the first question of trust: made once, kept as long as the repository is open. */
+export interface Opening {
+  readonly options: OpenOptions;
+  readonly environment: Environment;
+  readonly fqrn: string;
+  readonly pin: Pin;
+  readonly source: Source;
+  readonly alternatives: Alternatives;
+  readonly store: Store;
+  readonly seen: Seen;
+  readonly keys: readonly MasterKey[];
+  readonly blacklist: Blacklist;
+  readonly trustAt: Date | undefined;
+  close(): Promise<void>;
+}
+
+const defaultCacheLimit = 4 * 2 ** 30;
+
+/** @throws PinfsError USAGE, PIN_MALFORMED, KEY_MALFORMED, SOURCE_UNREACHABLE, CACHE_UNUSABLE, STATE_UNUSABLE. */
+export async function prepare(options: OpenOptions, environment: Environment): Promise<Opening> {
+  const { source: place, pin: pinText } = splitSourcePin(options.source, existsSync);
+  const pin = parsePin(pinText);
+  const fqrn = checkFqrn(options.fqrn ?? defaultFqrn(place));
+  const trustAt = trustMoment(options.trustAt);
+  const keys = loadKeys({ given: options.keys ?? [], fqrn, env: environment.variables });
+  const blacklist = loadBlacklist(options.blacklist);
+  const places = directories(options, environment);
+  const http = { followRedirects: options.followRedirects ?? false };
+  const alternatives: Alternatives = new Map();
+  const plain = openSource(place, http);
+  const source = withAlternatives(plain, alternatives);
+  const external = options.external === undefined ? undefined : openSource(options.external, http);
+  const closeSources = async (): Promise<void> => {
+    await source.close();
+    await external?.close();
+  };
+  let store: Store;
+  try {
+    store = await openStore({
+      directory: places.cache,
+      limit: cacheLimit(options, places.cache),
+      source,
+      offline: options.offline ?? false,
+      ...(external === undefined ? {} : { external }),
+    });
+  } catch (error) {
+    await closeSources();
+    throw error;
+  }
+  return {
+    options,
+    environment,
+    fqrn,
+    pin,
+    source,
+    alternatives,
+    store,
+    seen: openSeen(places.state),
+    keys,
+    blacklist,
+    trustAt,
+    async close() {
+      await store.close();
+      await closeSources();
+    },
+  };
+}
+
+/** The default is never more than half of what is free (design, section 11); a given limit stands as it is. */
+function cacheLimit(options: OpenOptions, cache: string): number {
+  if (options.cacheLimit !== undefined) return options.cacheLimit;
+  let existing = cache;
+  while (existing !== '/' && !existsSync(existing)) existing = existing.replace(/\/[^/]*$/, '') || '/';
+  const disk = statfsSync(existing);
+  return Math.min(defaultCacheLimit, Math.max(1, Math.floor((disk.bavail * disk.bsize) / 2)));
+}
+
+/** The moment of judgement. */
+export function judgedNow(opening: Opening): Date {
+  return opening.trustAt ?? opening.environment.now();
+}
+
+export function offlineError(opening: Opening): PinfsError {
+  return new PinfsError('SOURCE_OFFLINE', `${opening.source.label} was not asked: --offline was given`);
+}

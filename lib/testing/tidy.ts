@@ -1,0 +1,179 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+
+/** Rooms of lib, lowest first (lib/README.md). */
+export const rooms = [
+  'format',
+  'trust',
+  'source',
+  'store',
+  'tree',
+  'filesystem',
+  'repository',
+  'drivers',
+  'mount',
+] as const;
+
+// Rooms that a room of the list may not look into although they are lower: the design's table says
+// that trust and source know format alone.
+const forbidden: Readonly<Record<string, readonly string[]>> = {
+  source: ['trust'],
+  store: ['trust'],
+};
+
+/** Which rooms may use which dependency. */
+const owners: Readonly<Record<string, readonly string[]>> = {
+  tweetnacl: ['trust'],
+  undici: ['source'],
+  'lru-cache': ['store', 'tree'],
+  'better-sqlite3': ['store', 'tree', 'testing'],
+  'zlib-sync': ['store'],
+  'fuse-native': ['drivers'],
+  koffi: ['drivers', 'testing'],
+  pino: ['mount'],
+  commander: ['bin'],
+  'cli-progress': ['bin'],
+  tap: ['tests'],
+  'fast-check': ['tests'],
+};
+
+export const limits = { fileLines: 400, functionLines: 70 };
+
+export interface SourceFile {
+  /** Relative to the checkout, such as `lib/format/hash.ts`. */
+  readonly path: string;
+  readonly text: string;
+}
+
+/** All TypeScript files of the project. */
+export function sourceFiles(checkout: string): SourceFile[] {
+  return ['lib', 'bin', 'bench', 'native-test'].flatMap((folder) =>
+    readdirSync(join(checkout, folder), { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.ts') && !name.startsWith('fixtures'))
+      .map((name) => ({
+        path: join(folder, name),
+        text: readFileSync(join(checkout, folder, name), 'utf8'),
+      })),
+  );
+}
+
+function isTest(path: string): boolean {
+  return (
+    path.endsWith('.test.ts') || path.startsWith('native-test/') || path.endsWith('conformance.ts')
+  );
+}
+
+/** The modules that a file names, in static and dynamic imports alike. */
+export function importsOf(text: string): string[] {
+  const found = text.matchAll(/(?:^|[\s;(])(?:from|import)\s*\(?\s*'([^']+)'/g);
+  return [...found].map((match) => match[1] ?? '');
+}
+
+function roomOf(path: string): string {
+  const [folder, room, below] = path.split('/');
+  if (folder !== 'lib') return folder ?? '';
+  return below === undefined ? 'index' : (room ?? '');
+}
+
+function rank(room: string): number {
+  if (room === 'index') return rooms.length;
+  if (room === 'testing' || room === 'bin' || room === 'bench' || room === 'native-test') {
+    return rooms.length + 1;
+  }
+  return (rooms as readonly string[]).indexOf(room);
+}
+
+/** Everything that is against the rules of the house, one line each. */
+export function violations(files: readonly SourceFile[], readme: string): string[] {
+  return [
+    ...files.flatMap(importViolations),
+    ...cycles(files),
+    ...files.flatMap(sizeViolations),
+    ...missingRooms(files, readme),
+  ];
+}
+
+function importViolations(file: SourceFile): string[] {
+  const room = roomOf(file.path);
+  const here = rank(room);
+  const wrong: string[] = [];
+  if (here < 0) wrong.push(`${file.path}: '${room}' is no room of lib`);
+  for (const name of importsOf(file.text)) {
+    if (name.startsWith('.')) {
+      const target = roomOf(targetPath(file.path, name));
+      const upward = rank(target) > here && !(isTest(file.path) && target === 'testing');
+      const barred = forbidden[room]?.includes(target) === true && !isTest(file.path);
+      if (upward || barred) wrong.push(`${file.path}: ${room} must not import ${name}`);
+    } else if (!name.startsWith('node:')) {
+      const dependency = name
+        .split('/')
+        .slice(0, name.startsWith('@') ? 2 : 1)
+        .join('/');
+      const allowed = owners[dependency] ?? [];
+      if (!allowed.includes(room) && !isTest(file.path)) {
+        wrong.push(`${file.path}: ${room} must not use ${dependency}`);
+      }
+    }
+  }
+  return wrong;
+}
+
+/** The .ts file, relative to the checkout, that an import of `name` in the file `from` means. */
+function targetPath(from: string, name: string): string {
+  const full = resolve('/', dirname(from), name).replace(/\.js$/, '.ts');
+  return relative('/', full);
+}
+
+/** Cycles of imports that are there at run time; `import type` does not count. */
+function cycles(files: readonly SourceFile[]): string[] {
+  const graph = new Map(
+    files.map((file) => {
+      const text = file.text.replace(/import type [^;]*;/g, '');
+      const targets = importsOf(text).filter((name) => name.startsWith('.'));
+      return [file.path, targets.map((name) => targetPath(file.path, name))] as const;
+    }),
+  );
+  const found: string[] = [];
+  const state = new Map<string, 'open' | 'done'>();
+  const visit = (path: string, trail: readonly string[]): void => {
+    if (state.get(path) === 'done') return;
+    if (state.get(path) === 'open') {
+      found.push(`cycle: ${[...trail.slice(trail.indexOf(path)), path].join(' -> ')}`);
+      return;
+    }
+    state.set(path, 'open');
+    for (const target of graph.get(path) ?? []) visit(target, [...trail, path]);
+    state.set(path, 'done');
+  };
+  for (const path of graph.keys()) visit(path, []);
+  return found;
+}
+
+function sizeViolations(file: SourceFile): string[] {
+  const lines = file.text.split('\n');
+  const wrong: string[] = [];
+  if (lines.length > limits.fileLines) wrong.push(`${file.path}: ${lines.length} lines`);
+  if (isTest(file.path)) return wrong;
+  // Prettier gives every top-level function its own first and last line, both unindented.
+  let start: number | undefined;
+  lines.forEach((line, index) => {
+    if (/^(export )?(default )?(async )?function[ *]/.test(line)) start = index;
+    if (line === '}' && start !== undefined) {
+      const length = index - start + 1;
+      if (length > limits.functionLines) {
+        wrong.push(`${file.path}:${start + 1}: a function of ${length} lines`);
+      }
+      start = undefined;
+    }
+  });
+  return wrong;
+}
+
+function missingRooms(files: readonly SourceFile[], readme: string): string[] {
+  const found = new Set(
+    files.filter(({ path }) => path.startsWith('lib/')).map(({ path }) => roomOf(path)),
+  );
+  return [...found]
+    .filter((room) => room !== 'index' && !readme.includes(`\`${room}/\``))
+    .map((room) => `lib/README.md has no line for ${room}/`);
+}
