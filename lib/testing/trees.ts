@@ -1,0 +1,99 @@
+import { directory, file, nested, symlink, type EntrySpec, type Tree } from './repository-spec.js';
+
+export interface TreeSize {
+  readonly files: number;
+  readonly directories: number;
+  readonly nestedCatalogs: number;
+  /** The same seed gives the same tree. */
+  readonly seed: number;
+  /** Number of distinct contents (default: each file its own). */
+  readonly contents?: number;
+  /** Mean size of a file (bytes; default 8 KiB). */
+  readonly meanSize?: number;
+}
+
+/** Numbers in [0, 1) that depend on the seed alone: a linear congruential generator. */
+export function seededRandom(seed: number): () => number {
+  let state = seed >>> 0;
+  const next = (): number => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return state / 2 ** 32;
+  };
+  // Small seeds that lie close together begin alike.
+  for (let turn = 0; turn < 4; turn++) next();
+  return next;
+}
+
+/**
+ * A large tree as software is installed: directories up to five deep, some of them nested catalogs,
+ * files of uneven sizes that compress to about half, a link here and there.
+ */
+export function makeTree(size: TreeSize): Tree {
+  const random = seededRandom(size.seed);
+  const contents = makeContents(size, random);
+  const root: Folder = { entries: {}, depth: 0, nested: false };
+  const folders = [root];
+  for (let index = 0; index < size.directories; index++) {
+    const parent = pick(folders, random);
+    const into = parent.depth >= 5 ? root : parent;
+    const child: Folder = { entries: {}, depth: into.depth + 1, nested: false };
+    into.entries[`dir${index}`] = child;
+    folders.push(child);
+  }
+  const candidates = folders.slice(1);
+  for (let count = Math.min(size.nestedCatalogs, candidates.length); count > 0; count--) {
+    const [chosen] = candidates.splice(Math.floor(random() * candidates.length), 1);
+    if (chosen !== undefined) chosen.nested = true;
+  }
+  for (let index = 0; index < size.files; index++) {
+    const mode = random() < 0.1 ? 0o755 : 0o644;
+    const content = contents[index % contents.length] ?? Buffer.alloc(0);
+    pick(folders, random).entries[`file${index}.dat`] = file(content, { mode });
+    if (index % 50 === 49) {
+      pick(folders, random).entries[`link${index}`] = symlink(`file${index}.dat`);
+    }
+  }
+  return finish(root);
+}
+
+interface Folder {
+  readonly entries: Record<string, EntrySpec | Folder>;
+  readonly depth: number;
+  nested: boolean;
+}
+
+function finish(folder: Folder): Tree {
+  const entries: Record<string, EntrySpec> = {};
+  for (const [name, entry] of Object.entries(folder.entries)) {
+    if ('type' in entry) entries[name] = entry;
+    else entries[name] = entry.nested ? nested(finish(entry)) : directory(finish(entry));
+  }
+  return entries;
+}
+
+function pick<T>(from: readonly T[], random: () => number): T {
+  const chosen = from[Math.floor(random() * from.length)];
+  if (chosen === undefined) throw new Error('nothing to pick from');
+  return chosen;
+}
+
+function makeContents(size: TreeSize, random: () => number): Buffer[] {
+  const mean = size.meanSize ?? 8192;
+  const count = Math.max(1, Math.min(size.files, size.contents ?? size.files));
+  return Array.from({ length: count }, (_, index) => {
+    // Many small ones, few large ones: an exponential distribution.
+    const length = Math.round(-Math.log(1 - random()) * mean);
+    return makeContent(index, length, random);
+  });
+}
+
+/** Text that differs from file to file and of which half the bytes are noise. */
+function makeContent(index: number, length: number, random: () => number): Buffer {
+  const bytes = Buffer.alloc(length, `content ${index} of a made file\n`);
+  for (let at = 0; at + 64 <= length; at += 64) {
+    for (let offset = 0; offset < 32; offset += 4) {
+      bytes.writeUInt32LE(Math.floor(random() * 2 ** 32), at + offset);
+    }
+  }
+  return bytes;
+}
