@@ -1,0 +1,43 @@
+import { execFile, execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+import { dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { checkout } from '../lib/testing/genuine.js';
+
+/** The compiled command line beside this file (`dist/native-test/cli.js` → `dist/bin/pinfs.js`). */
+export const script = join(dirname(fileURLToPath(import.meta.url)), '..', 'bin', 'pinfs.js');
+
+export const fixtures = join(checkout, 'native-test', 'fixtures');
+export const fixtureKey = join(fixtures, 'analysis.example.org.pub');
+
+export interface CliResult {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs `pinfs` as a user would; ended by force after a minute. */
+export async function pinfs(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<CliResult> {
+  return await new Promise((resolve) => {
+    const options = { env: { ...process.env, ...env }, timeout: 60_000, maxBuffer: 64 * 2 ** 20 };
+    execFile(process.execPath, [script, ...args], options, (error, stdout, stderr) => {
+      const code = error === null ? 0 : typeof error.code === 'number' ? error.code : 1;
+      resolve({ code, stdout, stderr });
+    });
+  });
+}
+
+export async function pinfsOrThrow(args: readonly string[]): Promise<CliResult> {
+  const result = await pinfs(args);
+  if (result.code !== 0)
+    throw new Error(`pinfs ${args.join(' ')} ended with ${result.code}: ${result.stderr}`);
+  return result;
+}
+
+/** What `bin/analyse` of a mounted snapshot prints. */
+export function analyse(mountpoint: string): string {
+  return execFileSync(join(mountpoint, 'bin', 'analyse'), { cwd: mountpoint, encoding: 'utf8' });
+}
