@@ -1,0 +1,146 @@
+import { fingerprintOf, type Certificate } from '../format/certificate.js';
+import { PinfsError, type ErrorCode } from '../format/errors.js';
+import type { Manifest } from '../format/manifest.js';
+import { fingerprintText } from '../format/whitelist.js';
+import { blacklistFailure } from './blacklist.js';
+import type { Evidence, JudgeContext } from './evidence.js';
+import {
+  certificateStep,
+  manifestSignatureStep,
+  manifestSteps,
+  revisionStep,
+} from './judge-manifest.js';
+import { fingerprintStep, whitelistSignatureStep, whitelistSteps } from './judge-whitelist.js';
+import type { MasterKey } from './keys.js';
+import { failed, hashStrength, isoTime, notChecked, passed, reasonsOf } from './steps.js';
+import type { StepLog } from './steps.js';
+import type { Verdict } from './verdict.js';
+
+export type { Evidence, JudgeContext } from './evidence.js';
+
+export interface Judgement {
+  /** `verified` or `refused`. */
+  readonly verdict: Verdict;
+  /** What the manifest says, if it can be read. To be believed only when `failure` is undefined. */
+  readonly manifest: Manifest | undefined;
+  /** The first step that failed; its code decides the exit code. */
+  readonly failure: PinfsError | undefined;
+}
+
+/**
+ * Judges a head: the whole chain, in the order of design section 6. Every step that can be taken
+ * is taken and reported, also behind one that failed. The root catalog itself is not looked at:
+ * whoever fetches it by `manifest.rootHash` verifies it, and then calls `withRootCatalog`.
+ */
+export function judgeHead(evidence: Evidence, context: JudgeContext): Judgement {
+  const log: StepLog = { steps: [], failures: [] };
+  const manifest = manifestSteps(log, evidence.manifest, context.fqrn);
+  const certificate = certificateStep(log, manifest, evidence.certificate);
+  manifestSignatureStep(log, manifest, certificate, context.weakKey);
+  const whitelist = whitelistSteps(log, evidence.whitelist, context);
+  const key = whitelistSignatureStep(log, whitelist, context);
+  blacklistStep(log, manifest, certificate, context);
+  const listed = fingerprintStep(log, whitelist, certificate);
+  revisionStep(log, manifest, context.seen);
+  notChecked(log, 'root-catalog', 'checked when it is fetched');
+
+  const fingerprint = listed ?? (certificate && fingerprintOf(certificate, 'sha1'));
+  const optional = new Set(['revision', 'root-catalog']);
+  // A step that was left out for any reason but a failure before it would be a hole: fail closed.
+  const complete = log.steps.every(
+    (step) => step.outcome === 'passed' || (optional.has(step.step) && step.outcome !== 'failed'),
+  );
+  if (!complete && log.failures.length === 0) {
+    log.failures.push(new PinfsError('INTERNAL', 'a step of the trust chain was not taken'));
+  }
+  const failure = log.failures[0];
+  const verdict: Verdict = {
+    status: failure === undefined ? 'verified' : 'refused',
+    summary: summary(manifest, key, failure, context),
+    repository: context.fqrn,
+    rootHash: manifest?.rootHash.text,
+    revision: manifest?.revision,
+    published: manifest && isoTime(manifest.published),
+    tag: undefined,
+    judgedAt: (context.trustAt ?? context.now).toISOString(),
+    trustAtGiven: context.trustAt !== undefined,
+    key: key && { name: key.name, sha256: key.sha256, shipped: key.shipped },
+    fingerprint: fingerprint && fingerprintText(fingerprint),
+    whitelist: whitelist && { created: whitelist.created, expires: whitelist.expires },
+    hashStrength: hashStrength(manifest?.rootHash.text),
+    signer: undefined,
+    steps: log.steps,
+    reasons: reasonsOf(log.failures),
+  };
+  return { verdict, manifest, failure };
+}
+
+function summary(
+  manifest: Manifest | undefined,
+  key: MasterKey | undefined,
+  failure: PinfsError | undefined,
+  context: JudgeContext,
+): string {
+  const asOf =
+    context.trustAt === undefined
+      ? ''
+      : `; judged as of ${context.trustAt.toISOString()}, as was asked for, not as of now`;
+  if (failure !== undefined || manifest === undefined || key === undefined) {
+    return `refused: ${failure?.message ?? 'the chain of signatures is not whole'}${asOf}`;
+  }
+  const published = isoTime(manifest.published);
+  const when = published === undefined ? '' : ` of ${published}`;
+  const by = key.shipped ? `the key ${key.name} that ships with pinfs` : `the key ${key.name}`;
+  return `the signed revision ${manifest.revision}${when}, vouched for by ${by}${asOf}`;
+}
+
+function blacklistStep(
+  log: StepLog,
+  manifest: Manifest | undefined,
+  certificate: Certificate | undefined,
+  context: JudgeContext,
+): void {
+  if (manifest === undefined) {
+    notChecked(log, 'blacklist', 'there is no manifest to look at');
+    return;
+  }
+  const { fqrn, blacklist } = context;
+  const failure = blacklistFailure(blacklist, { fqrn, revision: manifest.revision, certificate });
+  if (failure !== undefined) {
+    failed(log, 'blacklist', failure);
+    return;
+  }
+  if (certificate === undefined) {
+    notChecked(log, 'blacklist', 'the revision is not banned; the certificate is not known');
+    return;
+  }
+  passed(log, 'blacklist', 'neither certificate nor revision is banned');
+}
+
+/** Codes behind which a server or the network is at fault, or time went by; nobody's signature. */
+const passing: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'SOURCE_UNREACHABLE',
+  'SOURCE_TIMEOUT',
+  'SOURCE_STATUS',
+  'SOURCE_REDIRECT',
+  'SOURCE_OFFLINE',
+  'OBJECT_MISSING',
+  'MANIFEST_MISSING',
+  'WHITELIST_MISSING',
+  'CERTIFICATE_MISSING',
+  'HISTORY_MISSING',
+  'MANIFEST_MALFORMED',
+  'WHITELIST_MALFORMED',
+  'WHITELIST_EXPIRED',
+  'ROLLBACK',
+]);
+
+/**
+ * Whether a head that can't be had may be replaced by the last one that was verified here, with
+ * the verdict "offline" (design section 11). Give the reasons of the whole judgement where there
+ * is one: an expired whitelist does not excuse a bad signature beside it. The blacklist has to be
+ * asked again for what is mounted instead.
+ */
+export function offlineAllowed(failure: PinfsError, reasons: Verdict['reasons'] = []): boolean {
+  return passing.has(failure.code) && reasons.every((reason) => passing.has(reason.code));
+}
