@@ -1,6 +1,6 @@
-import { execFile, execFileSync } from 'node:child_process';
-import { join } from 'node:path';
-import { dirname } from 'node:path';
+import { execFile } from 'node:child_process';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
 import { fileURLToPath } from 'node:url';
 import { checkout } from '../lib/testing/genuine.js';
 
@@ -38,6 +38,7 @@ export async function pinfsOrThrow(args: readonly string[]): Promise<CliResult> 
 }
 
 /** What `bin/analyse` of a mounted snapshot prints. */
-export function analyse(mountpoint: string): string {
-  return execFileSync(join(mountpoint, 'bin', 'analyse'), { cwd: mountpoint, encoding: 'utf8' });
+export async function analyse(mountpoint: string): Promise<string> {
+  const program = join(mountpoint, 'bin', 'analyse');
+  return (await promisify(execFile)(program, [], { cwd: mountpoint })).stdout;
 }
