@@ -1,0 +1,207 @@
+import { readdir, readlink } from 'node:fs/promises';
+import { setTimeout as wait } from 'node:timers/promises';
+import { isMainThread } from 'node:worker_threads';
+import type FuseNative from 'fuse-native';
+import { asPinfsError, PinfsError } from '../format/errors.js';
+import type { Filesystem } from '../filesystem/filesystem.js';
+import { runOperation } from '../store/run.js';
+import type { Driver, MountEnd, Mounted, MountRequest } from './driver.js';
+import { nativeOptions } from './fuse-native-convert.js';
+import { checkDevice, libraryError, mountError } from './fuse-native-device.js';
+import { makeHandlers, type Handlers } from './fuse-native-handlers.js';
+import { operationTable, xattrOperations } from './fuse-native-operations.js';
+import { makeLedger, type Ledger } from './ledger.js';
+import { prepareMountpoint } from './mountpoint.js';
+import { findMount } from './mountinfo.js';
+import { currentMounts, unmountPath } from './unmount.js';
+
+type FuseClass = typeof FuseNative;
+type FuseInstance = InstanceType<FuseClass>;
+
+/**
+ * Mounts through libfuse 2, in the main thread. What it can't carry: names and targets that aren't
+ * UTF-8, times before 1970 and finer than a millisecond, inode numbers beyond 32 bits.
+ */
+export const fuseNativeDriver: Driver = { name: 'fuse-native', mount };
+
+// Which descriptor belongs to which mount is seen by comparing before and after: one at a time.
+let turn: Promise<unknown> = Promise.resolve();
+
+function mount(request: MountRequest): Promise<Mounted> {
+  const mounted = turn.then(() => mountNow(request));
+  turn = mounted.catch(() => undefined);
+  return mounted;
+}
+
+/** How long libfuse may take to begin (ms). */
+const startTimeout = 20_000;
+
+async function mountNow(request: MountRequest): Promise<Mounted> {
+  if (!isMainThread) {
+    throw new PinfsError('MOUNT_FAILED', 'fuse-native works in the main thread only');
+  }
+  const { store, log } = request;
+  const mountpoint = await prepareMountpoint(request.mountpoint, log);
+  const allowOther = request.allowOther && !restricted(request.filesystem);
+  if (request.allowOther && !allowOther) {
+    log('warn', 'the repository asks for a membership: other users are not let in');
+  }
+  await checkDevice(mountpoint, allowOther);
+  const Fuse = await load();
+  const ledger = makeLedger(log);
+  const handlers = makeHandlers(
+    request.filesystem,
+    (operation, deadline) => runOperation(operation, store, { deadline }),
+    request.deadline,
+    ledger,
+  );
+  const root = process.getuid?.() === 0;
+  const options = nativeOptions(request, { allowOther, root });
+  const fuse = new Fuse(mountpoint, operationTable(handlers, request.noXattrs), options);
+  Object.assign(fuse, xattrOperations(handlers));
+  const before = new Set(await openDevices());
+  await start(fuse, mountpoint);
+  const descriptor = (await openDevices()).find((fd) => !before.has(fd));
+  const device = findMount(await currentMounts(), mountpoint)?.device;
+  if (descriptor === undefined || device === undefined) {
+    await unmountPath(mountpoint, true).catch(() => undefined);
+    throw new PinfsError('MOUNT_FAILED', `${mountpoint}: the mount went away at once`);
+  }
+  return serve({ fuse, mountpoint, descriptor, device, allowOther, handlers, ledger, log });
+}
+
+/** Whether a repository admits members only; then nobody but who mounts may come in. */
+function restricted(filesystem: Filesystem): boolean {
+  return filesystem.getxattr(filesystem.root, 'user.authz').kind === 'done';
+}
+
+async function load(): Promise<FuseClass> {
+  try {
+    const { default: Fuse } = await import('fuse-native');
+    // Its own runs a shell with the path in it. We unmount ourselves; this leaves what its close
+    // does besides: letting go of the event loop.
+    Fuse.unmount = (_mountpoint, callback) => callback(null);
+    return Fuse;
+  } catch (error) {
+    throw libraryError(error);
+  }
+}
+
+async function start(fuse: FuseInstance, mountpoint: string): Promise<void> {
+  const started = new Promise<void>((resolve, reject) => {
+    fuse.mount((error) => {
+      if (error === null) resolve();
+      else reject(mountError(error, mountpoint));
+    });
+  });
+  const gaveUp = new AbortController();
+  const late = wait(startTimeout, 'late', { signal: gaveUp.signal }).catch(() => 'stopped');
+  try {
+    if ((await Promise.race([started, late])) !== 'late') return;
+  } finally {
+    gaveUp.abort();
+  }
+  started.catch(() => undefined);
+  await unmountPath(mountpoint, true).catch(() => undefined);
+  throw new PinfsError('MOUNT_FAILED', `${mountpoint}: libfuse did not begin to serve`);
+}
+
+/** Descriptors of this process that are open FUSE devices. Reads /proc only. */
+async function openDevices(): Promise<string[]> {
+  const found: string[] = [];
+  for (const fd of await readdir('/proc/self/fd')) {
+    if (await isDevice(fd)) found.push(fd);
+  }
+  return found;
+}
+
+async function isDevice(fd: string): Promise<boolean> {
+  return (await readlink(`/proc/self/fd/${fd}`).catch(() => '')) === '/dev/fuse';
+}
+
+interface Service {
+  readonly fuse: FuseInstance;
+  readonly mountpoint: string;
+  /** Of the FUSE device; libfuse closes it when the connection is over, and tells nobody. */
+  readonly descriptor: string;
+  /** st_dev of the mount, as in mountinfo. */
+  readonly device: string;
+  readonly allowOther: boolean;
+  readonly handlers: Handlers;
+  readonly ledger: Ledger;
+  readonly log: MountRequest['log'];
+}
+
+/** How often to look whether the mount is still there (ms), and how often when it is about to go. */
+const watchInterval = 1000;
+const leavingInterval = 20;
+/** How long unmount waits for the end of the connection (ms). */
+const leavingTimeout = 5000;
+
+function serve(service: Service): Mounted {
+  const { handlers, ledger, allowOther } = service;
+  let gone = false;
+  let resolveEnd: (end: MountEnd) => void = () => undefined;
+  const ended = new Promise<MountEnd>((resolve) => {
+    resolveEnd = resolve;
+  });
+  // Resolves true once the connection is over.
+  async function look(): Promise<boolean> {
+    if (gone || (await isDevice(service.descriptor))) return gone;
+    if (gone) return true;
+    gone = true;
+    clearInterval(timer);
+    resolveEnd(await cleanUp(service));
+    return true;
+  }
+  const timer = setInterval(() => {
+    look().catch((error: unknown) => service.log('error', asPinfsError(error).message));
+  }, watchInterval);
+
+  return {
+    ended,
+    statistics: ledger.statistics,
+    async replace(_recipe, filesystem) {
+      if (allowOther && restricted(filesystem)) {
+        throw new PinfsError('ACCESS_DENIED', 'the new revision asks for a membership', {
+          advice: 'Mount it again: other users are then not let in.',
+        });
+      }
+      await handlers.replace(filesystem);
+    },
+    async unmount(lazy) {
+      if (await look()) return;
+      await detach(service, lazy);
+      const last = lazy ? leavingInterval : leavingTimeout;
+      // A detached mount goes on for those who are still in it.
+      for (let waited = 0; !(await look()) && waited <= last; waited += leavingInterval) {
+        await wait(leavingInterval);
+      }
+    },
+  };
+}
+
+async function detach({ mountpoint, device }: Service, lazy: boolean): Promise<void> {
+  const top = findMount(await currentMounts(), mountpoint);
+  if (top === undefined) return;
+  if (top.device !== device) {
+    throw new PinfsError('MOUNT_BUSY', `${mountpoint} has another mount (${top.type}) on top`, {
+      advice: `Unmount that first: umount '${mountpoint}'`,
+    });
+  }
+  await unmountPath(mountpoint, lazy);
+}
+
+/** After the end of the connection: takes away a dead mount, and lets go of the event loop. */
+async function cleanUp({ fuse, mountpoint, device, log }: Service): Promise<MountEnd> {
+  const left = findMount(await currentMounts(), mountpoint)?.device === device;
+  if (left) {
+    await unmountPath(mountpoint, true).catch((error: unknown) =>
+      log('error', asPinfsError(error).message),
+    );
+  }
+  await new Promise<void>((resolve) => fuse.unmount(() => resolve()));
+  return left
+    ? { reason: 'aborted', message: `the connection of ${mountpoint} was aborted` }
+    : { reason: 'unmounted', message: `${mountpoint} was unmounted` };
+}

@@ -1,0 +1,82 @@
+import { constants } from 'node:fs';
+import { access, realpath, stat } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { PinfsError } from '../format/errors.js';
+import { findMount, mountType } from './mountinfo.js';
+import { currentMounts, unmountPath } from './unmount.js';
+
+type Log = (level: 'info' | 'warn' | 'error', message: string) => void;
+
+// libfuse and the kernel keep mountpoints in buffers of 1,024 and 4,096 bytes.
+const longestMountpoint = 1000;
+
+/**
+ * Makes sure that a mountpoint can be used, and gives its real path. A mount of ours that a dead
+ * process left there is detached first.
+ * @throws PinfsError MOUNTPOINT_UNUSABLE.
+ */
+export async function prepareMountpoint(mountpoint: string, log: Log): Promise<string> {
+  const path = resolve(mountpoint);
+  if (await recoverStale(path)) log('warn', `${path}: the mount of a dead process was detached`);
+  const real = await realpath(path).catch((error: unknown) => {
+    throw unusable(path, error);
+  });
+  const found = await stat(real).catch((error: unknown) => {
+    throw unusable(path, error);
+  });
+  if (!found.isDirectory()) {
+    throw new PinfsError('MOUNTPOINT_UNUSABLE', `${path} is not a directory`);
+  }
+  if (Buffer.byteLength(real) > longestMountpoint) {
+    throw new PinfsError(
+      'MOUNTPOINT_UNUSABLE',
+      `the path of the mountpoint is longer than ${longestMountpoint} bytes`,
+    );
+  }
+  if (process.getuid?.() !== 0) {
+    await access(real, constants.W_OK).catch((error: unknown) => {
+      throw unusable(path, error, 'Mount on a directory of your own: mkdir -p ~/mnt');
+    });
+  }
+  return real;
+}
+
+/**
+ * Detaches a mount of ours whose process is dead (ENOTCONN), and says whether there was one.
+ * Mounts of others are left alone.
+ */
+export async function recoverStale(mountpoint: string): Promise<boolean> {
+  const code = await stat(mountpoint).then(
+    () => undefined,
+    (error: unknown) => errorCode(error),
+  );
+  if (code !== 'ENOTCONN' && code !== 'ECONNABORTED') return false;
+  // The dead mount itself can't be walked any more, the way to it can.
+  const real = join(await realpath(dirname(mountpoint)), basename(mountpoint));
+  const mount = findMount(await currentMounts(), real);
+  if (mount?.type !== mountType) return false;
+  await unmountPath(real, true);
+  return true;
+}
+
+function unusable(path: string, error: unknown, advice?: string): PinfsError {
+  const code = errorCode(error) ?? '';
+  const known: Record<string, readonly [string, string]> = {
+    ENOENT: ['does not exist', `mkdir -p '${path}'`],
+    ENOTDIR: ['is not a directory', 'Name a directory.'],
+    ENOTCONN: ['holds the mount of a dead process', `fusermount3 -uz '${path}'`],
+    EACCES: ['may not be entered or written by this user', 'Choose another directory.'],
+    ELOOP: ['goes round in symlinks', 'Choose another directory.'],
+  };
+  const [what, remedy] = known[code] ?? [`can't be used (${code})`, 'Choose another directory.'];
+  return new PinfsError('MOUNTPOINT_UNUSABLE', `${path} ${what}`, {
+    advice: advice ?? remedy,
+    cause: error,
+  });
+}
+
+function errorCode(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string'
+    ? error.code
+    : undefined;
+}

@@ -1,0 +1,65 @@
+import type { ByteString } from '../format/bytes.js';
+import { done, type Outcome } from '../store/want.js';
+import type { Entry, NodeId } from '../tree/entry.js';
+import type { Listing, Tree } from '../tree/tree.js';
+import { attributesOf, sound } from './attributes.js';
+import type { Attributes, DirectoryPage } from './filesystem.js';
+import { andThen, errno, failure } from './outcome.js';
+
+// `.` has cookie 1 and `..` cookie 2; those of the tree, which begin at 1, lie behind them.
+const dots = 2;
+
+/**
+ * Up to `limit` names of a directory behind the cookie `after` (0: from the start).
+ * Broken entries are in it: they have a name, and say EIO when they are touched.
+ */
+export function readDirectory(
+  tree: Tree,
+  node: NodeId,
+  after: number,
+  limit: number,
+): Outcome<DirectoryPage> {
+  return andThen(andThen(tree.entry(node), sound), (directory) => {
+    if (directory.type !== 'directory') return failure(errno.ENOTDIR);
+    return andThen(dotEntries(tree, directory, after, limit), (first) => {
+      const rest = limit - first.names.length;
+      if (rest <= 0) return done({ ...first, end: false });
+      return andThen(tree.list(node, Math.max(0, after - dots), rest), (listing) =>
+        done(joined(first, listing)),
+      );
+    });
+  });
+}
+
+interface Names {
+  readonly names: ByteString[];
+  readonly attributes: Attributes[];
+  readonly cookies: number[];
+}
+
+function dotEntries(tree: Tree, directory: Entry, after: number, limit: number): Outcome<Names> {
+  const page: Names = { names: [], attributes: [], cookies: [] };
+  if (after < 1 && limit > 0) push(page, '.', directory, 1);
+  if (after >= dots || page.names.length >= limit) return done(page);
+  return andThen(
+    andThen(tree.parent(directory.node), (parent) => tree.entry(parent)),
+    (parent) => {
+      push(page, '..', parent, dots);
+      return done(page);
+    },
+  );
+}
+
+function joined(first: Names, listing: Listing): DirectoryPage {
+  for (const [index, entry] of listing.entries.entries()) {
+    const cookie = listing.cookies[index];
+    if (cookie !== undefined) push(first, entry.name, entry, cookie + dots);
+  }
+  return { ...first, end: listing.end };
+}
+
+function push(page: Names, name: ByteString, entry: Entry, cookie: number): void {
+  page.names.push(name);
+  page.attributes.push(attributesOf(entry));
+  page.cookies.push(cookie);
+}

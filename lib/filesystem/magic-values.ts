@@ -1,0 +1,141 @@
+import { fromText, type ByteString } from '../format/bytes.js';
+import { done, type Outcome } from '../store/want.js';
+import type { Content, Entry } from '../tree/entry.js';
+import type { CatalogInfo, Tree } from '../tree/tree.js';
+import type { LiveFacts } from './live-facts.js';
+import { andThen, errno, failure } from './outcome.js';
+import type { Identity } from './recipe.js';
+
+export interface MagicContext {
+  readonly tree: Tree;
+  readonly identity: Identity;
+  readonly live: () => LiveFacts;
+}
+
+/** Value of one magic attribute for an entry; ENODATA where it has none. */
+export type MagicValue = (context: MagicContext, entry: Entry) => Outcome<ByteString>;
+
+const none = failure(errno.ENODATA);
+
+function ofIdentity(value: (identity: Identity) => string): MagicValue {
+  return ({ identity }) => done(fromText(value(identity)));
+}
+
+function ofFacts(value: (facts: LiveFacts) => string | number): MagicValue {
+  return ({ live }) => done(fromText(String(value(live()))));
+}
+
+/** Attributes of every path, listed on the root. Meanings: format document, 9.4. */
+export const globalValues: ReadonlyMap<string, MagicValue> = new Map<string, MagicValue>([
+  ['fqrn', ofIdentity((it) => it.fqrn)],
+  ['revision', ofIdentity((it) => String(it.revision))],
+  ['root_hash', ofIdentity((it) => it.rootHash)],
+  ['tag', ofIdentity((it) => it.tag ?? '')],
+  ['host', ofIdentity((it) => it.sourceLabel)],
+  ['host_list', ofIdentity((it) => it.sourceLabel)],
+  ['pinfs.trust', ofIdentity((it) => it.trust)],
+  ['expires', expires],
+  ['version', ofFacts((it) => it.version)],
+  ['pid', ofFacts((it) => it.pid)],
+  ['uptime', ofFacts((it) => Math.floor(it.uptime / 60))],
+  ['nclg', ({ tree }) => done(String(tree.statistics.catalogsOpen))],
+  ['nopen', ofFacts((it) => it.opens)],
+  ['ndiropen', ofFacts((it) => it.directoryOpens)],
+  ['ndownload', ofFacts((it) => it.downloads)],
+  ['nioerr', ofFacts((it) => it.errors)],
+  ['timestamp_last_ioerr', ofFacts((it) => it.lastError)],
+  ['hitrate', ofFacts(hitRate)],
+  ['rx', ofFacts((it) => Math.floor(it.received / 1024))],
+  ['speed', ofFacts(speed)],
+  ['pubkeys', ofFacts((it) => it.publicKeys)],
+  ['repo_counters', ({ tree }) => andThen(tree.catalogOf(tree.root), (it) => done(counters(it)))],
+  ['catalog_counters', catalogCounters],
+  ['authz', authz],
+]);
+
+/** Attributes that belong to the entry itself. */
+export const entryValues: ReadonlyMap<string, MagicValue> = new Map<string, MagicValue>([
+  ['hash', (_, { content }) => (content?.hash === undefined ? none : done(content.hash.text))],
+  ['chunks', chunkCount],
+  ['chunk_list', chunkList],
+  ['compression', (_, entry) => ofContent(entry, (content) => content.compression)],
+  ['external_file', (_, entry) => ofContent(entry, (content) => (content.external ? '1' : '0'))],
+  ['direct_io', (_, entry) => ofContent(entry, () => (entry.directIo ? '1' : '0'))],
+  ['rawlink', (_, entry) => (entry.type === 'symlink' ? done(entry.rawTarget) : none)],
+]);
+
+function ofContent(entry: Entry, value: (content: Content) => string): Outcome<ByteString> {
+  return entry.content === undefined ? none : done(value(entry.content));
+}
+
+function expires({ identity, live }: MagicContext): Outcome<ByteString> {
+  const left = live().ttlLeft;
+  if (identity.pinned || left === undefined) return done('never (fixed root catalog)');
+  return done(String(Math.max(0, Math.floor(left / 60))));
+}
+
+function hitRate({ hits, misses }: LiveFacts): string {
+  const all = hits + misses;
+  return all === 0 ? 'n/a' : ((100 * hits) / all).toFixed(3);
+}
+
+function speed({ received, receivingTime }: LiveFacts): string {
+  if (receivingTime <= 0) return 'n/a';
+  return String(Math.floor(received / 1024 / (receivingTime / 1000)));
+}
+
+function authz({ tree }: MagicContext): Outcome<ByteString> {
+  const required = tree.properties.vomsAuthz;
+  return required === undefined ? none : done(fromText(required));
+}
+
+const counterNames = [
+  'chunked',
+  'chunked_size',
+  'chunks',
+  'dir',
+  'external',
+  'external_file_size',
+  'file_size',
+  'nested',
+  'regular',
+  'special',
+  'symlink',
+  'xattr',
+];
+
+function counters(catalog: CatalogInfo): ByteString {
+  return counterNames
+    .map((name) => {
+      const { self, subtree } = catalog.counters.get(name) ?? { self: 0n, subtree: 0n };
+      return `${name},${self + subtree}\n`;
+    })
+    .join('');
+}
+
+function catalogCounters({ tree }: MagicContext, entry: Entry): Outcome<ByteString> {
+  return andThen(tree.catalogOf(entry.node), (catalog) =>
+    done(
+      `catalog_hash: ${catalog.want.object.hash.text}\n` +
+        `catalog_mountpoint: ${catalog.mountpoint}\n${counters(catalog)}`,
+    ),
+  );
+}
+
+function chunkCount({ tree }: MagicContext, entry: Entry): Outcome<ByteString> {
+  if (entry.content === undefined) return none;
+  if (!entry.content.chunked) return done('1');
+  return andThen(tree.chunks(entry.node), (chunks) => done(String(chunks.length)));
+}
+
+function chunkList({ tree }: MagicContext, entry: Entry): Outcome<ByteString> {
+  const { content } = entry;
+  if (content === undefined) return none;
+  const header = 'hash,offset,size\n';
+  if (!content.chunked) {
+    return done(`${header}${content.hash?.text ?? ''},0,${entry.size}\n`);
+  }
+  return andThen(tree.chunks(entry.node), (chunks) =>
+    done(header + chunks.map((it) => `${it.object.hash.text},${it.offset},${it.size}\n`).join('')),
+  );
+}

@@ -1,0 +1,113 @@
+import { fromText, toBytes, type ByteString } from '../format/bytes.js';
+import { done, type Outcome } from '../store/want.js';
+import type { Entry } from '../tree/entry.js';
+import type { Tree } from '../tree/tree.js';
+import type { LiveFacts } from './live-facts.js';
+import { entryValues, globalValues, type MagicContext, type MagicValue } from './magic-values.js';
+import { andThen, errno, failure } from './outcome.js';
+import type { Identity } from './recipe.js';
+
+/** Extended attributes of an entry: those stored in the catalog, and the magic ones above them. */
+export interface ExtendedAttributes {
+  /** ENODATA where there is none of this name. */
+  get(entry: Entry, name: ByteString): Outcome<Buffer>;
+  /** Stored names; magic ones on the root only, as is the default of the reference. */
+  list(entry: Entry): readonly ByteString[];
+}
+
+/** About so many characters are a page; lines are kept whole (format document, 9.4). */
+const pageLength = 40_000;
+
+/**
+ * The magic extended attributes of the reference client under the same names (format document,
+ * 9.4), where they make sense here, and `user.pinfs.trust`. A magic name hides a stored one.
+ */
+export function magicAttributes(
+  tree: Tree,
+  identity: Identity,
+  live: () => LiveFacts,
+): ExtendedAttributes {
+  const context: MagicContext = { tree, identity, live };
+  return {
+    get(entry, name) {
+      const asked = parseName(name);
+      const magic = asked === undefined ? undefined : find(asked.base);
+      if (asked !== undefined && magic !== undefined) {
+        return andThen(magic(context, entry), (value) => page(value, asked));
+      }
+      const stored = entry.xattrs?.get(name);
+      return stored === undefined ? failure(errno.ENODATA) : done(stored);
+    },
+    list(entry) {
+      const names = new Set(entry.xattrs?.keys());
+      if (entry.node === tree.root) {
+        for (const base of globalValues.keys()) {
+          if (base !== 'authz' || tree.properties.vomsAuthz !== undefined)
+            names.add(`user.${base}`);
+        }
+      }
+      return [...names];
+    },
+  };
+}
+
+function find(base: string): MagicValue | undefined {
+  return globalValues.get(base) ?? entryValues.get(base);
+}
+
+interface AskedName {
+  readonly base: string;
+  /** `~`: for machines; `@`: for people, with a line above the page and texts in place of errors. */
+  readonly mode: '~' | '@' | undefined;
+  /** Number of the page, 0 based; undefined: `?`, how many there are. */
+  readonly page: number | undefined;
+}
+
+const magicName = /^user\.([a-z0-9_.]{1,64})(?:([~@])([0-9]{1,9}|\?))?$/;
+
+function parseName(name: ByteString): AskedName | undefined {
+  // Linux forbids user.* on symlinks, so this one has a second name.
+  if (name === 'xfsroot.rawlink') return { base: 'rawlink', mode: undefined, page: 0 };
+  const match = magicName.exec(name);
+  const base = match?.[1];
+  if (match === null || base === undefined) return undefined;
+  const mode = match[2] === '~' || match[2] === '@' ? match[2] : undefined;
+  return { base, mode, page: match[3] === '?' ? undefined : Number(match[3] ?? '0') };
+}
+
+function page(value: ByteString, asked: AskedName): Outcome<Buffer> {
+  const pages = splitPages(value);
+  const people = asked.mode === '@';
+  if (asked.page === undefined) {
+    return people
+      ? done(text(`# Pages: ${pages.length}. Append @N (N from 0) to the name for page N.\n`))
+      : done(text(`num_pages, ${pages.length}`));
+  }
+  const content = pages[asked.page];
+  if (content === undefined) {
+    return people
+      ? done(text(`# There is no page ${asked.page}; the number of pages is ${pages.length}.\n`))
+      : failure(errno.ENODATA);
+  }
+  return done(toBytes(people ? `# Access page at idx: ${asked.page}\n${content}` : content));
+}
+
+function text(value: string): Buffer {
+  return toBytes(fromText(value));
+}
+
+/** Cuts a value behind the line with which a page is full; an empty value is one empty page. */
+export function splitPages(value: ByteString): readonly ByteString[] {
+  const pages: ByteString[] = [];
+  let start = 0;
+  while (value.length - start > pageLength) {
+    const lineEnd = value.indexOf('\n', start + pageLength);
+    // A line that never ends is cut: the kernel takes no value above 64 KiB.
+    const end =
+      lineEnd >= 0 && lineEnd < start + pageLength + 4096 ? lineEnd + 1 : start + pageLength;
+    pages.push(value.slice(start, end));
+    start = end;
+  }
+  if (start < value.length || pages.length === 0) pages.push(value.slice(start));
+  return pages;
+}
