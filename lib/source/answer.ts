@@ -1,0 +1,117 @@
+import { PinfsError } from '../format/errors.js';
+import type { Answer, Question, Retry } from './question.js';
+
+export type Headers = Readonly<Record<string, string | string[] | undefined>>;
+
+function header(headers: Headers, name: string): string | undefined {
+  const value = headers[name];
+  return typeof value === 'object' ? value.join(', ') : value;
+}
+
+/** Judges status and headers: an answer that needs no body, or the buffer that the body goes into. */
+export function judgeHead(question: Question, status: number, headers: Headers): Answer | Body {
+  const { shown, range, limit } = question;
+  const failed = (error: PinfsError, retry: Retry = 'never'): Answer => ({
+    kind: 'failed',
+    error,
+    retry,
+  });
+  if (status === 404 || status === 410) {
+    return failed(new PinfsError('OBJECT_MISSING', `${shown} is not there (HTTP ${status})`));
+  }
+  if ([301, 302, 303, 307, 308].includes(status)) {
+    return { kind: 'redirect', status, location: header(headers, 'location') ?? '' };
+  }
+  if (status === 416 && range !== undefined) return failed(shorter(question));
+  if (status !== 200 && !(status === 206 && range !== undefined)) {
+    const retry = status === 429 || status >= 500 ? 'later' : 'never';
+    const error = new PinfsError('SOURCE_STATUS', `${shown}: the server answered HTTP ${status}`);
+    return failed(error, retry);
+  }
+  const encoding = header(headers, 'content-encoding');
+  if (encoding !== undefined && encoding !== 'identity') {
+    const text = `${shown}: the server encodes its answer, though it was not asked to`;
+    return failed(new PinfsError('SOURCE_STATUS', text));
+  }
+  const length = contentLength(header(headers, 'content-length'));
+  if (range === undefined) {
+    if (length !== undefined && length > limit) return failed(tooLarge(shown, limit));
+    return plainBody(shown, limit, length);
+  }
+  if (status === 206) {
+    const start = /^bytes (\d{1,16})-/.exec(header(headers, 'content-range') ?? '')?.[1];
+    if (start === undefined || Number(start) !== range.offset) {
+      const text = `${shown}: the server answered with another range than was asked for`;
+      return failed(new PinfsError('SOURCE_STATUS', text));
+    }
+    if (length !== undefined && length > range.length) return failed(tooLarge(shown, range.length));
+  }
+  return rangeBody(question, range.length, status === 206 ? 0 : range.offset);
+}
+
+function contentLength(text: string | undefined): number | undefined {
+  return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : undefined;
+}
+
+function tooLarge(shown: string, limit: number): PinfsError {
+  return new PinfsError('OBJECT_TOO_LARGE', `${shown} is larger than the ${limit} bytes expected`);
+}
+
+function shorter({ shown, range }: Question): PinfsError {
+  const end = range === undefined ? 0 : range.offset + range.length;
+  return new PinfsError('OBJECT_SIZE_MISMATCH', `${shown} ends before byte ${end}`);
+}
+
+/** Where the bytes of an answer are collected. */
+export interface Body {
+  /** Bytes that came so far, those that were skipped included. */
+  received: number;
+  /** All that is wanted is here; what else may come is not read. */
+  cut: boolean;
+  add(chunk: Buffer): PinfsError | undefined;
+  /** What is wrong when the answer ends here. */
+  missing(): PinfsError | undefined;
+  take(): Buffer;
+}
+
+function plainBody(shown: string, limit: number, length: number | undefined): Body {
+  const whole = length === undefined ? undefined : Buffer.allocUnsafe(length);
+  const chunks: Buffer[] = [];
+  return {
+    received: 0,
+    cut: false,
+    add(chunk) {
+      const end = this.received + chunk.length;
+      if (end > limit) return tooLarge(shown, limit);
+      if (whole === undefined) chunks.push(Buffer.from(chunk));
+      else chunk.copy(whole, this.received);
+      this.received = end;
+      return undefined;
+    },
+    // undici itself ends with an error where an answer is shorter than announced.
+    missing: () => undefined,
+    take() {
+      return whole === undefined ? Buffer.concat(chunks) : whole.subarray(0, this.received);
+    },
+  };
+}
+
+/** For a range: `skip` bytes in front are dropped, since a server may send the whole file. */
+function rangeBody(question: Question, length: number, skip: number): Body {
+  const bytes = Buffer.allocUnsafe(length);
+  return {
+    received: 0,
+    cut: length === 0,
+    add(chunk) {
+      const from = Math.max(0, skip - this.received);
+      if (from < chunk.length) chunk.copy(bytes, Math.max(0, this.received - skip), from);
+      this.received += chunk.length;
+      this.cut = this.received >= skip + length;
+      return undefined;
+    },
+    missing() {
+      return this.received < skip + length ? shorter(question) : undefined;
+    },
+    take: () => bytes,
+  };
+}

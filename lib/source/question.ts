@@ -1,0 +1,31 @@
+import type { PinfsError } from '../format/errors.js';
+
+/** One request, and what of its answer is wanted. */
+export interface Question {
+  /** For messages: the URL without credentials. */
+  readonly shown: string;
+  /** Path and query as sent. */
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Most bytes of body that are read. */
+  readonly limit: number;
+  readonly range: { readonly offset: number; readonly length: number } | undefined;
+  readonly timing: Timing;
+}
+
+/** Milliseconds and bytes that bound one request. */
+export interface Timing {
+  /** From the request's being sent to the answer's headers. */
+  readonly headersTimeout: number;
+  /** In each such span at least `lowSpeedBytes` of body have to arrive. */
+  readonly lowSpeedTime: number;
+  readonly lowSpeedBytes: number;
+}
+
+export type Answer =
+  | { readonly kind: 'body'; readonly bytes: Buffer }
+  | { readonly kind: 'redirect'; readonly status: number; readonly location: string }
+  | { readonly kind: 'failed'; readonly error: PinfsError; readonly retry: Retry };
+
+/** `stale`: a connection closed before any answer, as happens to a kept-alive one: repeat at once. */
+export type Retry = 'never' | 'later' | 'stale';
