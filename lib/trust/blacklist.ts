@@ -19,8 +19,9 @@ const limit = 4 * 1024 * 1024;
 export function loadBlacklist(given: string | undefined, fallback = defaultBlacklist): Blacklist {
   const path = given ?? fallback;
   try {
-    const stats = statSync(path, { throwIfNoEntry: given !== undefined });
-    if (stats === undefined) return emptyBlacklist;
+    const stats = statSync(path, { throwIfNoEntry: false });
+    if (stats === undefined && given === undefined) return emptyBlacklist;
+    if (stats === undefined) throw new PinfsError('USAGE', `there is no blacklist ${path}`);
     if (!stats.isFile() || stats.size > limit) {
       throw new PinfsError('USAGE', `the blacklist ${path} is no file of at most 4 MiB`);
     }

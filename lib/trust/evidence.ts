@@ -3,8 +3,10 @@ import type { Blacklist } from '../format/blacklist.js';
 import { malformedCertificate, parseCertificate, type Certificate } from '../format/certificate.js';
 import { PinfsError, type ErrorCode } from '../format/errors.js';
 import { hashBytes, objectText, type ContentHash } from '../format/hash.js';
+import type { Manifest } from '../format/manifest.js';
 import type { MasterKey } from './keys.js';
 import type { SeenHead } from './seen.js';
+import type { Verdict } from './verdict.js';
 
 /** What a server gave for a repository's head, or why it did not. */
 export interface Evidence {
@@ -27,8 +29,25 @@ export interface JudgeContext {
   readonly weakKey: boolean;
 }
 
+export interface Judgement {
+  /** `verified` or `refused`. */
+  readonly verdict: Verdict;
+  /** What the manifest says, if it can be read. To be believed only when `failure` is undefined. */
+  readonly manifest: Manifest | undefined;
+  /** The first step that failed; its code decides the exit code. */
+  readonly failure: PinfsError | undefined;
+}
+
 /** The most that a certificate may inflate to. */
 const certificateLimit = 64 * 1024;
+
+/** Errors of objects that mean: something came, and it can't be what was asked for. */
+const notTheObject: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'OBJECT_TOO_LARGE',
+  'OBJECT_NOT_ZLIB',
+  'OBJECT_TRAILING_BYTES',
+  'OBJECT_SIZE_MISMATCH',
+]);
 
 /** What it means for the chain that one of its files could not be had. */
 export function evidenceError(
@@ -41,19 +60,16 @@ export function evidenceError(
       ...(error.advice === undefined ? {} : { advice: error.advice }),
       cause: error,
     });
-  switch (error.code) {
-    case 'OBJECT_MISSING':
-      return as(`${upper}_MISSING`, `the server has no ${file}: ${error.message}`);
-    case 'OBJECT_TOO_LARGE':
-    case 'OBJECT_NOT_ZLIB':
-    case 'OBJECT_TRAILING_BYTES':
-    case 'OBJECT_SIZE_MISMATCH':
-      return as(`${upper}_MALFORMED`, `what should be the ${file} is none: ${error.message}`);
-    case 'OBJECT_HASH_MISMATCH':
-      return file === 'certificate' ? as('CERTIFICATE_HASH_MISMATCH', error.message) : error;
-    default:
-      return error;
+  if (error.code === 'OBJECT_MISSING') {
+    return as(`${upper}_MISSING`, `the server has no ${file}: ${error.message}`);
   }
+  if (notTheObject.has(error.code)) {
+    return as(`${upper}_MALFORMED`, `what should be the ${file} is none: ${error.message}`);
+  }
+  if (error.code === 'OBJECT_HASH_MISMATCH' && file === 'certificate') {
+    return as('CERTIFICATE_HASH_MISMATCH', error.message);
+  }
+  return error;
 }
 
 /**

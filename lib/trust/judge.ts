@@ -3,7 +3,7 @@ import { PinfsError, type ErrorCode } from '../format/errors.js';
 import type { Manifest } from '../format/manifest.js';
 import { fingerprintText } from '../format/whitelist.js';
 import { blacklistFailure } from './blacklist.js';
-import type { Evidence, JudgeContext } from './evidence.js';
+import type { Evidence, JudgeContext, Judgement } from './evidence.js';
 import {
   certificateStep,
   manifestSignatureStep,
@@ -16,16 +16,7 @@ import { failed, hashStrength, isoTime, notChecked, passed, reasonsOf } from './
 import type { StepLog } from './steps.js';
 import type { Verdict } from './verdict.js';
 
-export type { Evidence, JudgeContext } from './evidence.js';
-
-export interface Judgement {
-  /** `verified` or `refused`. */
-  readonly verdict: Verdict;
-  /** What the manifest says, if it can be read. To be believed only when `failure` is undefined. */
-  readonly manifest: Manifest | undefined;
-  /** The first step that failed; its code decides the exit code. */
-  readonly failure: PinfsError | undefined;
-}
+export type { Evidence, JudgeContext, Judgement } from './evidence.js';
 
 /**
  * Judges a head: the whole chain, in the order of design section 6. Every step that can be taken

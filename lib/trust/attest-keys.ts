@@ -1,0 +1,127 @@
+import { createHash, createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
+import { closeSync, fchmodSync, openSync, unlinkSync, writeSync } from 'node:fs';
+import nacl from 'tweetnacl';
+import { PinfsError } from '../format/errors.js';
+
+/* Ed25519 keys for attestations, in the PEM forms that OpenSSL and others read. */
+
+export interface SecretKey {
+  /** 64 bytes: seed and public key, as NaCl has it. */
+  readonly secretKey: Uint8Array;
+  readonly keyid: string;
+}
+
+/** Somebody whose attestations are accepted. */
+export interface Signer {
+  /** For people: where the key was read. */
+  readonly name: string;
+  readonly publicKey: Uint8Array;
+  /** SHA-256 (hex) of the key's SubjectPublicKeyInfo. */
+  readonly keyid: string;
+}
+
+export interface KeyPair {
+  /** PKCS#8 */
+  readonly secretPem: string;
+  /** SubjectPublicKeyInfo */
+  readonly publicPem: string;
+  readonly keyid: string;
+}
+
+// The DER forms of RFC 8410 are these bytes, then the 32 of the key.
+const secretPrefix = Buffer.from('302e020100300506032b657004220420', 'hex');
+const publicPrefix = Buffer.from('302a300506032b6570032100', 'hex');
+
+export function generateKeyPair(): KeyPair {
+  const pair = nacl.sign.keyPair();
+  const seed = pair.secretKey.subarray(0, nacl.sign.seedLength);
+  return {
+    secretPem: pem('PRIVATE KEY', Buffer.concat([secretPrefix, seed])),
+    publicPem: pem('PUBLIC KEY', spki(pair.publicKey)),
+    keyid: keyidOf(pair.publicKey),
+  };
+}
+
+/**
+ * Writes the secret key to `path` (mode 0600) and the public one to `path`.pub. Neither may exist.
+ * @throws PinfsError USAGE
+ */
+export function writeKeyPair(path: string, pair: KeyPair): void {
+  writeNew(path, pair.secretPem, 0o600);
+  try {
+    writeNew(`${path}.pub`, pair.publicPem, 0o644);
+  } catch (error) {
+    // A secret key that nobody has the public one of is of no use.
+    unlinkSync(path);
+    throw error;
+  }
+}
+
+/** Reads a secret key, PKCS#8 PEM. @throws PinfsError KEY_MALFORMED */
+export function readSecretKey(bytes: Buffer): SecretKey {
+  let key: KeyObject;
+  try {
+    key = createPrivateKey(bytes);
+  } catch (cause) {
+    throw malformed('is not a readable private key (PEM, not encrypted)', cause);
+  }
+  const seed = rawKey(key, 'd');
+  const pair = nacl.sign.keyPair.fromSeed(seed);
+  return { secretKey: pair.secretKey, keyid: keyidOf(pair.publicKey) };
+}
+
+/** Reads a public key, PEM. @throws PinfsError KEY_MALFORMED */
+export function readSigner(bytes: Buffer, name: string): Signer {
+  // Node would make a public key out of a private one, and the user should know what was given.
+  if (bytes.includes('PRIVATE KEY-----')) throw malformed('is a private key, not the public one');
+  let key: KeyObject;
+  try {
+    key = createPublicKey(bytes);
+  } catch (cause) {
+    throw malformed('is not a readable public key (PEM)', cause);
+  }
+  const publicKey = rawKey(key, 'x');
+  return { name, publicKey, keyid: keyidOf(publicKey) };
+}
+
+function rawKey(key: KeyObject, field: 'd' | 'x'): Buffer {
+  if (key.asymmetricKeyType !== 'ed25519') throw malformed('is not an Ed25519 key');
+  const raw = Buffer.from(key.export({ format: 'jwk' })[field] ?? '', 'base64url');
+  if (raw.length !== nacl.sign.publicKeyLength) throw malformed('is not an Ed25519 key');
+  return raw;
+}
+
+function spki(publicKey: Uint8Array): Buffer {
+  return Buffer.concat([publicPrefix, publicKey]);
+}
+
+function keyidOf(publicKey: Uint8Array): string {
+  return createHash('sha256').update(spki(publicKey)).digest('hex');
+}
+
+function pem(label: string, der: Buffer): string {
+  return `-----BEGIN ${label}-----\n${der.toString('base64')}\n-----END ${label}-----\n`;
+}
+
+function writeNew(path: string, text: string, mode: number): void {
+  let file: number;
+  try {
+    file = openSync(path, 'wx', mode);
+  } catch (cause) {
+    const because = cause instanceof Error ? cause.message : String(cause);
+    throw new PinfsError('USAGE', `the key file ${path} cannot be made: ${because}`, { cause });
+  }
+  try {
+    fchmodSync(file, mode);
+    writeSync(file, text);
+  } finally {
+    closeSync(file);
+  }
+}
+
+function malformed(what: string, cause?: unknown): PinfsError {
+  return new PinfsError('KEY_MALFORMED', `the Ed25519 key ${what}`, {
+    advice: '`pinfs key generate` makes keys',
+    ...(cause === undefined ? {} : { cause }),
+  });
+}
