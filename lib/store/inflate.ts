@@ -1,0 +1,109 @@
+import { inflateSync } from 'node:zlib';
+import { printable } from '../format/bytes.js';
+import { PinfsError } from '../format/errors.js';
+import { hashBytes, objectText } from '../format/hash.js';
+import type { Want } from './want.js';
+
+/**
+ * From stored bytes to plain bytes, believing neither. zlib-sync is not used: it measured slower than
+ * node:zlib at every size (bench/inflate.ts), never frees its state (6 KiB or more an object), has no
+ * bound of its own and can't tell how much of its input it consumed.
+ */
+
+/** Objects are unpacked in memory; larger promises are refused. */
+export const largestObject = 2 ** 31 - 2 ** 16;
+
+// Deflate makes at most 1,032 bytes of one (258 bytes from two bits); what is above needs no buffer.
+const expansion = 1033;
+
+/**
+ * How many stored bytes an object may have at most. Deflate makes incompressible data a little
+ * larger: 5 bytes in 16 KiB at stock settings, up to an eighth at odd ones.
+ */
+export function storedLimit(want: Want): number {
+  const range = want.external?.range;
+  const plain = want.size.bytes;
+  const limit = want.compression === 'none' ? plain : plain + Math.ceil(plain / 8) + 64 * 1024;
+  return range === undefined ? limit : Math.min(range.length, limit);
+}
+
+/**
+ * Checks the hash of stored bytes and unpacks them. Uses no more memory than was promised.
+ * @throws PinfsError OBJECT_HASH_MISMATCH, OBJECT_NOT_ZLIB, OBJECT_TRAILING_BYTES, OBJECT_SIZE_MISMATCH, OBJECT_TOO_LARGE.
+ */
+export function unpack(stored: Buffer, want: Want): Buffer {
+  const { hash } = want.object;
+  const found = hashBytes(hash.algorithm, stored);
+  if (found.text !== hash.text) {
+    throw damaged('OBJECT_HASH_MISMATCH', want, `its ${stored.length} bytes have another hash`);
+  }
+  if (want.size.bytes > largestObject) throw tooLarge(want, `more than ${largestObject} bytes`);
+  const plain = want.compression === 'none' ? stored : inflate(stored, want);
+  checkSize(plain.length, want);
+  return plain;
+}
+
+/** Holds the size of an object against what was promised. @throws PinfsError OBJECT_SIZE_MISMATCH, OBJECT_TOO_LARGE. */
+export function checkSize(size: number, want: Want): void {
+  const promised = want.size.bytes;
+  if (want.size.kind === 'limit') {
+    if (size > promised) throw tooLarge(want, `${size} bytes, and at most ${promised} are allowed`);
+  } else if (size !== promised) {
+    const text = `it has ${size} bytes, and ${promised} were promised`;
+    throw damaged('OBJECT_SIZE_MISMATCH', want, text);
+  }
+}
+
+/** Whether an object of this size is the one that is wanted. */
+export function fits(size: number, want: Want): boolean {
+  return want.size.kind === 'limit' ? size <= want.size.bytes : size === want.size.bytes;
+}
+
+function inflate(stored: Buffer, want: Want): Buffer {
+  const promised = want.size.bytes;
+  const most = Math.min(promised, stored.length * expansion) + 1;
+  // A limit says little about the size: begin with a guess there.
+  const guess = want.size.kind === 'exact' ? most : Math.min(most, stored.length * 4);
+  let result: { buffer: Buffer; engine: { bytesWritten: number } };
+  try {
+    result = inflateSync(stored, {
+      chunkSize: Math.max(64, guess),
+      maxOutputLength: Math.max(1, promised),
+      info: true,
+    }) as unknown as typeof result;
+  } catch (thrown) {
+    if (thrown instanceof Error && 'code' in thrown && thrown.code === 'ERR_BUFFER_TOO_LARGE') {
+      const text = `it inflates to more than ${promised} bytes`;
+      if (want.size.kind === 'limit') throw tooLarge(want, `more than ${promised} bytes`);
+      throw damaged('OBJECT_SIZE_MISMATCH', want, text);
+    }
+    // A dictionary (FDICT), a cut stream and a wrong check sum come here as well.
+    const reason = thrown instanceof Error ? thrown.message : String(thrown);
+    throw damaged('OBJECT_NOT_ZLIB', want, `it is not a complete zlib stream (${reason})`);
+  }
+  const trailing = stored.length - result.engine.bytesWritten;
+  if (trailing !== 0) {
+    const text = `${trailing} bytes follow the end of its zlib stream`;
+    throw damaged('OBJECT_TRAILING_BYTES', want, text);
+  }
+  return result.buffer;
+}
+
+/** `data/ab/cdef…` is of little use to people: the object, and the path for which it is needed. */
+export function describe(want: Want): string {
+  const path = want.path === '' ? '/' : printable(want.path);
+  return `object ${objectText(want.object)} of ${path}`;
+}
+
+function damaged(
+  code:
+    'OBJECT_HASH_MISMATCH' | 'OBJECT_NOT_ZLIB' | 'OBJECT_TRAILING_BYTES' | 'OBJECT_SIZE_MISMATCH',
+  want: Want,
+  text: string,
+): PinfsError {
+  return new PinfsError(code, `${describe(want)} is damaged: ${text}`);
+}
+
+function tooLarge(want: Want, text: string): PinfsError {
+  return new PinfsError('OBJECT_TOO_LARGE', `${describe(want)} is too large: ${text}`);
+}

@@ -1,0 +1,154 @@
+import { fstatSync } from 'node:fs';
+import { asPinfsError, PinfsError } from '../format/errors.js';
+import { idle } from './always-miss.js';
+import { describe } from './inflate.js';
+import type { Shelf } from './shelf.js';
+import type { Store } from './store.js';
+import { done, wantKey } from './want.js';
+import type { Done, Failure, Miss, Outcome, Want } from './want.js';
+
+export interface RunOptions {
+  readonly signal?: AbortSignal;
+  /** Milliseconds that the whole operation may wait; then EIO with SOURCE_TIMEOUT. */
+  readonly deadline?: number;
+  readonly maxRuns?: number;
+}
+
+// Each run needs one object more: a path has at most 2,048 components (PATH_MAX), each of which may
+// be a nested catalog, and one read touches a few dozen chunks. More is a fault of ours.
+const defaultRuns = 4096;
+
+// An object that was fetched may be evicted again before it is read, when a cache is far too small
+// or shared by many; and ALWAYS_MISS denies each once.
+const fetchesOfOne = 16;
+
+const EIO = 5;
+const errnos: Partial<Record<string, number>> = {
+  INTERRUPTED: 4,
+  ACCESS_DENIED: 13,
+  CACHE_FULL: 28,
+};
+
+/** What an error looks like to a system call: an errno of errno.h, EIO unless it is another cause. */
+export function failureOf(error: PinfsError): Failure {
+  return { kind: 'failure', errno: errnos[error.code] ?? EIO, error };
+}
+
+/** Runs a synchronous operation once. Never throws: a fault of ours becomes EIO with INTERNAL. */
+export function runNow<T>(operation: () => Outcome<T>, shelf: Shelf): Outcome<T> {
+  shelf.beginRun(operation);
+  try {
+    return operation();
+  } catch (thrown) {
+    return failureOf(asPinfsError(thrown));
+  } finally {
+    shelf.beginRun(idle);
+  }
+}
+
+/**
+ * Runs an operation, has what it lacks fetched, and runs it again until it is done. `first` is the
+ * outcome of a run that was made already (with `runNow`, the way without a promise for hits).
+ * Never rejects: errors are Failures (EINTR for the signal, ENOSPC for CACHE_FULL, else EIO).
+ */
+export async function runOperation<T>(
+  operation: () => Outcome<T>,
+  store: Store,
+  options: RunOptions = {},
+  first?: Outcome<T>,
+): Promise<Done<T> | Failure> {
+  let outcome = first ?? runNow(operation, store.shelf);
+  if (outcome.kind !== 'miss') return outcome;
+  const fetches = new Map<string, number>();
+  const late = options.deadline === undefined ? undefined : timer(options.deadline);
+  try {
+    for (let run = 1; ; run++) {
+      const error = surplus(outcome, run, fetches, options.maxRuns ?? defaultRuns);
+      if (error !== undefined) return failureOf(error);
+      await fetchOne(outcome, store, options, late);
+      outcome = runNow(operation, store.shelf);
+      if (outcome.kind !== 'miss') return outcome;
+    }
+  } catch (thrown) {
+    return failureOf(asPinfsError(thrown));
+  } finally {
+    late?.stop();
+  }
+}
+
+async function fetchOne(
+  miss: Miss,
+  store: Store,
+  options: RunOptions,
+  late: Timer | undefined,
+): Promise<void> {
+  if (options.signal?.aborted === true) throw new PinfsError('INTERRUPTED', 'interrupted');
+  const fetching = store.fetch(miss.want, options.signal);
+  if (miss.ahead !== undefined && miss.ahead.length > 0) store.fetchAhead(miss.ahead);
+  if (late === undefined) return fetching;
+  // Whoever is late leaves, and the flight goes on: the next try finds what it brought.
+  fetching.catch(() => undefined);
+  if ((await Promise.race([fetching.then(() => 'here'), late.over])) === 'late') {
+    throw new PinfsError(
+      'SOURCE_TIMEOUT',
+      `${describe(miss.want)} did not come within ${options.deadline ?? 0} ms`,
+    );
+  }
+}
+
+/** An error when an operation asks for more than it can need. */
+function surplus(
+  miss: Miss,
+  run: number,
+  fetches: Map<string, number>,
+  maxRuns: number,
+): PinfsError | undefined {
+  const key = wantKey(miss.want);
+  const count = (fetches.get(key) ?? 0) + 1;
+  fetches.set(key, count);
+  if (run >= maxRuns) {
+    return new PinfsError('INTERNAL', `an operation was not done after ${run} runs`);
+  }
+  if (count > fetchesOfOne) {
+    const text = `${describe(miss.want)} was fetched ${count - 1} times and is still not on the shelf`;
+    return new PinfsError('INTERNAL', text);
+  }
+  return undefined;
+}
+
+interface Timer {
+  readonly over: Promise<'late'>;
+  stop(): void;
+}
+
+function timer(milliseconds: number): Timer {
+  let handle: NodeJS.Timeout | undefined;
+  const over = new Promise<'late'>((resolve) => {
+    handle = setTimeout(() => resolve('late'), milliseconds);
+  });
+  return { over, stop: () => clearTimeout(handle) };
+}
+
+/**
+ * All plain bytes of an object, fetched if need be; for small ones that are parsed as a whole.
+ * @throws PinfsError as `fetch` of the store.
+ */
+export async function readWhole(
+  store: Store,
+  want: Want,
+  options: RunOptions = {},
+): Promise<Buffer> {
+  const outcome = await runOperation(
+    (): Outcome<Buffer> => {
+      const fd = store.shelf.descriptor(want);
+      if (fd === undefined) return { kind: 'miss', want };
+      const bytes = Buffer.alloc(fstatSync(fd).size);
+      const count = store.shelf.read(want, 0, bytes.length, bytes, 0);
+      return count === bytes.length ? done(bytes) : { kind: 'miss', want };
+    },
+    store,
+    options,
+  );
+  if (outcome.kind === 'done') return outcome.value;
+  throw outcome.error ?? new PinfsError('INTERNAL', `errno ${outcome.errno}`);
+}
