@@ -1,0 +1,38 @@
+import type { Command } from 'commander';
+import { fromText, printable } from '../../lib/format/bytes.js';
+import { outputOptions, printJson, runAction, type OutputFlags } from './common.js';
+
+interface DoctorFlags extends OutputFlags {
+  readonly cache?: string;
+}
+
+export function register(program: Command): void {
+  outputOptions(program.command('doctor'))
+    .description(
+      'what this machine can do, and how to mend what it can not (exit 6: no way to mount)',
+    )
+    .option('--cache <dir>', 'the cache directory to look at')
+    .action(async (flags: DoctorFlags) => {
+      await runAction(flags, () => doctor(flags));
+    });
+}
+
+async function doctor(flags: DoctorFlags): Promise<void> {
+  const { probeMachine } = await import('../../lib/mount/probes.js');
+  const { diagnose } = await import('../../lib/mount/doctor.js');
+  const probes = await probeMachine(flags.cache);
+  const diagnosis = diagnose(probes);
+  if (flags.json === true) printJson(flags.verbose === true ? { ...diagnosis, probes } : diagnosis);
+  else {
+    const marks = { good: 'ok  ', note: 'note', problem: 'FAIL' } as const;
+    for (const { what, state, message, mend } of diagnosis.findings) {
+      process.stdout.write(`${marks[state]}  ${what.padEnd(14)}  ${clean(message)}\n`);
+      if (mend !== undefined) process.stdout.write(`${' '.repeat(22)}${clean(mend)}\n`);
+    }
+  }
+  if (!diagnosis.canMount) process.exitCode = 6;
+}
+
+function clean(text: string): string {
+  return printable(fromText(text));
+}

@@ -1,0 +1,146 @@
+import { Command, Option } from 'commander';
+import { fromText, printable } from '../../lib/format/bytes.js';
+import { PinfsError } from '../../lib/format/errors.js';
+import type { MountOptions, DriverChoice } from '../../lib/mount/options.js';
+import type { MountStatus } from '../../lib/mount/status.js';
+import { openOptions, printJson, runAction, sourceOptions, type SourceFlags } from './common.js';
+
+interface MountFlags extends SourceFlags {
+  readonly driver: DriverChoice;
+  readonly allowOther?: boolean;
+  readonly log?: string;
+  readonly foreground?: boolean;
+  readonly suid?: boolean;
+  readonly dev?: boolean;
+  /** Commander's form of --no-xattrs. */
+  readonly xattrs: boolean;
+  readonly deadline: number;
+  /** Texts of `-o`, as mount(8) gives them. */
+  readonly o: string[];
+}
+
+const description = `mount a snapshot, read-only
+
+Goes to the background once the mount can be used. The form that mount(8) calls works as well:
+  pinfs SOURCE DIR -o pin=TAG,key=FILE,cache=DIR,allow_other`;
+
+export function register(program: Command): void {
+  mountCommand(program.command('mount')).action(
+    async (source: string, mountpoint: string, flags: MountFlags) => {
+      await runAction(flags, async () => {
+        const { source: whole, flags: merged } = await withMountOptions(source, mountpoint, flags);
+        await mount(whole, mountpoint, merged);
+      });
+    },
+  );
+}
+
+function mountCommand(command: Command): Command {
+  return sourceOptions(command)
+    .description(description)
+    .argument('<source[@pin]>', 'URL or directory, and a root hash, tag or date')
+    .argument('<mountpoint>', 'an existing directory')
+    .option('--foreground', 'stay, and write the log to stderr')
+    .addOption(
+      new Option('--driver <name>', 'how to speak to the kernel')
+        .choices(['auto', 'fuse-native', 'kernel'])
+        .default('auto'),
+    )
+    .option('--allow-other', 'let other users in, as far as the modes of the files do')
+    .option('--suid', 'honour set-uid bits (root only)')
+    .option('--dev', 'honour device files (root only)')
+    .option('--no-xattrs', 'no extended attributes, so that ls -l asks for none')
+    .option('--deadline <seconds>', 'the longest that a read may wait', parseDeadline, 30)
+    .option('--log <file>', 'append the log to this file')
+    .addOption(
+      new Option('-o <options>', 'options in the form of mount(8) and fstab(5)')
+        .argParser((value: string, before: string[]) => [...before, value])
+        .default([], 'none'),
+    );
+}
+
+/** @throws PinfsError USAGE */
+function parseDeadline(text: string): number {
+  const seconds = Number(text);
+  if (!(seconds >= 1 && seconds <= 3600)) {
+    throw new PinfsError('USAGE', `'${text}' is no deadline`, {
+      advice: 'Give seconds, from 1 to 3600.',
+    });
+  }
+  return seconds;
+}
+
+/** Reads the texts of `-o` as if they stood on the command line as flags. */
+async function withMountOptions(
+  source: string,
+  mountpoint: string,
+  flags: MountFlags,
+): Promise<{ source: string; flags: MountFlags }> {
+  if (flags.o.length === 0) return { source, flags };
+  const { translateMountOptions } = await import('../../lib/mount/fstab.js');
+  const { flags: given, pin } = translateMountOptions(flags.o);
+  const whole = pin === undefined ? source : `${source}@${pin}`;
+  const parsed = mountCommand(new Command()).exitOverride();
+  parsed.parse([...given, '--', whole, mountpoint], { from: 'user' });
+  const more = parsed.opts<MountFlags>();
+  const merged: MountFlags = {
+    ...flags,
+    ...fromCommandLine(parsed, more),
+    key: [...flags.key, ...more.key],
+    env: [...flags.env, ...more.env],
+    signer: [...flags.signer, ...more.signer],
+  };
+  return { source: whole, flags: merged };
+}
+
+/** Only what was given: a default must not undo a flag. */
+function fromCommandLine(command: Command, flags: MountFlags): Partial<MountFlags> {
+  const given = Object.entries(flags).filter(
+    ([name]) => command.getOptionValueSource(name) === 'cli',
+  );
+  return Object.fromEntries(given) as Partial<MountFlags>;
+}
+
+async function mount(source: string, mountpoint: string, flags: MountFlags): Promise<void> {
+  if ((flags.suid === true || flags.dev === true) && process.getuid?.() !== 0) {
+    throw new PinfsError('USAGE', '--suid and --dev are for root only');
+  }
+  const options = openOptions(source, flags);
+  const mountOptions: MountOptions = {
+    mountpoint,
+    driver: flags.driver,
+    allowOther: flags.allowOther === true,
+    suid: flags.suid === true,
+    dev: flags.dev === true,
+    noXattrs: !flags.xattrs,
+    deadline: Math.round(flags.deadline * 1000),
+    verbose: flags.verbose === true,
+    ...(flags.log === undefined ? {} : { log: flags.log }),
+  };
+  if (flags.foreground === true) {
+    const { serveMount } = await import('../../lib/mount/foreground.js');
+    const code = await serveMount(options, mountOptions, (session) => {
+      if (flags.json === true) printJson(session.status());
+    });
+    process.exit(code);
+  }
+  const { mountInBackground } = await import('../../lib/mount/daemon.js');
+  const status = (await mountInBackground(options, mountOptions)) as MountStatus;
+  if (flags.json === true) printJson(status);
+  else await printMounted(status, flags.verbose === true);
+}
+
+async function printMounted(status: MountStatus, verbose: boolean): Promise<void> {
+  const { verdict } = status;
+  const clean = (text: string) => printable(fromText(text));
+  const lines = [
+    `${clean(status.repository)} is mounted on ${clean(status.mountpoint)} (process ${status.pid}, ${status.driver})`,
+    `trust: ${verdict.status}: ${clean(verdict.summary)}`,
+  ];
+  if (verbose) {
+    const { verdictLines } = await import('../../lib/trust/verdict-text.js');
+    lines.push(...verdictLines(verdict));
+    if (status.log !== null) lines.push(`log: ${clean(status.log)}`);
+  }
+  process.stdout.write(`${lines.join('\n')}\n`);
+}

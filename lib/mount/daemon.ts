@@ -1,0 +1,161 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { closeSync, constants, mkdirSync, openSync, renameSync, statSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import type { Duplex } from 'node:stream';
+import { PinfsError } from '../format/errors.js';
+import { directories, processEnvironment } from '../repository/environment.js';
+import type { OpenOptions } from '../repository/options.js';
+import type { MountOptions } from './options.js';
+import { errorCode, mountName } from './runtime.js';
+import { isUrl } from './session.js';
+import { answerValue, readLine, writeLine } from './wire.js';
+
+/**
+ * Going to the background: a detached child is handed the options over a pipe, where they are not
+ * seen by `ps` as arguments are, and answers with one line once its mount can be used.
+ */
+
+/** What the child is sent, as one JSON line. */
+export interface DaemonOrder {
+  readonly options: OpenOptions;
+  readonly mount: MountOptions;
+}
+
+const answerBytes = 4 * 1024 * 1024;
+
+/** A log that grew beyond this is put aside before a new mount writes to it (bytes). */
+const logBytes = 16 * 1024 * 1024;
+
+/** Starts the child that serves; tests hand in another one. */
+export type StartChild = (order: DaemonOrder, log: string) => StartedChild;
+
+export interface StartedChild {
+  readonly child: ChildProcess;
+  /** Our end of the pipe for the order and its answer. */
+  readonly pipe: Duplex;
+}
+
+/**
+ * Mounts in a process of its own, which goes on when this one ends.
+ * @returns what the child answered: its MountStatus.
+ * @throws PinfsError what the child's mount failed with; INTERNAL when it died without a word.
+ */
+export async function mountInBackground(
+  options: OpenOptions,
+  mount: MountOptions,
+  startChild: StartChild = startDaemon,
+): Promise<unknown> {
+  const absolute = absoluteOrder({ options, mount }, process.cwd());
+  const log = absolute.mount.log ?? defaultLog(absolute);
+  const order = { ...absolute, mount: { ...absolute.mount, log } };
+  const started = startChild(order, log);
+  try {
+    return await handOver(started, order, log);
+  } finally {
+    started.pipe.destroy();
+    started.child.unref();
+  }
+}
+
+async function handOver(
+  { child, pipe }: StartedChild,
+  order: DaemonOrder,
+  log: string,
+): Promise<unknown> {
+  const exited = new Promise<string>((resolveExit) => {
+    child.once('error', (error) => {
+      resolveExit(error.message);
+    });
+    child.once('exit', (code, signal) => {
+      resolveExit(signal === null ? `exit code ${code ?? '?'}` : signal);
+    });
+  });
+  // Our own listener: readLine takes its away, and a child that is gone makes the write fail.
+  pipe.on('error', () => undefined);
+  void writeLine(pipe, order);
+  const line = await readLine(pipe, { bytes: answerBytes, milliseconds: 0 });
+  if (line.kind === 'line') return answerValue(line.text);
+  child.kill();
+  throw new PinfsError('INTERNAL', `the process of the mount ended early (${await exited})`, {
+    advice: `Its last words may stand in ${log}; 'pinfs mount --foreground' shows them at once.`,
+  });
+}
+
+function startDaemon(order: DaemonOrder, log: string): StartedChild {
+  const fd = openLogFile(log);
+  const inherited = inheritedDescriptor(order.mount);
+  const pipeNumber = inherited === 3 ? 4 : 3;
+  const stdio: ('ignore' | 'pipe' | number)[] = ['ignore', fd, fd];
+  const last = Math.max(pipeNumber, inherited ?? 0);
+  for (let number = 3; number <= last; number += 1) {
+    stdio.push(number === pipeNumber ? 'pipe' : number === inherited ? number : 'ignore');
+  }
+  try {
+    const script = join(import.meta.dirname, 'child.js');
+    // The words behind the number are for people who look at `ps`.
+    const words = ['pinfs', 'mount', order.mount.mountpoint];
+    const child = spawn(process.execPath, [script, String(pipeNumber), ...words], {
+      cwd: '/',
+      detached: true,
+      stdio,
+    });
+    // Made by spawn as a socket that reads and writes, as asked for by 'pipe' above number 2.
+    return { child, pipe: child.stdio[pipeNumber] as Duplex };
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** `/dev/fd/N`: an open FUSE device was handed to us as descriptor N (mount.fuse3 drop_privileges). */
+function inheritedDescriptor(mount: MountOptions): number | undefined {
+  const text = /^\/dev\/fd\/(\d{1,3})$/.exec(mount.mountpoint)?.[1];
+  return text === undefined ? undefined : Number(text);
+}
+
+/** @throws PinfsError USAGE when the log can't be written. */
+function openLogFile(log: string): number {
+  try {
+    if ((statSync(log, { throwIfNoEntry: false })?.size ?? 0) > logBytes)
+      renameSync(log, `${log}.1`);
+    const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT;
+    return openSync(log, flags, 0o600);
+  } catch (thrown) {
+    throw new PinfsError('USAGE', `can't write the log ${log}: ${errorCode(thrown)}`, {
+      advice: 'Give another one with --log FILE.',
+    });
+  }
+}
+
+/** A file in the state directory, the same for each mount on one mountpoint. */
+function defaultLog({ options, mount }: DaemonOrder): string {
+  const { state } = directories(options, processEnvironment);
+  const log = join(state, 'log', `${mountName(mount.mountpoint)}.log`);
+  try {
+    mkdirSync(dirname(log), { recursive: true, mode: 0o700 });
+  } catch (thrown) {
+    throw new PinfsError('STATE_UNUSABLE', `can't make ${dirname(log)}: ${errorCode(thrown)}`, {
+      advice: 'Give a log with --log FILE.',
+    });
+  }
+  return log;
+}
+
+/** The same order for a process whose working directory is `/`. */
+export function absoluteOrder({ options, mount }: DaemonOrder, directory: string): DaemonOrder {
+  const path = (text: string) => (isUrl(text) ? text : resolve(directory, text));
+  const optional = <K extends string>(name: K, text: string | undefined) =>
+    text === undefined ? {} : ({ [name]: path(text) } as Readonly<Record<K, string>>);
+  return {
+    options: {
+      ...options,
+      source: path(options.source),
+      ...(options.keys === undefined ? {} : { keys: options.keys.map(path) }),
+      ...(options.signers === undefined ? {} : { signers: options.signers.map(path) }),
+      ...optional('blacklist', options.blacklist),
+      ...optional('cache', options.cache),
+      ...optional('external', options.external),
+      ...optional('attestation', options.attestation),
+    },
+    mount: { ...mount, mountpoint: path(mount.mountpoint), ...optional('log', mount.log) },
+  };
+}

@@ -1,0 +1,110 @@
+import { asPinfsError } from '../format/errors.js';
+import type { Repository } from '../repository/repository.js';
+import type { HeadStatus } from './status.js';
+
+/** Time, as far as following a head needs it. Seam: the real clock, and one that tests turn. */
+export interface Timer {
+  /** Milliseconds since 1970. */
+  now(): number;
+  /** Calls back after some milliseconds; gives a function that takes the call back. */
+  after(milliseconds: number, callback: () => void): () => void;
+}
+
+export const realTimer: Timer = {
+  now: Date.now,
+  after: (milliseconds, callback) => {
+    const handle = setTimeout(callback, milliseconds);
+    return () => {
+      clearTimeout(handle);
+    };
+  },
+};
+
+export interface FollowParts {
+  readonly repository: Repository;
+  /** A new snapshot when the head has moved, undefined when it has not. */
+  readonly refresh: (repository: Repository) => Promise<Repository | undefined>;
+  /** Puts a new snapshot in the place of the old one. */
+  readonly replace: (next: Repository) => Promise<void>;
+  readonly timer: Timer;
+  readonly log: (level: 'info' | 'warn', message: string) => void;
+}
+
+export interface Follower {
+  current(): Repository;
+  status(): HeadStatus;
+  /** No check begins after this; resolves when a running one is over. */
+  stop(): Promise<void>;
+}
+
+/** Seconds: bounds for what a repository asks for, and the wait after a check that failed. */
+const shortest = 10;
+const longest = 86_400;
+const afterFailure = 180;
+
+/** Timers stand still while a machine sleeps: look at the clock at least this often (milliseconds). */
+const nap = 60_000;
+
+/** Asks for the head whenever its time to live is over. What goes wrong is logged, and changes nothing. */
+export function followHead(parts: FollowParts): Follower {
+  const { timer, log } = parts;
+  let repository = parts.repository;
+  let due = timer.now() + lifetime(repository) * 1000;
+  let lastCheck: number | undefined;
+  let lastProblem: HeadStatus['lastProblem'] = null;
+  let stopped = false;
+  let running: Promise<void> | undefined;
+  let cancel: () => void = () => undefined;
+
+  const arm = () => {
+    if (stopped) return;
+    // A clock that was set back must not put the next check off for years.
+    due = Math.min(due, timer.now() + lifetime(repository) * 1000);
+    const wait = Math.max(0, Math.min(due - timer.now(), nap));
+    cancel = timer.after(wait, () => {
+      if (timer.now() < due) arm();
+      else running = check().finally(arm);
+    });
+  };
+
+  const check = async () => {
+    lastCheck = timer.now();
+    let seconds: number;
+    try {
+      const next = await parts.refresh(repository);
+      if (next !== undefined) {
+        await parts.replace(next);
+        repository = next;
+        log('info', `now at ${next.verdict.rootHash ?? 'a new root'}: ${next.verdict.summary}`);
+      }
+      lastProblem = null;
+      seconds = lifetime(repository);
+    } catch (thrown) {
+      const { code, message } = asPinfsError(thrown);
+      if (lastProblem?.code !== code) log('warn', `the head stays: ${message} [${code}]`);
+      lastProblem = { code, message };
+      seconds = Math.min(afterFailure, lifetime(repository));
+    }
+    due = timer.now() + seconds * 1000;
+  };
+
+  arm();
+  return {
+    current: () => repository,
+    status: () => ({
+      lastCheck: lastCheck === undefined ? null : new Date(lastCheck).toISOString(),
+      nextCheck: stopped ? null : new Date(due).toISOString(),
+      lastProblem,
+    }),
+    stop: async () => {
+      stopped = true;
+      cancel();
+      await running;
+    },
+  };
+}
+
+function lifetime(repository: Repository): number {
+  const { ttl } = repository.tree.properties;
+  return Number.isFinite(ttl) ? Math.min(longest, Math.max(shortest, ttl)) : longest;
+}

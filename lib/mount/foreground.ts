@@ -1,0 +1,25 @@
+import type { OpenOptions } from '../repository/options.js';
+import { realTimer } from './follow.js';
+import { guardProcess, thisProcess } from './guard.js';
+import type { MountOptions } from './options.js';
+import { realParts, runMount, type Session } from './session.js';
+
+/**
+ * Mounts and serves in this process, which then belongs to the mount: its signals unmount.
+ * @returns the exit code, when the mount has ended.
+ * @throws PinfsError what `runMount` throws.
+ */
+export async function serveMount(
+  options: OpenOptions,
+  mount: MountOptions,
+  onReady: (session: Session) => void | Promise<void>,
+): Promise<number> {
+  // Where we stand may be where the mount comes to lie.
+  process.chdir('/');
+  const parts = await realParts(mount);
+  const guard = guardProcess(thisProcess, parts.log, realTimer);
+  const session = await runMount(options, mount, { ...parts, onMounting: guard.mounting });
+  const ended = guard.attach(session);
+  await onReady(session);
+  return ended;
+}

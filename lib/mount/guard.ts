@@ -1,0 +1,128 @@
+import type { MountEnd } from '../drivers/driver.js';
+import { asPinfsError } from '../format/errors.js';
+import type { Timer } from './follow.js';
+import type { Log } from './log.js';
+import { describeFault, exitCodeOf, type Session } from './session.js';
+
+/** The signals that end a mount. */
+export const endingSignals = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
+export type EndingSignal = (typeof endingSignals)[number];
+
+/** The process, as far as the guard needs it; tests hand in their own. */
+export interface GuardedProcess {
+  on(
+    event: EndingSignal | 'uncaughtException' | 'unhandledRejection',
+    listener: (value: unknown) => void,
+  ): unknown;
+  /** Ends the process at once. */
+  exit(code: number): void;
+  /** Ends it even when a thread of it is stuck. */
+  die(): void;
+}
+
+export const thisProcess: GuardedProcess = {
+  on: (event, listener) => process.on(event, listener),
+  exit: (code) => process.exit(code),
+  die: () => process.kill(process.pid, 'SIGKILL'),
+};
+
+export interface Guard {
+  /** The driver is about to mount: from here on no signal ends the process without unmounting. */
+  mounting(): void;
+  /** The mount is there. Resolves with the exit code when it has ended. */
+  attach(session: Session): Promise<number>;
+}
+
+/** Milliseconds between attempts to unmount a busy mount, and the number of them before it is detached. */
+const attemptEvery = 1000;
+const attempts = 10;
+
+/** Milliseconds from a fault of our own to the end, whatever hangs. */
+const faultPatience = 5000;
+
+/** 128 + the signal's number, as shells have it. */
+const signalExit: Readonly<Record<EndingSignal, number>> = {
+  SIGHUP: 129,
+  SIGINT: 130,
+  SIGTERM: 143,
+};
+
+/**
+ * Ties signals and faults of the process to its mount, so that it is unmounted on every way out.
+ * The first signal unmounts in order; while the mount is busy it is tried for ten seconds more,
+ * then detached. The second detaches at once. The third ends the process.
+ */
+export function guardProcess(target: GuardedProcess, log: Log, timer: Timer): Guard {
+  let session: Session | undefined;
+  let mounting = false;
+  let signals = 0;
+  let faulted = false;
+  /** How a session that is not there yet shall end once it is. */
+  let ending: ((attached: Session) => void) | undefined;
+
+  const onSignal = (signal: EndingSignal) => {
+    signals += 1;
+    if (session === undefined && !mounting) {
+      target.exit(signalExit[signal]);
+    } else if (signals >= 3) {
+      log.error(`${signal} for the third time: ending without waiting`);
+      target.die();
+    } else {
+      const lazy = signals > 1;
+      log.info(`${signal}: unmounting${lazy ? ' lazily' : ''}`);
+      const stop = (attached: Session) => void leave(attached, lazy, log, timer);
+      if (session === undefined) ending = stop;
+      else stop(session);
+    }
+  };
+  const onFault = (thrown: unknown) => {
+    log.error(`unexpected: ${describeFault(thrown)}`, {
+      stack: thrown instanceof Error ? thrown.stack : undefined,
+    });
+    if (faulted) return;
+    faulted = true;
+    timer.after(faultPatience, () => {
+      target.die();
+    });
+    const stop = (attached: Session) => {
+      attached.unmount(true).catch(() => undefined);
+    };
+    if (session !== undefined) stop(session);
+    else if (mounting) ending = stop;
+    else target.exit(1);
+  };
+  for (const signal of endingSignals) {
+    target.on(signal, () => {
+      onSignal(signal);
+    });
+  }
+  target.on('uncaughtException', onFault);
+  target.on('unhandledRejection', onFault);
+  return {
+    mounting: () => {
+      mounting = true;
+    },
+    attach: async (attached) => {
+      session = attached;
+      ending?.(attached);
+      const end: MountEnd = await attached.ended;
+      return faulted ? 1 : exitCodeOf(end);
+    },
+  };
+}
+
+async function leave(session: Session, lazy: boolean, log: Log, timer: Timer): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    const last = lazy || attempt > attempts;
+    try {
+      await session.unmount(last);
+      return;
+    } catch (thrown) {
+      const error = asPinfsError(thrown);
+      if (error.code === 'NOT_MOUNTED') return;
+      if (attempt === 1 || last) log.warn(error.message);
+      if (last) return;
+    }
+    await new Promise<void>((resolve) => timer.after(attemptEvery, resolve));
+  }
+}

@@ -1,0 +1,94 @@
+import { mountType, type MountLine } from '../drivers/mountinfo.js';
+import { toBytes } from '../format/bytes.js';
+import { askControl, findRecords, removeRecord, type FoundMount } from './control.js';
+import type { MountHealth } from './mountpoint.js';
+import { statusVersion, type MountStatus } from './status.js';
+
+/** One mount of this user, as `pinfs status` shows it. */
+export interface ListedMount {
+  readonly mountpoint: string;
+  /**
+   * `stale`: its process is dead. `silent`: its process lives and does not answer.
+   * `other`: somebody serves it, with no control socket that we can reach.
+   */
+  readonly state: 'starting' | 'running' | 'stopping' | 'stale' | 'silent' | 'other';
+  readonly pid: number | null;
+  readonly since: string | null;
+  readonly source: string | null;
+  /** Null when the process gave none, or is of a version that we can't read. */
+  readonly status: MountStatus | null;
+}
+
+export interface ListParts {
+  /** Runtime directories to look into. */
+  readonly directories: readonly string[];
+  readonly mounts: readonly MountLine[];
+  readonly uid: number;
+  readonly health: (mountpoint: string) => Promise<MountHealth>;
+  /** Milliseconds that a process has for its answer. */
+  readonly patience: number;
+}
+
+/** All mounts of this user (root: of everyone), also those whose process is dead. Clears dead records away. */
+export async function listMounts(parts: ListParts): Promise<readonly ListedMount[]> {
+  const mounted = parts.mounts.filter((line) => line.type === mountType).map(pathOf);
+  const recorded: ListedMount[] = [];
+  for (const found of findRecords(parts.directories)) {
+    const listed = await listRecord(found, mounted.includes(found.record.mountpoint), parts);
+    if (listed !== undefined) recorded.push(listed);
+  }
+  const known = new Set(recorded.map((mount) => mount.mountpoint));
+  const rest = parts.mounts.filter(
+    (line) => line.type === mountType && !known.has(pathOf(line)) && isOf(line, parts.uid),
+  );
+  const unrecorded = await Promise.all(rest.map((line) => listLine(pathOf(line), parts)));
+  return [...recorded, ...unrecorded].sort((a, b) => (a.mountpoint < b.mountpoint ? -1 : 1));
+}
+
+async function listRecord(
+  found: FoundMount,
+  isMounted: boolean,
+  parts: ListParts,
+): Promise<ListedMount | undefined> {
+  const { mountpoint, pid, since, source } = found.record;
+  const facts = { mountpoint, pid, since, source };
+  const answer = await askControl(found.socket, { command: 'status' }, parts.patience).catch(
+    () => ({ kind: 'silent' }) as const,
+  );
+  switch (answer.kind) {
+    case 'answer':
+      return { ...facts, ...readAnswer(answer.value) };
+    case 'silent':
+      return { ...facts, state: 'silent', status: null };
+    case 'dead':
+      if (isMounted) return { ...facts, state: 'stale', status: null };
+      removeRecord(found);
+      return undefined;
+  }
+}
+
+function readAnswer(value: unknown): Pick<ListedMount, 'state' | 'status'> {
+  if (typeof value !== 'object' || value === null || !('state' in value)) {
+    return { state: 'silent', status: null };
+  }
+  const states = ['starting', 'running', 'stopping'] as const;
+  const state = states.find((known) => known === value.state) ?? 'running';
+  const readable = 'version' in value && value.version === statusVersion;
+  // The version says that the process wrote what this type says; the socket lies in a directory of ours.
+  return { state, status: readable ? (value as MountStatus) : null };
+}
+
+async function listLine(mountpoint: string, parts: ListParts): Promise<ListedMount> {
+  const health = await parts.health(mountpoint);
+  const state = health === 'stale' ? 'stale' : health === 'hung' ? 'silent' : 'other';
+  return { mountpoint, state, pid: null, since: null, source: null, status: null };
+}
+
+function pathOf(line: MountLine): string {
+  return toBytes(line.mountpoint).toString('utf8');
+}
+
+/** The kernel writes who mounted it among the options (`user_id=1000`). */
+function isOf(line: MountLine, uid: number): boolean {
+  return uid === 0 || line.superOptions.includes(`user_id=${uid}`);
+}

@@ -1,0 +1,80 @@
+import { pino } from 'pino';
+import { fromText, printable } from '../format/bytes.js';
+import { PinfsError } from '../format/errors.js';
+import { errorCode } from './runtime.js';
+
+export interface Log {
+  readonly info: LogFunction;
+  readonly warn: LogFunction;
+  readonly error: LogFunction;
+}
+
+export type LogFunction = (message: string, fields?: Readonly<Record<string, unknown>>) => void;
+
+/** Lines a minute; the rest is counted. A hostile server must not fill the disk through our log. */
+const linesEachMinute = 600;
+
+/**
+ * The log of a mount: JSON lines appended to `file` (mode 0600), or lines for people on stderr.
+ * Written at once, so that the last words before a crash are in it.
+ * @throws PinfsError USAGE when the file can't be opened.
+ */
+export function openLog(file: string | undefined, verbose: boolean): Log {
+  const logger = pino(
+    { level: verbose ? 'debug' : 'info', base: { pid: process.pid } },
+    file === undefined ? { write: writeForPeople } : openFile(file),
+  );
+  const meter = createMeter(linesEachMinute);
+  const write = (level: 'info' | 'warn' | 'error'): LogFunction => {
+    return (message, fields = {}) => {
+      const { pass, dropped } = meter(Date.now());
+      if (!pass) return;
+      if (dropped > 0) logger.warn({ dropped }, 'too many lines: some were left out');
+      logger[level](fields, message);
+    };
+  };
+  return { info: write('info'), warn: write('warn'), error: write('error') };
+}
+
+function openFile(file: string) {
+  try {
+    const destination = pino.destination({ dest: file, append: true, mode: 0o600, sync: true });
+    // A full disk stops the log, not the mount.
+    destination.on('error', () => undefined);
+    return destination;
+  } catch (thrown) {
+    throw new PinfsError('USAGE', `can't write the log ${file}: ${errorCode(thrown)}`, {
+      advice: 'Give another one with --log FILE.',
+    });
+  }
+}
+
+function writeForPeople(line: string): void {
+  const { level, msg, dropped } = JSON.parse(line) as Readonly<Record<string, unknown>>;
+  const word =
+    typeof level === 'number' && level >= 50 ? 'error: ' : level === 40 ? 'warning: ' : '';
+  const count = typeof dropped === 'number' ? ` (${dropped})` : '';
+  process.stderr.write(`pinfs: ${word}${printable(fromText(String(msg)))}${count}\n`);
+}
+
+/** Lets `limit` lines pass in each minute, and says at the next one that passes how many did not. */
+export function createMeter(limit: number): (now: number) => { pass: boolean; dropped: number } {
+  let minute = 0;
+  let lines = 0;
+  let dropped = 0;
+  return (now) => {
+    const current = Math.floor(now / 60_000);
+    if (current !== minute) {
+      minute = current;
+      lines = 0;
+    }
+    lines += 1;
+    if (lines > limit) {
+      dropped += 1;
+      return { pass: false, dropped };
+    }
+    const before = dropped;
+    dropped = 0;
+    return { pass: true, dropped: before };
+  };
+}

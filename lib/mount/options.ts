@@ -1,0 +1,21 @@
+/** How to mount, as plain data, so that a daemon can be handed it. */
+export interface MountOptions {
+  readonly mountpoint: string;
+  readonly driver: DriverChoice;
+  readonly allowOther: boolean;
+  readonly suid: boolean;
+  readonly dev: boolean;
+  readonly noXattrs: boolean;
+  /** Deadline of a request that waits for the network, in milliseconds. */
+  readonly deadline: number;
+  /** File that the log goes to; undefined: stderr. */
+  readonly log?: string;
+  readonly verbose: boolean;
+}
+
+export type DriverChoice = 'auto' | 'fuse-native' | 'kernel';
+
+export const driverChoices: readonly DriverChoice[] = ['auto', 'fuse-native', 'kernel'];
+
+/** Milliseconds (design, section 11). */
+export const defaultDeadline = 30_000;

@@ -1,0 +1,101 @@
+import { createHash } from 'node:crypto';
+import { lstatSync, mkdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PinfsError } from '../format/errors.js';
+
+/**
+ * The directory of control sockets. Node can't ask a socket who calls (no SO_PEERCRED), so the
+ * guard is the directory: 0700, owned by us, no symlink. Only we and root reach what lies in it.
+ */
+
+/** What decides where the directory lies; tests hand in their own. */
+export interface RuntimeSurroundings {
+  readonly variables: Readonly<Record<string, string | undefined>>;
+  readonly uid: number;
+  readonly temporary: string;
+}
+
+export function processSurroundings(): RuntimeSurroundings {
+  return { variables: process.env, uid: process.getuid?.() ?? 0, temporary: tmpdir() };
+}
+
+/** sun_path holds 107 bytes and a NUL (unix(7)); macOS three or four fewer. */
+const socketPathLimit = 103;
+
+/** `/HASH.sock`: 16 digits, and what is around them. */
+const socketNameLength = 22;
+
+/**
+ * Places for the directory, best first. Root has one place whatever its login looks like, since a
+ * mount from fstab must be found from a shell. A user's cron job has no XDG_RUNTIME_DIR, so the
+ * usual place of it is tried as well.
+ */
+export function runtimeCandidates(surroundings: RuntimeSurroundings): readonly string[] {
+  const { variables, uid, temporary } = surroundings;
+  const given = variables['XDG_RUNTIME_DIR'];
+  const places = [
+    ...(uid === 0 ? ['/run/pinfs'] : []),
+    ...(given?.startsWith('/') === true ? [join(given, 'pinfs')] : []),
+    ...(uid === 0 ? [] : [`/run/user/${uid}/pinfs`]),
+    join(temporary, `pinfs-${uid}`),
+    join('/tmp', `pinfs-${uid}`),
+  ];
+  const fitting = places.filter(
+    (place) => Buffer.byteLength(place) + socketNameLength <= socketPathLimit,
+  );
+  return [...new Set(fitting)];
+}
+
+/** Makes the first usable place. @throws PinfsError STATE_UNUSABLE, naming what is wrong with each. */
+export function ensureRuntimeDirectory(surroundings: RuntimeSurroundings): string {
+  const problems: string[] = [];
+  for (const place of runtimeCandidates(surroundings)) {
+    try {
+      mkdirSync(place, { mode: 0o700 });
+    } catch (thrown) {
+      if (errorCode(thrown) !== 'EEXIST') {
+        problems.push(`${place}: ${errorCode(thrown)}`);
+        continue;
+      }
+    }
+    const problem = directoryProblem(place, surroundings.uid);
+    if (problem === undefined) return place;
+    problems.push(`${place}: ${problem}`);
+  }
+  throw new PinfsError(
+    'STATE_UNUSABLE',
+    `no place for the control socket (${problems.join('; ')})`,
+    { advice: 'Set XDG_RUNTIME_DIR to a directory of your own with mode 0700.' },
+  );
+}
+
+/** All places that exist and are safe to look into. */
+export function runtimeDirectories(surroundings: RuntimeSurroundings): readonly string[] {
+  return runtimeCandidates(surroundings).filter(
+    (place) => directoryProblem(place, surroundings.uid) === undefined,
+  );
+}
+
+function directoryProblem(place: string, uid: number): string | undefined {
+  try {
+    const found = lstatSync(place);
+    if (!found.isDirectory()) return 'not a directory';
+    if (found.uid !== uid) return `owned by another user (${found.uid})`;
+    if ((found.mode & 0o077) !== 0) return 'open to others';
+    return undefined;
+  } catch (thrown) {
+    return errorCode(thrown);
+  }
+}
+
+/** Name of the files of one mount: the same for the same mountpoint, whatever is in it. */
+export function mountName(mountpoint: string): string {
+  return createHash('sha256').update(mountpoint).digest('hex').slice(0, 16);
+}
+
+/** The `code` of a Node error (`ENOENT` …), else its message. */
+export function errorCode(thrown: unknown): string {
+  if (!(thrown instanceof Error)) return String(thrown);
+  return 'code' in thrown && typeof thrown.code === 'string' ? thrown.code : thrown.message;
+}

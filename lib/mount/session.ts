@@ -1,0 +1,314 @@
+import { resolve } from 'node:path';
+import { findMount, mountType } from '../drivers/mountinfo.js';
+import { currentMounts, unmountPath } from '../drivers/unmount.js';
+import type { Driver, Mounted, MountEnd, MountRequest } from '../drivers/driver.js';
+import { asPinfsError, PinfsError } from '../format/errors.js';
+import { directories, processEnvironment } from '../repository/environment.js';
+import type { OpenOptions } from '../repository/options.js';
+import type { Repository } from '../repository/repository.js';
+import { driverLoaders, mountWith, type DriverLoader } from './choose.js';
+import { serveControl, type ControlServer } from './control.js';
+import { followHead, realTimer, type Follower, type Timer } from './follow.js';
+import { openLog, type Log } from './log.js';
+import type { MountOptions } from './options.js';
+import { checkMountpoint, mountHealth, resolveMountpoint, type Reserved } from './mountpoint.js';
+import { ensureRuntimeDirectory, processSurroundings } from './runtime.js';
+import { mountStatus, type MountStatus } from './status.js';
+
+/** A running mount, in this process. */
+export interface Session {
+  /** Absolute, without symbolic links. */
+  readonly mountpoint: string;
+  readonly log: Log;
+  status(): MountStatus;
+  /**
+   * Unmounts; `ended` follows when the last user of the mount has left.
+   * @throws PinfsError MOUNT_BUSY unless lazy.
+   */
+  unmount(lazy: boolean): Promise<void>;
+  /** Resolves when the mount is gone, from whatever side, and all that belonged to it is closed. */
+  readonly ended: Promise<MountEnd>;
+}
+
+/** What a session is made of; tests put their own in. */
+export interface SessionParts {
+  readonly openRepository: (options: OpenOptions) => Promise<Repository>;
+  readonly refresh: (repository: Repository) => Promise<Repository | undefined>;
+  readonly loaders: readonly DriverLoader[];
+  readonly runtimeDirectory: string;
+  readonly timer: Timer;
+  readonly log: Log;
+  /** Called right before the driver mounts. */
+  readonly onMounting: () => void;
+}
+
+/** The parts of a real mount. @throws PinfsError STATE_UNUSABLE, USAGE (the log). */
+export async function realParts(mount: MountOptions): Promise<SessionParts> {
+  const log = openLog(mount.log, mount.verbose);
+  const { openRepository } = await import('../repository/open.js');
+  const { refresh } = await import('../repository/follow.js');
+  return {
+    openRepository,
+    refresh,
+    loaders: driverLoaders(),
+    runtimeDirectory: ensureRuntimeDirectory(processSurroundings()),
+    timer: realTimer,
+    log,
+    onMounting: () => undefined,
+  };
+}
+
+/**
+ * Mounts and resolves once the mount answers. The process stays the caller's: `guardProcess` ties
+ * its signals and faults to the session.
+ * @throws PinfsError whatever opening the repository or mounting throws; MOUNT_BUSY, MOUNTPOINT_UNUSABLE.
+ */
+export async function runMount(
+  options: OpenOptions,
+  mount: MountOptions,
+  given?: SessionParts,
+): Promise<Session> {
+  const parts = given ?? (await realParts(mount));
+  const mountpoint = await claimMountpoint(options, mount, parts);
+  const life = createLife(mountpoint, mount, parts);
+  const control = await serveControl(
+    parts.runtimeDirectory,
+    {
+      mountpoint,
+      pid: process.pid,
+      since: life.since,
+      source: shownSource(options.source),
+    },
+    life.handlers,
+  );
+  try {
+    return await startSession(options, mount, parts, life, control);
+  } catch (thrown) {
+    await control.close();
+    throw thrown;
+  }
+}
+
+/** What the control socket can be asked before the mount is there, and after. */
+interface Life {
+  readonly mountpoint: string;
+  readonly since: string;
+  session: Session | undefined;
+  stopping: boolean;
+  readonly handlers: { status(): unknown; unmount(lazy: boolean): Promise<void> };
+}
+
+function createLife(mountpoint: string, mount: MountOptions, parts: SessionParts): Life {
+  const life: Life = {
+    mountpoint,
+    since: new Date(parts.timer.now()).toISOString(),
+    session: undefined,
+    stopping: false,
+    handlers: {
+      status: () =>
+        life.session?.status() ?? {
+          state: 'starting',
+          mountpoint,
+          pid: process.pid,
+          log: mount.log ?? null,
+        },
+      unmount: async (lazy) => {
+        if (life.session === undefined) {
+          throw new PinfsError('MOUNT_BUSY', `${mountpoint} is just being mounted`);
+        }
+        parts.log.info(lazy ? 'asked to unmount lazily' : 'asked to unmount');
+        await life.session.unmount(lazy);
+      },
+    },
+  };
+  return life;
+}
+
+async function startSession(
+  options: OpenOptions,
+  mount: MountOptions,
+  parts: SessionParts,
+  life: Life,
+  control: ControlServer,
+): Promise<Session> {
+  const { log } = parts;
+  const { mountpoint } = life;
+  const repository = await parts.openRepository(options);
+  try {
+    // Opening took its time: another process may have come here meanwhile.
+    if (!control.owned() || (await ourMountAt(mountpoint))) throw alreadyMounted(mountpoint);
+    parts.onMounting();
+    const { driver, mounted } = await mountWith(
+      mount.driver,
+      parts.loaders,
+      (candidate) => candidate.mount(mountRequest(mountpoint, mount, repository, log)),
+      log.warn,
+    );
+    log.info(
+      `mounted on ${mountpoint} by the ${driver.name} driver: ${repository.verdict.summary}`,
+      {
+        verdict: repository.verdict,
+      },
+    );
+    return liveSession(mount, parts, life, control, repository, driver, mounted);
+  } catch (thrown) {
+    await repository.close();
+    throw thrown;
+  }
+}
+
+function liveSession(
+  mount: MountOptions,
+  parts: SessionParts,
+  life: Life,
+  control: ControlServer,
+  repository: Repository,
+  driver: Driver,
+  mounted: Mounted,
+): Session {
+  const { log } = parts;
+  const follower = repository.pinned ? undefined : follow(parts, repository, mounted);
+  const current = () => follower?.current() ?? repository;
+  const ended = mounted.ended.then(async (end) => {
+    life.stopping = true;
+    const level = end.reason === 'unmounted' ? 'info' : 'error';
+    log[level](`the mount on ${life.mountpoint} has ended: ${end.message}`);
+    await follower?.stop();
+    await control.close();
+    await current().close();
+    return end;
+  });
+  const session: Session = {
+    mountpoint: life.mountpoint,
+    log,
+    status: () =>
+      mountStatus({
+        state: life.stopping ? 'stopping' : 'running',
+        mountpoint: life.mountpoint,
+        since: life.since,
+        driver: driver.name,
+        repository: current(),
+        statistics: mounted.statistics,
+        head: follower?.status() ?? null,
+        log: mount.log ?? null,
+      }),
+    unmount: async (lazy) => {
+      await mounted.unmount(lazy);
+      life.stopping = true;
+    },
+    ended,
+  };
+  life.session = session;
+  return session;
+}
+
+function follow(parts: SessionParts, repository: Repository, mounted: Mounted): Follower {
+  return followHead({
+    repository,
+    refresh: parts.refresh,
+    replace: (next) => mounted.replace(next.recipe, next.filesystem),
+    timer: parts.timer,
+    log: (level, message) => parts.log[level](message),
+  });
+}
+
+/** A head may move: names and attributes live for as long as the kernel can be wrong by (seconds). */
+const headLifetime = 60;
+
+function mountRequest(
+  mountpoint: string,
+  mount: MountOptions,
+  repository: Repository,
+  log: Log,
+): MountRequest {
+  return {
+    mountpoint,
+    recipe: repository.recipe,
+    filesystem: repository.filesystem,
+    store: repository.store,
+    lifetime: repository.pinned ? 'pinned' : headLifetime,
+    allowOther: mount.allowOther,
+    suid: mount.suid,
+    dev: mount.dev,
+    deadline: mount.deadline,
+    noXattrs: mount.noXattrs,
+    log: (level, message) => log[level](message),
+  };
+}
+
+/**
+ * The mountpoint's path without links, free for a mount: a dead mount of ours is taken away.
+ * @throws PinfsError MOUNTPOINT_UNUSABLE, MOUNT_BUSY.
+ */
+async function claimMountpoint(
+  options: OpenOptions,
+  mount: MountOptions,
+  parts: SessionParts,
+): Promise<string> {
+  // Handed over already open by mount.fuse3 (drop_privileges): nothing to look at.
+  if (/^\/dev\/fd\/\d+$/.test(mount.mountpoint)) return mount.mountpoint;
+  const mounts = await currentMounts();
+  const ours = (path: string) => findMount(mounts, path)?.type === mountType;
+  const mountpoint = resolveMountpoint(mount.mountpoint, ours);
+  if (ours(mountpoint)) {
+    const health = await mountHealth(mountpoint);
+    if (health !== 'stale') throw alreadyMounted(mountpoint);
+    await unmountPath(mountpoint, true);
+    parts.log.warn(`removed the mount of a dead process from ${mountpoint}`);
+  }
+  checkMountpoint(mountpoint, reservedPaths(options, mount, parts));
+  return mountpoint;
+}
+
+async function ourMountAt(mountpoint: string): Promise<boolean> {
+  return findMount(await currentMounts(), mountpoint)?.type === mountType;
+}
+
+function alreadyMounted(mountpoint: string): PinfsError {
+  return new PinfsError('MOUNT_BUSY', `a pinfs mount is already on ${mountpoint}`, {
+    advice: `See 'pinfs status'; end it with 'pinfs umount ${mountpoint}'.`,
+  });
+}
+
+/** Everything that this process uses while it serves: on its own mount it would wait for itself. */
+function reservedPaths(
+  options: OpenOptions,
+  mount: MountOptions,
+  parts: SessionParts,
+): readonly Reserved[] {
+  const { cache, state } = directories(options, processEnvironment);
+  const used = (what: string, path: string | undefined): Reserved[] =>
+    path === undefined || isUrl(path) ? [] : [{ what, path: resolve(path), whole: false }];
+  return [
+    { what: 'the cache', path: cache, whole: true },
+    { what: 'the state', path: state, whole: true },
+    { what: 'the directory of the control socket', path: parts.runtimeDirectory, whole: true },
+    ...used('the source', options.source),
+    ...used('the directory of external files', options.external),
+    ...used('the log', mount.log),
+    ...used('the blacklist', options.blacklist),
+    ...(options.keys ?? []).flatMap((key) => used('a key', key)),
+    ...used('pinfs itself', import.meta.dirname),
+    ...used('node', process.execPath),
+  ];
+}
+
+export function isUrl(text: string): boolean {
+  return /^[a-z][a-z0-9+.-]*:\/\//i.test(text);
+}
+
+/** A source for people, before it is parsed: credentials of a URL are left out. */
+export function shownSource(source: string): string {
+  return isUrl(source) ? source.replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/]*@(?=[^/]*)/i, '$1') : source;
+}
+
+/** What a session's end means for the process. */
+export function exitCodeOf(end: MountEnd): number {
+  return end.reason === 'unmounted' ? 0 : 1;
+}
+
+/** For a fault that nobody expected: the log first, then the way out. */
+export function describeFault(thrown: unknown): string {
+  const error = asPinfsError(thrown);
+  return `${error.message} [${error.code}]`;
+}

@@ -1,0 +1,169 @@
+import { fromText, printable } from '../format/bytes.js';
+import type { DriverStatistics } from '../drivers/driver.js';
+import type { Repository } from '../repository/repository.js';
+import type { StoreStatistics } from '../store/store.js';
+import type { Traffic } from '../source/source.js';
+import type { TreeStatistics } from '../tree/tree.js';
+import type { Verdict } from '../trust/verdict.js';
+
+/** Raised when a field changes its meaning, so that an older `pinfs status` does not misread it. */
+export const statusVersion = 1;
+
+/** What `pinfs status` knows of one running mount. Plain JSON. */
+export interface MountStatus {
+  readonly version: number;
+  readonly state: 'running' | 'stopping';
+  readonly mountpoint: string;
+  /** Without credentials. */
+  readonly source: string;
+  readonly repository: string;
+  readonly pid: number;
+  /** ISO 8601 UTC. */
+  readonly since: string;
+  readonly driver: string;
+  readonly pinned: boolean;
+  readonly verdict: Verdict;
+  readonly store: StoreStatus;
+  readonly traffic: Traffic | null;
+  readonly requests: Readonly<Record<string, number>>;
+  /** By code, those of the driver and of the store together. */
+  readonly errors: Readonly<Record<string, number>>;
+  readonly notCarried: number;
+  readonly tree: TreeStatistics;
+  readonly head: HeadStatus | null;
+  /** Resident memory in bytes. */
+  readonly rss: number;
+  readonly log: string | null;
+}
+
+export interface StoreStatus extends StoreStatistics {
+  /** Hits of all reads, 0 to 1; null before the first. */
+  readonly hitRate: number | null;
+  readonly directory: string;
+}
+
+/** Following a head; a pin has none. Times are ISO 8601 UTC. */
+export interface HeadStatus {
+  readonly lastCheck: string | null;
+  readonly nextCheck: string | null;
+  readonly lastProblem: { readonly code: string; readonly message: string } | null;
+}
+
+export interface StatusFacts {
+  readonly state: MountStatus['state'];
+  readonly mountpoint: string;
+  readonly since: string;
+  readonly driver: string;
+  readonly repository: Repository;
+  readonly statistics: DriverStatistics;
+  readonly head: HeadStatus | null;
+  readonly log: string | null;
+}
+
+export function mountStatus(facts: StatusFacts): MountStatus {
+  const { repository, statistics } = facts;
+  const store = repository.store.statistics;
+  const reads = store.hits + store.misses;
+  return {
+    version: statusVersion,
+    state: facts.state,
+    mountpoint: facts.mountpoint,
+    source: repository.recipe.identity.sourceLabel,
+    repository: repository.fqrn,
+    pid: process.pid,
+    since: facts.since,
+    driver: facts.driver,
+    pinned: repository.pinned,
+    verdict: repository.verdict,
+    store: {
+      ...store,
+      hitRate: reads === 0 ? null : store.hits / reads,
+      directory: repository.store.directory,
+    },
+    traffic: repository.traffic ?? null,
+    requests: counted(statistics.requests),
+    errors: summed(statistics.errors, store.failures),
+    notCarried: statistics.notCarried,
+    tree: repository.tree.statistics,
+    head: facts.head,
+    rss: process.memoryUsage.rss(),
+    log: facts.log,
+  };
+}
+
+function counted(counts: Partial<Record<string, number>>): Record<string, number> {
+  return summed(counts, {});
+}
+
+/** A failed fetch and the answer that it led to are two counts of one name; the larger one tells. */
+function summed(
+  first: Partial<Record<string, number>>,
+  second: Partial<Record<string, number>>,
+): Record<string, number> {
+  const result: Record<string, number> = {};
+  for (const [name, count] of [...Object.entries(first), ...Object.entries(second)]) {
+    if (count !== undefined && count > 0) result[name] = Math.max(result[name] ?? 0, count);
+  }
+  return result;
+}
+
+/** A status for people, with no control characters of a server or a path in it. */
+export function statusLines(status: MountStatus, size: (bytes: number) => string): string[] {
+  const { store, verdict } = status;
+  const rate =
+    store.hitRate === null ? 'no reads yet' : `${(store.hitRate * 100).toFixed(1)} % hits`;
+  const revision = verdict.revision === undefined ? '' : `, revision ${verdict.revision}`;
+  const tag = verdict.tag === undefined ? '' : `, tag ${clean(verdict.tag)}`;
+  return [
+    clean(status.mountpoint),
+    `  repository  ${clean(status.repository)}${revision}${tag}`,
+    `  root hash   ${verdict.rootHash ?? 'unknown'}`,
+    `  source      ${clean(status.source)}`,
+    `  trust       ${verdict.status}: ${clean(verdict.summary)}`,
+    `  process     ${status.pid}, ${status.driver}, ${status.state} since ${status.since}, ${size(status.rss)} resident`,
+    `  reads       ${rate} (${store.hits} of ${store.hits + store.misses})`,
+    `  cache       ${size(store.bytes)} of ${size(store.limit)}, ${size(store.stored)} stored, ${store.evicted} evicted, in ${clean(store.directory)}`,
+    ...(status.traffic === null
+      ? []
+      : [
+          `  network     ${status.traffic.requests} requests, ${size(status.traffic.bytes)}, ${status.traffic.failures} failures`,
+        ]),
+    `  tree        ${status.tree.catalogsOpen} catalogs open of ${status.tree.catalogsOpened} used, ${status.tree.directoriesLoaded} directories loaded, ${status.tree.rowsRefused} rows refused`,
+    `  requests    ${countsText(status.requests)}`,
+    `  errors      ${countsText(status.errors)}`,
+    ...lastFailureLines(store.lastFailure),
+    ...(status.notCarried === 0
+      ? []
+      : [`  not shown   ${status.notCarried} names or times that this driver can't carry`]),
+    ...headLines(status.head),
+    ...(status.log === null ? [] : [`  log         ${clean(status.log)}`]),
+  ];
+}
+
+function lastFailureLines(failure: StoreStatistics['lastFailure']): string[] {
+  if (failure === undefined) return [];
+  return [
+    `  last error  ${failure.time} ${failure.code}: ${clean(failure.message)} (for ${clean(failure.path)})`,
+  ];
+}
+
+function headLines(head: HeadStatus | null): string[] {
+  if (head === null) return ['  head        pinned, never moves'];
+  const problem =
+    head.lastProblem === null
+      ? ''
+      : `; last answer: ${head.lastProblem.code}: ${clean(head.lastProblem.message)}`;
+  return [
+    `  head        followed, asked ${head.lastCheck ?? 'at the start only'}, next ${head.nextCheck ?? 'never'}${problem}`,
+  ];
+}
+
+function countsText(counts: Readonly<Record<string, number>>): string {
+  const entries = Object.entries(counts).sort((a, b) => b[1] - a[1]);
+  if (entries.length === 0) return 'none';
+  return entries.map(([name, count]) => `${clean(name)} ${count}`).join(', ');
+}
+
+function clean(text: string): string {
+  return printable(fromText(text));
+}

@@ -1,0 +1,78 @@
+import { findMount, mountType } from '../drivers/mountinfo.js';
+import { currentMounts, unmountPath } from '../drivers/unmount.js';
+import { fromText, printable } from '../format/bytes.js';
+import { PinfsError } from '../format/errors.js';
+import { askControl, findRecords, type FoundMount } from './control.js';
+import { resolveMountpoint } from './mountpoint.js';
+
+export interface StopParts {
+  /** Runtime directories to look into. */
+  readonly directories: readonly string[];
+  /** Milliseconds that the process of the mount has for unmounting. */
+  readonly patience: number;
+}
+
+export interface Stopped {
+  readonly mountpoint: string;
+  /** `process`: the mount's own process did it. `system`: it was dead or silent, and umount did. */
+  readonly by: 'process' | 'system';
+}
+
+/**
+ * Ends a mount: through its process where that answers, else by the system, so that dead mounts
+ * go as well. Nothing here touches the mount itself.
+ * @throws PinfsError NOT_MOUNTED, MOUNT_BUSY (naming who holds it), MOUNT_FAILED.
+ */
+export async function stopMount(path: string, lazy: boolean, parts: StopParts): Promise<Stopped> {
+  const mounts = await currentMounts();
+  const ours = (candidate: string) => findMount(mounts, candidate)?.type === mountType;
+  const mountpoint = resolveOr(path, ours);
+  const found = findRecords(parts.directories).find(
+    ({ record, aside }) => !aside && record.mountpoint === mountpoint,
+  );
+  if (found !== undefined && (await askToUnmount(found, lazy, parts.patience))) {
+    if (!lazy) await processEnd(found.record.pid);
+    return { mountpoint, by: 'process' };
+  }
+  if (!ours(mountpoint)) {
+    throw new PinfsError('NOT_MOUNTED', `no pinfs mount is on ${printable(fromText(mountpoint))}`, {
+      advice: "'pinfs status' lists them.",
+    });
+  }
+  await unmountPath(mountpoint, lazy);
+  return { mountpoint, by: 'system' };
+}
+
+function resolveOr(path: string, ours: (path: string) => boolean): string {
+  try {
+    return resolveMountpoint(path, ours);
+  } catch {
+    throw new PinfsError('NOT_MOUNTED', `no pinfs mount is on ${printable(fromText(path))}`, {
+      advice: "'pinfs status' lists them.",
+    });
+  }
+}
+
+/** Whether its process did it. A silent one is left to the system when lazily asked. */
+async function askToUnmount(found: FoundMount, lazy: boolean, patience: number): Promise<boolean> {
+  const answer = await askControl(found.socket, { command: 'unmount', lazy }, patience);
+  if (answer.kind === 'silent' && !lazy) {
+    const { mountpoint, pid } = found.record;
+    throw new PinfsError('MOUNT_BUSY', `the process ${pid} of ${mountpoint} does not answer`, {
+      advice: `Detach the mount without it: pinfs umount --lazy ${mountpoint}`,
+    });
+  }
+  return answer.kind === 'answer';
+}
+
+/** Waits, for a few seconds at most, until a process is gone, so that what it held is free. */
+async function processEnd(pid: number): Promise<void> {
+  for (let look = 0; look < 200; look += 1) {
+    try {
+      process.kill(pid, 0);
+    } catch {
+      return;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+}
