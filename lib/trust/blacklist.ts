@@ -55,12 +55,19 @@ export function blacklistFailure(
       `the signing certificate ${fingerprintText(banned)} is on the blacklist of this machine`,
     );
   }
+  return revision === undefined ? undefined : revisionFailure(blacklist, fqrn, revision);
+}
+
+/** Whether a revision is banned here. Error: REVISION_BLACKLISTED. */
+export function revisionFailure(
+  blacklist: Blacklist,
+  fqrn: string,
+  revision: number,
+): PinfsError | undefined {
   const minimum = minimumRevision(blacklist, fqrn);
-  if (revision !== undefined && revision < minimum) {
-    return new PinfsError(
-      'REVISION_BLACKLISTED',
-      `revision ${revision} of ${fqrn} is banned by the blacklist of this machine (below ${minimum})`,
-    );
-  }
-  return undefined;
+  if (revision >= minimum) return undefined;
+  return new PinfsError(
+    'REVISION_BLACKLISTED',
+    `revision ${revision} of ${fqrn} is banned by the blacklist of this machine (below ${minimum})`,
+  );
 }

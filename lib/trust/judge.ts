@@ -1,5 +1,5 @@
 import { fingerprintOf, type Certificate } from '../format/certificate.js';
-import { PinfsError, type ErrorCode } from '../format/errors.js';
+import { PinfsError } from '../format/errors.js';
 import type { Manifest } from '../format/manifest.js';
 import { fingerprintText } from '../format/whitelist.js';
 import { blacklistFailure } from './blacklist.js';
@@ -12,7 +12,15 @@ import {
 } from './judge-manifest.js';
 import { fingerprintStep, whitelistSignatureStep, whitelistSteps } from './judge-whitelist.js';
 import type { MasterKey } from './keys.js';
-import { failed, hashStrength, isoTime, notChecked, passed, reasonsOf } from './steps.js';
+import {
+  failed,
+  hashStrength,
+  isoTime,
+  notChecked,
+  passed,
+  reasonsOf,
+  signedText,
+} from './steps.js';
 import type { StepLog } from './steps.js';
 import type { Verdict } from './verdict.js';
 
@@ -79,10 +87,7 @@ function summary(
   if (failure !== undefined || manifest === undefined || key === undefined) {
     return `refused: ${failure?.message ?? 'the chain of signatures is not whole'}${asOf}`;
   }
-  const published = isoTime(manifest.published);
-  const when = published === undefined ? '' : ` of ${published}`;
-  const by = key.shipped ? `the key ${key.name} that ships with pinfs` : `the key ${key.name}`;
-  return `the signed revision ${manifest.revision}${when}, vouched for by ${by}${asOf}`;
+  return signedText({ ...manifest, published: isoTime(manifest.published), key }) + asOf;
 }
 
 function blacklistStep(
@@ -106,32 +111,4 @@ function blacklistStep(
     return;
   }
   passed(log, 'blacklist', 'neither certificate nor revision is banned');
-}
-
-/** Codes behind which a server or the network is at fault, or time went by; nobody's signature. */
-const passing: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  'SOURCE_UNREACHABLE',
-  'SOURCE_TIMEOUT',
-  'SOURCE_STATUS',
-  'SOURCE_REDIRECT',
-  'SOURCE_OFFLINE',
-  'OBJECT_MISSING',
-  'MANIFEST_MISSING',
-  'WHITELIST_MISSING',
-  'CERTIFICATE_MISSING',
-  'HISTORY_MISSING',
-  'MANIFEST_MALFORMED',
-  'WHITELIST_MALFORMED',
-  'WHITELIST_EXPIRED',
-  'ROLLBACK',
-]);
-
-/**
- * Whether a head that can't be had may be replaced by the last one that was verified here, with
- * the verdict "offline" (design section 11). Give the reasons of the whole judgement where there
- * is one: an expired whitelist does not excuse a bad signature beside it. The blacklist has to be
- * asked again for what is mounted instead.
- */
-export function offlineAllowed(failure: PinfsError, reasons: Verdict['reasons'] = []): boolean {
-  return passing.has(failure.code) && reasons.every((reason) => passing.has(reason.code));
 }

@@ -44,3 +44,16 @@ export function hashStrength(rootHash: string | undefined): string {
     'replacing what an honest publisher made (a second preimage) is not known to be possible'
   );
 }
+
+/** What was signed and by whom, in words. */
+export function signedText(signed: {
+  readonly revision: number | undefined;
+  readonly published: string | undefined;
+  readonly key: { readonly name: string; readonly shipped: boolean } | undefined;
+}): string {
+  const { revision, published, key } = signed;
+  const when = published === undefined ? '' : ` of ${published}`;
+  const name = key?.name ?? 'unknown';
+  const by = key?.shipped === true ? `the key ${name} that ships with pinfs` : `the key ${name}`;
+  return `the signed revision ${revision ?? 'unknown'}${when}, vouched for by ${by}`;
+}

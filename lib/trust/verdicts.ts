@@ -1,7 +1,8 @@
-import type { PinfsError } from '../format/errors.js';
+import type { ErrorCode, PinfsError } from '../format/errors.js';
+import type { ContentHash } from '../format/hash.js';
 import type { Attestation, Signer } from './attest.js';
 import type { Judgement } from './evidence.js';
-import { hashStrength, reasonsOf } from './steps.js';
+import { hashStrength, reasonsOf, signedText } from './steps.js';
 import type { TrustStep, Verdict } from './verdict.js';
 
 /* Verdicts that are not simply the judgement of a head. */
@@ -9,71 +10,104 @@ import type { TrustStep, Verdict } from './verdict.js';
 /** A snapshot that the user named by its root hash. */
 export interface PinnedParts {
   readonly fqrn: string;
-  readonly rootHash: string;
+  readonly rootHash: ContentHash;
   readonly tag: string | undefined;
   /** As the root catalog says, if it has been opened. */
   readonly revision: number | undefined;
   readonly now: Date;
+  /** What the user gave, if anything. */
+  readonly trustAt: Date | undefined;
   /**
    * A judgement of what the snapshot was signed with, where a key was given and such evidence is
    * at hand. One of another root hash says nothing about this snapshot, and is left out.
    */
-  readonly evidence: Judgement | undefined;
+  readonly signature: Judgement | undefined;
 }
 
 /** The verdict on a pin by root hash: the hash decides; a signature is added where one can be had. */
 export function pinnedVerdict(parts: PinnedParts): Verdict {
-  const judged = parts.evidence?.verdict;
-  const evidence = judged?.rootHash === parts.rootHash ? judged : undefined;
-  const base = baseVerdict(parts);
+  const judged = parts.signature?.verdict;
+  const evidence = judged?.rootHash === parts.rootHash.text ? judged : undefined;
   if (evidence === undefined) {
-    return { ...base, status: 'pinned', summary: 'content matches the hash; no signature checked' };
+    return {
+      ...baseVerdict({ ...parts, rootHash: parts.rootHash.text }),
+      status: 'pinned',
+      summary: 'content matches the hash; no signature checked',
+    };
   }
-  const asOf = `as of ${evidence.judgedAt}`;
   const summary =
     evidence.status === 'verified'
-      ? `content matches the hash; ${asOf}, it was ${evidence.summary}`
+      ? `content matches the hash; as of ${evidence.judgedAt} it is ${signedText(evidence)}`
       : `content matches the hash; its signature does not count: ${evidence.reasons[0]?.message ?? 'unknown'}`;
   return {
     ...evidence,
     status: 'pinned',
     summary,
     tag: parts.tag,
+    trustAtGiven: parts.trustAt !== undefined,
     steps: withRoot(evidence.steps),
   };
 }
 
 /** The verdict on a tag (or date) that the history of a judged head names. */
-export function taggedVerdict(
-  judgement: Judgement,
-  tag: { readonly name: string; readonly rootHash: string; readonly revision: number },
+export function tagVerdict(
+  head: Verdict,
+  tag: { readonly name: string; readonly rootHash: ContentHash; readonly revision: number },
 ): Verdict {
-  const head = judgement.verdict;
-  const summary =
-    head.status === 'verified'
-      ? `revision ${tag.revision}, which ${JSON.stringify(tag.name)} names in the history of ${head.summary}`
-      : head.summary;
+  const summary = `revision ${tag.revision}, named ${JSON.stringify(tag.name)} by the history of: ${head.summary}`;
   return {
     ...head,
-    summary,
+    summary: head.status === 'refused' ? head.summary : summary,
     tag: tag.name,
-    rootHash: tag.rootHash,
+    rootHash: tag.rootHash.text,
     revision: tag.revision,
     // The time of signing is that of the head, so it is not the tag's.
     published: undefined,
-    hashStrength: hashStrength(tag.rootHash),
+    hashStrength: hashStrength(tag.rootHash.text),
   };
 }
 
-/** The verdict on what was verified here before, where the source now has nothing usable. */
-export function offlineVerdict(previous: Verdict, reason: PinfsError): Verdict {
-  const what = previous.tag === undefined ? 'the last' : `${JSON.stringify(previous.tag)} at its`;
+/** Codes behind which a server or the network is at fault, or time went by; nobody's signature. */
+const passing: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'SOURCE_UNREACHABLE',
+  'SOURCE_TIMEOUT',
+  'SOURCE_STATUS',
+  'SOURCE_REDIRECT',
+  'SOURCE_OFFLINE',
+  'OBJECT_MISSING',
+  'MANIFEST_MISSING',
+  'WHITELIST_MISSING',
+  'CERTIFICATE_MISSING',
+  'HISTORY_MISSING',
+  'MANIFEST_MALFORMED',
+  'WHITELIST_MALFORMED',
+  'WHITELIST_EXPIRED',
+  'ROLLBACK',
+]);
+
+/**
+ * Whether a head that can't be had may be replaced by the last one that was verified here, with
+ * the verdict "offline" (design section 11). Give the reasons of the whole judgement where there
+ * is one: an expired whitelist does not excuse a bad signature beside it. The blacklist has to be
+ * asked again for what is mounted instead.
+ */
+export function offlineAllowed(failure: PinfsError, reasons: Verdict['reasons'] = []): boolean {
+  return passing.has(failure.code) && reasons.every((reason) => passing.has(reason.code));
+}
+
+/**
+ * The verdict on what was verified here before, where the source now has nothing usable.
+ * `judgedAt` stays the moment of that judgement.
+ */
+export function offlineVerdict(previous: Verdict, reason: PinfsError, now: Date): Verdict {
+  const what =
+    previous.tag === undefined
+      ? `the last revision verified here, ${previous.revision ?? 'unknown'}`
+      : `${JSON.stringify(previous.tag)} as it was resolved here, revision ${previous.revision ?? 'unknown'}`;
   return {
     ...previous,
     status: 'offline',
-    summary:
-      `${what} verified revision ${previous.revision ?? 'unknown'}, ` +
-      `judged at ${previous.judgedAt}; now: ${reason.message}`,
+    summary: `${what}, judged at ${previous.judgedAt}; at ${now.toISOString()}: ${reason.message}`,
     reasons: reasonsOf([reason]),
   };
 }
@@ -82,17 +116,19 @@ export function offlineVerdict(previous: Verdict, reason: PinfsError): Verdict {
 export function attestedVerdict(parts: {
   readonly attestation: Attestation;
   readonly signer: Signer;
+  readonly rootHash: ContentHash;
   readonly now: Date;
-  readonly evidence: Judgement | undefined;
+  readonly signature: Judgement | undefined;
 }): Verdict {
-  const { attestation, signer, now, evidence } = parts;
+  const { attestation, signer, rootHash, now, signature } = parts;
   const pinned = pinnedVerdict({
     fqrn: attestation.repository,
-    rootHash: attestation.rootHash,
+    rootHash,
     tag: attestation.tag,
     revision: attestation.revision,
     now,
-    evidence,
+    trustAt: undefined,
+    signature,
   });
   const step: TrustStep = {
     step: 'attestation',
