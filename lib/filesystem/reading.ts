@@ -1,9 +1,11 @@
+import { PinfsError } from '../format/errors.js';
+import { objectText } from '../format/hash.js';
 import type { Shelf } from '../store/shelf.js';
 import { done, type Outcome } from '../store/want.js';
-import { wantsForRange } from '../tree/content.js';
+import { wantsBehind, wantsForRange, type Piece } from '../tree/content.js';
 import type { Entry } from '../tree/entry.js';
 import type { Tree } from '../tree/tree.js';
-import { andThen } from './outcome.js';
+import { andThen, errno, failure } from './outcome.js';
 
 interface Range {
   readonly offset: number;
@@ -28,14 +30,33 @@ export function readContent(
     for (const [index, piece] of pieces.entries()) {
       const got = shelf.read(piece.want, piece.position, piece.length, target, targetOffset + read);
       if (got === undefined) {
-        return {
-          kind: 'miss',
-          want: piece.want,
-          ahead: pieces.slice(index + 1).map((it) => it.want),
-        };
+        const ahead = [
+          ...pieces.slice(index + 1).map((it) => it.want),
+          ...wantsBehind(tree, entry, offset + length, aheadCount(piece, offset)),
+        ];
+        return { kind: 'miss', want: piece.want, ahead };
       }
       read += got;
+      if (got < piece.length) return failure(errno.EIO, tooShort(piece));
     }
     return done(read);
   });
+}
+
+/** What is on the shelf has its promised size; were it not so, the rest would land at the wrong place. */
+function tooShort({ want }: Piece): PinfsError {
+  const object = objectText(want.object);
+  return new PinfsError('OBJECT_SIZE_MISMATCH', `${object} in the cache is shorter than promised`);
+}
+
+/** Chunks behind the range to fetch with it, for a reader who goes on in order. */
+const sequentialAhead = 4;
+
+/**
+ * Who reads in order comes to a chunk at its begin; who jumps about seldom does. The begin of the
+ * file is often all that is looked at.
+ */
+function aheadCount(first: Piece, offset: number): number {
+  if (first.position !== 0) return 0;
+  return offset === 0 ? 1 : sequentialAhead;
 }
