@@ -81,7 +81,7 @@ export function nativeStatfs(statfs: StatFs) {
 
 /** Bytes as the string that fuse-native wants; undefined where they aren't UTF-8. */
 export function nativeText(bytes: ByteString): string | undefined {
-  // eslint-disable-next-line no-control-regex -- ASCII, by far the most, is its own UTF-8.
+  // ASCII, by far the most, is its own UTF-8.
   if (/^[\x01-\x7f]*$/.test(bytes)) return bytes;
   const buffer = toBytes(bytes);
   return isUtf8(buffer) && !buffer.includes(0) ? buffer.toString('utf8') : undefined;

@@ -38,28 +38,28 @@ export interface NativeListing {
 
 /** The operations that are answered from the tree, in terms of fuse-native: paths, and results by call-back. */
 export interface Handlers {
-  getattr(path: string, reply: Reply<NativeStat>): void;
-  readlink(path: string, reply: Reply<string>): void;
-  readdir(path: string, reply: Reply<NativeListing>): void;
-  open(path: string, flags: number, reply: Reply<number>): void;
+  readonly getattr: (path: string, reply: Reply<NativeStat>) => void;
+  readonly readlink: (path: string, reply: Reply<string>) => void;
+  readonly readdir: (path: string, reply: Reply<NativeListing>) => void;
+  readonly open: (path: string, flags: number, reply: Reply<number>) => void;
   /** The result is the number of bytes read. */
-  read(
+  readonly read: (
     path: string,
     handle: number,
     buffer: Buffer,
     length: number,
     position: number,
     reply: Reply<never>,
-  ): void;
-  release(path: string, handle: number, reply: Reply<never>): void;
-  statfs(path: string, reply: Reply<ReturnType<typeof nativeStatfs>>): void;
-  getxattr(path: string, name: string, reply: Reply<Buffer>): void;
-  listxattr(path: string, reply: Reply<Buffer>): void;
+  ) => void;
+  readonly release: (path: string, handle: number, reply: Reply<never>) => void;
+  readonly statfs: (path: string, reply: Reply<ReturnType<typeof nativeStatfs>>) => void;
+  readonly getxattr: (path: string, name: string, reply: Reply<Buffer>) => void;
+  readonly listxattr: (path: string, reply: Reply<Buffer>) => void;
   /**
    * Requests that begin from now on see this filesystem; open files keep the one they have.
    * Resolves when nothing uses the former one any more.
    */
-  replace(filesystem: Filesystem): Promise<void>;
+  readonly replace: (filesystem: Filesystem) => Promise<void>;
 }
 
 /** How many entries of a directory one run of an operation gives. */

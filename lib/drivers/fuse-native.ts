@@ -145,18 +145,19 @@ function serve(service: Service): Mounted {
   const ended = new Promise<MountEnd>((resolve) => {
     resolveEnd = resolve;
   });
-  // Resolves true once the connection is over.
-  async function look(): Promise<boolean> {
-    if (gone || (await isDevice(service.descriptor))) return gone;
-    if (gone) return true;
+  function finish(): void {
+    if (gone) return;
     gone = true;
     clearInterval(timer);
-    resolveEnd(await cleanUp(service));
+    void cleanUp(service).then(resolveEnd);
+  }
+  // Resolves true once the connection is over. The descriptor's number may be in use again by then.
+  async function look(): Promise<boolean> {
+    if (!gone && (await isDevice(service.descriptor))) return false;
+    finish();
     return true;
   }
-  const timer = setInterval(() => {
-    look().catch((error: unknown) => service.log('error', asPinfsError(error).message));
-  }, watchInterval);
+  const timer = setInterval(() => void look(), watchInterval);
 
   return {
     ended,
@@ -192,13 +193,14 @@ async function detach({ mountpoint, device }: Service, lazy: boolean): Promise<v
   await unmountPath(mountpoint, lazy);
 }
 
-/** After the end of the connection: takes away a dead mount, and lets go of the event loop. */
+/** After the end of the connection: takes away a dead mount, and lets go of the event loop. Never rejects. */
 async function cleanUp({ fuse, mountpoint, device, log }: Service): Promise<MountEnd> {
-  const left = findMount(await currentMounts(), mountpoint)?.device === device;
-  if (left) {
-    await unmountPath(mountpoint, true).catch((error: unknown) =>
-      log('error', asPinfsError(error).message),
-    );
+  let left = false;
+  try {
+    left = findMount(await currentMounts(), mountpoint)?.device === device;
+    if (left) await unmountPath(mountpoint, true);
+  } catch (error) {
+    log('error', asPinfsError(error).message);
   }
   await new Promise<void>((resolve) => fuse.unmount(() => resolve()));
   return left

@@ -54,7 +54,7 @@ function text(outcome: Outcome<Buffer>): string | number {
   return outcome.kind === 'failure' ? outcome.errno : 'miss';
 }
 
-t.test('facts of the mount stand on every path', (t) => {
+void t.test('facts of the mount stand on every path', (t) => {
   const facts = {
     uptime: 190,
     ttlLeft: 250,
@@ -101,7 +101,7 @@ t.test('facts of the mount stand on every path', (t) => {
   t.end();
 });
 
-t.test('what is not known yet has its word', (t) => {
+void t.test('what is not known yet has its word', (t) => {
   const filesystem = make({}, { pinned: true, tag: 'v1' });
   t.equal(text(get(filesystem, '/', 'user.expires')), 'never (fixed root catalog)');
   t.equal(text(get(filesystem, '/', 'user.hitrate')), 'n/a');
@@ -110,7 +110,7 @@ t.test('what is not known yet has its word', (t) => {
   t.end();
 });
 
-t.test('counters are lines of name,value, of the repository and of one catalog', (t) => {
+void t.test('counters are lines of name,value, of the repository and of one catalog', (t) => {
   const filesystem = make();
   const lines = text(get(filesystem, '/', 'user.repo_counters')).toString();
   t.equal(
@@ -124,7 +124,7 @@ t.test('counters are lines of name,value, of the repository and of one catalog',
   t.end();
 });
 
-t.test('facts of a file stand on files only', (t) => {
+void t.test('facts of a file stand on files only', (t) => {
   const filesystem = make();
   const hash = text(get(filesystem, '/file', 'user.hash'));
   t.match(hash, /^[0-9a-f]{40}$/);
@@ -153,7 +153,7 @@ t.test('facts of a file stand on files only', (t) => {
   t.end();
 });
 
-t.test('a link shows its target as stored, under both names', (t) => {
+void t.test('a link shows its target as stored, under both names', (t) => {
   const filesystem = make();
   t.equal(text(get(filesystem, '/link', 'user.rawlink')), '$(HOME)');
   t.equal(text(get(filesystem, '/link', 'xfsroot.rawlink')), '$(HOME)');
@@ -161,7 +161,7 @@ t.test('a link shows its target as stored, under both names', (t) => {
   t.end();
 });
 
-t.test('stored attributes are given as they are; a magic name hides one', (t) => {
+void t.test('stored attributes are given as they are; a magic name hides one', (t) => {
   const filesystem = make();
   const own = get(filesystem, '/file', 'user.own');
   t.same(own.kind === 'done' && own.value, Buffer.from([0, 255, 1]));
@@ -174,7 +174,7 @@ t.test('stored attributes are given as they are; a magic name hides one', (t) =>
   t.end();
 });
 
-t.test('magic names are listed on the root only', (t) => {
+void t.test('magic names are listed on the root only', (t) => {
   const filesystem = make();
   const list = (path: string) => {
     const found = filesystem.resolve(path);
@@ -191,7 +191,7 @@ t.test('magic names are listed on the root only', (t) => {
   t.end();
 });
 
-t.test('long values come in pages', (t) => {
+void t.test('long values come in pages', (t) => {
   const filesystem = make();
   const page = (suffix: string) => text(get(filesystem, '/many', `user.chunk_list${suffix}`));
   t.equal(page('~?'), 'num_pages, 2');
@@ -209,7 +209,7 @@ t.test('long values come in pages', (t) => {
   t.end();
 });
 
-t.test('a line without end is cut', (t) => {
+void t.test('a line without end is cut', (t) => {
   const pages = splitPages('x'.repeat(100_000));
   t.ok(pages.every((it) => it.length <= 45_000));
   t.equal(pages.join('').length, 100_000);

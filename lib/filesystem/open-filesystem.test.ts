@@ -59,7 +59,7 @@ function node(filesystem: Filesystem, path: string): number {
   return value(filesystem.resolve(path)).node;
 }
 
-t.test('attributes are those of the entry, with blocks as the reference counts them', (t) => {
+void t.test('attributes are those of the entry, with blocks as the reference counts them', (t) => {
   const { filesystem } = make();
   const found = value(filesystem.resolve('/file'));
   t.match(found, { mode: 0o100640, uid: 5, gid: 6, size: 100, nlink: 2, mtime: -3, mtimeNs: 7 });
@@ -72,7 +72,7 @@ t.test('attributes are those of the entry, with blocks as the reference counts t
   t.end();
 });
 
-t.test('errors are those of POSIX', (t) => {
+void t.test('errors are those of POSIX', (t) => {
   const { filesystem } = make();
   t.equal(errnoOf(filesystem.resolve('/absent')), errno.ENOENT);
   t.equal(errnoOf(filesystem.resolve('/file/below')), errno.ENOTDIR);
@@ -84,25 +84,28 @@ t.test('errors are those of POSIX', (t) => {
   t.end();
 });
 
-t.test('a broken entry is listed, and everything else about it is EIO with its reason', (t) => {
-  const { filesystem, tree } = make();
-  const page = value(filesystem.readdir(filesystem.root, 0, 100));
-  t.ok(page.names.includes('broken'));
-  const broken = value(tree.resolve('/broken')).node;
-  const failure = { kind: 'failure', errno: errno.EIO, error: damage } as const;
-  t.same(filesystem.resolve('/broken'), failure);
-  t.same(filesystem.lookup(filesystem.root, 'broken'), failure);
-  t.same(filesystem.getattr(broken), failure);
-  t.same(filesystem.open(broken, 0), failure);
-  t.same(filesystem.read(broken, 0, 1, Buffer.alloc(1), 0), failure);
-  t.same(filesystem.readlink(broken), failure);
-  t.same(filesystem.readdir(broken, 0, 10), failure);
-  t.same(filesystem.getxattr(broken, 'user.fqrn'), failure);
-  t.same(filesystem.listxattr(broken), failure);
-  t.end();
-});
+void t.test(
+  'a broken entry is listed, and everything else about it is EIO with its reason',
+  (t) => {
+    const { filesystem, tree } = make();
+    const page = value(filesystem.readdir(filesystem.root, 0, 100));
+    t.ok(page.names.includes('broken'));
+    const broken = value(tree.resolve('/broken')).node;
+    const failure = { kind: 'failure', errno: errno.EIO, error: damage } as const;
+    t.same(filesystem.resolve('/broken'), failure);
+    t.same(filesystem.lookup(filesystem.root, 'broken'), failure);
+    t.same(filesystem.getattr(broken), failure);
+    t.same(filesystem.open(broken, 0), failure);
+    t.same(filesystem.read(broken, 0, 1, Buffer.alloc(1), 0), failure);
+    t.same(filesystem.readlink(broken), failure);
+    t.same(filesystem.readdir(broken, 0, 10), failure);
+    t.same(filesystem.getxattr(broken, 'user.fqrn'), failure);
+    t.same(filesystem.listxattr(broken), failure);
+    t.end();
+  },
+);
 
-t.test('only regular files are opened, and only for reading', (t) => {
+void t.test('only regular files are opened, and only for reading', (t) => {
   const { filesystem } = make();
   const open = (path: string, flags: number) => filesystem.open(node(filesystem, path), flags);
   t.equal(value(open('/file', constants.O_RDONLY)).size, 100);
@@ -118,34 +121,37 @@ t.test('only regular files are opened, and only for reading', (t) => {
   t.end();
 });
 
-t.test('a directory begins with . and .., and pages of any size give the same listing', (t) => {
-  const { filesystem } = make();
-  const inner = node(filesystem, '/directory');
-  const whole = value(filesystem.readdir(inner, 0, 100));
-  t.same(whole.names, ['.', '..', 'inner', 'more']);
-  t.ok(whole.end);
-  t.equal(whole.attributes[0]?.node, inner);
-  t.equal(whole.attributes[1]?.node, filesystem.root);
-  const top = value(filesystem.readdir(filesystem.root, 0, 2));
-  t.equal(top.attributes[1]?.node, filesystem.root, 'the root is its own parent');
-  const all = value(filesystem.readdir(filesystem.root, 0, 1000)).names;
-  t.notOk(all.includes('hidden'));
-  for (const size of [1, 2, 3, 5]) {
-    const names: string[] = [];
-    let after = 0;
-    for (let pages = 0; pages < 50; pages++) {
-      const page = value(filesystem.readdir(filesystem.root, after, size));
-      t.ok(page.names.length <= size);
-      names.push(...page.names);
-      if (page.end) break;
-      after = page.cookies.at(-1) ?? after;
+void t.test(
+  'a directory begins with . and .., and pages of any size give the same listing',
+  (t) => {
+    const { filesystem } = make();
+    const inner = node(filesystem, '/directory');
+    const whole = value(filesystem.readdir(inner, 0, 100));
+    t.same(whole.names, ['.', '..', 'inner', 'more']);
+    t.ok(whole.end);
+    t.equal(whole.attributes[0]?.node, inner);
+    t.equal(whole.attributes[1]?.node, filesystem.root);
+    const top = value(filesystem.readdir(filesystem.root, 0, 2));
+    t.equal(top.attributes[1]?.node, filesystem.root, 'the root is its own parent');
+    const all = value(filesystem.readdir(filesystem.root, 0, 1000)).names;
+    t.notOk(all.includes('hidden'));
+    for (const size of [1, 2, 3, 5]) {
+      const names: string[] = [];
+      let after = 0;
+      for (let pages = 0; pages < 50; pages++) {
+        const page = value(filesystem.readdir(filesystem.root, after, size));
+        t.ok(page.names.length <= size);
+        names.push(...page.names);
+        if (page.end) break;
+        after = page.cookies.at(-1) ?? after;
+      }
+      t.same(names, all, `pages of ${size}`);
     }
-    t.same(names, all, `pages of ${size}`);
-  }
-  t.end();
-});
+    t.end();
+  },
+);
 
-t.test('cookies of the dots and of the tree never collide', (t) => {
+void t.test('cookies of the dots and of the tree never collide', (t) => {
   const { filesystem } = make();
   const { cookies } = value(filesystem.readdir(filesystem.root, 0, 100));
   t.equal(new Set(cookies).size, cookies.length);
@@ -153,7 +159,7 @@ t.test('cookies of the dots and of the tree never collide', (t) => {
   t.end();
 });
 
-t.test('reading gives exactly what lies in the range', (t) => {
+void t.test('reading gives exactly what lies in the range', (t) => {
   const { filesystem } = make();
   for (const path of ['/file', '/chunked']) {
     const file = node(filesystem, path);
@@ -187,11 +193,12 @@ t.test('reading gives exactly what lies in the range', (t) => {
   t.end();
 });
 
-t.test('a read misses only the chunks of its range, the first one first', (t) => {
-  const { filesystem, present, clear, tree } = make();
+void t.test('a read misses only the chunks of its range, the first one first', (t) => {
+  const made = make();
+  const { filesystem, present, tree } = made;
   const file = node(filesystem, '/chunked');
   const chunks = value(tree.chunks(file));
-  clear();
+  made.clear();
   const miss = filesystem.read(file, 35, 40, Buffer.alloc(40), 0);
   if (miss.kind !== 'miss') throw new Error('no miss');
   t.equal(miss.want.object.hash.text, chunks[1]?.object.hash.text);
@@ -204,7 +211,7 @@ t.test('a read misses only the chunks of its range, the first one first', (t) =>
   t.end();
 });
 
-t.test('statfs counts entries and cache, and never misses', (t) => {
+void t.test('statfs counts entries and cache, and never misses', (t) => {
   const { filesystem } = make({}, { cacheBytes: 1024, cacheLimit: 1 << 20 });
   t.same(filesystem.statfs(), {
     blockSize: 512,
@@ -222,7 +229,7 @@ t.test('statfs counts entries and cache, and never misses', (t) => {
   t.end();
 });
 
-t.test('a membership keeps everyone out but root, and says so', (t) => {
+void t.test('a membership keeps everyone out but root, and says so', (t) => {
   const asked = { vomsAuthz: 'x509%/atlas' };
   const root = make(asked, { uid: 0 }).filesystem;
   t.equal(value(root.readdir(root.root, 0, 3)).names.length, 3);
