@@ -57,6 +57,8 @@ export interface Content {
   readonly chunked: boolean;
   /** The whole file as one object; a chunked file may have it as well (legacy bulk object). */
   readonly hash: ContentHash | undefined;
+  /** Of external files: the path inside their own snapshot, which is where the external source has them. */
+  readonly externalPath?: ByteString;
 }
 
 export interface Chunk {

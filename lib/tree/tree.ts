@@ -1,4 +1,5 @@
 import type { ByteString } from '../format/bytes.js';
+import type { PinfsError } from '../format/errors.js';
 import type { Outcome, Want } from '../store/want.js';
 import type { Chunk, Entry, NodeId } from './entry.js';
 
@@ -41,7 +42,13 @@ export interface Tree {
   catalogOf(node: NodeId): Outcome<CatalogInfo>;
 
   /** All catalogs named by a catalog: nested ones and bind mountpoints, with what is needed to fetch them. */
-  nested(catalog: CatalogInfo): Outcome<readonly NestedCatalog[]>;
+  nested(catalog: CatalogInfo): Outcome<NestedCatalogs>;
+
+  /**
+   * The content objects that the files of one catalog need, read row by row: pass `next` as `after`
+   * to go on (0 = from the start). What lies below a mount point in the catalog above it is left out.
+   */
+  objects(catalog: CatalogInfo, after: number, limit: number): Outcome<ObjectsPage>;
 
   /** Facts of the root catalog. */
   readonly properties: RootProperties;
@@ -69,6 +76,26 @@ export interface NestedCatalog {
   readonly mountpoint: ByteString;
   readonly want: Want;
   readonly bind: boolean;
+}
+
+export interface NestedCatalogs {
+  readonly catalogs: readonly NestedCatalog[];
+  /** Those that are listed, but can't be fetched: no hash, malformed hash, too large. */
+  readonly broken: readonly BrokenPath[];
+}
+
+export interface BrokenPath {
+  readonly path: ByteString;
+  readonly error: PinfsError;
+}
+
+export interface ObjectsPage {
+  /** Whole objects and chunks; the same object may come several times. */
+  readonly wants: readonly Want[];
+  /** Files whose row or chunk list is damaged. */
+  readonly broken: readonly BrokenPath[];
+  /** Undefined: that was the last page. */
+  readonly next: number | undefined;
 }
 
 export interface RootProperties {

@@ -1,0 +1,256 @@
+import { statSync } from 'node:fs';
+import { LRUCache } from 'lru-cache';
+import { printable, toBytes, type ByteString } from '../format/bytes.js';
+import { asPinfsError, PinfsError } from '../format/errors.js';
+import { objectText, parseHash } from '../format/hash.js';
+import { pathDigest } from '../format/path-hash.js';
+import type { Shelf } from '../store/shelf.js';
+import { done, sizeLimits, type Outcome, type Want } from '../store/want.js';
+import { openCatalogFile, type CatalogFile, type NestedRow } from './catalog-file.js';
+import type { NodeId } from './entry.js';
+import { damage, errnos, failure } from './errno.js';
+import { rootRow } from './located-row.js';
+import type { TreeStatistics } from './tree.js';
+
+/** A catalog that was used once: what is needed to open its file again. Kept for the life of the tree. */
+export interface Catalog {
+  readonly number: number;
+  readonly parent: Catalog | undefined;
+  /** The directory that it is mounted on, a node of the parent; the root's is 0. */
+  readonly mountNode: NodeId;
+  /** Visible path of that directory. */
+  readonly mountpoint: ByteString;
+  /** Path of its root inside its own snapshot: differs from `mountpoint` below a bind mountpoint (5.11). */
+  readonly prefix: ByteString;
+  readonly want: Want;
+  readonly bind: boolean;
+  readonly depth: number;
+  /** Row id of its root entry, known once it was open. */
+  rootRowid: number;
+  /** Why it can't be used, and of which file that was found. */
+  fault: { readonly error: PinfsError; readonly file: string } | undefined;
+}
+
+/** The catalogs of a tree: a small record of each one used, and an LRU of open files. */
+export interface Catalogs {
+  readonly root: Catalog;
+  byNumber(number: number): Catalog | undefined;
+  open(catalog: Catalog): Outcome<CatalogFile>;
+  /** Runs a query on a catalog's file; what it throws becomes EIO. */
+  query<T>(catalog: Catalog, ask: (file: CatalogFile) => T): Outcome<T>;
+  /**
+   * The catalog mounted on a directory whose row is marked as a mount point; undefined when none is
+   * listed, which makes it a plain directory (5.10). Does not open it.
+   */
+  mounted(
+    parent: Catalog,
+    node: NodeId,
+    visible: ByteString,
+    bind: boolean,
+  ): Outcome<Catalog | undefined>;
+  close(): void;
+}
+
+// Each open file costs about 170 KiB and a descriptor.
+const openLimit = 200;
+// Deeper than any tree of names can be walked; bounds the re-runs of one operation.
+const depthLimit = 256;
+const catalogsLimit = 2 ** 20;
+
+export function createCatalogs(root: Want, shelf: Shelf, statistics: TreeStatistics): Catalogs {
+  const records: Catalog[] = [rootRecord(root)];
+  const byMount = new Map<NodeId, Catalog>();
+  const files = new LRUCache<number, CatalogFile>({
+    max: openLimit,
+    dispose: (file) => {
+      statistics.catalogsOpen--;
+      file.close();
+    },
+  });
+
+  const open = (catalog: Catalog): Outcome<CatalogFile> => {
+    const kept = files.get(catalog.number);
+    if (kept !== undefined) return done(kept);
+    const path = shelf.path(catalog.want);
+    if (path === undefined) return { kind: 'miss', want: catalog.want };
+    const opened = openChecked(catalog, path);
+    if (opened.kind !== 'done') return opened;
+    statistics.catalogsOpened++;
+    statistics.catalogsOpen++;
+    files.set(catalog.number, opened.value);
+    return opened;
+  };
+
+  const query = <T>(catalog: Catalog, ask: (file: CatalogFile) => T): Outcome<T> => {
+    const file = open(catalog);
+    if (file.kind !== 'done') return file;
+    try {
+      return done(ask(file.value));
+    } catch (error) {
+      return failure(errnos.EIO, asPinfsError(error));
+    }
+  };
+
+  const mounted: Catalogs['mounted'] = (parent, node, visible, bind) => {
+    const known = byMount.get(node);
+    if (known !== undefined) return done(known);
+    const path = parent.prefix + visible.slice(parent.mountpoint.length);
+    const found = query(parent, (file) => ({ row: file.nestedRow(toBytes(path), bind), file }));
+    if (found.kind !== 'done') return found;
+    const { row, file } = found.value;
+    if (row === undefined) return done(undefined);
+    const want = wantOfNested(row, visible, file.schema.nestedWithoutHash);
+    if (want instanceof PinfsError) return failure(errnos.EIO, want);
+    const refused = refuseLoop(parent, want, visible);
+    if (refused !== undefined) return refused;
+    if (records.length >= catalogsLimit)
+      return damage(
+        'CATALOG_SCHEMA',
+        `too many nested catalogs are in use to open ${printable(visible)}`,
+      );
+    const catalog: Catalog = {
+      number: records.length,
+      parent,
+      mountNode: node,
+      mountpoint: visible,
+      // A bind mountpoint shows the root of another snapshot.
+      prefix: bind ? '' : path,
+      want,
+      bind,
+      depth: parent.depth + 1,
+      rootRowid: 0,
+      fault: undefined,
+    };
+    records.push(catalog);
+    byMount.set(node, catalog);
+    return done(catalog);
+  };
+
+  return {
+    // The list begins with the root's record.
+    root: records[0] as Catalog,
+    byNumber: (number) => records[number],
+    open,
+    query,
+    mounted,
+    close: () => files.clear(),
+  };
+}
+
+function rootRecord(want: Want): Catalog {
+  return {
+    number: 0,
+    parent: undefined,
+    mountNode: 0,
+    mountpoint: '',
+    prefix: '',
+    want,
+    bind: false,
+    depth: 0,
+    rootRowid: 0,
+    fault: undefined,
+  };
+}
+
+/** What a catalog is called in messages. */
+export function catalogSubject(catalog: Pick<Catalog, 'want' | 'mountpoint'>): string {
+  return `catalog ${objectText(catalog.want.object)} of ${printable(catalog.mountpoint) || '/'}`;
+}
+
+/** Opens and checks; a file that was refused is not looked at again until another one is in its place. */
+function openChecked(catalog: Catalog, path: string): Outcome<CatalogFile> {
+  let stamp: string;
+  let file: CatalogFile | undefined;
+  try {
+    const stat = statSync(path);
+    stamp = `${stat.dev}:${stat.ino}:${stat.mtimeMs}:${stat.size}`;
+    if (catalog.fault?.file === stamp) return failure(errnos.EIO, catalog.fault.error);
+  } catch {
+    // Evicted between the question and the answer.
+    return { kind: 'miss', want: catalog.want };
+  }
+  try {
+    file = openCatalogFile(path, catalogSubject(catalog));
+    checkIdentity(catalog, file);
+    catalog.fault = undefined;
+    return done(file);
+  } catch (thrown) {
+    file?.close();
+    if ((thrown as NodeJS.ErrnoException).code === 'ENOENT')
+      return { kind: 'miss', want: catalog.want };
+    const error = asPinfsError(thrown);
+    // Faults of this machine, such as too many open files, may pass.
+    if (error.code !== 'INTERNAL') catalog.fault = { error, file: stamp };
+    return failure(errnos.EIO, error);
+  }
+}
+
+/** The catalog is the one that belongs here: its prefix fits, and its root entry is a directory. */
+function checkIdentity(catalog: Catalog, file: CatalogFile): void {
+  const prefix = file.property('root_prefix') ?? '';
+  if (prefix !== catalog.prefix) {
+    throw new PinfsError(
+      'CATALOG_SCHEMA',
+      `the ${catalogSubject(catalog)} was made for another place: ${printable(prefix) || '/'}`,
+    );
+  }
+  const root = rootRow(file, pathDigest(catalog.prefix));
+  if (root === undefined) {
+    throw new PinfsError(
+      'CATALOG_ROOT_ENTRY',
+      `the ${catalogSubject(catalog)} has no entry for its own root`,
+    );
+  }
+  if ((root.mode & 0o170000) !== 0o040000) {
+    throw new PinfsError(
+      'CATALOG_ROOT_ENTRY',
+      `the root entry of the ${catalogSubject(catalog)} is no directory`,
+    );
+  }
+  catalog.rootRowid = root.rowid;
+}
+
+/** What is needed to fetch a listed catalog, or why it can't be. */
+export function wantOfNested(
+  row: NestedRow,
+  visible: ByteString,
+  withoutHash: boolean,
+): Want | PinfsError {
+  if (withoutHash) {
+    return new PinfsError(
+      'CATALOG_UNSUPPORTED',
+      `the catalog of ${printable(visible)} can't be found: catalogs of schema 0.9 don't name their nested catalogs by hash`,
+    );
+  }
+  const hash = row.hash === undefined ? undefined : parseHash(row.hash);
+  if (hash === undefined)
+    return new PinfsError(
+      'CATALOG_SCHEMA',
+      `the hash of the catalog of ${printable(visible)} is malformed`,
+    );
+  if (row.size > sizeLimits.catalog) {
+    return new PinfsError(
+      'OBJECT_TOO_LARGE',
+      `the catalog of ${printable(visible)} is said to have ${row.size} bytes, more than pinfs opens`,
+    );
+  }
+  return {
+    object: { hash, kind: 'catalog' },
+    compression: 'zlib',
+    size:
+      row.size > 0
+        ? { kind: 'exact', bytes: row.size }
+        : { kind: 'limit', bytes: sizeLimits.catalog },
+    path: visible,
+  };
+}
+
+function refuseLoop(parent: Catalog, want: Want, visible: ByteString): Outcome<never> | undefined {
+  if (parent.depth + 1 > depthLimit)
+    return damage('CATALOG_SCHEMA', `catalogs are nested too deeply at ${printable(visible)}`);
+  for (let above: Catalog | undefined = parent; above !== undefined; above = above.parent) {
+    if (above.want.object.hash.text === want.object.hash.text)
+      return damage('CATALOG_SCHEMA', `the catalog of ${printable(visible)} contains itself`);
+  }
+  return undefined;
+}

@@ -1,0 +1,16 @@
+import { constants } from 'node:os';
+import { PinfsError, type ErrorCode } from '../format/errors.js';
+import type { Failure } from '../store/want.js';
+
+/** Error numbers that a tree gives back, as this system counts them. */
+export const errnos = constants.errno;
+
+/** An operation that ends with an errno, and why where the data is to blame. */
+export function failure(errno: number, error?: PinfsError): Failure {
+  return error === undefined ? { kind: 'failure', errno } : { kind: 'failure', errno, error };
+}
+
+/** EIO, with the cause. */
+export function damage(code: ErrorCode, message: string, cause?: unknown): Failure {
+  return failure(errnos.EIO, new PinfsError(code, message, { cause }));
+}

@@ -1,0 +1,200 @@
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import Database from 'better-sqlite3';
+import { PinfsError, type ErrorCode } from '../format/errors.js';
+
+/**
+ * SQLite files made by strangers (design, section 7). What could make a query run for ever, write, or
+ * allocate without bound is refused by looking at the header and the schema before the first query,
+ * because nothing can stop a query once it runs.
+ */
+export interface GuardRules {
+  /** What the file is, for messages: `catalog 1234… at /a/b`. */
+  readonly subject: string;
+  readonly notSqlite: ErrorCode;
+  readonly badSchema: ErrorCode;
+  /** The tables that may stand in it, and whether each has to. */
+  readonly tables: Readonly<Record<string, 'required' | 'optional'>>;
+  /** Columns that an index has to begin with, by table: a query by them is never a scan. */
+  readonly indexed: Readonly<Record<string, readonly (readonly string[])[]>>;
+}
+
+export interface Guarded {
+  readonly database: Database.Database;
+  /** Columns by table. The same object for files with the same schema. */
+  readonly columns: Columns;
+}
+
+export type Columns = ReadonlyMap<string, ReadonlySet<string>>;
+
+const headerSize = 100;
+const schemaEntriesLimit = 64;
+const schemaTextLimit = 8192;
+// Schemas that were looked at and found good; a repository has very few, an attacker could make many.
+const knownSchemas = new Map<string, Columns>();
+const knownSchemasLimit = 64;
+const rowidNames = ['rowid', 'oid', '_rowid_'];
+
+/**
+ * Opens a database file read-only, after all checks.
+ * @throws PinfsError with the codes of the rules; an error of the file system as it is.
+ */
+export function openGuarded(path: string, rules: GuardRules): Guarded {
+  checkHeader(path, rules);
+  const database = new Database(path, { readonly: true, fileMustExist: true });
+  try {
+    // Nobody ever writes to the file, so its lock may be kept: a query then costs a tenth (measured 0.3 for 6 µs).
+    database.exec(
+      'PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON; PRAGMA query_only=ON; ' +
+        'PRAGMA locking_mode=EXCLUSIVE; PRAGMA cache_size=-256; PRAGMA mmap_size=0; PRAGMA temp_store=MEMORY',
+    );
+    return { database, columns: checkSchema(database, rules) };
+  } catch (error) {
+    database.close();
+    throw sqliteFault(error, rules);
+  }
+}
+
+/** What SQLite threw, as an error that names the file; errors that are ours already stay. */
+export function sqliteFault(
+  thrown: unknown,
+  rules: Pick<GuardRules, 'subject' | 'notSqlite' | 'badSchema'>,
+): unknown {
+  if (!(thrown instanceof Database.SqliteError)) return thrown;
+  const damaged = /^SQLITE_(NOTADB|CORRUPT)/.test(thrown.code);
+  // "malformed database schema" comes as CORRUPT, but says that the schema is to blame.
+  const schema = !damaged || thrown.message.includes('schema');
+  return new PinfsError(
+    schema ? rules.badSchema : rules.notSqlite,
+    `the ${rules.subject} can't be read: ${thrown.message}`,
+    { cause: thrown },
+  );
+}
+
+function checkHeader(path: string, rules: GuardRules): void {
+  const header = Buffer.alloc(headerSize);
+  const descriptor = openSync(path, 'r');
+  let size: number;
+  let read: number;
+  try {
+    size = fstatSync(descriptor).size;
+    read = readSync(descriptor, header, 0, headerSize, 0);
+  } finally {
+    closeSync(descriptor);
+  }
+  const refuse = (code: ErrorCode, what: string): never => {
+    throw new PinfsError(code, `the ${rules.subject} ${what}`);
+  };
+  if (read < headerSize || header.toString('latin1', 0, 16) !== 'SQLite format 3\0')
+    refuse(rules.notSqlite, 'is not a SQLite database');
+  const stored = header.readUInt16BE(16);
+  const pageSize = stored === 1 ? 65536 : stored;
+  if (pageSize < 512 || (pageSize & (pageSize - 1)) !== 0)
+    refuse(rules.notSqlite, `has an impossible page size (${stored})`);
+  // Opening a file in WAL mode would create files beside it.
+  if (header[18] !== 1 || header[19] !== 1)
+    refuse(rules.badSchema, 'is in write-ahead-log mode, which a published database never is');
+  if (header.readUInt32BE(56) !== 1) refuse(rules.badSchema, 'does not hold UTF-8 text');
+  // The page count is only kept up by newer writers, which show it by two equal change counters.
+  const counted = header.readUInt32BE(24) === header.readUInt32BE(92);
+  if (size % pageSize !== 0 || (counted && header.readUInt32BE(28) * pageSize > size))
+    refuse(rules.notSqlite, 'is truncated');
+}
+
+function checkSchema(database: Database.Database, rules: GuardRules): Columns {
+  const text = database
+    .prepare(
+      `SELECT group_concat(type||char(1)||name||char(1)||tbl_name||char(1)||(rootpage>0)||char(1)||coalesce(substr(sql,1,${schemaTextLimit + 1}),''),char(2))
+       FROM (SELECT * FROM sqlite_master LIMIT ${schemaEntriesLimit + 1})`,
+    )
+    .pluck()
+    .get() as string | null;
+  // Which tables are wanted differs between catalogs and histories.
+  const known = knownSchemas.get(Object.keys(rules.tables).join() + (text ?? ''));
+  if (known !== undefined) return known;
+  checkEntries(text ?? '', rules);
+  const columns = new Map<string, ReadonlySet<string>>();
+  checkTableList(database, rules);
+  for (const [table, need] of Object.entries(rules.tables)) {
+    const names = columnsOf(database, table, rules);
+    if (names.size > 0) columns.set(table, names);
+    else if (need === 'required') refuseSchema(rules, `has no table ${table}`);
+  }
+  for (const table of columns.keys()) checkIndexes(database, table, rules);
+  if (knownSchemas.size >= knownSchemasLimit) knownSchemas.clear();
+  knownSchemas.set(Object.keys(rules.tables).join() + (text ?? ''), columns);
+  return columns;
+}
+
+function refuseSchema(rules: GuardRules, what: string): never {
+  throw new PinfsError(rules.badSchema, `the ${rules.subject} ${what}`);
+}
+
+/** The text of the schema decides what SQLite makes of it, whatever the columns beside it say. */
+function checkEntries(text: string, rules: GuardRules): void {
+  const entries = text === '' ? [] : text.split('\x02');
+  if (entries.length > schemaEntriesLimit) refuseSchema(rules, 'has too many tables and indexes');
+  for (const entry of entries) {
+    const [type = '', name = '', table = '', stored = '', sql = ''] = entry.split('\x01');
+    if (sql.length > schemaTextLimit) refuseSchema(rules, 'has a definition that is too long');
+    const allowed = Object.hasOwn(rules.tables, table) && stored === '1';
+    const isTable = type === 'table' && name === table && /^CREATE TABLE\s/i.test(sql);
+    const isIndex =
+      type === 'index' &&
+      (sql === '' ? name.startsWith('sqlite_autoindex_') : /^CREATE( UNIQUE)? INDEX\s/i.test(sql));
+    if (!allowed || !(isTable || isIndex))
+      refuseSchema(
+        rules,
+        `holds something that does not belong there: ${type} ${JSON.stringify(name)}`,
+      );
+  }
+}
+
+function checkTableList(database: Database.Database, rules: GuardRules): void {
+  const tables = database.pragma('table_list') as {
+    schema: string;
+    name: string;
+    type: string;
+    wr: number;
+  }[];
+  for (const table of tables) {
+    if (table.schema === 'temp' || table.name === 'sqlite_schema') continue;
+    if (!Object.hasOwn(rules.tables, table.name) || table.type !== 'table' || table.wr !== 0)
+      refuseSchema(
+        rules,
+        `holds something that does not belong there: ${table.type} ${JSON.stringify(table.name)}`,
+      );
+  }
+}
+
+function columnsOf(database: Database.Database, table: string, rules: GuardRules): Set<string> {
+  const columns = database.pragma(`table_xinfo(${table})`) as { name: string; hidden: number }[];
+  const names = new Set<string>();
+  for (const { name, hidden } of columns) {
+    if (hidden !== 0) refuseSchema(rules, `has a computed column in table ${table}`);
+    if (rowidNames.includes(name.toLowerCase()))
+      refuseSchema(rules, `has a column ${JSON.stringify(name)} in table ${table}`);
+    names.add(name);
+  }
+  return names;
+}
+
+function checkIndexes(database: Database.Database, table: string, rules: GuardRules): void {
+  const indexes = database.pragma(`index_list(${table})`) as { name: string; partial: number }[];
+  const begins: string[][] = [];
+  for (const { name, partial } of indexes) {
+    const columns = database.pragma(`index_xinfo("${name.replaceAll('"', '""')}")`) as {
+      cid: number;
+      name: string | null;
+      coll: string;
+      key: number;
+    }[];
+    // cid -2 is an expression; -1 is the row id that ends every index.
+    if (partial !== 0 || columns.some((column) => column.cid < -1 || column.coll !== 'BINARY'))
+      refuseSchema(rules, `has an index that computes: ${JSON.stringify(name)}`);
+    begins.push(columns.filter((column) => column.key === 1).map((column) => column.name ?? ''));
+  }
+  for (const wanted of rules.indexed[table] ?? []) {
+    if (!begins.some((begin) => wanted.every((column, i) => begin[i] === column)))
+      refuseSchema(rules, `has no index on (${wanted.join(', ')}) of table ${table}`);
+  }
+}

@@ -1,0 +1,52 @@
+import type { RawRow } from '../format/catalog-row.js';
+import type { CatalogFile } from './catalog-file.js';
+import { Cursor, rowAt, spanAt } from './packed-rows.js';
+
+/** A row together with the hash of its parent's path, from which its place can be found again. */
+export interface LocatedRow {
+  readonly row: RawRow;
+  readonly parent: Buffer;
+  /** Position behind the row. */
+  readonly end: number;
+}
+
+/** Decodes a row that has its parent's hash before it. */
+export function locatedRow(packed: Buffer | null): LocatedRow | undefined {
+  if (packed === null) return undefined;
+  return locatedRowAt(packed, 0);
+}
+
+export function locatedRowAt(packed: Buffer, position: number): LocatedRow | undefined {
+  const cursor = new Cursor(packed, position);
+  const parent = digestOfKey(cursor.key());
+  const row = rowAt(packed, cursor.position);
+  const end = spanAt(packed, cursor.position)?.end;
+  if (row === undefined || end === undefined || parent === undefined) return undefined;
+  return { row, parent, end };
+}
+
+/** The digest whose four words these are; undefined if a word is none. */
+export function digestOfKey(key: readonly number[]): Buffer | undefined {
+  const digest = Buffer.allocUnsafe(16);
+  for (let i = 0; i < 4; i++) {
+    const word = key[i] ?? NaN;
+    if (!(word >= 0 && word <= 0xffff_ffff)) return undefined;
+    digest.writeUInt32LE(word, i * 4);
+  }
+  return digest;
+}
+
+/** Whether a row's path hash is this digest. */
+export function hasDigest(row: RawRow, digest: Buffer): boolean {
+  const { key } = row;
+  return (
+    digest.readUInt32LE(0) === key[0] &&
+    digest.readUInt32LE(4) === key[1] &&
+    digest.readUInt32LE(8) === key[2] &&
+    digest.readUInt32LE(12) === key[3]
+  );
+}
+
+export function rootRow(file: CatalogFile, digest: Buffer): RawRow | undefined {
+  return locatedRow(file.rowByPath(digest))?.row;
+}

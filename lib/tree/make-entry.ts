@@ -1,0 +1,111 @@
+import { printable, type ByteString } from '../format/bytes.js';
+import { checkRow, type CheckedRow, type RawRow } from '../format/catalog-row.js';
+import { PinfsError } from '../format/errors.js';
+import { expandTarget, type LinkVariables } from '../format/link-variables.js';
+import { inodeOfDigest, pathDigest } from '../format/path-hash.js';
+import type { Catalog } from './catalogs.js';
+import type { Content, Entry, NodeId } from './entry.js';
+
+/** What turns rows into entries, the same for the whole tree. */
+export interface EntryOptions {
+  readonly variables: LinkVariables;
+  readonly owner: { readonly uid: number; readonly gid: number };
+}
+
+/** Where a row stands. */
+export interface RowPlace {
+  readonly catalog: Catalog;
+  readonly legacy: boolean;
+  /** Visible path of the entry, and its digest inside its own snapshot. */
+  readonly path: ByteString;
+  readonly name: ByteString;
+  readonly digest: Buffer;
+  readonly node: NodeId;
+}
+
+export function nodeOf(catalog: Catalog, rowid: number): NodeId {
+  return catalog.number * 2 ** 32 + rowid;
+}
+
+/** Row ids that a node id can carry. */
+export function isRowid(rowid: number): boolean {
+  return rowid >= 1 && rowid <= 0xffff_ffff;
+}
+
+/** The path inside its own snapshot of what is seen at `path` (5.11). */
+export function snapshotPath(catalog: Catalog, path: ByteString): ByteString {
+  return catalog.prefix + path.slice(catalog.mountpoint.length);
+}
+
+/** A row as an entry; undefined if its type can't be told. */
+export function makeEntry(row: RawRow, place: RowPlace, options: EntryOptions): Entry | undefined {
+  const checked = checkRow(row, place.legacy, options.owner);
+  if (checked === undefined) return undefined;
+  const target =
+    checked.type === 'symlink' ? expandTarget(checked.rawTarget, options.variables) : '';
+  return {
+    node: place.node,
+    name: place.name,
+    path: place.path,
+    type: checked.type,
+    mode: checked.mode,
+    uid: checked.uid,
+    gid: checked.gid,
+    size: checked.type === 'symlink' ? target.length : checked.size,
+    mtime: checked.mtime,
+    mtimeNs: checked.mtimeNs,
+    nlink: checked.nlink,
+    rdev: checked.rdev,
+    ino: inode(row, checked, place),
+    linkGroup: checked.linkGroup,
+    rawTarget: checked.rawTarget,
+    target,
+    xattrs: checked.xattrs,
+    content: contentAt(checked.content, place),
+    hidden: checked.hidden,
+    nestedMountpoint: checked.nestedMountpoint,
+    bindMountpoint: checked.bindMountpoint,
+    directIo: checked.directIo,
+    broken:
+      checked.fault === undefined
+        ? undefined
+        : new PinfsError(
+            'CATALOG_SCHEMA',
+            `${printable(place.path) || '/'} is damaged: ${checked.fault}`,
+          ),
+  };
+}
+
+function contentAt(content: CheckedRow['content'], place: RowPlace): Content | undefined {
+  if (content?.external !== true) return content;
+  return { ...content, externalPath: snapshotPath(place.catalog, place.path) };
+}
+
+/**
+ * Inode numbers don't depend on what was loaded when (design, section 3). Below a bind mountpoint they come from the
+ * visible path, since the catalog's own hashes are those of another place.
+ */
+function inode(row: RawRow, checked: CheckedRow, place: RowPlace): bigint {
+  if (checked.linkGroup !== 0)
+    return inodeOfDigest(pathDigest(`${place.catalog.mountpoint}\0${linkIdentity(row)}`));
+  const moved = place.catalog.prefix !== place.catalog.mountpoint;
+  return inodeOfDigest(moved ? pathDigest(place.path) : place.digest);
+}
+
+/**
+ * What rows of one hard-link group have in common (5.7). Rows that only claim to be of one group,
+ * but differ, are not taken for one file: `tar` would keep one of them.
+ */
+export function linkIdentity(row: RawRow): string {
+  return [
+    row.linkGroup,
+    row.mode,
+    row.size,
+    row.hash,
+    row.mtime,
+    row.uid,
+    row.gid,
+    row.flags,
+    row.symlink,
+  ].join('\0');
+}
