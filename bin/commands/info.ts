@@ -28,9 +28,11 @@ async function info(source: string, flags: SourceFlags): Promise<void> {
       return;
     }
     const { verdictLines } = await import('../../lib/trust/verdict-text.js');
+    // The verdict says the rest.
+    const alone = ['source', 'schema', 'ttl_seconds', 'membership_needed'];
     const lines = Object.entries(inspection.facts)
-      .filter(([, value]) => value !== null)
-      .map(([name, value]) => `${`${name}:`.padEnd(24)} ${shown(value)}`);
+      .filter(([name, value]) => value !== null && alone.includes(name))
+      .map(([name, value]) => `${`${name.replaceAll('_', ' ')}:`.padEnd(14)}${shown(value)}`);
     process.stdout.write([...lines, ...verdictLines(inspection.verdict)].join('\n') + '\n');
   });
 }

@@ -50,12 +50,13 @@ async function listDirectories(
       process.stdout.write(`${first ? '' : '\n'}${printable(directory.entry.path) || '/'}:\n`);
     }
     first = false;
-    const below: Attributes[] = [];
-    for await (const attributes of list(repository, directory)) {
-      show(attributes);
-      if (attributes.entry.type === 'directory') below.push(attributes);
+    const entries: Attributes[] = [];
+    for await (const attributes of list(repository, directory)) entries.push(attributes);
+    entries.sort((a, b) => (a.entry.name < b.entry.name ? -1 : 1));
+    entries.forEach(show);
+    if (flags.recursive === true) {
+      pending.push(...entries.filter(({ entry }) => entry.type === 'directory').reverse());
     }
-    if (flags.recursive === true) pending.push(...below.reverse());
   }
 }
 

@@ -46,9 +46,7 @@ export function rootWant(hash: ContentHash, size: number | undefined): Want {
   return {
     object: { hash, kind: 'catalog' },
     compression: 'zlib',
-    size: promised
-      ? { kind: 'exact', bytes: size }
-      : { kind: 'limit', bytes: sizeLimits.catalog },
+    size: promised ? { kind: 'exact', bytes: size } : { kind: 'limit', bytes: sizeLimits.catalog },
     path: '',
   };
 }

@@ -85,7 +85,8 @@ export async function prepare(options: OpenOptions, environment: Environment): P
 function cacheLimit(options: OpenOptions, cache: string): number {
   if (options.cacheLimit !== undefined) return options.cacheLimit;
   let existing = cache;
-  while (existing !== '/' && !existsSync(existing)) existing = existing.replace(/\/[^/]*$/, '') || '/';
+  while (existing !== '/' && !existsSync(existing))
+    existing = existing.replace(/\/[^/]*$/, '') || '/';
   const disk = statfsSync(existing);
   return Math.min(defaultCacheLimit, Math.max(1, Math.floor((disk.bavail * disk.bsize) / 2)));
 }
@@ -96,5 +97,8 @@ export function judgedNow(opening: Opening): Date {
 }
 
 export function offlineError(opening: Opening): PinfsError {
-  return new PinfsError('SOURCE_OFFLINE', `${opening.source.label} was not asked: --offline was given`);
+  return new PinfsError(
+    'SOURCE_OFFLINE',
+    `${opening.source.label} was not asked: --offline was given`,
+  );
 }

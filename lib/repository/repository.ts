@@ -4,6 +4,7 @@ import type { Done, Failure, Outcome } from '../store/want.js';
 import type { Traffic } from '../source/source.js';
 import type { Store } from '../store/store.js';
 import type { Tree } from '../tree/tree.js';
+import type { Opening } from './opening.js';
 import type { Verdict } from '../trust/verdict.js';
 
 /** One snapshot of a repository, opened, judged and readable with no FUSE. */
@@ -15,10 +16,14 @@ export interface Repository {
   readonly recipe: Recipe;
   readonly store: Store;
   /** What went over the wire for this repository. */
-  readonly traffic?: Traffic;
+  readonly traffic: Traffic;
   /** The pin does not move; a head that is followed does, by `refresh`. */
   readonly pinned: boolean;
   /** Runs a synchronous operation of tree or filesystem, fetching what it misses, until it is done or has failed. */
   run<T>(operation: () => Outcome<T>, signal?: AbortSignal): Promise<Done<T> | Failure>;
+  /** What it was opened from; for `refresh`. */
+  readonly opening: Opening;
+  /** Closes this snapshot alone, when a newer one on the same store has taken over. */
+  leave(): void;
   close(): Promise<void>;
 }

@@ -1,0 +1,52 @@
+import type { Command } from 'commander';
+import { formatSize, printJson, sourceOptions, type SourceFlags } from './common.js';
+import { startProgress } from './progress.js';
+import { pathArgument, withRepository } from './with-repository.js';
+
+interface CheckFlags extends SourceFlags {
+  readonly catalogs?: boolean;
+}
+
+/** Exit code when something is missing or damaged. */
+const damaged = 5;
+
+export function register(program: Command): void {
+  sourceOptions(program.command('check'))
+    .description(
+      'fetch and verify everything that a snapshot reaches; list what is missing or damaged',
+    )
+    .argument('<source[@pin]>')
+    .argument('[path]', 'only what is below this path', '/')
+    .option('--catalogs', 'only the catalogs, not the content of files')
+    .action(checkCommand);
+}
+
+async function checkCommand(source: string, path: string, flags: CheckFlags): Promise<void> {
+  await withRepository(source, flags, async (repository) => {
+    const { check } = await import('../../lib/repository/check.js');
+    const progress = startProgress('checked', undefined);
+    const report = await check(repository, {
+      path: pathArgument(path),
+      catalogsOnly: flags.catalogs === true,
+      external: flags.external !== undefined,
+      progress: (now) => {
+        progress.update(now.objects, `${now.catalogs} catalogs, ${formatSize(now.bytes)}`);
+      },
+    });
+    progress.stop();
+    if (flags.json === true) printJson({ ...report, trust: repository.verdict });
+    else {
+      for (const { path: where, code, message } of report.problems) {
+        process.stdout.write(`${where}: ${message} [${code}]\n`);
+      }
+      process.stdout.write(
+        `${report.catalogs} catalogs, ${report.objects} objects, ${formatSize(report.bytes)}: ` +
+          `${report.problems.length} missing or damaged` +
+          (report.externalSkipped > 0
+            ? `, ${report.externalSkipped} external files not looked at (--external says where they lie)\n`
+            : '\n'),
+      );
+    }
+    if (report.problems.length > 0) process.exitCode = damaged;
+  });
+}

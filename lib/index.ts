@@ -1,0 +1,137 @@
+/**
+ * The library: reads verified, pinned snapshots of CernVM-FS repositories, with no FUSE.
+ *
+ * ```ts
+ * const snapshot = await open({ source: 'http://server/cvmfs/sw.example.org@v1', keys: ['sw.pub'] });
+ * for (const entry of await snapshot.list('/')) console.log(entry.name.toString());
+ * const text = await snapshot.read('/README.md');
+ * await snapshot.close();
+ * ```
+ */
+import { fromText, toBytes, type ByteString } from './format/bytes.js';
+import type { Attributes } from './filesystem/filesystem.js';
+import { list, readRange, walk } from './repository/path.js';
+import { openRepository } from './repository/open.js';
+import { inspect as inspectRepository, type Inspection } from './repository/inspect.js';
+import type { OpenOptions } from './repository/options.js';
+import type { EntryType } from './tree/entry.js';
+import type { Verdict } from './trust/verdict.js';
+
+export { PinfsError, type ErrorCode } from './format/errors.js';
+export type { Inspection, OpenOptions, Verdict, EntryType };
+export type { MountOptions, Session } from './mount/options.js';
+
+/** A path in the repository: text is taken as UTF-8, a Buffer as the bytes it is. */
+export type Path = string | Buffer;
+
+/** One entry as `lstat` and `readdir` show it. */
+export interface FileEntry {
+  readonly name: Buffer;
+  readonly path: Buffer;
+  readonly type: EntryType;
+  /** Permission bits and setuid, setgid, sticky. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly size: number;
+  readonly nlink: number;
+  /** 63 bits; the same for the same path in every mount of this snapshot. */
+  readonly ino: bigint;
+  /** Seconds since 1970, may be negative; and the nanoseconds beside them. */
+  readonly mtime: number;
+  readonly mtimeNs: number;
+  /** Device number as glibc packs it; 0 for what is no device. */
+  readonly rdev: number;
+  /** Of a symlink: the target with its variables expanded. */
+  readonly target: Buffer | undefined;
+  readonly xattrs: ReadonlyMap<string, Buffer>;
+}
+
+/** An opened snapshot. Every method throws PinfsError: NOT_FOUND, ACCESS_DENIED, OBJECT_*, CATALOG_*, SOURCE_*. */
+export interface Snapshot {
+  readonly repository: string;
+  readonly rootHash: string;
+  readonly revision: number;
+  readonly tag: string | undefined;
+  readonly verdict: Verdict;
+  /** The entry at a path; the last component is followed unless `follow` is false. */
+  stat(path: Path, options?: { follow?: boolean }): Promise<FileEntry>;
+  /** The entries of a directory, without `.` and `..`. */
+  list(path: Path): Promise<FileEntry[]>;
+  /** A file, or `length` bytes of it from `offset`. */
+  read(path: Path, range?: { offset?: number; length?: number }): Promise<Buffer>;
+  /** The same in pieces of at most 1 MiB, for files larger than memory. */
+  stream(path: Path, range?: { offset?: number; length?: number }): AsyncGenerator<Buffer>;
+  readlink(path: Path): Promise<Buffer>;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens SOURCE[@PIN] for reading, verified as the options ask.
+ * @throws PinfsError with the code of what was refused, missing, damaged or not reachable.
+ */
+export async function open(options: OpenOptions): Promise<Snapshot> {
+  const repository = await openRepository(options);
+  const { identity } = repository.recipe;
+  const stream: Snapshot['stream'] = async function* (path, range = {}) {
+    const file = await walk(repository, bytesOf(path), true);
+    yield* readRange(repository, file, range.offset, range.length);
+  };
+  return {
+    repository: repository.fqrn,
+    rootHash: identity.rootHash,
+    revision: identity.revision,
+    tag: identity.tag,
+    verdict: repository.verdict,
+    async stat(path, { follow = true } = {}) {
+      return fileEntry(await walk(repository, bytesOf(path), follow));
+    },
+    async list(path) {
+      const directory = await walk(repository, bytesOf(path), true);
+      const entries: FileEntry[] = [];
+      for await (const attributes of list(repository, directory))
+        entries.push(fileEntry(attributes));
+      return entries;
+    },
+    async read(path, range) {
+      const pieces: Buffer[] = [];
+      for await (const piece of stream(path, range)) pieces.push(piece);
+      return Buffer.concat(pieces);
+    },
+    stream,
+    async readlink(path) {
+      const link = await walk(repository, bytesOf(path), false);
+      return toBytes(link.entry.target);
+    },
+    close: () => repository.close(),
+  };
+}
+
+/** What can be said of SOURCE[@PIN], tags included, also where trust refuses it. */
+export async function inspect(options: OpenOptions): Promise<Inspection> {
+  return await inspectRepository(options);
+}
+
+function bytesOf(path: Path): ByteString {
+  return typeof path === 'string' ? fromText(path) : path.toString('latin1');
+}
+
+function fileEntry(attributes: Attributes): FileEntry {
+  const { entry } = attributes;
+  return {
+    name: toBytes(entry.name),
+    path: toBytes(entry.path === '' ? '/' : entry.path),
+    type: entry.type,
+    mode: attributes.mode & 0o7777,
+    uid: attributes.uid,
+    gid: attributes.gid,
+    size: attributes.size,
+    nlink: attributes.nlink,
+    ino: attributes.ino,
+    mtime: attributes.mtime,
+    mtimeNs: attributes.mtimeNs,
+    rdev: attributes.rdev,
+    target: entry.type === 'symlink' ? toBytes(entry.target) : undefined,
+    xattrs: new Map([...(entry.xattrs ?? [])].map(([name, value]) => [name, value])),
+  };
+}

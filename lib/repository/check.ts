@@ -1,0 +1,170 @@
+import { printable, type ByteString } from '../format/bytes.js';
+import { asPinfsError, type ErrorCode } from '../format/errors.js';
+import { wantKey, type Want } from '../store/want.js';
+import type { CatalogInfo } from '../tree/tree.js';
+import { valueOf, walk } from './path.js';
+import type { Repository } from './repository.js';
+
+export interface CheckReport {
+  catalogs: number;
+  /** Objects fetched and verified, each once. */
+  objects: number;
+  bytes: number;
+  /** External files that were left out, because no `--external` says where they lie. */
+  externalSkipped: number;
+  problems: CheckProblem[];
+}
+
+export interface CheckProblem {
+  readonly path: string;
+  readonly code: ErrorCode;
+  readonly message: string;
+}
+
+export interface CheckOptions {
+  /** Only what is at or below this path. */
+  readonly path: ByteString;
+  /** Only catalogs, no content. */
+  readonly catalogsOnly: boolean;
+  readonly external: boolean;
+  readonly progress: (report: CheckReport) => void;
+}
+
+/** Objects in flight at once: as many as the store fetches at a time. */
+const atOnce = 16;
+const pageRows = 512;
+
+interface Check {
+  readonly repository: Repository;
+  readonly options: CheckOptions;
+  readonly report: CheckReport;
+  readonly done: Set<string>;
+}
+
+/**
+ * Fetches and verifies everything that is reachable from a snapshot's root, catalog by catalog;
+ * what is missing or damaged is listed by path and does not end the check.
+ */
+export async function check(repository: Repository, options: CheckOptions): Promise<CheckReport> {
+  const report: CheckReport = {
+    catalogs: 0,
+    objects: 0,
+    bytes: 0,
+    externalSkipped: 0,
+    problems: [],
+  };
+  const run: Check = { repository, options, report, done: new Set() };
+  const start = await walk(repository, options.path, false);
+  const first = await valueOf(repository, start.entry.path, () =>
+    repository.tree.catalogOf(start.node),
+  );
+  const pending = [first];
+  for (let catalog = pending.pop(); catalog !== undefined; catalog = pending.pop()) {
+    pending.push(...(await checkCatalog(run, catalog, start.entry.path)));
+  }
+  return report;
+}
+
+/** Checks one catalog that is here, and fetches those below it. */
+async function checkCatalog(
+  run: Check,
+  catalog: CatalogInfo,
+  below: ByteString,
+): Promise<CatalogInfo[]> {
+  run.report.catalogs += 1;
+  run.options.progress(run.report);
+  try {
+    if (!run.options.catalogsOnly) await checkObjects(run, catalog, below);
+    return await nestedCatalogs(run, catalog, below);
+  } catch (thrown) {
+    problem(run, catalog.mountpoint, thrown);
+    return [];
+  }
+}
+
+async function nestedCatalogs(
+  run: Check,
+  catalog: CatalogInfo,
+  below: ByteString,
+): Promise<CatalogInfo[]> {
+  const { repository } = run;
+  const nested = await valueOf(repository, catalog.mountpoint, () =>
+    repository.tree.nested(catalog),
+  );
+  const found: CatalogInfo[] = [];
+  for (const broken of nested.broken) {
+    if (isBelow(broken.path, below)) problem(run, broken.path, broken.error);
+  }
+  for (const one of nested.catalogs) {
+    const inside = isBelow(one.mountpoint, below);
+    if (!inside && !isBelow(below, one.mountpoint)) continue;
+    // A snapshot bound into the tree is a repository of its own, checked by its tag.
+    if (one.bind) continue;
+    try {
+      const entry = await valueOf(repository, one.mountpoint, () =>
+        repository.tree.resolve(one.mountpoint),
+      );
+      found.push(
+        await valueOf(repository, one.mountpoint, () => repository.tree.catalogOf(entry.node)),
+      );
+    } catch (thrown) {
+      if (inside) problem(run, one.mountpoint, thrown);
+    }
+  }
+  return found;
+}
+
+async function checkObjects(run: Check, catalog: CatalogInfo, below: ByteString): Promise<void> {
+  const { repository } = run;
+  let after: number | undefined = 0;
+  while (after !== undefined) {
+    const from: number = after;
+    const page = await valueOf(repository, catalog.mountpoint, () =>
+      repository.tree.objects(catalog, from, pageRows),
+    );
+    for (const broken of page.broken) {
+      if (isBelow(broken.path, below)) problem(run, broken.path, broken.error);
+    }
+    await fetchAll(
+      run,
+      page.wants.filter((want) => isBelow(want.path, below)),
+    );
+    after = page.next;
+  }
+}
+
+async function fetchAll(run: Check, wants: readonly Want[]): Promise<void> {
+  const queue = wants.filter((want) => {
+    const key = wantKey(want);
+    if (run.done.has(key)) return false;
+    run.done.add(key);
+    if (want.external !== undefined && !run.options.external) {
+      run.report.externalSkipped += 1;
+      return false;
+    }
+    return true;
+  });
+  const worker = async (): Promise<void> => {
+    for (let want = queue.shift(); want !== undefined; want = queue.shift()) {
+      try {
+        await run.repository.store.fetch(want);
+        run.report.objects += 1;
+        run.report.bytes += want.size.bytes;
+      } catch (thrown) {
+        problem(run, want.path, thrown);
+      }
+      run.options.progress(run.report);
+    }
+  };
+  await Promise.all(Array.from({ length: atOnce }, worker));
+}
+
+function problem(run: Check, path: ByteString, thrown: unknown): void {
+  const { code, message } = asPinfsError(thrown);
+  run.report.problems.push({ path: printable(path) || '/', code, message });
+}
+
+/** Whether `path` is at or below `directory`, by whole components. */
+function isBelow(path: ByteString, directory: ByteString): boolean {
+  return directory === '' || path === directory || path.startsWith(`${directory}/`);
+}

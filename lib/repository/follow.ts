@@ -1,0 +1,38 @@
+import { asPinfsError } from '../format/errors.js';
+import { openSnapshot } from './open.js';
+import type { Repository } from './repository.js';
+import { resolveSnapshot } from './resolve.js';
+
+/** Seconds between two questions while the source has no usable head (format document, 9.8). */
+const offlineInterval = 180;
+
+/** Seconds until a followed head should be asked for again; undefined for a pin. */
+export function nextCheck(repository: Repository): number | undefined {
+  if (repository.pinned) return undefined;
+  return repository.verdict.status === 'offline' ? offlineInterval : repository.tree.properties.ttl;
+}
+
+/**
+ * Asks for the head again. A new repository on the same store when it moved, or when the verdict
+ * changed from or to `offline`; undefined when all is as it was. The old one is left open, as it
+ * may be in use: call its `leave` when nothing is served from it any more.
+ * @throws PinfsError when the head is refused; what is mounted stays as good as it was.
+ */
+export async function refresh(repository: Repository): Promise<Repository | undefined> {
+  if (repository.pinned) return undefined;
+  const { opening } = repository;
+  const snapshot = await resolveSnapshot(opening);
+  const same = snapshot.root.object.hash.text === repository.recipe.identity.rootHash;
+  const verdict = same
+    ? snapshot.judge({ properties: repository.tree.properties, sha256: () => '' })
+    : undefined;
+  if (verdict?.status === repository.verdict.status) {
+    snapshot.record();
+    return undefined;
+  }
+  try {
+    return await openSnapshot(opening, snapshot);
+  } catch (error) {
+    throw asPinfsError(error);
+  }
+}

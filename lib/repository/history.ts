@@ -1,0 +1,75 @@
+import { asPinfsError, PinfsError } from '../format/errors.js';
+import type { ContentHash } from '../format/hash.js';
+import { sizeLimits, type Want } from '../store/want.js';
+import {
+  openHistory,
+  rootHashOf,
+  tagByDate,
+  tagByName,
+  type HistoryTags,
+} from '../tree/history.js';
+import type { Opening } from './opening.js';
+
+/** A tag whose root hash is sound. */
+export interface ResolvedTag {
+  readonly name: string;
+  readonly hash: ContentHash;
+  readonly revision: number;
+  readonly timestamp: number;
+  /** Plain size of its root catalog, where the history says it. */
+  readonly size: number | undefined;
+}
+
+/** The history database that a manifest names. @throws PinfsError HISTORY_MISSING, HISTORY_MALFORMED, … */
+export async function readHistory(
+  opening: Opening,
+  history: ContentHash | undefined,
+  signal?: AbortSignal,
+): Promise<HistoryTags> {
+  if (history === undefined) {
+    throw new PinfsError('HISTORY_MISSING', `${opening.fqrn} has no history of tags`, {
+      advice: 'Pin by root hash instead.',
+    });
+  }
+  const want: Want = {
+    object: { hash: history, kind: 'history' },
+    compression: 'zlib',
+    size: { kind: 'limit', bytes: sizeLimits.history },
+    path: '',
+  };
+  try {
+    await opening.store.fetch(want, signal);
+  } catch (thrown) {
+    const error = asPinfsError(thrown);
+    if (error.code !== 'OBJECT_MISSING') throw error;
+    throw new PinfsError('HISTORY_MISSING', `the history of tags is missing: ${error.message}`, {
+      cause: error,
+    });
+  }
+  const path = opening.store.shelf.path(want);
+  if (path === undefined) throw new PinfsError('INTERNAL', 'the history left the cache at once');
+  return openHistory(path, opening.fqrn);
+}
+
+/**
+ * The tag with this name; else, where `date` is given, the newest one at or before it.
+ * @throws PinfsError HISTORY_*, TAG_UNKNOWN, DATE_TOO_EARLY, TAG_HASH_MALFORMED.
+ */
+export async function findTag(
+  opening: Opening,
+  history: ContentHash | undefined,
+  name: string,
+  date: number | undefined,
+  signal?: AbortSignal,
+): Promise<ResolvedTag> {
+  const tags = await readHistory(opening, history, signal);
+  const named = tags.tags.some((tag) => tag.name === name);
+  const tag = named || date === undefined ? tagByName(tags, name) : tagByDate(tags, date);
+  return {
+    name: tag.name,
+    hash: rootHashOf(tag),
+    revision: tag.revision,
+    timestamp: tag.timestamp,
+    size: tag.size === 0 ? undefined : tag.size,
+  };
+}

@@ -1,0 +1,118 @@
+import { asPinfsError, type PinfsError } from '../format/errors.js';
+import type { Manifest } from '../format/manifest.js';
+import type { HistoryTag } from '../tree/history.js';
+import { refusedVerdict } from '../trust/verdicts.js';
+import type { Verdict } from '../trust/verdict.js';
+import { processEnvironment, type Environment } from './environment.js';
+import { judgedHead } from './head.js';
+import { readHistory } from './history.js';
+import { openSnapshot } from './open.js';
+import { prepare, type Opening } from './opening.js';
+import type { OpenOptions } from './options.js';
+import { resolveSnapshot } from './resolve.js';
+import type { RootProperties } from '../tree/tree.js';
+
+/** What can be said of SOURCE[@PIN], also where it is refused. */
+export interface Inspection {
+  readonly verdict: Verdict;
+  /** For people and programs; null: not known. */
+  readonly facts: Readonly<Record<string, string | number | null>>;
+  /** Newest first; undefined: the history can't be had. */
+  readonly tags: readonly HistoryTag[] | undefined;
+  /** Why it can't be mounted like this; its exit code is the command's. */
+  readonly failure: PinfsError | undefined;
+}
+
+/**
+ * Looks at a repository as far as it goes: a chain that is refused is shown with what could be read
+ * all the same, and with `failure` set.
+ * @throws PinfsError only for wrong usage, and where nothing can be said at all.
+ */
+export async function inspect(
+  options: OpenOptions,
+  environment: Environment = processEnvironment,
+): Promise<Inspection> {
+  const opening = await prepare(options, environment);
+  try {
+    return await inspectOpening(opening);
+  } finally {
+    await opening.close();
+  }
+}
+
+async function inspectOpening(opening: Opening): Promise<Inspection> {
+  let failure: PinfsError | undefined;
+  let verdict: Verdict | undefined;
+  let root: { hash: string; tag: string | undefined; properties: RootProperties } | undefined;
+  try {
+    const snapshot = await resolveSnapshot(opening);
+    const repository = await openSnapshot(opening, snapshot);
+    verdict = repository.verdict;
+    root = {
+      hash: repository.recipe.identity.rootHash,
+      tag: snapshot.tag,
+      properties: repository.tree.properties,
+    };
+    repository.leave();
+  } catch (error) {
+    failure = asPinfsError(error);
+  }
+  const byHashAlone = opening.pin.kind === 'hash' && failure === undefined;
+  const head = byHashAlone ? undefined : await judgedHead(opening);
+  const shown =
+    verdict ??
+    (head?.failure === undefined
+      ? refusedVerdict({ fqrn: opening.fqrn, now: opening.environment.now() }, failure ?? unknown())
+      : head.verdict);
+  return {
+    verdict: shown,
+    facts: factsOf(opening, shown, head?.manifest, root),
+    tags: await tagsOf(opening, head?.manifest),
+    failure,
+  };
+}
+
+function unknown(): PinfsError {
+  return asPinfsError(new Error('nothing is known'));
+}
+
+async function tagsOf(
+  opening: Opening,
+  manifest: Manifest | undefined,
+): Promise<readonly HistoryTag[] | undefined> {
+  try {
+    const kept = opening.seen.get(opening.fqrn)?.head?.historyHash;
+    if (manifest === undefined && kept === undefined) return undefined;
+    return (await readHistory(opening, manifest?.history)).tags;
+  } catch {
+    return undefined;
+  }
+}
+
+function factsOf(
+  opening: Opening,
+  verdict: Verdict,
+  manifest: Manifest | undefined,
+  root: { hash: string; tag: string | undefined; properties: RootProperties } | undefined,
+): Record<string, string | number | null> {
+  const lastModified = root?.properties.lastModified ?? 0;
+  return {
+    name: opening.fqrn,
+    source: opening.source.label,
+    tag: root?.tag ?? null,
+    revision: root?.properties.revision ?? manifest?.revision ?? null,
+    root_hash: root?.hash ?? manifest?.rootHash.text ?? null,
+    published: verdict.published ?? (lastModified > 0 ? iso(lastModified) : null),
+    ttl_seconds: root?.properties.ttl ?? null,
+    schema: root?.properties.schema ?? null,
+    certificate_fingerprint: verdict.fingerprint ?? null,
+    whitelist_created: verdict.whitelist?.created ?? null,
+    whitelist_expires: verdict.whitelist?.expires ?? null,
+    membership_needed: root?.properties.vomsAuthz ?? null,
+  };
+}
+
+function iso(seconds: number): string {
+  const date = new Date(seconds * 1000);
+  return Number.isNaN(date.getTime()) ? String(seconds) : date.toISOString();
+}

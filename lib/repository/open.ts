@@ -1,0 +1,148 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { PinfsError } from '../format/errors.js';
+import { quietFacts, type LiveFacts } from '../filesystem/live-facts.js';
+import { openFilesystem } from '../filesystem/open-filesystem.js';
+import type { Recipe } from '../filesystem/recipe.js';
+import { runOperation } from '../store/run.js';
+import { openTree } from '../tree/open-tree.js';
+import type { Tree } from '../tree/tree.js';
+import { linkVariables, processEnvironment, type Environment } from './environment.js';
+import { failureError } from './path.js';
+import { prepare, type Opening } from './opening.js';
+import type { OpenOptions } from './options.js';
+import type { Repository } from './repository.js';
+import { offlineHead, resolveSnapshot } from './resolve.js';
+import type { Snapshot } from './snapshot.js';
+import { version } from './version.js';
+
+/**
+ * Opens SOURCE[@PIN]: gets the evidence, judges it, resolves the pin and opens the root catalog.
+ * @throws PinfsError with the code of what was refused, missing, damaged or not reachable.
+ */
+export async function openRepository(
+  options: OpenOptions,
+  environment: Environment = processEnvironment,
+): Promise<Repository> {
+  const opening = await prepare(options, environment);
+  try {
+    const snapshot = await resolveSnapshot(opening);
+    return await openOrFallBack(opening, snapshot);
+  } catch (error) {
+    await opening.close();
+    throw error;
+  }
+}
+
+/** A new head whose root catalog can't be had yet is no reason not to come up with the last one. */
+async function openOrFallBack(opening: Opening, snapshot: Snapshot): Promise<Repository> {
+  try {
+    return await openSnapshot(opening, snapshot);
+  } catch (error) {
+    const absent =
+      error instanceof PinfsError && (error.exit === 4 || error.code === 'OBJECT_MISSING');
+    if (opening.pin.kind !== 'head' || !absent) throw error;
+    return await openSnapshot(opening, offlineHead(opening, error));
+  }
+}
+
+/** Opens the root catalog of a snapshot, judges it, and remembers what was seen. */
+export async function openSnapshot(opening: Opening, snapshot: Snapshot): Promise<Repository> {
+  const { store, fqrn } = opening;
+  store.hold(snapshot.root);
+  try {
+    const treeOptions = {
+      variables: linkVariables(opening.options.variables ?? [], fqrn, opening.environment),
+      owner: { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 },
+    };
+    const opened = await runOperation(
+      () => openTree(snapshot.root, store.shelf, treeOptions),
+      store,
+    );
+    if (opened.kind === 'failure') throw failureError(opened, '');
+    const tree = opened.value;
+    const sha256 = (): string => rootSha256(opening, snapshot);
+    const verdict = snapshot.judge({ properties: tree.properties, sha256 });
+    snapshot.record();
+    const recipe: Recipe = {
+      cacheDirectory: store.directory,
+      root: snapshot.root,
+      tree: treeOptions,
+      identity: {
+        fqrn,
+        tag: snapshot.tag,
+        revision: tree.properties.revision,
+        rootHash: snapshot.root.object.hash.text,
+        pinned: opening.pin.kind !== 'head' || opening.options.attestation !== undefined,
+        sourceLabel: opening.source.label,
+        trust: JSON.stringify(verdict),
+      },
+    };
+    return repositoryOf(opening, snapshot, recipe, tree, verdict);
+  } catch (error) {
+    store.release(snapshot.root);
+    throw error;
+  }
+}
+
+function rootSha256(opening: Opening, snapshot: Snapshot): string {
+  const path = opening.store.shelf.path(snapshot.root);
+  if (path === undefined) throw new PinfsError('INTERNAL', 'the root catalog left the cache');
+  return createHash('sha256').update(readFileSync(path)).digest('hex');
+}
+
+function repositoryOf(
+  opening: Opening,
+  snapshot: Snapshot,
+  recipe: Recipe,
+  tree: Tree,
+  verdict: Repository['verdict'],
+): Repository {
+  const { store } = opening;
+  const started = Date.now();
+  return {
+    fqrn: opening.fqrn,
+    verdict,
+    tree,
+    filesystem: openFilesystem(tree, store.shelf, recipe.identity, () =>
+      liveFacts(opening, started),
+    ),
+    recipe,
+    store,
+    traffic: opening.source.traffic,
+    pinned: recipe.identity.pinned,
+    opening,
+    run: (operation, signal) =>
+      runOperation(operation, store, signal === undefined ? {} : { signal }),
+    leave() {
+      tree.close();
+      store.release(snapshot.root);
+    },
+    async close() {
+      tree.close();
+      await opening.close();
+    },
+  };
+}
+
+function liveFacts(opening: Opening, started: number): LiveFacts {
+  const { statistics } = opening.store;
+  const { traffic } = opening.source;
+  const errors = Object.values(statistics.failures).reduce<number>((sum, n) => sum + (n ?? 0), 0);
+  return quietFacts({
+    version,
+    uptime: Math.floor((Date.now() - started) / 1000),
+    downloads: traffic.requests,
+    errors,
+    lastError:
+      statistics.lastFailure === undefined ? 0 : Date.parse(statistics.lastFailure.time) / 1000,
+    hits: statistics.hits,
+    misses: statistics.misses,
+    received: traffic.bytes,
+    cacheBytes: statistics.bytes,
+    cacheLimit: statistics.limit,
+    publicKeys: opening.keys
+      .map((key) => key.key.export({ type: 'spki', format: 'pem' }).toString())
+      .join(''),
+  });
+}

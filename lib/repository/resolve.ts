@@ -1,0 +1,205 @@
+import { PinfsError, type ErrorCode } from '../format/errors.js';
+import { parseHash } from '../format/hash.js';
+import type { SeenHead, SeenTag } from '../trust/seen.js';
+import { offlineAllowed, offlineVerdict, tagVerdict, withRootCatalog } from '../trust/verdicts.js';
+import type { Verdict } from '../trust/verdict.js';
+import { judgedHead, manifestRoot, rootWant, type JudgedHead } from './head.js';
+import { findTag, type ResolvedTag } from './history.js';
+import type { Opening } from './opening.js';
+import type { Snapshot } from './snapshot.js';
+import { resolveAttested } from './attested.js';
+import { refuseBlacklisted, resolveHash } from './pinned.js';
+
+/** The snapshot that a pin means. @throws PinfsError of any kind of the chain, the history or the source. */
+export async function resolveSnapshot(opening: Opening, signal?: AbortSignal): Promise<Snapshot> {
+  const { pin } = opening;
+  if (opening.options.attestation !== undefined) {
+    return await resolveAttested(opening, opening.options.attestation, signal);
+  }
+  switch (pin.kind) {
+    case 'head':
+      return await resolveHead(opening, signal);
+    case 'hash':
+      return await resolveHash(opening, pin.hash, signal);
+    case 'name':
+      return await resolveName(opening, pin.text, pin.date?.seconds, signal);
+  }
+}
+
+async function resolveHead(opening: Opening, signal?: AbortSignal): Promise<Snapshot> {
+  const head = await judgedHead(opening, signal);
+  if (head.failure !== undefined) return offlineHead(opening, head.failure, head.verdict.reasons);
+  const manifest = verifiedManifest(head);
+  return {
+    root: manifestRoot(manifest),
+    tag: undefined,
+    judge: () => withRootCatalog(head.verdict),
+    record: () => recordHead(opening, head),
+  };
+}
+
+/** The last verified head, if what went wrong lets us stay there (design, section 11); else the failure. */
+export function offlineHead(
+  opening: Opening,
+  failure: PinfsError,
+  reasons: Verdict['reasons'] = [],
+): Snapshot {
+  const seen = opening.seen.get(opening.fqrn)?.head;
+  if (seen === undefined || !offlineAllowed(failure, reasons)) throw failure;
+  return offlineSnapshot(opening, seen, undefined, failure);
+}
+
+function offlineSnapshot(
+  opening: Opening,
+  seen: Pick<SeenHead, 'rootHash' | 'rootSize' | 'revision' | 'verdict'>,
+  tag: string | undefined,
+  failure: PinfsError,
+): Snapshot {
+  const hash = parseHash(seen.rootHash);
+  if (hash === undefined) throw failure;
+  refuseBlacklisted(opening, seen.revision);
+  return {
+    root: rootWant(hash, seen.rootSize),
+    tag,
+    judge: () => withRootCatalog(offlineVerdict(seen.verdict, failure, opening.environment.now())),
+    record: () => undefined,
+  };
+}
+
+function verifiedManifest(head: JudgedHead) {
+  if (head.manifest === undefined)
+    throw new PinfsError('INTERNAL', 'a head without manifest was verified');
+  return head.manifest;
+}
+
+function recordHead(opening: Opening, head: JudgedHead): void {
+  const manifest = verifiedManifest(head);
+  opening.seen.recordHead(opening.fqrn, {
+    revision: manifest.revision,
+    published: manifest.published,
+    rootHash: manifest.rootHash.text,
+    rootSize: manifest.rootSize,
+    historyHash: manifest.history?.text,
+    verdict: head.verdict,
+  });
+  recordEvidence(opening, manifest.rootHash.text, head);
+}
+
+/** The evidence of the time is kept, so that a pin can still show it years later. */
+function recordEvidence(opening: Opening, rootHash: string, head: JudgedHead): void {
+  const { manifest, whitelist, certificate } = head.evidence;
+  if (!Buffer.isBuffer(manifest) || !Buffer.isBuffer(whitelist) || !Buffer.isBuffer(certificate))
+    return;
+  opening.seen.recordEvidence(opening.fqrn, rootHash, {
+    manifest,
+    whitelist,
+    certificate,
+    verifiedAt: head.verdict.judgedAt,
+  });
+}
+
+/** What the history of a usable head says of a name; what was resolved before stays resolved. */
+async function resolveName(
+  opening: Opening,
+  text: string,
+  date: number | undefined,
+  signal?: AbortSignal,
+): Promise<Snapshot> {
+  const known = opening.seen.get(opening.fqrn)?.tags.get(text);
+  const head = await judgedHead(opening, signal);
+  // A tag is a pin: the head that names it may be older than one seen. For a date it may not, since
+  // an older history would silently give another answer.
+  const behind = head.failure?.code === 'ROLLBACK';
+  if (head.failure !== undefined && !behind) {
+    return await offlineName(opening, text, date, head, known, signal);
+  }
+  let tag: ResolvedTag;
+  try {
+    tag = await findTag(
+      opening,
+      verifiedManifest(head).history,
+      text,
+      behind ? undefined : date,
+      signal,
+    );
+  } catch (thrown) {
+    const error = thrown instanceof PinfsError ? thrown : undefined;
+    if (error !== undefined && behind && error.code === 'TAG_UNKNOWN' && date !== undefined) {
+      return await offlineName(opening, text, date, head, known, signal);
+    }
+    if (error === undefined || known === undefined || !keepsTag(error)) throw thrown;
+    return offlineSnapshot(opening, known, known.name, error);
+  }
+  return tagSnapshot(opening, head, tag, behind);
+}
+
+const keepers: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'HISTORY_MISSING',
+  'HISTORY_MALFORMED',
+  'OBJECT_MISSING',
+  'OBJECT_HASH_MISMATCH',
+  'TAG_UNKNOWN',
+  'TAG_HASH_MALFORMED',
+]);
+
+/** Whether a tag that was resolved before stays what it was although the history can't say so now. */
+function keepsTag(error: PinfsError): boolean {
+  return error.exit === 4 || keepers.has(error.code);
+}
+
+function tagSnapshot(
+  opening: Opening,
+  head: JudgedHead,
+  tag: ResolvedTag,
+  behind: boolean,
+): Snapshot {
+  refuseBlacklisted(opening, tag.revision);
+  const verdict = verdictOfTag(head.verdict, tag);
+  return {
+    root: rootWant(tag.hash, tag.size),
+    tag: tag.name,
+    judge: () => withRootCatalog(verdict),
+    record: () => {
+      if (!behind) recordHead(opening, head);
+      opening.seen.recordTag(opening.fqrn, {
+        name: tag.name,
+        rootHash: tag.hash.text,
+        revision: tag.revision,
+        rootSize: tag.size,
+        verdict,
+      });
+      recordEvidence(opening, verifiedManifest(head).rootHash.text, head);
+    },
+  };
+}
+
+function verdictOfTag(head: Verdict, tag: ResolvedTag): Verdict {
+  const verdict = tagVerdict(head, { ...tag, rootHash: tag.hash });
+  return { ...verdict, published: new Date(tag.timestamp * 1000).toISOString() };
+}
+
+/** With no usable head: the tag as it was resolved before, or what the last verified history says, if it is in the cache. */
+async function offlineName(
+  opening: Opening,
+  text: string,
+  date: number | undefined,
+  judged: JudgedHead,
+  known: SeenTag | undefined,
+  signal?: AbortSignal,
+): Promise<Snapshot> {
+  const reason = judged.failure ?? new PinfsError('INTERNAL', 'the head was not usable');
+  if (!offlineAllowed(reason, judged.verdict.reasons)) throw reason;
+  if (known !== undefined) return offlineSnapshot(opening, known, known.name, reason);
+  const head = opening.seen.get(opening.fqrn)?.head;
+  const history = head?.historyHash === undefined ? undefined : parseHash(head.historyHash);
+  if (head === undefined || history === undefined) throw reason;
+  let tag: ResolvedTag;
+  try {
+    tag = await findTag(opening, history, text, date, signal);
+  } catch {
+    throw reason;
+  }
+  const verdict = verdictOfTag(head.verdict, tag);
+  const seen = { rootHash: tag.hash.text, rootSize: tag.size, revision: tag.revision, verdict };
+  return offlineSnapshot(opening, seen, tag.name, reason);
+}
