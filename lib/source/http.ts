@@ -37,6 +37,8 @@ const defaults = {
 };
 
 const maxRedirects = 4;
+// A server that closes its idle connections may close several at once.
+const maxStale = 2;
 const userAgent = 'cvmfs pinfs/0.1.0';
 
 /**
@@ -45,121 +47,144 @@ const userAgent = 'cvmfs pinfs/0.1.0';
  * @throws PinfsError USAGE if the URL is not one of a repository.
  */
 export function httpSource(text: string, options: HttpOptions = {}): Source {
-  const settings = { ...defaults, ...options };
-  const base = parseBase(text);
-  const traffic: Traffic = { requests: 0, bytes: 0, failures: 0 };
-  const pools = new Map<string, Pool>();
-  const running = new Set<(error: PinfsError) => void>();
-  let closed: Promise<void> | undefined;
-
-  const poolFor = (origin: string): Pool => {
-    let pool = pools.get(origin);
-    if (pool === undefined) {
-      const { connections, connectTimeout } = settings;
-      pool = makePool(origin, { connections, connectTimeout, allowH2: false });
-      pools.set(origin, pool);
-    }
-    return pool;
+  const client: Client = {
+    settings: { ...defaults, ...options },
+    base: parseBase(text),
+    traffic: { requests: 0, bytes: 0, failures: 0 },
+    pools: new Map(),
+    running: new Set(),
+    closed: false,
   };
-
-  async function get(path: string, limit: number, request: SourceRequest = {}): Promise<Buffer> {
-    const { signal, range } = request;
-    const url = new URL(`${base.text}/${escapePath(path)}`);
-    if (range !== undefined && range.length > limit) {
-      const excess = `${show(url)}: ${range.length} bytes are more than the ${limit} expected`;
-      throw new PinfsError('OBJECT_TOO_LARGE', excess);
-    }
-    const job = startJob(show(url), settings.totalTimeout, signal);
-    if (closed !== undefined) job.stop(closedError());
-    running.add(job.stop);
-    try {
-      return await ask(url, limit, request, job);
-    } finally {
-      running.delete(job.stop);
-      job.end();
-    }
-  }
-
-  /** Repeats what may pass, with pauses, and follows redirections where that is allowed. */
-  async function ask(start: URL, limit: number, request: SourceRequest, job: Job): Promise<Buffer> {
-    let url = start;
-    let redirects = 0;
-    let retries = 0;
-    let mayBeStale = true;
-    for (;;) {
-      const question = makeQuestion(url, limit, request);
-      const answer = await job.run(() => exchange(poolFor(url.origin), question, traffic));
-      switch (answer.kind) {
-        case 'body':
-          return answer.bytes;
-        case 'redirect':
-          url = redirected(url, answer, redirects++);
-          continue;
-        case 'failed':
-          if (answer.error.code !== 'OBJECT_MISSING') traffic.failures++;
-      }
-      if (answer.retry === 'stale' && mayBeStale) {
-        mayBeStale = false;
-        continue;
-      }
-      if (answer.retry === 'never' || retries >= settings.retries) throw answer.error;
-      await job.pause(
-        Math.random() * Math.min(settings.backoffMax, settings.backoff * 2 ** retries),
-      );
-      retries++;
-    }
-  }
-
-  function makeQuestion(url: URL, limit: number, request: SourceRequest): Question {
-    const headers: Record<string, string> = { 'User-Agent': userAgent };
-    if (base.authorization !== undefined && url.origin === base.origin) {
-      headers['Authorization'] = base.authorization;
-    }
-    if (request.fresh === true) {
-      headers['Cache-Control'] = 'no-cache';
-      headers['Pragma'] = 'no-cache';
-    }
-    const { range } = request;
-    if (range !== undefined && range.length > 0) {
-      headers['Range'] = `bytes=${range.offset}-${range.offset + range.length - 1}`;
-    }
-    const path = url.pathname + url.search;
-    return { shown: show(url), path, headers, limit, range, timing: settings };
-  }
-
-  function redirected(
-    from: URL,
-    { status, location }: Answer & { kind: 'redirect' },
-    count: number,
-  ): URL {
-    const refuse = (why: string): PinfsError =>
-      new PinfsError('SOURCE_REDIRECT', `${show(from)}: HTTP ${status} to ${why}`, {
-        advice: 'Give the address that it leads to, or allow --follow-redirects.',
-      });
-    if (!URL.canParse(location, from.href)) throw refuse('an address that is not one');
-    const to = new URL(location, from.href);
-    const shown = show(to);
-    if (!settings.followRedirects) throw refuse(`${shown}, and redirections are not followed`);
-    if (count >= maxRedirects) throw refuse(`${shown}, after ${maxRedirects} others`);
-    const safe = to.protocol === from.protocol || to.protocol === 'https:';
-    if (!safe) throw refuse(`${shown}, which is not as safe`);
-    const known = pools.has(to.origin) || pools.size <= maxRedirects;
-    if (!known) throw refuse(`${shown}, one more server after ${maxRedirects} others`);
-    return to;
-  }
-
   return {
-    label: show(new URL(base.text)),
-    get,
-    traffic,
-    close() {
-      closed ??= (async () => {
-        for (const stop of running) stop(closedError());
-        await Promise.all([...pools.values()].map((pool) => pool.destroy()));
-      })();
-      return closed;
+    label: show(new URL(client.base.text)),
+    traffic: client.traffic,
+    get: (path, limit, request = {}) => get(client, path, limit, request),
+    async close() {
+      client.closed = true;
+      for (const stop of client.running) stop(closedError());
+      const pools = [...client.pools.values()];
+      client.pools.clear();
+      await Promise.all(pools.map((pool) => pool.destroy()));
     },
   };
+}
+
+interface Client {
+  readonly settings: typeof defaults;
+  readonly base: Base;
+  readonly traffic: Traffic;
+  /** By origin: the server's own, and those that redirections led to. */
+  readonly pools: Map<string, Pool>;
+  /** Stops each `get` that is under way. */
+  readonly running: Set<(error: PinfsError) => void>;
+  closed: boolean;
+}
+
+async function get(
+  client: Client,
+  path: string,
+  limit: number,
+  request: SourceRequest,
+): Promise<Buffer> {
+  const { signal, range } = request;
+  const url = new URL(`${client.base.text}/${escapePath(path)}`);
+  if (range !== undefined && range.length > limit) {
+    const excess = `${show(url)}: ${range.length} bytes are more than the ${limit} expected`;
+    throw new PinfsError('OBJECT_TOO_LARGE', excess);
+  }
+  if (client.closed) throw closedError();
+  const job = startJob(show(url), client.settings.totalTimeout, signal);
+  client.running.add(job.stop);
+  try {
+    return await ask(client, url, limit, request, job);
+  } finally {
+    client.running.delete(job.stop);
+    job.end();
+  }
+}
+
+/** Repeats what may pass, with pauses, and follows redirections where that is allowed. */
+async function ask(
+  client: Client,
+  start: URL,
+  limit: number,
+  request: SourceRequest,
+  job: Job,
+): Promise<Buffer> {
+  const { settings, traffic } = client;
+  let url = start;
+  let redirects = 0;
+  let retries = 0;
+  let stale = 0;
+  for (;;) {
+    const question = makeQuestion(client, url, limit, request);
+    const answer = await job.run(() => exchange(poolFor(client, url.origin), question, traffic));
+    if (answer.kind === 'body') return answer.bytes;
+    if (answer.kind === 'redirect') {
+      url = redirected(client, url, answer, redirects++);
+      continue;
+    }
+    if (answer.error.code !== 'OBJECT_MISSING') traffic.failures++;
+    if (answer.retry === 'stale' && stale++ < maxStale) continue;
+    if (answer.retry === 'never' || retries >= settings.retries) throw answer.error;
+    const longest = Math.min(settings.backoffMax, settings.backoff * 2 ** retries++);
+    await job.pause(Math.random() * longest);
+  }
+}
+
+function poolFor(client: Client, origin: string): Pool {
+  let pool = client.pools.get(origin);
+  if (pool === undefined) {
+    const { connections, connectTimeout } = client.settings;
+    pool = makePool(origin, { connections, connectTimeout, allowH2: false });
+    client.pools.set(origin, pool);
+  }
+  return pool;
+}
+
+function makeQuestion(
+  { base, settings }: Client,
+  url: URL,
+  limit: number,
+  { fresh, range }: SourceRequest,
+): Question {
+  const headers: Record<string, string> = { 'User-Agent': userAgent };
+  if (base.authorization !== undefined && url.origin === base.origin) {
+    headers['Authorization'] = base.authorization;
+  }
+  if (fresh === true) {
+    headers['Cache-Control'] = 'no-cache';
+    headers['Pragma'] = 'no-cache';
+  }
+  if (range !== undefined && range.length > 0) {
+    headers['Range'] = `bytes=${range.offset}-${range.offset + range.length - 1}`;
+  }
+  const path = url.pathname + url.search;
+  return { shown: show(url), path, headers, limit, range, timing: settings };
+}
+
+/** Where a redirection leads, if it is to be followed; `count`: how many were followed before. */
+function redirected(
+  { settings, pools }: Client,
+  from: URL,
+  { status, location }: Answer & { kind: 'redirect' },
+  count: number,
+): URL {
+  const refuse = (why: string): PinfsError =>
+    new PinfsError('SOURCE_REDIRECT', `${show(from)}: HTTP ${status} to ${why}`, {
+      advice: 'Give the address that it leads to, or allow --follow-redirects.',
+    });
+  if (location === '' || !URL.canParse(location, from.href))
+    throw refuse('an address that is not one');
+  const to = new URL(location, from.href);
+  const shown = show(to);
+  if (!settings.followRedirects) throw refuse(`${shown}, and redirections are not followed`);
+  if (count >= maxRedirects) throw refuse(`${shown}, after ${maxRedirects} others`);
+  const safe = to.protocol === from.protocol || to.protocol === 'https:';
+  if (!safe) throw refuse(`${shown}, which is not as safe`);
+  const known = pools.has(to.origin) || pools.size <= maxRedirects;
+  if (!known) throw refuse(`${shown}, one more server after ${maxRedirects} others`);
+  return to;
 }
 
 function closedError(): PinfsError {

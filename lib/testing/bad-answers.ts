@@ -88,7 +88,7 @@ const answers: Record<Named, Act> = {
   missing: ({ response }) => send(response, 404, Buffer.from('not found\n')),
   error: ({ response }) => send(response, 500, Buffer.from('internal error\n')),
   hang: () => undefined,
-  'hang-in-body': ({ request }, content) => request.socket.write(announce(content.length + 1)),
+  'hang-in-body': ({ request }, content) => request.socket.write(announce(content.length)),
   drip(context, content) {
     let sent = 0;
     context.request.socket.write(announce(content.length));

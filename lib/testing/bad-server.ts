@@ -22,6 +22,8 @@ export interface BadServer {
   readonly port: number;
   /** All requests in the order in which they came. */
   readonly requests: readonly SeenRequest[];
+  /** Connections made so far. */
+  readonly connections: number;
   /** How often a path was asked for. */
   count(match: Matcher): number;
   /** From now on, for so many requests. Later rules go before earlier ones. */
@@ -63,6 +65,8 @@ export async function startBadServer(
   });
   // Headers are not checked against what is sent: that is the point.
   server.keepAliveTimeout = 60_000;
+  let connections = 0;
+  server.on('connection', () => connections++);
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   // A server that listens on TCP has an address of this form.
@@ -71,6 +75,9 @@ export async function startBadServer(
     url: `http://127.0.0.1:${port}/${name}`,
     port,
     requests,
+    get connections() {
+      return connections;
+    },
     count: (match) => requests.filter(({ path }) => matcher(match)(path)).length,
     behave(match, behaviour, times = Infinity) {
       rules.unshift({ matches: matcher(match), behaviour, left: times });
@@ -90,7 +97,10 @@ export async function startBadServer(
 }
 
 function pathOf(request: IncomingMessage, name: string): string {
-  const path = decodeURIComponent((request.url ?? '').replace(/[?#].*$/s, ''));
+  // Paths are byte strings, as everywhere.
+  const path = (request.url ?? '')
+    .replace(/[?#].*$/s, '')
+    .replace(/%([0-9A-F]{2})/gi, (_, hex: string) => String.fromCharCode(parseInt(hex, 16)));
   const prefix = `/${name}/`;
   return path.startsWith(prefix) ? path.slice(prefix.length) : path;
 }

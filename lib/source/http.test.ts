@@ -1,0 +1,293 @@
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { createServer as createTlsServer } from 'node:https';
+import { createServer, type AddressInfo, type Server } from 'node:net';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { startBadServer, type BadServer, type Behaviour } from '../testing/bad-server.js';
+import { checkout } from '../testing/genuine.js';
+import { testCertificate } from '../testing/keys.js';
+import { conforms, rejectsWith } from '../testing/source-conformance.js';
+import { PinfsError, type ErrorCode } from '../format/errors.js';
+import { httpSource, type HttpOptions } from './http.js';
+import type { Source } from './source.js';
+
+const name = 'made.example.org';
+const body = Buffer.from('what is published '.repeat(100));
+// Short enough for a test that waits for them to run out, and for nothing else.
+const hasty: HttpOptions = { headersTimeout: 100, lowSpeedTime: 100, lowSpeedBytes: 1000 };
+const quick: HttpOptions = { backoff: 1, backoffMax: 2 };
+
+async function setUp(
+  t: Test,
+  options: HttpOptions = quick,
+  files: ReadonlyMap<string, Buffer> = new Map([['file', body]]),
+): Promise<{ server: BadServer; source: Source }> {
+  const server = await startBadServer(files, name);
+  const source = httpSource(server.url, options);
+  t.teardown(async () => {
+    await source.close();
+    await server.close();
+  });
+  return { server, source };
+}
+
+async function listen(t: Test, server: Server): Promise<number> {
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.teardown(() => server.close());
+  return (server.address() as AddressInfo).port;
+}
+
+t.test('an HTTP server is a source', (t) => {
+  conforms(t, async (t, files) => {
+    const { server, source } = await setUp(t, quick, files);
+    t.equal(source.label, server.url);
+    return source;
+  });
+  t.end();
+});
+
+t.test('requests are what servers of CernVM-FS expect', async (t) => {
+  const { server, source } = await setUp(t);
+  await source.get('file', 10_000);
+  await source.get('file', 10_000, { fresh: true });
+  const [plain, fresh] = server.requests.map(({ headers }) => headers);
+  const { version } = JSON.parse(readFileSync(join(checkout, 'package.json'), 'utf8')) as {
+    version: string;
+  };
+  t.equal(plain?.['user-agent'], `cvmfs pinfs/${version}`);
+  for (const absent of ['accept-encoding', 'range', 'authorization', 'cache-control', 'pragma']) {
+    t.notOk(absent in (plain ?? {}), absent);
+  }
+  t.equal(fresh?.['cache-control'], 'no-cache');
+  t.equal(fresh?.pragma, 'no-cache');
+});
+
+t.test('what may pass is asked for again, what may not is not', async (t) => {
+  const { server, source } = await setUp(t, { ...quick, retries: 2 });
+  const status = (status: number): Behaviour => ({ status });
+  const cases: [Behaviour, ErrorCode, number][] = [
+    ['missing', 'OBJECT_MISSING', 1],
+    [status(410), 'OBJECT_MISSING', 1],
+    [status(403), 'SOURCE_STATUS', 1],
+    [status(400), 'SOURCE_STATUS', 1],
+    [status(204), 'SOURCE_STATUS', 1],
+    [status(206), 'SOURCE_STATUS', 1],
+    [status(416), 'SOURCE_STATUS', 1],
+    [status(304), 'SOURCE_STATUS', 1],
+    ['error', 'SOURCE_STATUS', 3],
+    [status(503), 'SOURCE_STATUS', 3],
+    [status(429), 'SOURCE_STATUS', 3],
+    ['truncated', 'SOURCE_UNREACHABLE', 3],
+    ['not-http', 'SOURCE_UNREACHABLE', 3],
+    ['endless-headers', 'SOURCE_UNREACHABLE', 3],
+    ['reset', 'SOURCE_UNREACHABLE', 5],
+    ['encoded', 'SOURCE_STATUS', 1],
+    ['redirect-loop', 'SOURCE_REDIRECT', 1],
+    ['garbage', 'OBJECT_TOO_LARGE', 1],
+    ['length-huge', 'OBJECT_TOO_LARGE', 1],
+    ['endless', 'OBJECT_TOO_LARGE', 1],
+  ];
+  for (const [behaviour, code, requests] of cases) {
+    server.reset();
+    server.behave('file', behaviour);
+    const label = `${JSON.stringify(behaviour)}: ${code}`;
+    await rejectsWith(t, source.get('file', body.length), code, label);
+    t.equal(server.count('file'), requests, `after ${requests} requests`);
+  }
+  server.reset();
+  t.ok((await source.get('file', body.length)).equals(body), 'and it lives on');
+});
+
+t.test('one failure is mended by asking again', async (t) => {
+  const { server, source } = await setUp(t, { ...quick, ...hasty, retries: 1 });
+  const passing = ['error', 'truncated', 'not-http', 'hang', 'hang-in-body', 'drip'] as const;
+  for (const behaviour of passing) {
+    server.reset();
+    server.behave('file', behaviour, 1);
+    t.ok((await source.get('file', body.length)).equals(body), behaviour);
+    t.equal(server.count('file'), 2);
+  }
+  t.equal(source.traffic.failures, passing.length);
+});
+
+t.test('a connection that the server closed is replaced at once', async (t) => {
+  const { server, source } = await setUp(t, { ...quick, retries: 0 });
+  server.behave('file', 'reset', 2);
+  t.ok((await source.get('file', body.length)).equals(body), 'before the answer');
+  for (let turn = 0; turn < 5; turn++) {
+    server.behave('file', 'close-after', 1);
+    t.ok((await source.get('file', body.length)).equals(body), 'behind the answer');
+  }
+});
+
+t.test('slow servers are given up', async (t) => {
+  const { server, source } = await setUp(t, { ...quick, ...hasty, retries: 1 });
+  for (const behaviour of ['hang', 'hang-in-body', 'drip'] as const) {
+    server.reset();
+    server.behave('file', behaviour);
+    await rejectsWith(t, source.get('file', body.length), 'SOURCE_TIMEOUT', behaviour);
+    t.equal(server.count('file'), 2);
+  }
+});
+
+t.test('a server that drips just fast enough is given up in the end', async (t) => {
+  const options = { ...quick, lowSpeedTime: 50, lowSpeedBytes: 1, totalTimeout: 300 };
+  const { server, source } = await setUp(t, options);
+  server.behave('file', 'drip');
+  await rejectsWith(t, source.get('file', body.length), 'SOURCE_TIMEOUT');
+  t.equal(server.count('file'), 1);
+});
+
+t.test('waiting ends with the signal, and with the source', async (t) => {
+  const { server, source } = await setUp(t, { ...quick, connections: 1 });
+  server.behave('hang', 'hang');
+  server.behave('busy', 'error');
+  const hanging = new AbortController();
+  const queued = new AbortController();
+  const first = source.get('hang', 10, { signal: hanging.signal });
+  const second = source.get('file', body.length, { signal: queued.signal });
+  queued.abort();
+  await rejectsWith(t, second, 'INTERRUPTED', 'waiting for a connection');
+  hanging.abort();
+  await rejectsWith(t, first, 'INTERRUPTED', 'waiting for the answer');
+  t.ok((await source.get('file', body.length)).equals(body), 'the connection is free again');
+  t.equal(server.count('file'), 1, 'and nobody asked for what was not wanted any more');
+  const last = source.get('hang', 10);
+  const rejected = rejectsWith(t, last, 'INTERRUPTED', 'closed');
+  await source.close();
+  await rejected;
+});
+
+t.test('a pause before asking again ends with the signal', async (t) => {
+  const { server, source } = await setUp(t, { backoff: 3_600_000, backoffMax: 3_600_000 });
+  const controller = new AbortController();
+  server.behave('file', 'error');
+  const waiting = source.get('file', 10, { signal: controller.signal });
+  while (source.traffic.failures === 0) await new Promise(setImmediate);
+  controller.abort();
+  await rejectsWith(t, waiting, 'INTERRUPTED');
+});
+
+t.test('answers that end early or late are cut where they should', async (t) => {
+  const { server, source } = await setUp(t);
+  server.behave('file', 'chunked', 1);
+  t.ok((await source.get('file', body.length)).equals(body), 'no length announced');
+  server.behave('file', 'chunked', 1);
+  await rejectsWith(t, source.get('file', body.length - 1), 'OBJECT_TOO_LARGE');
+  server.behave('file', 'length-too-small', 1);
+  const short = await source.get('file', body.length);
+  t.equal(short.length, body.length / 2, 'the announced length counts');
+  t.ok((await source.get('file', body.length)).equals(body), 'the rest spoils no other answer');
+});
+
+t.test('ranges hold when the server does not', async (t) => {
+  const { server, source } = await setUp(t);
+  const range = { offset: 7, length: 20 };
+  const part = body.subarray(7, 27);
+  server.behave('file', 'ignore-range', 1);
+  t.ok((await source.get('file', 20, { range })).equals(part), 'all of it: cut');
+  server.behave('file', 'endless', 1);
+  t.ok((await source.get('file', 20, { range })).equals(Buffer.alloc(20)), 'no more is read');
+  server.behave('file', 'wrong-range', 1);
+  await rejectsWith(t, source.get('file', 20, { range }), 'SOURCE_STATUS');
+  server.behave('file', { status: 206, headers: { 'Content-Range': 'bytes 7-26/1800' } }, 1);
+  await rejectsWith(t, source.get('file', 20, { range }), 'OBJECT_SIZE_MISMATCH');
+  server.behave('file', { status: 200 }, 1);
+  await rejectsWith(t, source.get('file', 20, { range }), 'OBJECT_SIZE_MISMATCH');
+  t.equal(server.requests[0]?.headers.range, 'bytes=7-26');
+});
+
+t.test('redirections are followed only where allowed, and not for ever', async (t) => {
+  const files = new Map([['file', body]]);
+  const other = await startBadServer(files, name);
+  t.teardown(() => other.close());
+  const to = (Location: string): Behaviour => ({ status: 302, headers: { Location } });
+  const { server, source } = await setUp(t, quick, files);
+  server.behave('moved', to(`${other.url}/file`));
+  await rejectsWith(t, source.get('moved', 10_000), 'SOURCE_REDIRECT');
+  t.equal(other.requests.length, 0, 'nothing is fetched from where nobody allowed it');
+
+  const secret = server.url.replace('//', '//user:secret@');
+  const follower = httpSource(secret, { ...quick, followRedirects: true });
+  t.teardown(() => follower.close());
+  t.ok((await follower.get('moved', 10_000)).equals(body));
+  t.notOk('authorization' in (other.requests[0]?.headers ?? {}), 'credentials stay at home');
+  server.behave('near', to('file'));
+  t.ok((await follower.get('near', 10_000)).equals(body));
+  server.reset();
+  server.behave('loop', 'redirect-loop');
+  await rejectsWith(t, follower.get('loop', 10_000), 'SOURCE_REDIRECT');
+  t.equal(server.count('loop'), 5);
+  for (const bad of ['ftp://127.0.0.1/x', 'http://', '//[', 'file:///etc/passwd']) {
+    server.behave('bad', to(bad), 1);
+    await rejectsWith(t, follower.get('bad', 10_000), 'SOURCE_REDIRECT', bad);
+  }
+  server.behave('bad', { status: 302 });
+  await rejectsWith(t, follower.get('bad', 0), 'SOURCE_REDIRECT', 'to nowhere');
+});
+
+t.test('credentials are sent and never shown', async (t) => {
+  const { server } = await setUp(t);
+  const source = httpSource(server.url.replace('//', '//us%40er:pass%3Aword@'), quick);
+  t.teardown(() => source.close());
+  await source.get('file', 10_000);
+  const sent = server.requests[0]?.headers.authorization ?? '';
+  t.equal(Buffer.from(sent.replace('Basic ', ''), 'base64').toString(), 'us@er:pass:word');
+  t.equal(source.label, server.url);
+  server.behave('file', 'error');
+  await t.rejects(source.get('file', 10), { message: /^(?!.*pass).*made\.example\.org\/file/ });
+});
+
+t.test('texts of a server can not write to a terminal', async (t) => {
+  const { server, source } = await setUp(t);
+  server.behave('file', { status: 302, headers: { Location: `/\u009b31m${'x'.repeat(5000)}` } });
+  const error: unknown = await source.get('file', 10).catch((thrown: unknown) => thrown);
+  if (!(error instanceof PinfsError)) throw new Error('no PinfsError');
+  t.notMatch(error.message, /[^\x20-\x7e…]/);
+  t.ok(error.message.length < 1000);
+});
+
+t.test('connections are kept and bounded', async (t) => {
+  const { server, source } = await setUp(t, { ...quick, connections: 3 });
+  let release = (): void => undefined;
+  server.behave('file', { after: new Promise<void>((resolve) => (release = resolve)) });
+  const many = Array.from({ length: 20 }, () => source.get('file', body.length));
+  while (server.requests.length < 3) await new Promise(setImmediate);
+  t.equal(server.requests.length, 3);
+  release();
+  await Promise.all(many);
+  for (let turn = 0; turn < 10; turn++) {
+    await rejectsWith(t, source.get('nothing', 10), 'OBJECT_MISSING');
+  }
+  t.ok(server.connections <= 3, 'a 404 does not end one');
+});
+
+t.test('a long text with an error status is not read to its end', async (t) => {
+  const { server, source } = await setUp(t, quick);
+  server.behave('file', { status: 404, headers: { 'Content-Length': '1000000000000' } }, 1);
+  await rejectsWith(t, source.get('file', 10), 'OBJECT_MISSING');
+  t.ok(source.traffic.bytes < 1_000_000);
+  t.ok((await source.get('file', body.length)).equals(body));
+});
+
+t.test('nobody listens', async (t) => {
+  const silent = createServer();
+  const port = await listen(t, silent);
+  silent.close();
+  await once(silent, 'close');
+  const source = httpSource(`http://127.0.0.1:${port}/x`, { ...quick, retries: 1 });
+  await rejectsWith(t, source.get('file', 10), 'SOURCE_UNREACHABLE');
+  t.match(source.traffic, { requests: 0, failures: 2 });
+  await source.close();
+});
+
+t.test('a certificate that is not trusted is not asked again', async (t) => {
+  const { certificate: cert, privateKey: key } = testCertificate;
+  const port = await listen(t, createTlsServer({ cert, key }));
+  const source = httpSource(`https://127.0.0.1:${port}/x`, quick);
+  await rejectsWith(t, source.get('file', 10), 'SOURCE_UNREACHABLE');
+  t.equal(source.traffic.failures, 1);
+  await source.close();
+});
