@@ -1,4 +1,5 @@
 import type { ErrorCode } from '../format/errors.js';
+import type { LiveFacts } from '../filesystem/live-facts.js';
 import type { Filesystem } from '../filesystem/filesystem.js';
 import type { Recipe } from '../filesystem/recipe.js';
 import type { Store } from '../store/store.js';
@@ -26,6 +27,10 @@ export interface MountRequest {
   /** Answer ENOSYS to extended attributes, so that the kernel stops asking. */
   readonly noXattrs: boolean;
   readonly log: (level: 'info' | 'warn' | 'error', message: string) => void;
+  /** Facts for the magic attributes of a filesystem that is built in another thread. */
+  readonly live?: (() => LiveFacts) | undefined;
+  /** A file that gets one line for each request (kernel driver; its grammar is in kernel/trace.ts). */
+  readonly trace?: string | undefined;
 }
 
 export interface Mounted {
@@ -50,4 +55,15 @@ export interface DriverStatistics {
   errors: Partial<Record<ErrorCode, number>>;
   /** Names that the driver can't carry (not UTF-8), times it can't. */
   notCarried: number;
+  /** By operation, from a request's arrival to its answer in microseconds, where it is measured. */
+  latencies?: Partial<Record<string, Latency>>;
+}
+
+/** How many requests, and within how many microseconds half, 90 % and 99 % of them were answered. */
+export interface Latency {
+  readonly count: number;
+  readonly p50: number;
+  readonly p90: number;
+  readonly p99: number;
+  readonly max: number;
 }

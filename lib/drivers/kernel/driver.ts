@@ -1,0 +1,276 @@
+import { closeSync, realpathSync, writeFileSync } from 'node:fs';
+import { relative } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { quietFacts, type LiveFacts } from '../../filesystem/live-facts.js';
+import { PinfsError } from '../../format/errors.js';
+import type { Driver, DriverStatistics, Mounted, MountEnd, MountRequest } from '../driver.js';
+import { prepareMountpoint } from '../mountpoint.js';
+import { systemCalls, type Pipe } from './device.js';
+import { openFetches } from './fetches.js';
+import { openLink, type Link, type LinkEnd } from './link.js';
+import type { NotifierStart, Notifications } from './messages.js';
+import { mountDevice, passedDescriptor, type MountedDevice } from './mounting.js';
+import { usualWishes } from './negotiation.js';
+import { operations, unknownOpcode } from './opcodes.js';
+import { isLittleEndian } from './protocol.js';
+import type { Settings } from './service.js';
+import { counters, countError, readErrors, readLatency, type Counters } from './statistics.js';
+import { startSupervisor, type Supervisor } from './supervisor.js';
+
+/** Speaks the FUSE protocol on /dev/fuse itself, from a worker thread (Linux only). */
+export const kernelDriver: Driver = { name: 'kernel', mount: (request) => mountKernel(request) };
+
+/** What only tests change. */
+export interface Inner {
+  /** Module with `openMaker` (see filesystem-maker.ts). */
+  readonly maker?: string;
+  readonly settings?: Partial<Settings>;
+}
+
+/** Mounts; resolves when INIT is answered. @throws PinfsError MOUNT_*, MOUNTPOINT_UNUSABLE. */
+export async function mountKernel(request: MountRequest, inner: Inner = {}): Promise<Mounted> {
+  if (process.platform !== 'linux' || !isLittleEndian) {
+    throw new PinfsError('MOUNT_NO_DEVICE', 'the kernel driver works on little-endian Linux only', {
+      advice: 'use --driver fuse-native',
+    });
+  }
+  const passed = passedDescriptor(request.mountpoint) !== undefined;
+  const mountpoint = passed
+    ? request.mountpoint
+    : await prepareMountpoint(request.mountpoint, request.log);
+  refuseInside(mountpoint, request.store.directory);
+  const calls = systemCalls();
+  const wake = calls.pipe();
+  if (typeof wake === 'number') {
+    throw new PinfsError('MOUNT_FAILED', `no pipe for the worker: errno ${-wake}`);
+  }
+  const mount: Mount = {
+    request,
+    mountpoint,
+    wake,
+    counters: counters(),
+    inner,
+    notifier: undefined,
+  };
+  let link: Link | undefined;
+  try {
+    link = await startWorker(mount);
+    await link.build(request.recipe, liveFacts(request), request.store);
+    return await begin(mount, link);
+  } catch (error) {
+    link?.send({ kind: 'stop' });
+    await link?.ended;
+    closePipe(wake);
+    throw error;
+  }
+}
+
+interface Mount {
+  readonly request: MountRequest;
+  readonly mountpoint: string;
+  readonly wake: Pipe;
+  readonly counters: Counters;
+  readonly inner: Inner;
+  notifier: Promise<unknown> | undefined;
+}
+
+/** A daemon that reads files of its own through its own mount waits for itself, for ever. */
+function refuseInside(mountpoint: string, directory: string): void {
+  const inside = relative(mountpoint, realpathSync(directory));
+  if (inside === '..' || inside.startsWith('../')) return;
+  throw new PinfsError('MOUNTPOINT_UNUSABLE', `the cache ${directory} lies below ${mountpoint}`, {
+    advice: 'choose another directory with --cache, or another mountpoint',
+  });
+}
+
+function liveFacts(request: MountRequest): LiveFacts {
+  return request.live?.() ?? quietFacts();
+}
+
+function closePipe(pipe: Pipe): void {
+  closeSync(pipe.read);
+  closeSync(pipe.write);
+}
+
+function startWorker(mount: Mount): Promise<Link> {
+  const { request, inner } = mount;
+  const pinned = request.lifetime === 'pinned';
+  const settings: Settings = {
+    lifetime: request.lifetime,
+    noXattrs: request.noXattrs,
+    noOpen: pinned,
+    deadline: request.deadline,
+    wishes: usualWishes,
+    ...inner.settings,
+  };
+  return openLink({
+    start: {
+      settings,
+      maker: inner.maker ?? new URL('./filesystem-maker.js', import.meta.url).href,
+      counters: mount.counters.memory,
+      wake: mount.wake.read,
+      trace: request.trace,
+    },
+    counters: mount.counters,
+    wake: mount.wake,
+    fetches: (send) =>
+      openFetches(request.store, request.deadline, {
+        have: (key) => {
+          send({ kind: 'have', key });
+        },
+        fail: (key, errno, { code, message }) => {
+          countError(mount.counters, code);
+          request.log('warn', `${code}: ${message}`);
+          send({ kind: 'fail', key, errno });
+        },
+      }),
+    error: (text) => {
+      request.log('warn', text);
+    },
+  });
+}
+
+/** Mounts, and serves until the end. */
+async function begin(mount: Mount, link: Link): Promise<Mounted> {
+  const { request, mountpoint } = mount;
+  const device = await mountDevice({
+    mountpoint,
+    source: `pinfs:${request.recipe.identity.fqrn}`,
+    allowOther: request.allowOther && !restricted(request),
+    suid: request.suid,
+    dev: request.dev,
+  });
+  try {
+    await link.serve(device.device);
+  } catch (error) {
+    await device.unmount(true).catch(() => undefined);
+    link.send({ kind: 'stop' });
+    await link.ended;
+    closeSync(device.device);
+    throw error;
+  }
+  if (device.number !== undefined) raiseReadahead(device.number);
+  const supervisor =
+    device.number === undefined ? undefined : startSupervisor(device.number, mountpoint);
+  const stopFacts = sendFacts(request, link);
+  const ended = link.ended.then(async (end) => {
+    stopFacts();
+    return finish(mount, device, supervisor, end);
+  });
+  return {
+    ended,
+    replace: (recipe) => replace(mount, device, link, recipe),
+    async unmount(lazy) {
+      await device.unmount(lazy);
+      // Detached but in use: whoever is still inside gets errors instead of a mount nobody sees.
+      if (lazy) link.send({ kind: 'stop' });
+      await ended;
+    },
+    get statistics() {
+      return readStatistics(mount.counters);
+    },
+  };
+}
+
+/** A repository that asks for a membership lets in only whoever mounts it. */
+function restricted(request: MountRequest): boolean {
+  const { filesystem } = request;
+  return filesystem.getxattr(filesystem.root, 'user.authz').kind === 'done';
+}
+
+/** Reads ahead in pieces of 1 MiB, where we may say so (root); the kernel's own are 128 KiB. */
+function raiseReadahead(number: string): void {
+  try {
+    writeFileSync(`/sys/class/bdi/${number}/read_ahead_kb`, '1024');
+  } catch {
+    // An ordinary user keeps the kernel's own.
+  }
+}
+
+const factsInterval = 1000;
+
+function sendFacts(request: MountRequest, link: Link): () => void {
+  if (request.live === undefined) return () => undefined;
+  let last = '';
+  const timer = setInterval(() => {
+    const facts = liveFacts(request);
+    const text = JSON.stringify({ ...facts, uptime: 0 });
+    if (text === last) return;
+    last = text;
+    link.sendLater({ kind: 'facts', facts });
+  }, factsInterval);
+  timer.unref();
+  return () => {
+    clearInterval(timer);
+  };
+}
+
+/** The worker is over. Only now is the device closed: its number must not become another file's. */
+async function finish(
+  mount: Mount,
+  device: MountedDevice,
+  supervisor: Supervisor | undefined,
+  end: LinkEnd,
+): Promise<MountEnd> {
+  closeSync(device.device);
+  await mount.notifier;
+  closePipe(mount.wake);
+  await device.unmount(true).catch((error: unknown) => {
+    mount.request.log('warn', error instanceof Error ? error.message : String(error));
+  });
+  supervisor?.dismiss();
+  switch (end.reason) {
+    case 'unmounted':
+    case 'stopped':
+      return { reason: 'unmounted', message: `${mount.mountpoint} was unmounted` };
+    case 'aborted':
+      return { reason: 'aborted', message: 'the connection was aborted from outside' };
+    case 'failed':
+      return { reason: 'failed', message: end.message };
+  }
+}
+
+async function replace(
+  mount: Mount,
+  device: MountedDevice,
+  link: Link,
+  recipe: MountRequest['recipe'],
+): Promise<void> {
+  // One after another: the notifications of two changes must not mix.
+  await mount.notifier;
+  const change = await link.build(recipe, liveFacts(mount.request), mount.request.store);
+  if (change !== undefined) await notify(mount, device.device, change);
+}
+
+/** Resolves when the notifications that are needed are written; the others go on in the background. */
+function notify(mount: Mount, device: number, change: Notifications): Promise<void> {
+  const duplicate = systemCalls().duplicate(device);
+  if (duplicate < 0) throw new PinfsError('INTERNAL', `no descriptor: errno ${-duplicate}`);
+  const start: NotifierStart = { ...change, device: duplicate };
+  const notifier = new Worker(new URL('./notifier.js', import.meta.url), { workerData: start });
+  const exited = new Promise<void>((resolve) => {
+    notifier.once('exit', () => {
+      resolve();
+    });
+  });
+  mount.notifier = exited;
+  return new Promise((resolve, reject) => {
+    notifier.once('message', resolve);
+    notifier.once('error', (cause) => {
+      reject(new PinfsError('INTERNAL', `the kernel could not be told: ${cause.message}`));
+    });
+    void exited.then(resolve);
+  });
+}
+
+function readStatistics(counted: Counters): DriverStatistics {
+  const requests: Partial<Record<string, number>> = {};
+  const latencies: NonNullable<DriverStatistics['latencies']> = {};
+  for (const { number, name } of [unknownOpcode, ...operations]) {
+    const latency = readLatency(counted, number);
+    if (latency === undefined) continue;
+    requests[name] = latency.count;
+    latencies[name] = latency;
+  }
+  return { requests, latencies, errors: readErrors(counted), notCarried: 0 };
+}

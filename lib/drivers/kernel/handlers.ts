@@ -1,0 +1,233 @@
+import { errno } from '../../format/errno.js';
+import type { Attributes } from '../../filesystem/filesystem.js';
+import { done, type Done, type Outcome } from '../../store/want.js';
+import { headerSize, openFlags, systemErrno } from './constants.js';
+import { encodeInit, negotiate } from './negotiation.js';
+import {
+  decodeForgets,
+  decodeInit,
+  decodeInterrupt,
+  direntSize,
+  encodeAttrOut,
+  encodeDirent,
+  encodeEntry,
+  encodeNoEntry,
+  encodeOpen,
+  encodeXattrSize,
+  type GetxattrIn,
+  type ReadIn,
+} from './protocol.js';
+import { refusal, silent, type Answer, type Call, type Service } from './service.js';
+import { forget, kernelNodeHigh, kernelNodeLow, releaseDirectory } from './snapshots.js';
+
+/** What is done for each opcode. Side effects (lookup counts) come after the last possible miss. */
+
+const body = headerSize.reply;
+const invalid = refusal(errno.EINVAL);
+const notSupported = refusal(errno.ENOSYS);
+
+export function runInit(call: Call): Answer {
+  const { service } = call;
+  const request = decodeInit(call.frame);
+  if (request === undefined) return invalid;
+  const connection = negotiate(request, service.settings.wishes);
+  service.connected(connection);
+  if (typeof connection === 'string') return refusal(systemErrno.EPROTO);
+  service.connection = connection;
+  return encodeInit(call.output, body, connection);
+}
+
+export function runForget(call: Call, batch: boolean): Answer {
+  const { snapshots } = call.service;
+  const sound = decodeForgets(call.frame, batch, (high, count) => {
+    forget(snapshots, high, count);
+  });
+  if (!sound) snapshots.oddForgets += 1;
+  return silent;
+}
+
+export function runInterrupt(call: Call): Answer {
+  const unique = decodeInterrupt(call.frame);
+  if (unique !== undefined) call.service.interrupt(unique);
+  return silent;
+}
+
+const absent: Done<undefined> = done(undefined);
+
+/** An absent name is a value, so that the kernel can keep it. */
+export function lookup(call: Call, name: string): Outcome<Attributes | undefined> {
+  const outcome = call.snapshot.filesystem.lookup(call.node, name);
+  return outcome.kind === 'failure' && outcome.errno === errno.ENOENT ? absent : outcome;
+}
+
+export function encodeLookup(call: Call, attributes: Attributes | undefined): number {
+  const { names } = call.service.lifetimes;
+  if (attributes === undefined) return encodeNoEntry(call.output, body, names);
+  call.snapshot.lookups += 1;
+  return encodeNode(call, body, attributes);
+}
+
+function encodeNode(call: Call, at: number, attributes: Attributes): number {
+  const { names, values } = call.service.lifetimes;
+  const low = kernelNodeLow(attributes.node);
+  const high = kernelNodeHigh(call.snapshot, attributes.node);
+  return encodeEntry(call.output.view, at, low, high, attributes, names, values);
+}
+
+export function encodeGetattr(call: Call, attributes: Attributes): number {
+  const { lifetimes } = call.service;
+  const values = call.isRoot ? lifetimes.rootValues : lifetimes.values;
+  return encodeAttrOut(call.output.view, body, attributes, values);
+}
+
+function neverAsk(service: Service, offered: boolean | undefined): boolean {
+  return service.settings.noOpen && offered === true;
+}
+
+export function open(call: Call, flags: number): Outcome<Attributes> {
+  const outcome = call.snapshot.filesystem.open(call.node, flags);
+  if (outcome.kind !== 'done') return outcome;
+  return neverAsk(call.service, call.service.connection?.noOpen) ? notSupported : outcome;
+}
+
+/** Pages keep over opens: what is behind a node id never changes. */
+export function encodeOpenFile(call: Call): number {
+  call.service.opens += 1;
+  return encodeOpen(call.output.view, body, 0, openFlags.KEEP_CACHE | openFlags.NOFLUSH);
+}
+
+export function opendir(call: Call): Outcome<Attributes> {
+  if (neverAsk(call.service, call.service.connection?.noOpendir)) return notSupported;
+  return call.snapshot.filesystem.getattr(call.node);
+}
+
+/**
+ * The handle names the snapshot, so that a listing of the root goes on in the one in which it began,
+ * and holds it until RELEASEDIR. For the same reason the kernel does not keep the root's listing.
+ */
+export function encodeOpendir(call: Call): number {
+  const { service, snapshot } = call;
+  service.directoryOpens += 1;
+  snapshot.lookups += 1;
+  const keep = call.isRoot && service.settings.lifetime !== 'pinned' ? 0 : keepListing;
+  return encodeOpen(call.output.view, body, snapshot.epoch, keep);
+}
+
+const keepListing = openFlags.KEEP_CACHE | openFlags.CACHE_DIR;
+
+export function releasedir(call: Call, handle: number): Done<undefined> {
+  releaseDirectory(call.service.snapshots, handle);
+  return absent;
+}
+
+export function read(call: Call, request: ReadIn): Outcome<number> {
+  const { output, snapshot } = call;
+  if (request.size > output.bytes.length - body) return invalid;
+  return snapshot.filesystem.read(call.node, request.offset, request.size, output.bytes, body);
+}
+
+// The least that a record takes: a name of up to eight bytes.
+const leastPlain = direntSize(1);
+const entrySize = 128;
+
+export function readdir(call: Call, request: ReadIn): Outcome<number> {
+  return listDirectory(call, request, false);
+}
+
+export function readdirplus(call: Call, request: ReadIn): Outcome<number> {
+  return listDirectory(call, request, true);
+}
+
+/** Writes whole records, as many as fit; none means the end. */
+function listDirectory(call: Call, request: ReadIn, plus: boolean): Outcome<number> {
+  const { output, service, node } = call;
+  const opened = call.isRoot ? service.snapshots.byEpoch.get(request.handle) : undefined;
+  const snapshot = opened ?? call.snapshot;
+  call.snapshot = snapshot;
+  const directory = call.isRoot ? snapshot.filesystem.root : node;
+  const size = Math.min(request.size, output.bytes.length - body);
+  const least = leastPlain + (plus ? entrySize : 0);
+  let used = 0;
+  let given = 0;
+  let after = request.offset;
+  for (let full = size < least; !full;) {
+    const limit = Math.ceil((size - used) / least);
+    const page = snapshot.filesystem.readdir(directory, after, limit);
+    if (page.kind === 'miss' || (page.kind === 'failure' && used === 0)) return page;
+    if (page.kind === 'failure') break;
+    const { names, attributes, cookies } = page.value;
+    full = page.value.end || names.length === 0;
+    for (const [index, name] of names.entries()) {
+      const of = attributes[index];
+      const cookie = cookies[index];
+      if (of === undefined || cookie === undefined) return invalid;
+      const record = direntSize(name.length) + (plus ? entrySize : 0);
+      full ||= used + record > size;
+      if (used + record > size) break;
+      const at = body + used;
+      if (plus) given += encodeEntryPlus(call, at, name, of);
+      encodeDirent(output, plus ? at + entrySize : at, name, of, cookie);
+      used += record;
+      after = cookie;
+    }
+  }
+  snapshot.lookups += given;
+  return done(used);
+}
+
+const never = { seconds: 0, nanoseconds: 0 };
+
+/** The entry before a record of READDIRPLUS; how many lookups it counts for. */
+function encodeEntryPlus(call: Call, at: number, name: string, attributes: Attributes): number {
+  // A broken entry says why only when it is looked up; `.` and `..` have no entry by the protocol.
+  if (name === '.' || name === '..' || attributes.entry.broken !== undefined) {
+    encodeNoEntry(call.output, at, never);
+    return 0;
+  }
+  encodeNode(call, at, attributes);
+  return 1;
+}
+
+export function encodeLength(_call: Call, length: number): number {
+  return length;
+}
+
+export function encodeText(call: Call, text: string): number {
+  return call.output.bytes.write(text, body, 'latin1');
+}
+
+export function getxattr(
+  call: Call,
+  request: GetxattrIn,
+): Outcome<{ readonly size: number; readonly value: Buffer }> {
+  if (call.service.settings.noXattrs) return notSupported;
+  const outcome = call.snapshot.filesystem.getxattr(call.node, request.name);
+  if (outcome.kind !== 'done') return outcome;
+  return fitting(request.size, outcome.value, call);
+}
+
+export function listxattr(
+  call: Call,
+  size: number,
+): Outcome<{ readonly size: number; readonly value: Buffer }> {
+  if (call.service.settings.noXattrs) return notSupported;
+  const outcome = call.snapshot.filesystem.listxattr(call.node);
+  if (outcome.kind !== 'done') return outcome;
+  const names = outcome.value.map((name) => `${name}\0`).join('');
+  return fitting(size, Buffer.from(names, 'latin1'), call);
+}
+
+/** `size` is what the caller has room for; 0 asks how much is needed. */
+function fitting(size: number, value: Buffer, call: Call) {
+  const room = size === 0 ? value.length : Math.min(size, call.output.bytes.length - body);
+  return value.length > room ? refusal(errno.ERANGE) : done({ size, value });
+}
+
+export function encodeXattr(
+  call: Call,
+  result: { readonly size: number; readonly value: Buffer },
+): number {
+  const { size, value } = result;
+  if (size === 0) return encodeXattrSize(call.output.view, body, value.length);
+  return value.copy(call.output.bytes, body);
+}

@@ -1,0 +1,81 @@
+import { PinfsError } from '../../format/errors.js';
+import { inputSize, systemErrno } from './constants.js';
+import { isReady, pollSet, type SystemCalls } from './device.js';
+import { makeFrame } from './protocol.js';
+import type { Session } from './session.js';
+import { takeFlag, type Counters } from './statistics.js';
+
+export interface Loop {
+  readonly calls: SystemCalls;
+  /** The device and the reading end of the wake-up pipe; both non-blocking. */
+  readonly device: number;
+  readonly wake: number;
+  readonly counters: Counters;
+  readonly session: Session;
+  readonly clock: () => number;
+  /** Acts on all messages that are there; false: leave the loop. */
+  readonly takeMessages: () => boolean;
+  /** Nothing is to be done right now. */
+  readonly idle: () => void;
+}
+
+/** Why a loop ended: unmounted, aborted from outside, or told to. */
+export type LoopEnd = 'unmounted' | 'aborted' | 'stopped';
+
+// A poll always ends by itself, so that a thread that is told to end does so, whatever was lost.
+const longestWait = 1000;
+const ENOENT = 2;
+const EINTR = 4;
+
+/**
+ * Serves the device until it ends: reads first, and polls device and pipe only when nothing is there.
+ * A request may vanish between poll and read, and a client before its request is read.
+ */
+export function runLoop(loop: Loop): LoopEnd {
+  const { calls, device, session, clock } = loop;
+  const frame = makeFrame(inputSize);
+  const set = pollSet(device, loop.wake);
+  const bytes = Buffer.alloc(512);
+  for (;;) {
+    if (takeFlag(loop.counters) && !loop.takeMessages()) return 'stopped';
+    const length = calls.read(device, frame.bytes, frame.bytes.length);
+    if (length > 0) {
+      const now = clock();
+      frame.length = length;
+      session.handle(frame, now);
+      if (now >= session.deadline) session.expire(now);
+    } else if (length === -systemErrno.EAGAIN) {
+      loop.idle();
+      const wait = Math.min(longestWait, Math.max(0, Math.ceil(session.deadline - clock())));
+      calls.poll(set, wait);
+      if (isReady(set, 1)) {
+        while (calls.read(loop.wake, bytes, bytes.length) === bytes.length);
+        takeFlag(loop.counters);
+        if (!loop.takeMessages()) return 'stopped';
+      }
+      session.expire(clock());
+    } else if (length !== -ENOENT && length !== -EINTR) return ended(-length);
+  }
+}
+
+function ended(number: number): LoopEnd {
+  // A descriptor that is closed, or a socket whose other end is (0), ends the loop like an unmount.
+  if (number === systemErrno.ENODEV || number === systemErrno.EBADF || number === 0) {
+    return 'unmounted';
+  }
+  if (number === systemErrno.ECONNABORTED) return 'aborted';
+  throw new PinfsError('INTERNAL', `reading the FUSE device failed with errno ${number}`);
+}
+
+/** Writes one reply. A client that is gone, or an ended connection (the next read says so), is no error. */
+export function writeReply(
+  calls: SystemCalls,
+  device: number,
+  bytes: Buffer,
+  length: number,
+): void {
+  const result = calls.write(device, bytes, length);
+  if (result >= 0 || result === -ENOENT || result === -systemErrno.ENODEV) return;
+  if (result === -systemErrno.ECONNABORTED) return;
+  throw new PinfsError('INTERNAL', `writing to the FUSE device failed with errno ${-result}`);
+}

@@ -1,0 +1,84 @@
+import type { LiveFacts } from '../../filesystem/live-facts.js';
+import type { Recipe } from '../../filesystem/recipe.js';
+import type { ErrorCode } from '../../format/errors.js';
+import type { Want } from '../../store/want.js';
+import type { Settings } from './service.js';
+
+/** What the main thread and the worker say to each other; plain data. */
+
+/** An error on its way between threads. */
+export interface ErrorText {
+  readonly code: ErrorCode;
+  readonly message: string;
+}
+
+export interface WorkerStart {
+  readonly settings: Settings;
+  /** Module that makes the filesystem of a recipe in the worker (see filesystem-maker.ts). */
+  readonly maker: string;
+  /** Counters in shared memory. */
+  readonly counters: SharedArrayBuffer;
+  /** Reading end of the pipe that wakes the worker. */
+  readonly wake: number;
+  /** File for one line a request. */
+  readonly trace: string | undefined;
+}
+
+export type ToWorker =
+  /** Make the filesystem of a recipe; answered by `built`. While serving: go over to it. */
+  | {
+      readonly kind: 'build';
+      readonly id: number;
+      readonly recipe: Recipe;
+      readonly facts: LiveFacts;
+    }
+  /** Serve this device; the last message before the worker enters its loop. */
+  | { readonly kind: 'serve'; readonly device: number }
+  /** An object is on the shelf. */
+  | { readonly kind: 'have'; readonly key: string }
+  /** An object can't be had. */
+  | { readonly kind: 'fail'; readonly key: string; readonly errno: number }
+  /** Facts for the magic attributes. */
+  | { readonly kind: 'facts'; readonly facts: LiveFacts }
+  /** Answer what is held and leave the loop. */
+  | { readonly kind: 'stop' };
+
+export type Built =
+  | { readonly outcome: 'done' }
+  | { readonly outcome: 'miss'; readonly want: Want }
+  | { readonly outcome: 'failure'; readonly error: ErrorText };
+
+export interface Notifications {
+  readonly messages: readonly Uint8Array[];
+  readonly needed: number;
+}
+
+export type FromWorker =
+  | { readonly kind: 'ready' }
+  | {
+      readonly kind: 'built';
+      readonly id: number;
+      readonly result: Built;
+      /** Notifications that a change of the snapshot asks for (see notifications.ts). */
+      readonly change: Notifications | undefined;
+    }
+  /** INIT was answered: the mount can be used. */
+  | { readonly kind: 'connected'; readonly minor: number }
+  /** Nothing could be agreed with the kernel. */
+  | { readonly kind: 'refused'; readonly message: string }
+  | {
+      readonly kind: 'miss';
+      readonly key: string;
+      readonly want: Want;
+      readonly ahead: readonly Want[];
+    }
+  | { readonly kind: 'drop'; readonly key: string }
+  | { readonly kind: 'error'; readonly error: ErrorText }
+  /** The loop has ended. */
+  | { readonly kind: 'gone'; readonly reason: 'unmounted' | 'aborted' | 'stopped' };
+
+/** For the thread that writes notifications. */
+export interface NotifierStart extends Notifications {
+  /** A descriptor of its own; it closes it. */
+  readonly device: number;
+}

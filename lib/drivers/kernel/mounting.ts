@@ -1,0 +1,150 @@
+import { constants, openSync } from 'node:fs';
+import { constants as osConstants } from 'node:os';
+import { getSystemErrorName } from 'node:util';
+import { PinfsError } from '../../format/errors.js';
+import { mountFlags, systemErrno, unmountFlags } from './constants.js';
+import { systemCalls } from './device.js';
+import { findMount, mountType } from '../mountinfo.js';
+import { currentMounts, unmountPath } from '../unmount.js';
+import { fusermount, noDevice } from './fusermount.js';
+
+/** What has to be known to mount. */
+export interface MountWish {
+  readonly mountpoint: string;
+  /** Shown as the source of the mount. */
+  readonly source: string;
+  readonly allowOther: boolean;
+  readonly suid: boolean;
+  readonly dev: boolean;
+}
+
+export interface MountedDevice {
+  readonly device: number;
+  /** Device number in the mount table; undefined where somebody else has mounted for us. */
+  readonly number: string | undefined;
+  /** Unmounts what was mounted here, if it still is. @throws PinfsError MOUNT_BUSY, MOUNT_FAILED. */
+  readonly unmount: (lazy: boolean) => Promise<void>;
+}
+
+const devicePath = '/dev/fuse';
+
+function isRoot(): boolean {
+  return process.geteuid?.() === 0;
+}
+
+function words(number: number): string {
+  try {
+    return getSystemErrorName(-number);
+  } catch {
+    return `errno ${number}`;
+  }
+}
+
+/** N, if the mountpoint reads /dev/fd/N: mount.fuse3 has mounted already, and passes the device. */
+export function passedDescriptor(mountpoint: string): number | undefined {
+  const match = /^\/dev\/fd\/(\d{1,9})$/.exec(mountpoint);
+  return match === null ? undefined : Number(match[1]);
+}
+
+/**
+ * Mounts, in whatever way is possible: passed from outside, mount(2) as root (also that of a user
+ * namespace), fusermount3. The device comes non-blocking and closed on exec. INIT is still to be answered.
+ * @throws PinfsError MOUNT_NO_DEVICE, MOUNT_NOT_PERMITTED, MOUNT_FAILED, MOUNT_NO_LIBRARY.
+ */
+export async function mountDevice(wish: MountWish): Promise<MountedDevice> {
+  const passed = passedDescriptor(wish.mountpoint);
+  if (passed !== undefined) return takePassed(passed);
+  const device = isRoot()
+    ? mountAsRoot(wish)
+    : await fusermount(wish.mountpoint, helperOptions(wish));
+  const number = findMount(await currentMounts(), wish.mountpoint)?.device;
+  return { device, number, unmount: (lazy) => unmount(wish.mountpoint, number, lazy) };
+}
+
+/** Unmounts what lies at the mountpoint, if it is still ours. */
+async function unmount(
+  mountpoint: string,
+  number: string | undefined,
+  lazy: boolean,
+): Promise<void> {
+  const top = findMount(await currentMounts(), mountpoint);
+  if (top === undefined || top.device !== number) return;
+  if (isRoot()) {
+    const flags = unmountFlags.NOFOLLOW | (lazy ? unmountFlags.DETACH : 0);
+    if (systemCalls().umount(mountpoint, flags) === 0) return;
+  }
+  // As another user, or to hear who holds it.
+  await unmountPath(mountpoint, lazy);
+}
+
+function takePassed(device: number): MountedDevice {
+  const result = systemCalls().adopt(device);
+  if (result < 0) {
+    throw new PinfsError('MOUNT_FAILED', `/dev/fd/${device} is not open: ${words(-result)}`);
+  }
+  const unmount = () =>
+    Promise.reject(
+      new PinfsError('MOUNT_FAILED', 'this mount was made by mount.fuse3: use umount'),
+    );
+  return { device, number: undefined, unmount };
+}
+
+function openDevice(): number {
+  try {
+    return openSync(devicePath, constants.O_RDWR | constants.O_NONBLOCK);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EACCES' || code === 'EPERM') {
+      throw new PinfsError('MOUNT_NOT_PERMITTED', `${devicePath} may not be opened: ${code}`, {
+        advice:
+          'it must be readable and writable; in a container pass it with `--device /dev/fuse`',
+        cause: error,
+      });
+    }
+    const message = `there is no FUSE device: opening ${devicePath} gives ${code ?? 'an error'}`;
+    throw new PinfsError('MOUNT_NO_DEVICE', message, { advice: noDevice, cause: error });
+  }
+}
+
+function mountAsRoot(wish: MountWish): number {
+  const calls = systemCalls();
+  const device = openDevice();
+  const flags =
+    mountFlags.RDONLY | (wish.suid ? 0 : mountFlags.NOSUID) | (wish.dev ? 0 : mountFlags.NODEV);
+  const owner = `user_id=${process.geteuid?.() ?? 0},group_id=${process.getegid?.() ?? 0}`;
+  const data = `fd=${device},rootmode=40000,${owner},${permissions(wish)}`;
+  const result = calls.mount(wish.source, wish.mountpoint, mountType, flags, data);
+  if (result < 0) {
+    calls.close(device);
+    throw mountFailed(wish.mountpoint, -result);
+  }
+  return device;
+}
+
+/** The kernel checks permissions by mode and owner, always; allow_other without that would open everything. */
+function permissions(wish: MountWish): string {
+  return wish.allowOther ? 'default_permissions,allow_other' : 'default_permissions';
+}
+
+function helperOptions(wish: MountWish): string {
+  const source = wish.source.replace(/[\\,]/g, (special) => `\\${special}`);
+  const parts = ['ro', permissions(wish), `fsname=${source}`, 'subtype=pinfs'];
+  parts.push(wish.suid ? 'suid' : 'nosuid', wish.dev ? 'dev' : 'nodev');
+  return parts.join(',');
+}
+
+function mountFailed(mountpoint: string, number: number): PinfsError {
+  const said = `mount(2) on ${mountpoint} says ${words(number)}`;
+  if (number === systemErrno.EPERM || number === osConstants.errno.EACCES) {
+    return new PinfsError('MOUNT_NOT_PERMITTED', said, {
+      advice:
+        'mounting needs CAP_SYS_ADMIN: in a container `--cap-add SYS_ADMIN`, or `unshare -Urm`',
+    });
+  }
+  if (number === systemErrno.ENODEV) {
+    return new PinfsError('MOUNT_NO_DEVICE', `${said}: this kernel has no FUSE`, {
+      advice: noDevice,
+    });
+  }
+  return new PinfsError('MOUNT_FAILED', said);
+}

@@ -1,0 +1,117 @@
+import type { Failure, Miss, Outcome } from '../../store/want.js';
+import { errno } from '../../format/errno.js';
+import type { NodeId } from '../../tree/entry.js';
+import { unlimited } from './constants.js';
+import type { Connection, Wishes } from './negotiation.js';
+import type { Frame, Lifetime, Output } from './protocol.js';
+import type { Snapshot, Snapshots } from './snapshots.js';
+
+/** How a mount is served; plain data. */
+export interface Settings {
+  /** `pinned`, or the lifetime of names in seconds. */
+  readonly lifetime: 'pinned' | number;
+  readonly noXattrs: boolean;
+  /** Let the kernel stop asking for OPEN and OPENDIR (only for pins: nothing behind a node ever changes). */
+  readonly noOpen: boolean;
+  /** Deadline of a request that waits for a fetch, in milliseconds. */
+  readonly deadline: number;
+  readonly wishes: Wishes;
+}
+
+/** What handlers work with. */
+export interface Service {
+  readonly settings: Settings;
+  readonly lifetimes: Lifetimes;
+  readonly snapshots: Snapshots;
+  readonly output: Output;
+  connection: Connection | undefined;
+  opens: number;
+  directoryOpens: number;
+  /** INIT came: what was agreed, or why nothing can be. */
+  readonly connected: (connection: Connection | string) => void;
+  /** The kernel no longer wants the request with this unique. */
+  readonly interrupt: (unique: number) => void;
+}
+
+/** One request while it is handled. */
+export interface Call {
+  readonly service: Service;
+  readonly output: Output;
+  frame: Frame;
+  snapshot: Snapshot;
+  node: NodeId;
+  isRoot: boolean;
+}
+
+export interface Lifetimes {
+  readonly names: Lifetime;
+  readonly values: Lifetime;
+  /** The root's node id outlives a change of the snapshot, so its attributes do not keep for ever. */
+  readonly rootValues: Lifetime;
+}
+
+const forEver: Lifetime = { seconds: unlimited, nanoseconds: 0 };
+
+/** Names keep as long as the settings say. What is behind a node id never changes: but for the root it keeps for ever. */
+export function lifetimesOf(lifetime: Settings['lifetime']): Lifetimes {
+  if (lifetime === 'pinned') return { names: forEver, values: forEver, rootValues: forEver };
+  const seconds = Math.min(Math.max(0, Math.floor(lifetime)), unlimited);
+  const part = Math.min(Math.max(0, lifetime - seconds), 0.999_999_999);
+  const short = { seconds, nanoseconds: Math.floor(part * 1e9) };
+  return { names: short, values: forEver, rootValues: short };
+}
+
+/** Bytes of the reply's body, `silent` (no reply at all), or why there is none. */
+export type Answer = number | typeof silent | Miss | Failure;
+
+export const silent = 'silent';
+
+/** One opcode: how its request is read, what is done, how the reply is written. */
+export interface Operation {
+  readonly number: number;
+  readonly name: string;
+  /** Does not look at the request's node id. */
+  readonly nodeless: boolean;
+  readonly run: (call: Call) => Answer;
+}
+
+export function refusal(number: number): Failure {
+  return { kind: 'failure', errno: number };
+}
+
+const malformed = refusal(errno.EINVAL);
+
+export function define<Arguments, Value>(
+  number: number,
+  name: string,
+  decode: (frame: Frame) => Arguments | undefined,
+  handle: (call: Call, request: Arguments) => Outcome<Value>,
+  encode: (call: Call, value: Value) => number,
+): Operation {
+  return {
+    number,
+    name,
+    nodeless: false,
+    run(call) {
+      const request = decode(call.frame);
+      if (request === undefined) return malformed;
+      const outcome = handle(call, request);
+      return outcome.kind === 'done' ? encode(call, outcome.value) : outcome;
+    },
+  };
+}
+
+/** An opcode that is always answered with the same errno. */
+export function defineRefused(number: number, name: string, answer: number): Operation {
+  const refused = refusal(answer);
+  return { number, name, nodeless: true, run: () => refused };
+}
+
+/** An opcode about the connection, not about a node; `run` writes the whole body, or is silent. */
+export function defineNodeless(
+  number: number,
+  name: string,
+  run: (call: Call) => Answer,
+): Operation {
+  return { number, name, nodeless: true, run };
+}

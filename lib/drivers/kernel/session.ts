@@ -1,0 +1,292 @@
+import { errno } from '../../format/errno.js';
+import { asPinfsError, PinfsError } from '../../format/errors.js';
+import { wantKey, type Miss, type Want } from '../../store/want.js';
+import { headerSize, outputSize, systemErrno } from './constants.js';
+import {
+  hold,
+  nextDeadline,
+  nothingHeld,
+  overdue,
+  recentFailure,
+  release,
+  releaseOne,
+  rememberFailure,
+  type Held,
+  type HeldRequest,
+} from './held.js';
+import type { Connection } from './negotiation.js';
+import { operationByNumber, unknownOpcode } from './opcodes.js';
+import { copyFrame, encodeHeader, inHeader, makeFrame, type Frame } from './protocol.js';
+import { lifetimesOf, type Answer, type Call, type Service, type Settings } from './service.js';
+import { snapshotOf, treeNode, type Snapshots } from './snapshots.js';
+import { countError, countRequest, type Counters } from './statistics.js';
+
+/**
+ * One connection: takes requests, writes replies, and holds what waits for an object. It knows
+ * neither the device nor the thread: all effects are in its options, and time is given to it.
+ */
+export interface Session {
+  /** Handles one request of the kernel. `now` in milliseconds, as in all of these. */
+  handle(frame: Frame, now: number): void;
+  /** An object is on the shelf: runs again what waited for it. */
+  have(key: string, now: number): void;
+  /** An object can't be had: answers those who waited for it. */
+  fail(key: string, number: number, now: number): void;
+  /** Answers those whose deadline has passed. */
+  expire(now: number): void;
+  /** When `expire` has something to do next; Infinity: nothing is held. */
+  readonly deadline: number;
+  readonly heldCount: number;
+  /** Answers everybody who waits, so that nobody hangs when the loop is left. */
+  stop(number: number): void;
+  readonly service: Service;
+}
+
+export interface SessionOptions {
+  readonly settings: Settings;
+  readonly snapshots: Snapshots;
+  readonly counters: Counters;
+  /** Marks the begin of a run of an operation (for the shelf). */
+  readonly beginRun: (run: object) => void;
+  /** Writes the first `length` bytes of a reply. */
+  readonly write: (bytes: Buffer, length: number) => void;
+  readonly clock: () => number;
+  readonly connected: (connection: Connection | string) => void;
+  readonly miss: (key: string, miss: Miss) => void;
+  /** Nobody waits any more for an object. */
+  readonly drop: (key: string) => void;
+  /** An error of ours that a request met. */
+  readonly report: (error: PinfsError) => void;
+  /** Only while requests are traced: called after each, the frame still holds it. */
+  readonly trace?: ((frame: Frame, result: number, microseconds: number) => void) | undefined;
+}
+
+// A bound on runs turns a fault of ours into an error instead of a loop (nested catalogs + chunks).
+const maxTries = 64;
+
+// A fetch for any of these goes on when its last waiter is interrupted: the kernel does not say
+// that a buffered READ is unwanted, only that somebody is, and other readers wait for the same page.
+const opcodeRead = 15;
+
+export function openSession(options: SessionOptions): Session {
+  const held = nothingHeld();
+  const output = makeFrame(outputSize);
+  const service: Service = {
+    settings: options.settings,
+    lifetimes: lifetimesOf(options.settings.lifetime),
+    snapshots: options.snapshots,
+    output,
+    connection: undefined,
+    opens: 0,
+    directoryOpens: 0,
+    connected: options.connected,
+    interrupt: (unique) => {
+      interrupt(state, unique);
+    },
+  };
+  const call: Call = {
+    service,
+    output,
+    frame: output,
+    snapshot: options.snapshots.current,
+    node: 0,
+    isRoot: true,
+  };
+  const state: State = { options, held, service, call, run: {}, deadline: Infinity };
+  return {
+    service,
+    get deadline() {
+      return state.deadline;
+    },
+    get heldCount() {
+      return held.byUnique.size;
+    },
+    handle: (frame, now) => {
+      handle(state, frame, now);
+    },
+    have: (key, now) => {
+      for (const request of release(held, key)) runHeld(state, request, now);
+      state.deadline = nextDeadline(held);
+    },
+    fail: (key, number, now) => {
+      rememberFailure(held, key, number, now);
+      for (const request of release(held, key)) answerHeld(state, request, number);
+      state.deadline = nextDeadline(held);
+    },
+    expire: (now) => {
+      expire(state, now);
+    },
+    stop: (number) => {
+      for (const key of [...held.byKey.keys()]) {
+        for (const request of release(held, key)) answerHeld(state, request, number);
+      }
+      state.deadline = Infinity;
+    },
+  };
+}
+
+interface State {
+  readonly options: SessionOptions;
+  readonly held: Held;
+  readonly service: Service;
+  readonly call: Call;
+  /** Identity of the operation that runs next; a new one after each that had to wait. */
+  run: object;
+  deadline: number;
+}
+
+function handle(state: State, frame: Frame, now: number): void {
+  const { length } = frame;
+  // The kernel never sends less than a header; without one there is nobody to answer.
+  if (length < headerSize.request) return;
+  const answer =
+    inHeader.length(frame) === length
+      ? runGuarded(state, frame, state.run)
+      : errnoOnly(errno.EINVAL);
+  if (typeof answer !== 'object' || answer.kind !== 'miss') {
+    finish(state, frame, answer, now);
+    return;
+  }
+  const key = wantKey(answer.want);
+  const failed = recentFailure(state.held, key, now);
+  if (failed !== undefined) {
+    finish(state, frame, errnoOnly(failed), now);
+    return;
+  }
+  const request: HeldRequest = {
+    unique: inHeader.unique(frame),
+    frame: copyFrame(frame),
+    arrived: now,
+    deadline: now + state.options.settings.deadline,
+    run: state.run,
+    keepsFetch: inHeader.opcode(frame) === opcodeRead,
+    key,
+    tries: 1,
+  };
+  state.run = {};
+  park(state, request, answer);
+}
+
+function park(state: State, request: HeldRequest, miss: Miss): void {
+  const first = hold(state.held, request, miss.want);
+  state.deadline = Math.min(state.deadline, request.deadline);
+  if (first) state.options.miss(request.key, miss);
+}
+
+/** Runs a held request again, from its start. */
+function runHeld(state: State, request: HeldRequest, now: number): void {
+  const answer = runGuarded(state, request.frame, request.run);
+  if (typeof answer !== 'object' || answer.kind !== 'miss') {
+    finish(state, request.frame, answer, request.arrived);
+    return;
+  }
+  const failed = recentFailure(state.held, wantKey(answer.want), now);
+  request.tries += 1;
+  if (failed !== undefined) answerHeld(state, request, failed);
+  else if (request.tries > maxTries) {
+    report(state, new PinfsError('INTERNAL', tooOften(request, answer.want)));
+    answerHeld(state, request, errno.EIO);
+  } else park(state, request, answer);
+}
+
+function tooOften(request: HeldRequest, want: Want): string {
+  const name = operationByNumber[inHeader.opcode(request.frame)]?.name ?? '';
+  return `${name} still lacks ${wantKey(want)} after ${request.tries} runs`;
+}
+
+/** Runs the operation; an exception is a fault of our own and costs the client EIO, not the mount. */
+function runGuarded(state: State, frame: Frame, run: object): Answer {
+  try {
+    state.options.beginRun(run);
+    return runOperation(state.call, frame);
+  } catch (error) {
+    return { kind: 'failure', errno: errno.EIO, error: asPinfsError(error) };
+  }
+}
+
+function runOperation(call: Call, frame: Frame): Answer {
+  const operation = operationByNumber[inHeader.opcode(frame)];
+  if (operation === undefined) return errnoOnly(errno.ENOSYS);
+  call.frame = frame;
+  if (!operation.nodeless) {
+    const low = inHeader.nodeLow(frame);
+    const high = inHeader.nodeHigh(frame);
+    const snapshot = snapshotOf(call.service.snapshots, low, high);
+    if (snapshot === undefined) return errnoOnly(systemErrno.ESTALE);
+    call.snapshot = snapshot;
+    call.node = treeNode(snapshot, low, high);
+    call.isRoot = high === 0;
+  }
+  return operation.run(call);
+}
+
+function errnoOnly(number: number): Answer & object {
+  return { kind: 'failure', errno: number };
+}
+
+// The kernel refuses an answer with an errno outside this range, and then the client hangs for ever.
+const lastErrno = 511;
+
+/** Writes the reply, and counts. */
+function finish(state: State, frame: Frame, answer: Answer, arrived: number): void {
+  const { options } = state;
+  let result = 0;
+  if (typeof answer === 'number') {
+    result = answer;
+    send(state, frame, answer, 0);
+  } else if (typeof answer === 'object' && answer.kind === 'failure') {
+    const sound = Number.isInteger(answer.errno) && answer.errno > 0 && answer.errno <= lastErrno;
+    const number = sound ? answer.errno : errno.EIO;
+    result = -number;
+    send(state, frame, 0, number);
+    if (answer.error !== undefined) report(state, answer.error);
+  }
+  const opcode = inHeader.opcode(frame);
+  const slot = operationByNumber[opcode] === undefined ? unknownOpcode.number : opcode;
+  const microseconds = (options.clock() - arrived) * 1000;
+  countRequest(options.counters, slot, microseconds);
+  if (options.trace !== undefined) options.trace(frame, result, microseconds);
+}
+
+function send(state: State, frame: Frame, bodyLength: number, number: number): void {
+  const { output } = state.service;
+  const length = headerSize.reply + bodyLength;
+  encodeHeader(
+    output,
+    length,
+    -number,
+    frame.view.getUint32(8, true),
+    frame.view.getUint32(12, true),
+  );
+  state.options.write(output.bytes, length);
+}
+
+function answerHeld(state: State, request: HeldRequest, number: number): void {
+  finish(state, request.frame, errnoOnly(number), request.arrived);
+}
+
+function report(state: State, error: PinfsError): void {
+  countError(state.options.counters, error.code);
+  state.options.report(error);
+}
+
+function interrupt(state: State, unique: number): void {
+  const found = releaseOne(state.held, unique);
+  if (found === undefined) return;
+  answerHeld(state, found.request, errno.EINTR);
+  if (found.last && !found.request.keepsFetch) state.options.drop(found.request.key);
+  state.deadline = nextDeadline(state.held);
+}
+
+/** Ends requests that waited too long. The fetch goes on: whoever asks later finds the object. */
+function expire(state: State, now: number): void {
+  if (now < state.deadline) return;
+  for (const request of overdue(state.held, now)) {
+    releaseOne(state.held, request.unique);
+    // The kernel repeats a failed READ in pieces: each would wait as long again.
+    rememberFailure(state.held, request.key, errno.ETIMEDOUT, now);
+    report(state, new PinfsError('SOURCE_TIMEOUT', `no answer in time for ${request.key}`));
+    answerHeld(state, request, errno.ETIMEDOUT);
+  }
+  state.deadline = nextDeadline(state.held);
+}

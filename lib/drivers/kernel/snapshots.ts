@@ -1,0 +1,116 @@
+import type { BuiltFilesystem } from '../../filesystem/build.js';
+import type { Filesystem } from '../../filesystem/filesystem.js';
+import type { NodeId } from '../../tree/entry.js';
+import { rootNode } from './constants.js';
+
+/**
+ * The snapshots that the kernel may hold nodes of, and the translation of node ids.
+ *
+ * A node id of the kernel is the tree's own number with the number of the snapshot (the epoch) in its
+ * eleven highest bits, so it is never 0 or 1 and no table of nodes is needed. Only the root, which
+ * the protocol fixes as 1, stands for the root of whatever snapshot is current.
+ * Lookup counts serve one thing: to know when nobody holds a node of a replaced snapshot any more, so
+ * that it can be closed. Hence one number for each snapshot is exact enough, whatever the tree's size.
+ */
+export interface Snapshot {
+  readonly epoch: number;
+  readonly filesystem: Filesystem;
+  readonly close: () => void;
+  /** Lookups that the kernel has not yet forgotten, summed over all nodes. */
+  lookups: number;
+}
+
+export interface Snapshots {
+  current: Snapshot;
+  readonly byEpoch: Map<number, Snapshot>;
+  /** Forgets that did not fit the counts: a fault of the kernel's or ours. */
+  oddForgets: number;
+}
+
+const catalogBits = 21;
+const catalogMask = (1 << catalogBits) - 1;
+const epochs = 1 << (32 - catalogBits);
+const two32 = 2 ** 32;
+// Replaced snapshots that are kept for whoever still stands in them; the oldest goes first.
+const keptSnapshots = 8;
+
+export function openSnapshots(built: Pick<BuiltFilesystem, 'filesystem' | 'close'>): Snapshots {
+  const current: Snapshot = { ...built, epoch: 1, lookups: 0 };
+  return { current, byEpoch: new Map([[1, current]]), oddForgets: 0 };
+}
+
+/** Goes over to another snapshot; the old one stays until the kernel forgets its nodes. */
+export function replaceSnapshot(
+  snapshots: Snapshots,
+  built: Pick<BuiltFilesystem, 'filesystem' | 'close'>,
+): void {
+  const old = snapshots.current;
+  let epoch = old.epoch;
+  do epoch = (epoch % (epochs - 1)) + 1;
+  while (snapshots.byEpoch.has(epoch));
+  const current: Snapshot = { ...built, epoch, lookups: 0 };
+  snapshots.byEpoch.set(epoch, current);
+  snapshots.current = current;
+  closeIfForgotten(snapshots, old);
+  for (const snapshot of snapshots.byEpoch.values()) {
+    if (snapshots.byEpoch.size <= keptSnapshots) break;
+    if (snapshot !== current) closeSnapshot(snapshots, snapshot);
+  }
+}
+
+function closeIfForgotten(snapshots: Snapshots, snapshot: Snapshot): void {
+  if (snapshot !== snapshots.current && snapshot.lookups === 0) closeSnapshot(snapshots, snapshot);
+}
+
+function closeSnapshot(snapshots: Snapshots, snapshot: Snapshot): void {
+  snapshots.byEpoch.delete(snapshot.epoch);
+  snapshot.close();
+}
+
+export function closeSnapshots(snapshots: Snapshots): void {
+  for (const snapshot of snapshots.byEpoch.values()) snapshot.close();
+  snapshots.byEpoch.clear();
+}
+
+/** The snapshot of a kernel node id; undefined: none that is still there. */
+export function snapshotOf(
+  snapshots: Snapshots,
+  nodeLow: number,
+  nodeHigh: number,
+): Snapshot | undefined {
+  const { current } = snapshots;
+  const epoch = nodeHigh >>> catalogBits;
+  if (epoch === current.epoch) return current;
+  if (epoch === 0) return nodeHigh === 0 && nodeLow === rootNode ? current : undefined;
+  return snapshots.byEpoch.get(epoch);
+}
+
+/** The tree's number in a kernel node id. */
+export function treeNode(snapshot: Snapshot, nodeLow: number, nodeHigh: number): NodeId {
+  if (nodeHigh === 0) return snapshot.filesystem.root;
+  return (nodeHigh & catalogMask) * two32 + nodeLow;
+}
+
+export function kernelNodeLow(node: NodeId): number {
+  return node >>> 0;
+}
+
+export function kernelNodeHigh(snapshot: Snapshot, node: NodeId): number {
+  return ((snapshot.epoch << catalogBits) | Math.floor(node / two32)) >>> 0;
+}
+
+/** Takes back `count` lookups of a node; of its id only the upper word matters. */
+export function forget(snapshots: Snapshots, nodeHigh: number, count: number): void {
+  // The root is never looked up, hence never counted.
+  if (nodeHigh === 0) return;
+  const snapshot = snapshots.byEpoch.get(nodeHigh >>> catalogBits);
+  if (snapshot === undefined || count > snapshot.lookups) snapshots.oddForgets += 1;
+  if (snapshot === undefined) return;
+  snapshot.lookups = Math.max(0, snapshot.lookups - count);
+  closeIfForgotten(snapshots, snapshot);
+}
+
+/** Takes back what an open directory of a snapshot counted for. */
+export function releaseDirectory(snapshots: Snapshots, epoch: number): void {
+  if (snapshots.byEpoch.has(epoch)) forget(snapshots, epoch << catalogBits, 1);
+}

@@ -1,0 +1,203 @@
+import {
+  parentPort,
+  receiveMessageOnPort,
+  workerData,
+  type MessagePort,
+} from 'node:worker_threads';
+import type { LiveFacts } from '../../filesystem/live-facts.js';
+import { errno } from '../../format/errno.js';
+import { PinfsError } from '../../format/errors.js';
+import { systemCalls } from './device.js';
+import type { FilesystemMaker } from './filesystem-maker.js';
+import { runLoop, writeReply } from './loop.js';
+import type { Built, FromWorker, Notifications, ToWorker, WorkerStart } from './messages.js';
+import { changeNotifications } from './notifications.js';
+import { openSession, type Session } from './session.js';
+import { closeSnapshots, openSnapshots, replaceSnapshot, type Snapshots } from './snapshots.js';
+import { counters } from './statistics.js';
+import { openTrace } from './trace.js';
+
+/**
+ * The thread that owns the device. Until `serve` it hears messages as any worker does; then it stays in
+ * the loop, never returns to its event loop, and takes messages when it is woken.
+ */
+interface Worker {
+  readonly port: MessagePort;
+  readonly start: WorkerStart;
+  readonly maker: FilesystemMaker;
+  facts: LiveFacts | undefined;
+  snapshots: Snapshots | undefined;
+  session: Session | undefined;
+  /** One identity for all tries to build the same recipe. */
+  building: { readonly id: number; readonly run: object };
+}
+
+async function main(port: MessagePort): Promise<void> {
+  const start = workerData as WorkerStart;
+  const { openMaker } = (await import(start.maker)) as { openMaker: () => FilesystemMaker };
+  const worker: Worker = {
+    port,
+    start,
+    maker: openMaker(),
+    facts: undefined,
+    snapshots: undefined,
+    session: undefined,
+    building: { id: 0, run: {} },
+  };
+  systemCalls();
+  port.on('message', (message: ToWorker) => {
+    if (message.kind === 'serve') serve(worker, message.device);
+    else if (!act(worker, message)) port.close();
+  });
+  post(port, { kind: 'ready' });
+}
+
+function post(port: MessagePort, message: FromWorker): void {
+  port.postMessage(message);
+}
+
+/** Acts on one message; false: the worker is to end. */
+function act(worker: Worker, message: ToWorker): boolean {
+  const now = performance.now();
+  switch (message.kind) {
+    case 'build':
+      worker.facts = message.facts;
+      build(worker, message);
+      return true;
+    case 'have':
+      worker.session?.have(message.key, now);
+      return true;
+    case 'fail':
+      worker.session?.fail(message.key, message.errno, now);
+      return true;
+    case 'facts':
+      worker.facts = message.facts;
+      return true;
+    case 'serve':
+      return true;
+    case 'stop':
+      return false;
+  }
+}
+
+function build(worker: Worker, message: ToWorker & { kind: 'build' }): void {
+  const { id, recipe } = message;
+  if (worker.building.id !== id) worker.building = { id, run: {} };
+  const facts = () => ({ ...message.facts, ...worker.facts, ...ownFacts(worker) });
+  let result: Built;
+  let change: Notifications | undefined;
+  try {
+    const outcome = worker.maker.make(recipe, facts, worker.building.run);
+    if (outcome.kind === 'done') {
+      change = install(worker, outcome.value);
+      result = { outcome: 'done' };
+    } else if (outcome.kind === 'miss') result = { outcome: 'miss', want: outcome.want };
+    else {
+      const { error } = outcome;
+      const message = error?.message ?? `errno ${outcome.errno}`;
+      result = { outcome: 'failure', error: { code: error?.code ?? 'INTERNAL', message } };
+    }
+  } catch (error) {
+    const code = error instanceof PinfsError ? error.code : 'INTERNAL';
+    const message = error instanceof Error ? error.message : String(error);
+    result = { outcome: 'failure', error: { code, message } };
+  }
+  post(worker.port, { kind: 'built', id, result, change });
+}
+
+function install(
+  worker: Worker,
+  built: Parameters<typeof openSnapshots>[0],
+): Notifications | undefined {
+  const { snapshots, session } = worker;
+  if (snapshots === undefined) {
+    worker.snapshots = openSnapshots(built);
+    return undefined;
+  }
+  // Listed before the change: it may close the old snapshot.
+  const from = snapshots.current;
+  const to = { ...built, epoch: 0, lookups: 0 };
+  const minor = session?.service.connection?.minor ?? 0;
+  const change = changeNotifications(minor, from, to, session?.heldCount === 0);
+  replaceSnapshot(snapshots, built);
+  return change;
+}
+
+function ownFacts(worker: Worker): Partial<LiveFacts> {
+  const service = worker.session?.service;
+  if (service === undefined) return {};
+  return { opens: service.opens, directoryOpens: service.directoryOpens };
+}
+
+function serve(worker: Worker, device: number): void {
+  const { port, start, snapshots } = worker;
+  if (snapshots === undefined) throw new PinfsError('INTERNAL', 'told to serve without a snapshot');
+  const calls = systemCalls();
+  const counted = counters(start.counters);
+  const trace = start.trace === undefined ? undefined : openTrace(start.trace);
+  const clock = () => performance.now();
+  const session = openSession({
+    settings: start.settings,
+    snapshots,
+    counters: counted,
+    beginRun: worker.maker.beginRun,
+    write: (bytes, length) => {
+      writeReply(calls, device, bytes, length);
+    },
+    clock,
+    connected: (connection) => {
+      if (typeof connection === 'string') post(port, { kind: 'refused', message: connection });
+      else post(port, { kind: 'connected', minor: connection.minor });
+    },
+    miss: (key, { want, ahead }) => {
+      post(port, { kind: 'miss', key, want, ahead: ahead ?? [] });
+    },
+    drop: (key) => {
+      post(port, { kind: 'drop', key });
+    },
+    report: openReport(port),
+    trace: trace?.line,
+  });
+  worker.session = session;
+  const end = runLoop({
+    calls,
+    device,
+    wake: start.wake,
+    counters: counted,
+    session,
+    clock,
+    takeMessages: () => takeMessages(worker),
+    idle: () => {
+      trace?.flush();
+    },
+  });
+  session.stop(errno.EIO);
+  trace?.close();
+  closeSnapshots(snapshots);
+  post(port, { kind: 'gone', reason: end });
+  port.close();
+}
+
+// The same error is told once, until so many others were: all are counted anyway.
+const rememberedErrors = 256;
+
+function openReport(port: MessagePort): (error: PinfsError) => void {
+  const told = new Set<string>();
+  return ({ code, message }) => {
+    const key = `${code} ${message}`;
+    if (told.has(key)) return;
+    if (told.size >= rememberedErrors) told.clear();
+    told.add(key);
+    post(port, { kind: 'error', error: { code, message } });
+  };
+}
+
+function takeMessages(worker: Worker): boolean {
+  for (;;) {
+    const received = receiveMessageOnPort(worker.port) as { message: ToWorker } | undefined;
+    if (received === undefined) return true;
+    if (!act(worker, received.message)) return false;
+  }
+}
+
+if (parentPort !== null) await main(parentPort);
