@@ -1,4 +1,4 @@
-import { Command, Option } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
 import { fromText, printable } from '../../lib/format/bytes.js';
 import { PinfsError } from '../../lib/format/errors.js';
 import type { MountOptions, DriverChoice } from '../../lib/mount/options.js';
@@ -9,6 +9,7 @@ interface MountFlags extends SourceFlags {
   readonly driver: DriverChoice;
   readonly allowOther?: boolean;
   readonly log?: string;
+  readonly trace?: string;
   readonly foreground?: boolean;
   readonly suid?: boolean;
   readonly dev?: boolean;
@@ -52,6 +53,7 @@ function mountCommand(command: Command): Command {
     .option('--no-xattrs', 'no extended attributes, so that ls -l asks for none')
     .option('--deadline <seconds>', 'the longest that a read may wait', parseDeadline, 30)
     .option('--log <file>', 'append the log to this file')
+    .option('--trace <file>', 'one line for each request of the kernel (kernel driver)')
     .addOption(
       new Option('-o <options>', 'options in the form of mount(8) and fstab(5)')
         .argParser((value: string, before: string[]) => [...before, value])
@@ -80,8 +82,7 @@ async function withMountOptions(
   const { translateMountOptions } = await import('../../lib/mount/fstab.js');
   const { flags: given, pin } = translateMountOptions(flags.o);
   const whole = pin === undefined ? source : `${source}@${pin}`;
-  const parsed = mountCommand(new Command()).exitOverride();
-  parsed.parse([...given, '--', whole, mountpoint], { from: 'user' });
+  const parsed = parseAgain([...given, '--', whole, mountpoint]);
   const more = parsed.opts<MountFlags>();
   const merged: MountFlags = {
     ...flags,
@@ -91,6 +92,19 @@ async function withMountOptions(
     signer: [...flags.signer, ...more.signer],
   };
   return { source: whole, flags: merged };
+}
+
+/** @throws PinfsError USAGE for a value that the flag does not take. */
+function parseAgain(args: readonly string[]): Command {
+  const command = mountCommand(new Command())
+    .exitOverride()
+    .configureOutput({ writeErr: () => undefined });
+  try {
+    return command.parse(args, { from: 'user' });
+  } catch (thrown) {
+    if (!(thrown instanceof CommanderError)) throw thrown;
+    throw new PinfsError('USAGE', `in the options of -o: ${thrown.message}`);
+  }
 }
 
 /** Only what was given: a default must not undo a flag. */
@@ -116,6 +130,7 @@ async function mount(source: string, mountpoint: string, flags: MountFlags): Pro
     deadline: Math.round(flags.deadline * 1000),
     verbose: flags.verbose === true,
     ...(flags.log === undefined ? {} : { log: flags.log }),
+    ...(flags.trace === undefined ? {} : { trace: flags.trace }),
   };
   if (flags.foreground === true) {
     const { serveMount } = await import('../../lib/mount/foreground.js');

@@ -17,13 +17,12 @@ export function register(program: Command): void {
 async function status(flags: OutputFlags): Promise<void> {
   const { listMounts } = await import('../../lib/mount/list.js');
   const { mountHealth } = await import('../../lib/mount/mountpoint.js');
-  const { processSurroundings, runtimeDirectories } = await import('../../lib/mount/runtime.js');
+  const { runtimeDirectories } = await import('../../lib/mount/runtime.js');
   const { currentMounts } = await import('../../lib/drivers/unmount.js');
-  const surroundings = processSurroundings();
   const mounts = await listMounts({
-    directories: runtimeDirectories(surroundings),
+    directories: runtimeDirectories(),
     mounts: await currentMounts(),
-    uid: surroundings.uid,
+    uid: process.getuid?.() ?? 0,
     health: mountHealth,
     patience,
   });

@@ -21,8 +21,8 @@ export function register(program: Command): void {
 
 async function umount(mountpoint: string, flags: UmountFlags): Promise<void> {
   const { stopMount } = await import('../../lib/mount/stop.js');
-  const { processSurroundings, runtimeDirectories } = await import('../../lib/mount/runtime.js');
-  const directories = runtimeDirectories(processSurroundings());
+  const { runtimeDirectories } = await import('../../lib/mount/runtime.js');
+  const directories = runtimeDirectories();
   const stopped = await stopMount(mountpoint, flags.lazy === true, { directories, patience });
   if (flags.json === true) printJson(stopped);
   else if (flags.verbose === true) {

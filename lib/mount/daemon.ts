@@ -156,6 +156,11 @@ export function absoluteOrder({ options, mount }: DaemonOrder, directory: string
       ...optional('external', options.external),
       ...optional('attestation', options.attestation),
     },
-    mount: { ...mount, mountpoint: path(mount.mountpoint), ...optional('log', mount.log) },
+    mount: {
+      ...mount,
+      mountpoint: path(mount.mountpoint),
+      ...optional('log', mount.log),
+      ...optional('trace', mount.trace),
+    },
   };
 }

@@ -24,6 +24,8 @@ export interface FollowParts {
   readonly repository: Repository;
   /** A new snapshot when the head has moved, undefined when it has not. */
   readonly refresh: (repository: Repository) => Promise<Repository | undefined>;
+  /** Seconds from a check to the next one; undefined: never. */
+  readonly nextCheck: (repository: Repository) => number | undefined;
   /** Puts a new snapshot in the place of the old one. */
   readonly replace: (next: Repository) => Promise<void>;
   readonly timer: Timer;
@@ -48,6 +50,7 @@ const nap = 60_000;
 /** Asks for the head whenever its time to live is over. What goes wrong is logged, and changes nothing. */
 export function followHead(parts: FollowParts): Follower {
   const { timer, log } = parts;
+  const lifetime = (of: Repository) => bounded(parts.nextCheck(of));
   let repository = parts.repository;
   let due = timer.now() + lifetime(repository) * 1000;
   let lastCheck: number | undefined;
@@ -73,7 +76,7 @@ export function followHead(parts: FollowParts): Follower {
     try {
       const next = await parts.refresh(repository);
       if (next !== undefined) {
-        await parts.replace(next);
+        await takeOver(next);
         repository = next;
         log('info', `now at ${next.verdict.rootHash ?? 'a new root'}: ${next.verdict.summary}`);
       }
@@ -86,6 +89,18 @@ export function followHead(parts: FollowParts): Follower {
       seconds = Math.min(afterFailure, lifetime(repository));
     }
     due = timer.now() + seconds * 1000;
+  };
+
+  /** Whoever is not served from any more is left: the old one, or the new one if it can't be mounted. */
+  const takeOver = async (next: Repository) => {
+    const old = repository;
+    try {
+      await parts.replace(next);
+    } catch (thrown) {
+      next.leave();
+      throw thrown;
+    }
+    old.leave();
   };
 
   arm();
@@ -104,7 +119,7 @@ export function followHead(parts: FollowParts): Follower {
   };
 }
 
-function lifetime(repository: Repository): number {
-  const { ttl } = repository.tree.properties;
-  return Number.isFinite(ttl) ? Math.min(longest, Math.max(shortest, ttl)) : longest;
+function bounded(seconds: number | undefined): number {
+  if (seconds === undefined || !Number.isFinite(seconds)) return longest;
+  return Math.min(longest, Math.max(shortest, seconds));
 }

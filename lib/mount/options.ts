@@ -11,6 +11,8 @@ export interface MountOptions {
   /** File that the log goes to; undefined: stderr. */
   readonly log?: string;
   readonly verbose: boolean;
+  /** File that gets one line for each request (kernel driver). */
+  readonly trace?: string;
 }
 
 export type DriverChoice = 'auto' | 'fuse-native' | 'kernel';

@@ -16,7 +16,7 @@ export interface RuntimeSurroundings {
   readonly temporary: string;
 }
 
-export function processSurroundings(): RuntimeSurroundings {
+function processSurroundings(): RuntimeSurroundings {
   return { variables: process.env, uid: process.getuid?.() ?? 0, temporary: tmpdir() };
 }
 
@@ -48,9 +48,9 @@ export function runtimeCandidates(surroundings: RuntimeSurroundings): readonly s
 }
 
 /** Makes the first usable place. @throws PinfsError STATE_UNUSABLE, naming what is wrong with each. */
-export function ensureRuntimeDirectory(surroundings: RuntimeSurroundings): string {
+export function ensureRuntimeDirectory(places: readonly string[], uid: number): string {
   const problems: string[] = [];
-  for (const place of runtimeCandidates(surroundings)) {
+  for (const place of places) {
     try {
       mkdirSync(place, { mode: 0o700 });
     } catch (thrown) {
@@ -59,7 +59,7 @@ export function ensureRuntimeDirectory(surroundings: RuntimeSurroundings): strin
         continue;
       }
     }
-    const problem = directoryProblem(place, surroundings.uid);
+    const problem = directoryProblem(place, uid);
     if (problem === undefined) return place;
     problems.push(`${place}: ${problem}`);
   }
@@ -70,11 +70,21 @@ export function ensureRuntimeDirectory(surroundings: RuntimeSurroundings): strin
   );
 }
 
-/** All places that exist and are safe to look into. */
-export function runtimeDirectories(surroundings: RuntimeSurroundings): readonly string[] {
-  return runtimeCandidates(surroundings).filter(
-    (place) => directoryProblem(place, surroundings.uid) === undefined,
-  );
+/** Those places that exist and are safe to look into. */
+export function safeDirectories(places: readonly string[], uid: number): readonly string[] {
+  return places.filter((place) => directoryProblem(place, uid) === undefined);
+}
+
+/** Where this process may find control sockets. */
+export function runtimeDirectories(): readonly string[] {
+  const surroundings = processSurroundings();
+  return safeDirectories(runtimeCandidates(surroundings), surroundings.uid);
+}
+
+/** Where this process puts its own control socket. @throws PinfsError STATE_UNUSABLE */
+export function ownRuntimeDirectory(): string {
+  const surroundings = processSurroundings();
+  return ensureRuntimeDirectory(runtimeCandidates(surroundings), surroundings.uid);
 }
 
 function directoryProblem(place: string, uid: number): string | undefined {

@@ -12,7 +12,7 @@ import { followHead, realTimer, type Follower, type Timer } from './follow.js';
 import { openLog, type Log } from './log.js';
 import type { MountOptions } from './options.js';
 import { checkMountpoint, mountHealth, resolveMountpoint, type Reserved } from './mountpoint.js';
-import { ensureRuntimeDirectory, processSurroundings } from './runtime.js';
+import { ownRuntimeDirectory } from './runtime.js';
 import { mountStatus, type MountStatus } from './status.js';
 
 /** A running mount, in this process. */
@@ -34,6 +34,7 @@ export interface Session {
 export interface SessionParts {
   readonly openRepository: (options: OpenOptions) => Promise<Repository>;
   readonly refresh: (repository: Repository) => Promise<Repository | undefined>;
+  readonly nextCheck: (repository: Repository) => number | undefined;
   readonly loaders: readonly DriverLoader[];
   readonly runtimeDirectory: string;
   readonly timer: Timer;
@@ -46,12 +47,13 @@ export interface SessionParts {
 export async function realParts(mount: MountOptions): Promise<SessionParts> {
   const log = openLog(mount.log, mount.verbose);
   const { openRepository } = await import('../repository/open.js');
-  const { refresh } = await import('../repository/follow.js');
+  const { nextCheck, refresh } = await import('../repository/follow.js');
   return {
     openRepository,
     refresh,
+    nextCheck,
     loaders: driverLoaders(),
-    runtimeDirectory: ensureRuntimeDirectory(processSurroundings()),
+    runtimeDirectory: ownRuntimeDirectory(),
     timer: realTimer,
     log,
     onMounting: () => undefined,
@@ -141,7 +143,7 @@ async function startSession(
     const { driver, mounted } = await mountWith(
       mount.driver,
       parts.loaders,
-      (candidate) => candidate.mount(mountRequest(mountpoint, mount, repository, log)),
+      (candidate) => candidate.mount(mountRequest(mountpoint, mount, parts, repository)),
       log.warn,
     );
     log.info(
@@ -206,33 +208,38 @@ function follow(parts: SessionParts, repository: Repository, mounted: Mounted): 
   return followHead({
     repository,
     refresh: parts.refresh,
+    nextCheck: parts.nextCheck,
     replace: (next) => mounted.replace(next.recipe, next.filesystem),
     timer: parts.timer,
     log: (level, message) => parts.log[level](message),
   });
 }
 
-/** A head may move: names and attributes live for as long as the kernel can be wrong by (seconds). */
+/** The longest that the kernel may be wrong about a head that has moved (seconds). */
 const headLifetime = 60;
 
 function mountRequest(
   mountpoint: string,
   mount: MountOptions,
+  { log, nextCheck }: SessionParts,
   repository: Repository,
-  log: Log,
 ): MountRequest {
   return {
     mountpoint,
     recipe: repository.recipe,
     filesystem: repository.filesystem,
     store: repository.store,
-    lifetime: repository.pinned ? 'pinned' : headLifetime,
+    lifetime: repository.pinned
+      ? 'pinned'
+      : Math.min(headLifetime, nextCheck(repository) ?? headLifetime),
     allowOther: mount.allowOther,
     suid: mount.suid,
     dev: mount.dev,
     deadline: mount.deadline,
     noXattrs: mount.noXattrs,
     log: (level, message) => log[level](message),
+    live: () => repository.live(),
+    trace: mount.trace,
   };
 }
 

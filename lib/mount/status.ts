@@ -1,5 +1,5 @@
 import { fromText, printable } from '../format/bytes.js';
-import type { DriverStatistics } from '../drivers/driver.js';
+import type { DriverStatistics, Latency } from '../drivers/driver.js';
 import type { Repository } from '../repository/repository.js';
 import type { StoreStatistics } from '../store/store.js';
 import type { Traffic } from '../source/source.js';
@@ -24,11 +24,13 @@ export interface MountStatus {
   readonly pinned: boolean;
   readonly verdict: Verdict;
   readonly store: StoreStatus;
-  readonly traffic: Traffic | null;
+  readonly traffic: Traffic;
   readonly requests: Readonly<Record<string, number>>;
   /** By code, those of the driver and of the store together. */
   readonly errors: Readonly<Record<string, number>>;
   readonly notCarried: number;
+  /** Microseconds by operation, where the driver measures them. */
+  readonly latencies: Readonly<Partial<Record<string, Latency>>>;
   readonly tree: TreeStatistics;
   readonly head: HeadStatus | null;
   /** Resident memory in bytes. */
@@ -80,10 +82,11 @@ export function mountStatus(facts: StatusFacts): MountStatus {
       hitRate: reads === 0 ? null : store.hits / reads,
       directory: repository.store.directory,
     },
-    traffic: repository.traffic ?? null,
+    traffic: repository.traffic,
     requests: counted(statistics.requests),
     errors: summed(statistics.errors, store.failures),
     notCarried: statistics.notCarried,
+    latencies: statistics.latencies ?? {},
     tree: repository.tree.statistics,
     head: facts.head,
     rss: process.memoryUsage.rss(),
@@ -109,7 +112,7 @@ function summed(
 
 /** A status for people, with no control characters of a server or a path in it. */
 export function statusLines(status: MountStatus, size: (bytes: number) => string): string[] {
-  const { store, verdict } = status;
+  const { store, traffic, verdict } = status;
   const rate =
     store.hitRate === null ? 'no reads yet' : `${(store.hitRate * 100).toFixed(1)} % hits`;
   const revision = verdict.revision === undefined ? '' : `, revision ${verdict.revision}`;
@@ -123,13 +126,10 @@ export function statusLines(status: MountStatus, size: (bytes: number) => string
     `  process     ${status.pid}, ${status.driver}, ${status.state} since ${status.since}, ${size(status.rss)} resident`,
     `  reads       ${rate} (${store.hits} of ${store.hits + store.misses})`,
     `  cache       ${size(store.bytes)} of ${size(store.limit)}, ${size(store.stored)} stored, ${store.evicted} evicted, in ${clean(store.directory)}`,
-    ...(status.traffic === null
-      ? []
-      : [
-          `  network     ${status.traffic.requests} requests, ${size(status.traffic.bytes)}, ${status.traffic.failures} failures`,
-        ]),
+    `  network     ${traffic.requests} requests, ${size(traffic.bytes)}, ${traffic.failures} failures`,
     `  tree        ${status.tree.catalogsOpen} catalogs open of ${status.tree.catalogsOpened} used, ${status.tree.directoriesLoaded} directories loaded, ${status.tree.rowsRefused} rows refused`,
     `  requests    ${countsText(status.requests)}`,
+    ...latencyLines(status.latencies),
     `  errors      ${countsText(status.errors)}`,
     ...lastFailureLines(store.lastFailure),
     ...(status.notCarried === 0
@@ -156,6 +156,17 @@ function headLines(head: HeadStatus | null): string[] {
   return [
     `  head        followed, asked ${head.lastCheck ?? 'at the start only'}, next ${head.nextCheck ?? 'never'}${problem}`,
   ];
+}
+
+/** The five operations that came most. */
+function latencyLines(latencies: MountStatus['latencies']): string[] {
+  const most = Object.entries(latencies)
+    .flatMap(([name, latency]) => (latency === undefined ? [] : [{ name, latency }]))
+    .sort((a, b) => b.latency.count - a.latency.count)
+    .slice(0, 5);
+  if (most.length === 0) return [];
+  const texts = most.map(({ name, latency: { p50, p99 } }) => `${clean(name)} ${p50}/${p99}`);
+  return [`  latency     ${texts.join(', ')} (microseconds, half and 99 % of them)`];
 }
 
 function countsText(counts: Readonly<Record<string, number>>): string {

@@ -100,13 +100,13 @@ function repositoryOf(
 ): Repository {
   const { store } = opening;
   const started = Date.now();
+  const live = (): LiveFacts => liveFacts(opening, started);
   return {
     fqrn: opening.fqrn,
     verdict,
     tree,
-    filesystem: openFilesystem(tree, store.shelf, recipe.identity, () =>
-      liveFacts(opening, started),
-    ),
+    filesystem: openFilesystem(tree, store.shelf, recipe.identity, live),
+    live,
     recipe,
     store,
     traffic: opening.source.traffic,

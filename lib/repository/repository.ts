@@ -1,4 +1,5 @@
 import type { Filesystem } from '../filesystem/filesystem.js';
+import type { LiveFacts } from '../filesystem/live-facts.js';
 import type { Recipe } from '../filesystem/recipe.js';
 import type { Done, Failure, Outcome } from '../store/want.js';
 import type { Traffic } from '../source/source.js';
@@ -14,6 +15,8 @@ export interface Repository {
   readonly tree: Tree;
   readonly filesystem: Filesystem;
   readonly recipe: Recipe;
+  /** Facts of this process for the magic attributes, for a filesystem built in another thread. */
+  live(): LiveFacts;
   readonly store: Store;
   /** What went over the wire for this repository. */
   readonly traffic: Traffic;

@@ -1,0 +1,87 @@
+import t from 'tap';
+import type { Driver } from '../drivers/driver.js';
+import { PinfsError, type ErrorCode } from '../format/errors.js';
+import { stubDriver } from '../testing/stub-mount.js';
+import { driverLoaders, mountWith, type DriverLoader } from './choose.js';
+
+function loader(name: Driver['name'], problem?: Error): DriverLoader {
+  return {
+    name,
+    load: () =>
+      problem === undefined ? Promise.resolve(stubDriver(name)) : Promise.reject(problem),
+  };
+}
+
+const attempt = (driver: Driver) => Promise.resolve(`mounted by ${driver.name}`);
+
+t.test('auto takes the kernel driver where it works', async (t) => {
+  const loaders = [loader('kernel'), loader('fuse-native')];
+  const { driver } = await mountWith('auto', loaders, attempt, () => undefined);
+  t.equal(driver.name, 'kernel');
+});
+
+t.test('auto goes on to fuse-native, and says why', async (t) => {
+  const lines: string[] = [];
+  const loaders = [loader('kernel', new Error('no koffi')), loader('fuse-native')];
+  const { mounted } = await mountWith('auto', loaders, attempt, (line) => lines.push(line));
+  t.equal(mounted, 'mounted by fuse-native');
+  t.match(lines, [/kernel driver/]);
+});
+
+t.test('a driver that was asked for by name is not replaced', async (t) => {
+  const loaders = [loader('kernel', new Error('no koffi')), loader('fuse-native')];
+  await t.rejects(
+    mountWith('kernel', loaders, attempt, () => undefined),
+    {
+      code: 'MOUNT_NO_LIBRARY',
+    },
+  );
+});
+
+t.test('when none works, the reason of the best one is the error', async (t) => {
+  const failing = (code: ErrorCode) => Promise.reject(new PinfsError(code, code));
+  const tried: string[] = [];
+  const loaders = [loader('kernel'), loader('fuse-native')];
+  const mounting = mountWith(
+    'auto',
+    loaders,
+    (driver) => {
+      tried.push(driver.name);
+      return failing(driver.name === 'kernel' ? 'MOUNT_NOT_PERMITTED' : 'MOUNT_NO_LIBRARY');
+    },
+    () => undefined,
+  );
+  await t.rejects(mounting, { code: 'MOUNT_NOT_PERMITTED' });
+  t.same(tried, ['kernel', 'fuse-native']);
+});
+
+t.test('a mountpoint that can’t be used is not tried twice', async (t) => {
+  let tried = 0;
+  const loaders = [loader('kernel'), loader('fuse-native')];
+  const mounting = mountWith(
+    'auto',
+    loaders,
+    () => {
+      tried += 1;
+      return Promise.reject(new PinfsError('MOUNTPOINT_UNUSABLE', 'no'));
+    },
+    () => undefined,
+  );
+  await t.rejects(mounting, { code: 'MOUNTPOINT_UNUSABLE' });
+  t.equal(tried, 1);
+});
+
+t.test('the kernel driver is for Linux only', async (t) => {
+  t.same(
+    driverLoaders('linux').map(({ name }) => name),
+    ['kernel', 'fuse-native'],
+  );
+  t.same(
+    driverLoaders('darwin').map(({ name }) => name),
+    ['fuse-native'],
+  );
+  await t.rejects(
+    mountWith('kernel', driverLoaders('darwin'), attempt, () => undefined),
+    { code: 'USAGE' },
+  );
+});

@@ -1,0 +1,127 @@
+import t from 'tap';
+import { diagnose, type Finding } from './doctor.js';
+import type { NativeModule, Probes } from './probes.js';
+
+const names: NativeModule[] = ['better-sqlite3', 'fuse-native', 'koffi', 'zlib-sync'];
+
+function probes(changes: Partial<Probes> = {}, broken: NativeModule[] = []): Probes {
+  return {
+    platform: 'linux',
+    architecture: 'x64',
+    node: '20.20.2',
+    uid: 1000,
+    mayMount: false,
+    named: true,
+    device: 'usable',
+    kernelModule: true,
+    fusermount: { path: '/usr/bin/fusermount3', setuid: true },
+    userNamespaces: 'allowed',
+    userAllowOther: true,
+    modules: names.map((name) => ({
+      name,
+      loads: !broken.includes(name),
+      problem: broken.includes(name) ? 'no such file' : undefined,
+    })),
+    cache: { directory: '/home/a/.cache/pinfs', state: 'usable', free: 2 ** 33 },
+    clock: { now: Date.UTC(2026, 0), installed: Date.UTC(2025, 0) },
+    ...changes,
+  };
+}
+
+function finding(given: Probes, what: string): Finding {
+  const found = diagnose(given).findings.find((candidate) => candidate.what === what);
+  if (found === undefined) throw new Error(`nothing about ${what}`);
+  return found;
+}
+
+t.test('a healthy machine is healthy in every line', async (t) => {
+  const { canMount, drivers, findings } = diagnose(probes());
+  t.ok(canMount);
+  t.same(drivers, { kernel: true, 'fuse-native': true });
+  for (const { what, state } of findings) t.equal(state, 'good', what);
+});
+
+t.test('each driver stands or falls with its module', async (t) => {
+  t.same(diagnose(probes({}, ['koffi'])).drivers, { kernel: false, 'fuse-native': true });
+  t.match(finding(probes({}, ['koffi']), 'mounting'), { state: 'note', message: /slower/ });
+  t.same(diagnose(probes({}, ['fuse-native'])).drivers, { kernel: true, 'fuse-native': false });
+  t.match(finding(probes({}, ['fuse-native']), 'fuse-native').mend, /libfuse2/);
+  t.notOk(diagnose(probes({}, ['koffi', 'fuse-native'])).canMount);
+});
+
+t.test('no device, no mount, and the words that mend it', async (t) => {
+  for (const device of ['absent', 'denied', 'no-driver'] as const) {
+    const given = probes({ device });
+    t.notOk(diagnose(given).canMount, device);
+    t.match(finding(given, 'device'), { state: 'problem', mend: /./ });
+    t.match(finding(given, 'mounting'), { state: 'problem', mend: /without FUSE/i });
+  }
+});
+
+t.test('a user needs a set-uid fusermount and a name; root needs neither', async (t) => {
+  const without: Partial<Probes>[] = [
+    { fusermount: undefined },
+    { fusermount: { path: '/usr/bin/fusermount3', setuid: false } },
+    { named: false },
+  ];
+  for (const changes of without) {
+    t.notOk(diagnose(probes(changes)).canMount, JSON.stringify(changes));
+    t.equal(finding(probes(changes), 'fusermount').state, 'problem');
+    t.ok(diagnose(probes({ ...changes, mayMount: true, uid: 0 })).canMount);
+  }
+});
+
+t.test('every finding that is a problem says how to mend it', async (t) => {
+  const worst = probes(
+    {
+      node: '18.1.0',
+      device: 'absent',
+      kernelModule: false,
+      fusermount: undefined,
+      userNamespaces: 'forbidden',
+      userAllowOther: false,
+      cache: { directory: '/x', state: 'denied', free: 0 },
+      clock: { now: 0, installed: Date.UTC(2025, 0) },
+    },
+    names,
+  );
+  for (const { what, state, mend } of diagnose(worst).findings) {
+    t.not(state, 'good', what);
+    t.ok(mend, what);
+  }
+});
+
+t.test('versions of Node', async (t) => {
+  t.equal(finding(probes({ node: '20.18.0' }), 'node').state, 'problem');
+  t.equal(finding(probes({ node: '20.19.0' }), 'node').state, 'good');
+  t.equal(finding(probes({ node: '22.1.0' }), 'node').state, 'note');
+});
+
+t.test('caches that others can write, or that are full', async (t) => {
+  const cache = (state: Probes['cache']['state'], free = 2 ** 33) =>
+    finding(probes({ cache: { directory: '/c', state, free } }), 'cache').state;
+  t.equal(cache('to-be-made'), 'good');
+  t.equal(cache('foreign'), 'problem');
+  t.equal(cache('open-to-group'), 'problem');
+  t.equal(cache('usable', 1000), 'note');
+});
+
+t.test('a clock before the day of installation, or after the century', async (t) => {
+  const clock = (now: number) =>
+    finding(probes({ clock: { now, installed: Date.UTC(2025, 0) } }), 'clock').state;
+  t.equal(clock(Date.UTC(2024, 0)), 'problem');
+  t.equal(clock(Date.UTC(2101, 0)), 'problem');
+  t.equal(clock(Date.UTC(2025, 1)), 'good');
+});
+
+t.test('user namespaces are never needed', async (t) => {
+  for (const state of ['forbidden', 'restricted'] as const) {
+    t.equal(finding(probes({ userNamespaces: state }), 'namespaces').state, 'note');
+    t.ok(diagnose(probes({ userNamespaces: state })).canMount);
+  }
+});
+
+t.test('another system than Linux', async (t) => {
+  const mac = probes({ platform: 'darwin', device: 'absent', kernelModule: undefined });
+  t.same(diagnose(mac).drivers, { kernel: false, 'fuse-native': true });
+});

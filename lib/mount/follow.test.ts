@@ -1,0 +1,133 @@
+import t from 'tap';
+import { PinfsError } from '../format/errors.js';
+import type { Repository } from '../repository/repository.js';
+import { stubRepository, stubTimer, type StubRepository } from '../testing/stub-mount.js';
+import { followHead } from './follow.js';
+
+function setUp(
+  ttl: number,
+  refresh: (repository: Repository) => Promise<Repository | undefined>,
+  replace: () => Promise<void> = () => Promise.resolve(),
+) {
+  const timer = stubTimer();
+  const lines: string[] = [];
+  const replaced: Repository[] = [];
+  let checks = 0;
+  const repository = stubRepository({ pinned: false, ttl });
+  const follower = followHead({
+    repository,
+    nextCheck: (of) => of.tree.properties.ttl,
+    refresh: (repository) => {
+      checks += 1;
+      return refresh(repository);
+    },
+    replace: (next) => {
+      replaced.push(next);
+      return replace();
+    },
+    timer,
+    log: (level, message) => lines.push(`${level} ${message}`),
+  });
+  return { timer, lines, replaced, repository, follower, checks: () => checks };
+}
+
+t.test('the head is asked for when its time is over, and not before', async (t) => {
+  const { timer, checks, follower } = setUp(240, () => Promise.resolve(undefined));
+  await timer.advance(239_000);
+  t.equal(checks(), 0);
+  await timer.advance(1_000);
+  t.equal(checks(), 1);
+  await timer.advance(480_000);
+  t.equal(checks(), 3);
+  t.equal(follower.status().lastProblem, null);
+  await follower.stop();
+  t.equal(timer.waiting(), 0, 'nothing is left to come');
+  t.equal(follower.status().nextCheck, null);
+});
+
+t.test('a head that moved takes the place of the old one', async (t) => {
+  const next = stubRepository({ pinned: false, ttl: 1000, rootHash: 'b'.repeat(40) });
+  let moved = false;
+  const { timer, replaced, repository, follower, lines } = setUp(240, () => {
+    if (moved) return Promise.resolve(undefined);
+    moved = true;
+    return Promise.resolve(next);
+  });
+  await timer.advance(240_000);
+  t.same(replaced.length, 1);
+  t.equal(follower.current(), next);
+  t.ok(repository.left(), 'the old one is closed');
+  t.match(lines, [/now at bbbb/]);
+  await timer.advance(999_000);
+  t.equal(replaced.length, 1, 'the new one says when to ask again');
+});
+
+t.test('a new snapshot that can’t be mounted is left, and the old one stays', async (t) => {
+  const next: StubRepository = stubRepository({ pinned: false });
+  const { timer, repository, follower } = setUp(
+    240,
+    () => Promise.resolve(next),
+    () => Promise.reject(new PinfsError('ACCESS_DENIED', 'members only')),
+  );
+  await timer.advance(240_000);
+  t.equal(follower.current(), repository);
+  t.ok(next.left());
+  t.notOk(repository.left());
+  t.match(follower.status(), { lastProblem: { code: 'ACCESS_DENIED' } });
+});
+
+t.test('a check that fails changes nothing, is said once, and is tried again sooner', async (t) => {
+  const { timer, lines, follower, checks } = setUp(3600, () =>
+    Promise.reject(new PinfsError('SOURCE_UNREACHABLE', 'no route')),
+  );
+  const before = follower.current();
+  await timer.advance(3_600_000 + 2 * 180_000);
+  t.equal(checks(), 3);
+  t.equal(follower.current(), before);
+  t.same(lines, ['warn the head stays: no route [SOURCE_UNREACHABLE]']);
+  t.match(follower.status(), { lastProblem: { code: 'SOURCE_UNREACHABLE' } });
+});
+
+t.test('what a repository asks for is bounded', async (t) => {
+  const eager = setUp(0, () => Promise.resolve(undefined));
+  await eager.timer.advance(60_000);
+  t.ok(eager.checks() <= 6, 'not more than every ten seconds');
+  const lazy = setUp(1e12, () => Promise.resolve(undefined));
+  await lazy.timer.advance(86_400_000);
+  t.equal(lazy.checks(), 1, 'at least once a day');
+});
+
+t.test('a machine that slept asks soon after it wakes', async (t) => {
+  const { timer, checks } = setUp(3600, () => Promise.resolve(undefined));
+  timer.set(timer.now() + 7_200_000); // two hours pass, in which no timer runs
+  await timer.advance(60_000);
+  t.equal(checks(), 1);
+});
+
+t.test('a clock that is set back does not put the next check off', async (t) => {
+  const { timer, checks } = setUp(3600, () => Promise.resolve(undefined));
+  await timer.advance(60_000);
+  timer.set(timer.now() - 10 * 365 * 86_400_000);
+  await timer.advance(60_000 + 3_600_000);
+  t.equal(checks(), 1);
+});
+
+t.test('stopping waits for the check that runs', async (t) => {
+  let finish: (value: undefined) => void = () => undefined;
+  const { timer, follower } = setUp(
+    240,
+    () =>
+      new Promise((resolve) => {
+        finish = resolve;
+      }),
+  );
+  await timer.advance(240_000);
+  let stopped = false;
+  const stopping = follower.stop().then(() => (stopped = true));
+  await Promise.resolve();
+  t.notOk(stopped);
+  finish(undefined);
+  await stopping;
+  t.ok(stopped);
+  t.equal(timer.waiting(), 0);
+});

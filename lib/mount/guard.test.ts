@@ -1,0 +1,161 @@
+import { EventEmitter } from 'node:events';
+import t from 'tap';
+import type { MountEnd } from '../drivers/driver.js';
+import { PinfsError } from '../format/errors.js';
+import { stubLog, stubTimer, turn } from '../testing/stub-mount.js';
+import { guardProcess, type GuardedProcess } from './guard.js';
+import type { Session } from './session.js';
+
+function setUp() {
+  const events = new EventEmitter();
+  const ends: string[] = [];
+  const target: GuardedProcess = {
+    on: (event, listener) => events.on(event, listener),
+    exit: (code) => ends.push(`exit ${code}`),
+    die: () => ends.push('die'),
+  };
+  const log = stubLog();
+  const timer = stubTimer();
+  const guard = guardProcess(target, log, timer);
+  return { events, ends, log, timer, guard };
+}
+
+function stubSession(busyFor = 0) {
+  let settle: (end: MountEnd) => void = () => undefined;
+  const ended = new Promise<MountEnd>((resolve) => (settle = resolve));
+  const calls: boolean[] = [];
+  const session = {
+    ended,
+    unmount: (lazy: boolean) => {
+      calls.push(lazy);
+      if (!lazy && calls.length <= busyFor) {
+        return Promise.reject(new PinfsError('MOUNT_BUSY', 'in use by 12'));
+      }
+      settle({ reason: 'unmounted', message: 'unmounted' });
+      return Promise.resolve();
+    },
+  } as unknown as Session;
+  return { session, calls, settle };
+}
+
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) {
+  t.test(`${signal} unmounts in order, and the process ends with 0`, async (t) => {
+    const { events, ends, guard } = setUp();
+    const { session, calls } = stubSession();
+    const code = guard.attach(session);
+    events.emit(signal);
+    t.equal(await code, 0);
+    t.same(calls, [false]);
+    t.same(ends, []);
+  });
+}
+
+t.test('a busy mount is tried again until it is free', async (t) => {
+  const { events, guard, timer, log } = setUp();
+  const { session, calls } = stubSession(3);
+  const code = guard.attach(session);
+  events.emit('SIGTERM');
+  await turn();
+  await timer.advance(3000);
+  t.equal(await code, 0);
+  t.same(calls, [false, false, false, false]);
+  t.equal(
+    log.lines.filter((line) => line.includes('in use by 12')).length,
+    1,
+    'who holds it, once',
+  );
+});
+
+t.test('a mount that stays busy is detached after ten seconds', async (t) => {
+  const { events, guard, timer } = setUp();
+  const { session, calls } = stubSession(1000);
+  const code = guard.attach(session);
+  events.emit('SIGTERM');
+  await turn();
+  await timer.advance(9000);
+  t.notOk(calls.includes(true));
+  await timer.advance(1000);
+  t.equal(calls.at(-1), true);
+  t.equal(await code, 0);
+});
+
+t.test('the second signal detaches at once, the third ends the process', async (t) => {
+  const { events, guard, ends } = setUp();
+  const calls: boolean[] = [];
+  const session = {
+    ended: new Promise<MountEnd>(() => undefined), // its users never leave
+    unmount: (lazy: boolean) => {
+      calls.push(lazy);
+      return lazy ? Promise.resolve() : Promise.reject(new PinfsError('MOUNT_BUSY', 'in use'));
+    },
+  } as unknown as Session;
+  void guard.attach(session);
+  events.emit('SIGINT');
+  await turn();
+  events.emit('SIGINT');
+  t.same(calls, [false, true]);
+  t.same(ends, []);
+  events.emit('SIGINT');
+  t.same(ends, ['die']);
+});
+
+t.test('before there is anything to unmount, a signal ends the process as usual', async (t) => {
+  const { events, ends } = setUp();
+  events.emit('SIGINT');
+  t.same(ends, ['exit 130']);
+});
+
+t.test('a signal while the driver mounts is kept until it has', async (t) => {
+  const { events, guard, ends } = setUp();
+  guard.mounting();
+  events.emit('SIGTERM');
+  t.same(ends, []);
+  const { session, calls } = stubSession();
+  t.equal(await guard.attach(session), 0);
+  t.same(calls, [false]);
+});
+
+t.test(
+  'a fault of our own is logged, the mount detached, and the process ends with 1',
+  async (t) => {
+    for (const event of ['uncaughtException', 'unhandledRejection']) {
+      const { events, guard, log } = setUp();
+      const { session, calls } = stubSession();
+      const code = guard.attach(session);
+      events.emit(event, new Error('a bug'));
+      t.equal(await code, 1, event);
+      t.same(calls, [true]);
+      t.match(log.lines, ['error unexpected: a bug [INTERNAL]']);
+    }
+  },
+);
+
+t.test('a fault whose mount does not go ends the process all the same', async (t) => {
+  const { events, guard, ends, timer } = setUp();
+  const session = {
+    ended: new Promise<MountEnd>(() => undefined),
+    unmount: () => Promise.reject(new Error('hangs')),
+  } as unknown as Session;
+  void guard.attach(session);
+  events.emit('uncaughtException', 'not even an error');
+  await timer.advance(4999);
+  t.same(ends, []);
+  await timer.advance(1);
+  t.same(ends, ['die']);
+});
+
+t.test('a fault before the mount ends the process', async (t) => {
+  const { events, ends } = setUp();
+  events.emit('uncaughtException', new Error('early'));
+  t.same(ends, ['exit 1']);
+});
+
+t.test('a mount that was aborted or failed ends the process with 1', async (t) => {
+  for (const reason of ['aborted', 'failed'] as const) {
+    const { guard } = setUp();
+    const { session, settle } = stubSession();
+    const code = guard.attach(session);
+    settle({ reason, message: reason });
+    t.equal(await code, 1, reason);
+  }
+});

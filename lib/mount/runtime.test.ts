@@ -1,0 +1,66 @@
+import { chmodSync, mkdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import { temporaryDirectory } from '../testing/stub-mount.js';
+import {
+  ensureRuntimeDirectory,
+  mountName,
+  runtimeCandidates,
+  safeDirectories,
+} from './runtime.js';
+
+const uid = process.getuid?.() ?? 0;
+
+t.test('root has one place, users that of their login', async (t) => {
+  const root = { variables: { XDG_RUNTIME_DIR: '/run/user/0' }, uid: 0, temporary: '/tmp' };
+  t.equal(runtimeCandidates(root)[0], '/run/pinfs');
+  const user = { variables: { XDG_RUNTIME_DIR: '/somewhere' }, uid: 1000, temporary: '/tmp' };
+  t.same(runtimeCandidates(user), ['/somewhere/pinfs', '/run/user/1000/pinfs', '/tmp/pinfs-1000']);
+  const bare = { variables: { XDG_RUNTIME_DIR: 'relative' }, uid: 1000, temporary: '/tmp' };
+  t.same(runtimeCandidates(bare), ['/run/user/1000/pinfs', '/tmp/pinfs-1000']);
+});
+
+t.test('places too long for a socket are left out', async (t) => {
+  const long = {
+    variables: { XDG_RUNTIME_DIR: `/${'x'.repeat(90)}` },
+    uid: 1000,
+    temporary: '/tmp',
+  };
+  t.notOk(runtimeCandidates(long).some((place) => place.includes('xxx')));
+});
+
+t.test('the first place that can be used is made with mode 0700, once', async (t) => {
+  const { path, remove } = temporaryDirectory();
+  t.teardown(remove);
+  const places = ['/nowhere/pinfs', join(path, 'pinfs')];
+  const made = ensureRuntimeDirectory(places, uid);
+  t.equal(made, join(path, 'pinfs'));
+  t.equal(statSync(made).mode & 0o777, 0o700);
+  t.equal(ensureRuntimeDirectory(places, uid), made);
+  t.same(safeDirectories(places, uid), [made]);
+});
+
+t.test('a place that somebody else prepared is not used', async (t) => {
+  const { path, remove } = temporaryDirectory();
+  t.teardown(remove);
+  mkdirSync(join(path, 'target'), { mode: 0o700 });
+  symlinkSync(join(path, 'target'), join(path, 'link'));
+  writeFileSync(join(path, 'file'), '');
+  mkdirSync(join(path, 'open'));
+  chmodSync(join(path, 'open'), 0o750);
+  const places = ['link', 'file', 'open'].map((name) => join(path, name));
+  t.same(safeDirectories(places, uid), []);
+  t.throws(() => ensureRuntimeDirectory(places, uid), {
+    code: 'STATE_UNUSABLE',
+    message: /link: not a directory; .*file: not a directory; .*open: open to others/,
+  });
+  t.throws(() => ensureRuntimeDirectory([join(path, 'target')], uid + 1), {
+    code: 'STATE_UNUSABLE',
+    message: /owned by another user/,
+  });
+});
+
+t.test('a mount is called by its mountpoint', async (t) => {
+  t.match(mountName('/mnt/a'), /^[0-9a-f]{16}$/);
+  t.not(mountName('/mnt/a'), mountName('/mnt/b'));
+});
