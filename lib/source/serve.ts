@@ -36,8 +36,8 @@ export async function serve(directory: string, options: ServeOptions = {}): Prom
   const server = createServer((request, response) => {
     answer(root, request, response).catch(() => response.destroy());
   });
-  server.listen(options.port ?? 0, host);
   try {
+    server.listen(options.port ?? 0, host);
     await once(server, 'listening');
   } catch (thrown) {
     const reason = thrown instanceof Error ? thrown.message : String(thrown);
