@@ -14,12 +14,14 @@ import { list, readRange, walk } from './repository/path.js';
 import { openRepository } from './repository/open.js';
 import { inspect as inspectRepository, type Inspection } from './repository/inspect.js';
 import type { OpenOptions } from './repository/options.js';
+import type { MountOptions } from './mount/options.js';
+import type { Session } from './mount/session.js';
 import type { EntryType } from './tree/entry.js';
 import type { Verdict } from './trust/verdict.js';
 
 export { PinfsError, type ErrorCode } from './format/errors.js';
 export type { Inspection, OpenOptions, Verdict, EntryType };
-export type { MountOptions, Session } from './mount/options.js';
+export type { MountOptions, Session };
 
 /** A path in the repository: text is taken as UTF-8, a Buffer as the bytes it is. */
 export type Path = string | Buffer;
@@ -110,6 +112,31 @@ export async function open(options: OpenOptions): Promise<Snapshot> {
 /** What can be said of SOURCE[@PIN], tags included, also where trust refuses it. */
 export async function inspect(options: OpenOptions): Promise<Inspection> {
   return await inspectRepository(options);
+}
+
+/**
+ * Mounts SOURCE[@PIN] in this process and resolves once the mount answers. FUSE is loaded only here.
+ * This process must not touch the mount synchronously: it would wait for itself.
+ * @throws PinfsError MOUNT_*, MOUNTPOINT_UNUSABLE, and whatever opening throws.
+ */
+export async function mount(
+  options: OpenOptions,
+  mountpoint: string,
+  how: Partial<Omit<MountOptions, 'mountpoint'>> = {},
+): Promise<Session> {
+  const { runMount } = await import('./mount/session.js');
+  const { defaultDeadline } = await import('./mount/options.js');
+  return await runMount(options, {
+    driver: 'auto',
+    allowOther: false,
+    suid: false,
+    dev: false,
+    noXattrs: false,
+    deadline: defaultDeadline,
+    verbose: false,
+    ...how,
+    mountpoint,
+  });
 }
 
 function bytesOf(path: Path): ByteString {

@@ -1,2 +1,100 @@
 import type { Command } from 'commander';
-export function register(_program: Command): void {}
+import { PinfsError } from '../../lib/format/errors.js';
+import { formatSize, printJson, runAction, sourceOptions, type SourceFlags } from './common.js';
+import type { BenchReport, Figure } from './bench-run.js';
+import { startProgress } from './progress.js';
+
+interface BenchFlags extends SourceFlags {
+  readonly workload: string;
+  readonly repeats: number;
+  readonly driver: string;
+}
+
+export function register(program: Command): void {
+  sourceOptions(program.command('bench'))
+    .description('time a workload cold (empty cache), warm (disk cache) and hot (kernel caches)')
+    .argument('<source[@pin]>')
+    .option('--workload <name>', "walk, tar, or a shell command run in the mount's root", 'walk')
+    .option('--repeats <n>', 'how often, 1 to 100', parseRepeats, 5)
+    .option('--driver <name>', 'auto, fuse-native or kernel', 'auto')
+    .action(bench);
+}
+
+function parseRepeats(text: string): number {
+  const repeats = Number(text);
+  if (Number.isInteger(repeats) && repeats >= 1 && repeats <= 100) return repeats;
+  throw new PinfsError('USAGE', `'${text}' is no number of repeats`, { advice: 'Give 1 to 100.' });
+}
+
+/** The options that matter to a mount, as they stand on the command line; each run gets a cache of its own. */
+function mountArguments(flags: BenchFlags): string[] {
+  return [
+    ...flags.key.flatMap((key) => ['--key', key]),
+    ...flags.env.flatMap((text) => ['--env', text]),
+    ...flags.signer.flatMap((signer) => ['--signer', signer]),
+    ...(flags.fqrn === undefined ? [] : ['--fqrn', flags.fqrn]),
+    ...(flags.blacklist === undefined ? [] : ['--blacklist', flags.blacklist]),
+    ...(flags.cacheLimit === undefined ? [] : ['--cache-limit', String(flags.cacheLimit)]),
+    ...(flags.trustAt === undefined ? [] : ['--trust-at', flags.trustAt]),
+    ...(flags.external === undefined ? [] : ['--external', flags.external]),
+    ...(flags.attestation === undefined ? [] : ['--attestation', flags.attestation]),
+    ...(flags.followRedirects === true ? ['--follow-redirects'] : []),
+    ...(flags.weakKey === true ? ['--weak-key'] : []),
+    '--driver',
+    flags.driver,
+  ];
+}
+
+async function bench(source: string, flags: BenchFlags): Promise<void> {
+  await runAction(flags, async () => {
+    if (flags.offline === true || flags.cache !== undefined) {
+      throw new PinfsError('USAGE', 'a benchmark makes a new, empty cache for each run', {
+        advice: 'Leave --cache and --offline out.',
+      });
+    }
+    const { runBench } = await import('./bench-run.js');
+    const progress = startProgress('run', flags.repeats);
+    const report = await runBench(
+      source,
+      mountArguments(flags),
+      flags.workload,
+      flags.repeats,
+      (n) => {
+        progress.update(n, '');
+      },
+    );
+    progress.stop();
+    if (flags.json === true) printJson(report);
+    else process.stdout.write(reportText(report));
+  });
+}
+
+function reportText(report: BenchReport): string {
+  const rows = (['mount', 'cold', 'warm', 'hot'] as const).map((state) => {
+    const figures = report.states[state];
+    const traffic =
+      state === 'mount'
+        ? ''
+        : `${cell(figures.requests, 0)} ${sizeCell(figures.bytes)} ${cell(figures.hitRate, 3)} ${cell(figures.kernelRequests, 0)}`;
+    return `${state.padEnd(6)} ${cell(figures.milliseconds, 0)} ${spread(figures.milliseconds)}  ${traffic}`.trimEnd();
+  });
+  return [
+    `${report.workload}, ${report.repeats} times, driver ${report.driver}; medians`,
+    'state        ms      (min-max)     requests      bytes  hit rate   kernel requests',
+    ...rows,
+    '',
+  ].join('\n');
+}
+
+function cell(figure: Figure | undefined, digits: number): string {
+  return (figure === undefined ? '-' : figure.median.toFixed(digits)).padStart(9);
+}
+
+function sizeCell(figure: Figure | undefined): string {
+  return (figure === undefined ? '-' : formatSize(figure.median)).padStart(10);
+}
+
+function spread(figure: Figure | undefined): string {
+  if (figure === undefined) return '';
+  return `(${figure.min.toFixed(0)}-${figure.max.toFixed(0)})`.padEnd(14);
+}

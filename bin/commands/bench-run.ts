@@ -1,0 +1,183 @@
+import { execFile, spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { PinfsError } from '../../lib/format/errors.js';
+import type { MountStatus } from '../../lib/mount/status.js';
+
+export interface Figure {
+  readonly median: number;
+  readonly min: number;
+  readonly max: number;
+}
+
+/** What one state showed over all runs. */
+export interface StateFigures {
+  readonly milliseconds: Figure | undefined;
+  /** Requests and bytes over the network, hit rate of the cache, requests of the kernel. */
+  readonly requests?: Figure | undefined;
+  readonly bytes?: Figure | undefined;
+  readonly hitRate?: Figure | undefined;
+  readonly kernelRequests?: Figure | undefined;
+}
+
+export interface BenchReport {
+  readonly source: string;
+  readonly workload: string;
+  readonly repeats: number;
+  readonly driver: string;
+  readonly states: Readonly<Record<'mount' | 'cold' | 'warm' | 'hot', StateFigures>>;
+}
+
+interface Run {
+  readonly milliseconds: number;
+  readonly requests: number;
+  readonly bytes: number;
+  readonly hits: number;
+  readonly misses: number;
+  readonly kernelRequests: number;
+}
+
+const workloads: Readonly<Record<string, string>> = {
+  walk: 'find . -ls > /dev/null',
+  tar: 'tar cf - . | cat > /dev/null',
+};
+
+const execute = promisify(execFile);
+
+/**
+ * Mounts `repeats` times with an empty cache: the first run of the workload is cold, the same again
+ * hot; then once more with the cache and a fresh mount: warm.
+ * @throws PinfsError of the mount; INTERNAL when the workload fails.
+ */
+export async function runBench(
+  source: string,
+  mountArguments: readonly string[],
+  workload: string,
+  repeats: number,
+  progress: (run: number) => void,
+): Promise<BenchReport> {
+  const directory = mkdtempSync(join(tmpdir(), 'pinfs-bench-'));
+  const runs: Record<'cold' | 'warm' | 'hot', Run[]> = { cold: [], warm: [], hot: [] };
+  const mounts: number[] = [];
+  let driver = '';
+  try {
+    for (let index = 0; index < repeats; index++) {
+      const mountpoint = join(directory, 'mnt');
+      const cache = join(directory, `cache-${index}`);
+      mkdirSync(mountpoint, { recursive: true });
+      const mount = async (): Promise<void> => {
+        const started = performance.now();
+        await pinfs(['mount', ...mountArguments, '--cache', cache, source, mountpoint]);
+        mounts.push(performance.now() - started);
+      };
+      await mount();
+      try {
+        runs.cold.push(await timed(workload, mountpoint));
+        runs.hot.push(await timed(workload, mountpoint));
+        driver = (await status(mountpoint)).driver;
+      } finally {
+        await pinfs(['umount', '--lazy', mountpoint]);
+      }
+      await mount();
+      try {
+        runs.warm.push(await timed(workload, mountpoint));
+      } finally {
+        await pinfs(['umount', '--lazy', mountpoint]);
+      }
+      rmSync(cache, { recursive: true, force: true });
+      progress(index + 1);
+    }
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+  return {
+    source,
+    workload,
+    repeats,
+    driver,
+    states: {
+      mount: { milliseconds: figure(mounts) },
+      cold: figures(runs.cold),
+      warm: figures(runs.warm),
+      hot: figures(runs.hot),
+    },
+  };
+}
+
+async function timed(workload: string, mountpoint: string): Promise<Run> {
+  const before = await status(mountpoint);
+  const started = performance.now();
+  await shell(workloads[workload] ?? workload, mountpoint);
+  const milliseconds = performance.now() - started;
+  const after = await status(mountpoint);
+  return {
+    milliseconds,
+    requests: after.traffic.requests - before.traffic.requests,
+    bytes: after.traffic.bytes - before.traffic.bytes,
+    hits: after.store.hits - before.store.hits,
+    misses: after.store.misses - before.store.misses,
+    kernelRequests: total(after.requests) - total(before.requests),
+  };
+}
+
+function total(counts: Readonly<Record<string, number>>): number {
+  return Object.values(counts).reduce((sum, count) => sum + count, 0);
+}
+
+async function shell(command: string, cwd: string): Promise<void> {
+  const child = spawn('sh', ['-c', command], { cwd, stdio: ['ignore', 'ignore', 'inherit'] });
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', resolve);
+  });
+  if (code !== 0)
+    throw new PinfsError('INTERNAL', `the workload '${command}' ended with ${code ?? 'a signal'}`);
+}
+
+async function status(mountpoint: string): Promise<MountStatus> {
+  const { stdout } = await pinfs(['status', '--json', mountpoint]);
+  const parsed = JSON.parse(stdout) as { mounts?: MountStatus[] } | MountStatus[];
+  const mounts = Array.isArray(parsed) ? parsed : (parsed.mounts ?? []);
+  const found = mounts.find((mount) => mount.mountpoint === mountpoint);
+  if (found === undefined)
+    throw new PinfsError('NOT_MOUNTED', `${mountpoint} is not mounted any more`);
+  return found;
+}
+
+async function pinfs(args: readonly string[]): Promise<{ stdout: string }> {
+  const script = process.argv[1] ?? '';
+  try {
+    return await execute(process.execPath, [script, ...args], { maxBuffer: 16 * 2 ** 20 });
+  } catch (thrown) {
+    const { stderr } = thrown as { stderr?: string };
+    throw new PinfsError(
+      'MOUNT_FAILED',
+      `pinfs ${args[0] ?? ''} failed: ${stderr ?? String(thrown)}`,
+    );
+  }
+}
+
+function figures(runs: readonly Run[]): StateFigures {
+  const lookups = (run: Run): number => run.hits + run.misses;
+  return {
+    milliseconds: figure(runs.map((run) => run.milliseconds)),
+    requests: figure(runs.map((run) => run.requests)),
+    bytes: figure(runs.map((run) => run.bytes)),
+    hitRate: figure(runs.filter((run) => lookups(run) > 0).map((run) => run.hits / lookups(run))),
+    kernelRequests: figure(runs.map((run) => run.kernelRequests)),
+  };
+}
+
+function figure(values: readonly number[]): Figure | undefined {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length / 2;
+  const low = sorted[Math.ceil(middle) - 1];
+  const high = sorted[Math.floor(middle)];
+  const min = sorted[0];
+  const max = sorted.at(-1);
+  if (low === undefined || high === undefined || min === undefined || max === undefined)
+    return undefined;
+  return { median: (low + high) / 2, min, max };
+}
