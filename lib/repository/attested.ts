@@ -49,7 +49,7 @@ export async function resolveAttested(
         rootCatalogSha256: sha256(),
       });
       const now = opening.environment.now();
-      return attestedVerdict({ attestation, signer, now, signature });
+      return attestedVerdict({ attestation, signer, rootHash: hash, now, signature });
     },
     record: () => undefined,
   };
