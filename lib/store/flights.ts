@@ -29,9 +29,6 @@ interface Flight {
   readonly promise: Promise<void>;
   readonly land: (error: PinfsError | undefined) => void;
   waiters: number;
-  /** Someone waits, or waited. */
-  wanted: boolean;
-  flying: boolean;
 }
 
 export function openFlights(limits: FlightLimits): Flights {
@@ -39,7 +36,7 @@ export function openFlights(limits: FlightLimits): Flights {
   // In order of arrival; those that nobody waits for stand in a queue of their own.
   const wanted = new Set<Flight>();
   const ahead = new Set<Flight>();
-  let flying = 0;
+  const flying = new Set<Flight>();
   let weight = 0;
   let closed = false;
 
@@ -60,8 +57,6 @@ export function openFlights(limits: FlightLimits): Flights {
       promise,
       land,
       waiters: 0,
-      wanted: isWanted,
-      flying: false,
     };
     flights.set(key, flight);
     (isWanted ? wanted : ahead).add(flight);
@@ -71,8 +66,8 @@ export function openFlights(limits: FlightLimits): Flights {
   function pump(): void {
     for (;;) {
       const next = first(wanted) ?? first(ahead);
-      if (next === undefined || flying >= limits.atOnce) return;
-      if (flying > 0 && weight + next.weight > limits.weight) return;
+      if (next === undefined || flying.size >= limits.atOnce) return;
+      if (flying.size > 0 && weight + next.weight > limits.weight) return;
       wanted.delete(next);
       ahead.delete(next);
       void fly(next);
@@ -80,8 +75,7 @@ export function openFlights(limits: FlightLimits): Flights {
   }
 
   async function fly(flight: Flight): Promise<void> {
-    flight.flying = true;
-    flying++;
+    flying.add(flight);
     weight += flight.weight;
     let error: PinfsError | undefined;
     try {
@@ -89,7 +83,7 @@ export function openFlights(limits: FlightLimits): Flights {
     } catch (thrown) {
       error = asPinfsError(thrown);
     }
-    flying--;
+    flying.delete(flight);
     weight -= flight.weight;
     forget(flight, error);
     pump();
@@ -111,14 +105,13 @@ export function openFlights(limits: FlightLimits): Flights {
   function abandon(flight: Flight): void {
     if (flights.get(flight.key) === flight) flights.delete(flight.key);
     flight.controller.abort();
-    if (!flight.flying) forget(flight, interrupted());
+    if (!flying.has(flight)) forget(flight, interrupted());
   }
 
   return {
     async join(key, itsWeight, work, signal) {
       if (closed || signal?.aborted === true) throw interrupted();
       const flight = flights.get(key) ?? add(key, itsWeight, work, true);
-      flight.wanted = true;
       if (ahead.delete(flight)) wanted.add(flight);
       flight.waiters++;
       pump();
@@ -134,9 +127,10 @@ export function openFlights(limits: FlightLimits): Flights {
     },
     async close() {
       closed = true;
-      const all = [...flights.values()];
-      for (const flight of all) abandon(flight);
-      await Promise.allSettled(all.map((flight) => flight.promise));
+      // Those that were abandoned before may still be on their way.
+      const ending = [...flying].map((flight) => flight.promise);
+      for (const flight of [...flights.values()]) abandon(flight);
+      await Promise.allSettled(ending);
     },
   };
 }
@@ -163,6 +157,7 @@ async function waitUnlessAborted(
     };
   });
   signal.addEventListener('abort', abort, { once: true });
+  if (signal.aborted) abort();
   try {
     await Promise.race([flight.promise, aborted]);
   } finally {

@@ -21,6 +21,7 @@ export function makeOwner(directory: string, sql: Statements): Owner {
   const id = `${process.pid}-${randomBytes(6).toString('hex')}`;
   const file = lockFile(directory, id);
   const lock = new Database(file);
+  lock.pragma('journal_mode = MEMORY');
   lock.exec('BEGIN EXCLUSIVE');
   sql.addOwner.run(id);
   return {
