@@ -1,9 +1,10 @@
 import { execFile, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { PinfsError } from '../../lib/format/errors.js';
+import type { ListedMount } from '../../lib/mount/list.js';
 import type { MountStatus } from '../../lib/mount/status.js';
 
 export interface Figure {
@@ -58,7 +59,7 @@ export async function runBench(
   repeats: number,
   progress: (run: number) => void,
 ): Promise<BenchReport> {
-  const directory = mkdtempSync(join(tmpdir(), 'pinfs-bench-'));
+  const directory = realpathSync(mkdtempSync(join(tmpdir(), 'pinfs-bench-')));
   const runs: Record<'cold' | 'warm' | 'hot', Run[]> = { cold: [], warm: [], hot: [] };
   const mounts: number[] = [];
   let driver = '';
@@ -137,12 +138,12 @@ async function shell(command: string, cwd: string): Promise<void> {
 }
 
 async function status(mountpoint: string): Promise<MountStatus> {
-  const { stdout } = await pinfs(['status', '--json', mountpoint]);
-  const parsed = JSON.parse(stdout) as { mounts?: MountStatus[] } | MountStatus[];
-  const mounts = Array.isArray(parsed) ? parsed : (parsed.mounts ?? []);
-  const found = mounts.find((mount) => mount.mountpoint === mountpoint);
-  if (found === undefined)
+  const { stdout } = await pinfs(['status', '--json']);
+  const { mounts } = JSON.parse(stdout) as { mounts: readonly ListedMount[] };
+  const found = mounts.find((mount) => mount.mountpoint === mountpoint)?.status;
+  if (found === undefined || found === null) {
     throw new PinfsError('NOT_MOUNTED', `${mountpoint} is not mounted any more`);
+  }
   return found;
 }
 
