@@ -123,7 +123,7 @@ export function openDisk(directory: string, askedLimit: number): Disk {
     const total = sql.totals.get()?.bytes ?? 0;
     if (total + need <= limit) return true;
     for (const [id, used] of inOrder(shelf.takeUses())) sql.touch.run(used, id);
-    const goal = total + need - limit + Math.min(slack, Math.floor(limit / 64));
+    const goal = total + need - limit + Math.min(slack, Math.floor(limit / 64 / 4096) * 4096);
     const freed = remove(sql, goal, spared);
     return total + need - freed <= limit;
   }

@@ -1,27 +1,20 @@
 import { printable } from '../format/bytes.js';
 import { asPinfsError, PinfsError } from '../format/errors.js';
-import { objectPath } from '../format/hash.js';
-import type { Source } from '../source/source.js';
 import { openDisk, type Disk, type Prepared } from './disk.js';
+import { download, sourceOf, type Sources } from './download.js';
 import { unlessAlwaysMiss, unlinkIfThere } from './disk-shelf.js';
 import { openFailures } from './failures.js';
 import { openFlights } from './flights.js';
-import { checkSize, describe, largestObject, storedLimit } from './inflate.js';
-import { diskFull, errorCode, unusable } from './layout.js';
+import { checkSize, describe, largestObject } from './inflate.js';
 import { charge } from './records.js';
 import type { Store, StoreStatistics } from './store.js';
-import { openUnpacker, type Unpacker } from './unpacker.js';
+import { openUnpacker } from './unpacker.js';
 import { wantKey, type Want } from './want.js';
 
-export interface StoreOptions {
+export interface StoreOptions extends Sources {
   readonly directory: string;
   /** Bytes that the cache may take on the disk. */
   readonly limit: number;
-  readonly source: Source;
-  /** Where external files lie. */
-  readonly external?: Source | undefined;
-  /** Ask no source for anything. */
-  readonly offline?: boolean | undefined;
   /** Milliseconds; for the memory of failures. */
   readonly clock?: (() => number) | undefined;
 }
@@ -176,81 +169,25 @@ function checkPromise(want: Want, limit: number): void {
   );
 }
 
-function sourceOf(want: Want, options: StoreOptions): Source {
-  if (options.offline === true) {
-    throw new PinfsError('SOURCE_OFFLINE', `${describe(want)} is not in the cache`, {
-      advice: 'Leave --offline away to have it fetched.',
-    });
-  }
-  if (want.external === undefined) return options.source;
-  if (options.external !== undefined) return options.external;
-  const text = `${describe(want)} lies on an external server, and none was given`;
-  throw new PinfsError('OBJECT_MISSING', text, {
-    advice: 'Say where external files lie with --external URL|DIR.',
-  });
-}
+const mostAtOnce = 64;
 
-const mayBeMended = new Set<string>(['OBJECT_HASH_MISMATCH', 'OBJECT_TOO_LARGE']);
-
-/** Gets, verifies and writes an object; once more, past caches on the way, when what came is not it. */
-async function download(
-  source: Source,
-  want: Want,
-  disk: Disk,
-  unpacker: Unpacker,
-  signal: AbortSignal,
-): Promise<Prepared> {
-  try {
-    return await downloadOnce(source, want, disk, unpacker, { signal });
-  } catch (thrown) {
-    if (!(thrown instanceof PinfsError) || !mayBeMended.has(thrown.code)) throw thrown;
-    return await downloadOnce(source, want, disk, unpacker, { signal, fresh: true });
-  }
-}
-
-async function downloadOnce(
-  source: Source,
-  want: Want,
-  disk: Disk,
-  unpacker: Unpacker,
-  how: { readonly signal: AbortSignal; readonly fresh?: boolean },
-): Promise<Prepared> {
-  const path = want.external?.path ?? objectPath(want.object);
-  const range = want.external?.range;
-  const request = range === undefined ? how : { ...how, range };
-  const stored = await source.get(path, storedLimit(want), request);
-  const temporary = disk.temporary();
-  const key = wantKey(want);
-  try {
-    return { key, temporary, ...(await unpacker.prepare(stored, want, temporary)) };
-  } catch (thrown) {
-    if (!isDiskFull(thrown)) throw translated(disk.directory, thrown);
-  }
-  // Room is made once; what came is still in memory.
-  if (!disk.evict(2 * charge(want.size.bytes))) throw diskFull(disk.directory);
-  try {
-    return { key, temporary, ...(await unpacker.prepare(stored, want, temporary)) };
-  } catch (thrown) {
-    throw translated(disk.directory, thrown);
-  }
-}
-
-function isDiskFull(thrown: unknown): boolean {
-  const code = errorCode(thrown);
-  return code === 'ENOSPC' || code === 'EDQUOT';
-}
-
-function translated(directory: string, thrown: unknown): PinfsError {
-  return thrown instanceof PinfsError ? thrown : unusable(directory, thrown);
-}
-
-/** Records what arrives in one turn of the event loop in one transaction. */
+/**
+ * Records what arrives in one turn of the event loop in one transaction, if it isn't too much: no
+ * long work at once, and where the limit is tight whoever waits can open an object before the next come.
+ */
 function openCommitter(disk: Disk) {
   let batch: { prepared: Prepared; settle: (error: PinfsError | undefined) => void }[] = [];
 
   function flush(): void {
-    const taken = batch;
-    batch = [];
+    let count = 0;
+    let room = disk.limit / 4;
+    for (const { prepared } of batch) {
+      room -= charge(prepared.size);
+      if (count > 0 && (room < 0 || count >= mostAtOnce)) break;
+      count++;
+    }
+    const taken = batch.splice(0, count);
+    if (batch.length > 0) setImmediate(flush);
     const results = disk.commit(taken.map((each) => each.prepared));
     taken.forEach((each, index) => each.settle(results[index]));
   }

@@ -1,0 +1,169 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { memorySource, wantFor } from '../testing/memory-source.js';
+import { openShelf } from './disk-shelf.js';
+import { objectFile } from './layout.js';
+import { openStore } from './open.js';
+import { readWhole } from './run.js';
+import { wantKey, type Want } from './want.js';
+
+const block = 4096;
+
+function open(t: Test, limit: number, directory = t.testdir()) {
+  const source = memorySource();
+  const store = openStore({ directory, limit, source });
+  t.teardown(() => store.close());
+  const isThere = (want: Want): boolean => existsSync(objectFile(directory, wantKey(want)));
+  const put = (size = 100): Want => source.put(randomBytes(size));
+  return { directory, source, store, isThere, put };
+}
+
+function onDisk(directory: string): number {
+  const objects = join(directory, 'objects');
+  let sum = 0;
+  for (const folder of readdirSync(objects)) {
+    for (const name of readdirSync(join(objects, folder))) {
+      sum += Math.ceil(statSync(join(objects, folder, name)).size / block) * block;
+    }
+  }
+  return sum;
+}
+
+void t.test('what was not used for longest goes first', async (t) => {
+  const { store, isThere, put } = open(t, 4 * block);
+  const [a, b, c, d, e] = [put(), put(), put(), put(), put()] as const;
+  for (const want of [a, b, c, d]) await store.fetch(want);
+  t.ok(store.shelf.has(a));
+  await store.fetch(e);
+  t.same([a, b, c, d, e].map(isThere), [true, false, true, true, true]);
+  t.equal(store.statistics.evicted, 1);
+  t.equal(store.statistics.bytes, 4 * block);
+});
+
+void t.test('uses on a shelf of another thread count as well', async (t) => {
+  const { store, isThere, put, directory } = open(t, 4 * block);
+  const [a, b, c, d, e] = [put(), put(), put(), put(), put()] as const;
+  for (const want of [a, b, c, d]) await store.fetch(want);
+  const shelf = openShelf(directory);
+  t.ok(shelf.has(a));
+  shelf.close();
+  await store.fetch(e);
+  t.same([a, b].map(isThere), [true, false]);
+});
+
+void t.test('the limit is never passed, whatever comes', async (t) => {
+  const limit = 300 * block;
+  const { store, source, directory } = open(t, limit);
+  let highest = 0;
+  for (let round = 0; round < 20; round++) {
+    const wants = Array.from({ length: 40 }, (_, number) =>
+      source.put(randomBytes(1 + ((round * 977 + number * 3571) % 20_000))),
+    );
+    await Promise.all(wants.map((want) => store.fetch(want)));
+    highest = Math.max(highest, onDisk(directory));
+    t.equal(store.statistics.bytes, onDisk(directory));
+  }
+  t.ok(highest <= limit && highest > limit / 2);
+});
+
+void t.test('whoever has an object open goes on reading it', async (t) => {
+  const { store, isThere, put } = open(t, 2 * block);
+  const [a, b, c] = [put(), put(), put()] as const;
+  await store.fetch(a);
+  await store.fetch(b);
+  await store.fetch(c);
+  t.notOk(isThere(a));
+  t.equal(store.shelf.read(a, 0, 100, Buffer.alloc(100), 0), 100);
+});
+
+void t.test('held objects stay, in this process and for others', async (t) => {
+  const { store, isThere, put, directory } = open(t, 4 * block);
+  const [held, other, c, d] = [put(), put(), put(), put()] as const;
+  await store.fetch(held);
+  store.hold(held);
+  store.hold(held);
+  await store.fetch(other);
+  store.hold(other);
+  const second = open(t, 4 * block, directory);
+  for (let round = 0; round < 5; round++) {
+    await store.fetch(put());
+    await second.store.fetch(second.put());
+  }
+  t.ok(isThere(held) && isThere(other));
+  store.release(held);
+  for (let round = 0; round < 5; round++) await second.store.fetch(second.put());
+  t.ok(isThere(held), 'held twice, released once');
+  store.release(held);
+  await store.fetch(c);
+  await store.fetch(d);
+  for (let round = 0; round < 3; round++) await second.store.fetch(second.put());
+  t.notOk(isThere(held));
+  t.ok(isThere(other));
+  await store.close();
+  for (let round = 0; round < 5; round++) await second.store.fetch(second.put());
+  t.notOk(isThere(other), 'nothing is held by a store that was closed');
+});
+
+void t.test('a cache full of what is held says so', async (t) => {
+  const { store, put } = open(t, 2 * block);
+  for (const want of [put(), put()]) {
+    store.hold(want);
+    await store.fetch(want);
+  }
+  await t.rejects(store.fetch(put()), { code: 'CACHE_FULL', advice: /--cache-limit/ });
+  t.same(store.statistics.failures, { CACHE_FULL: 1 });
+});
+
+void t.test('an object larger than the limit is not even downloaded', async (t) => {
+  const { store, source } = open(t, 10 * block);
+  const want = source.put(randomBytes(11 * block));
+  await t.rejects(store.fetch(want), { code: 'CACHE_FULL', advice: /--cache-limit/ });
+  t.equal(source.requests.length, 0);
+  const unknown: Want = { ...want, size: { kind: 'limit', bytes: 100 * block } };
+  await t.rejects(store.fetch(unknown), { code: 'CACHE_FULL' });
+  t.equal(store.statistics.bytes, 0);
+  await store.fetch(source.put(randomBytes(10 * block)));
+});
+
+void t.test('a lower limit holds from opening on', async (t) => {
+  const directory = t.testdir();
+  const first = open(t, 100 * block, directory);
+  for (let number = 0; number < 50; number++) await first.store.fetch(first.put());
+  await first.store.close();
+  const second = open(t, 10 * block, directory);
+  t.ok(onDisk(directory) <= 10 * block);
+  t.equal(second.store.statistics.bytes, onDisk(directory));
+});
+
+void t.test('no cache takes more than half of the disk that is left', (t) => {
+  const { store } = open(t, Number.MAX_SAFE_INTEGER);
+  t.ok(store.statistics.limit < 1e15);
+  t.ok(store.statistics.limit > 0);
+  t.end();
+});
+
+void t.test('a cache that is far too small still serves every reader', async (t) => {
+  const { store, source } = open(t, 3 * block);
+  const plains = Array.from({ length: 40 }, () => randomBytes(3000));
+  const wants = plains.map((plain) => source.put(plain));
+  for (let round = 0; round < 3; round++) {
+    const all = await Promise.all(wants.map((want) => readWhole(store, want)));
+    t.same(all, plains);
+  }
+});
+
+void t.test('an object that arrives twice counts once', async (t) => {
+  const { store, source, directory } = open(t, 100 * block);
+  const second = open(t, 100 * block, directory);
+  const plain = randomBytes(10_000);
+  const want = source.put(plain);
+  second.source.put(plain);
+  await Promise.all([store.fetch(want), second.store.fetch(want)]);
+  t.equal(onDisk(directory), 3 * block);
+  await store.fetch(source.put(randomBytes(10)));
+  t.equal(store.statistics.bytes, 4 * block);
+  const same = wantFor(plain, { kind: 'exact', bytes: plain.length }, { compression: 'none' });
+  t.notOk(store.shelf.has(same), 'plain bytes have another name');
+});
