@@ -251,10 +251,10 @@ function digest(hash: ContentHash): Buffer {
 
 /** Format document, 5.9. */
 function xattrBlob(xattrs: Readonly<Record<string, string | Buffer>>): Buffer {
-  const parts = [Buffer.from([1, Object.keys(xattrs).length])];
+  const parts: Buffer[] = [Buffer.from([1, Object.keys(xattrs).length])];
   for (const key of Object.keys(xattrs).sort()) {
     const value = Buffer.from(xattrs[key] ?? '');
-    parts.push(Buffer.from([key.length, value.length]), Buffer.from(key), value);
+    parts.push(Buffer.from([key.length, value.length]), toBytes(key), value);
   }
   return Buffer.concat(parts);
 }

@@ -11,7 +11,7 @@ export interface Attributes {
   /** Seconds since 1970, and nanoseconds (default: NULL in the catalog). */
   readonly mtime?: number;
   readonly mtimeNs?: number;
-  readonly xattrs?: Readonly<Record<string, string | Buffer>>;
+  readonly xattrs?: Readonly<Record<ByteString, string | Buffer>>;
   readonly hidden?: boolean;
   /** Entries of one directory with the same number are names of one file. */
   readonly linkGroup?: number;
