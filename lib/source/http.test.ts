@@ -1,7 +1,8 @@
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer as createTlsServer } from 'node:https';
-import { createServer, type AddressInfo, type Server } from 'node:net';
+import { connect, createServer, type AddressInfo, type Server } from 'node:net';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { startBadServer, type BadServer, type Behaviour } from '../testing/bad-server.js';
@@ -290,4 +291,28 @@ t.test('a certificate that is not trusted is not asked again', async (t) => {
   await rejectsWith(t, source.get('file', 10), 'SOURCE_UNREACHABLE');
   t.equal(source.traffic.failures, 1);
   await source.close();
+});
+
+t.test('a host that takes no connection is given up', async (t) => {
+  // A process that listens and was stopped: once its queue is full, the kernel drops what comes.
+  const script = `const s = require('node:net').createServer();
+    s.listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => console.log(s.address().port));`;
+  const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+  t.teardown(() => child.kill('SIGKILL'));
+  const [line] = (await once(child.stdout, 'data')) as [Buffer];
+  child.kill('SIGSTOP');
+  const port = Number(line.toString());
+  const fill = Array.from({ length: 8 }, () => connect(port, '127.0.0.1'));
+  for (const socket of fill) socket.on('error', () => undefined);
+  t.teardown(() => fill.forEach((socket) => socket.destroy()));
+  await once(fill[0] ?? child, 'connect');
+  const source = httpSource(`http://127.0.0.1:${port}/x`, {
+    ...quick,
+    connectTimeout: 200,
+    headersTimeout: 10_000,
+    retries: 0,
+  });
+  t.teardown(() => source.close());
+  const error: unknown = await source.get('file', 10).catch((thrown: unknown) => thrown);
+  t.match(error, { code: 'SOURCE_TIMEOUT', message: /no connection in time/ });
 });
