@@ -137,7 +137,7 @@ function inflate(stored: Buffer, most: number): Buffer {
 /** A want for a root catalog of which no size is known. */
 export function rootWant(hash: ContentHash | string, bytes?: number): Want {
   const parsed = typeof hash === 'string' ? parseHash(hash) : hash;
-  if (parsed === undefined) throw new Error(`no hash: ${String(hash)}`);
+  if (parsed === undefined) throw new Error('no hash');
   return {
     object: { hash: parsed, kind: 'catalog' },
     compression: 'zlib',

@@ -27,6 +27,10 @@ export interface NestedRow {
 /** An open catalog: guarded, with every query bounded. Its methods throw PinfsError where the file is damaged. */
 export interface CatalogFile {
   readonly schema: CatalogSchema;
+  /** Property `root_prefix`: where it was made to be mounted; empty for a root catalog. */
+  readonly prefix: ByteString;
+  /** Its root entry, as far as it matters for opening. */
+  readonly rootRow: { readonly rowid: number; readonly mode: number } | undefined;
   /** A property, as bytes. */
   property(key: string): ByteString | undefined;
   /** Packed rows of the directory with this path hash, in the order of row ids. */
@@ -36,7 +40,7 @@ export interface CatalogFile {
   rowById(rowid: number): Buffer | null;
   /** Packed rows of the whole catalog, each with its parent's hash before it. */
   allRows(afterRowid: number, limit: number): Buffer | null;
-  /** `offset,size,hash\n` of each chunk of a file, by offset. */
+  /** `[offset,size]hash\n` of each chunk of a file, by offset. */
   chunkRows(digest: Buffer, limit: number): Buffer | null;
   nestedRow(path: Buffer, bind: boolean): NestedRow | undefined;
   nestedRows(bind: boolean, afterRowid: number, limit: number): readonly NestedRow[];
@@ -87,37 +91,43 @@ const modern = ['hardlinks', 'uid', 'gid'];
 /**
  * Opens the database of a catalog.
  * @param subject what it is, for messages.
+ * @param root hash of the path that its root entry should have.
  * @throws PinfsError CATALOG_NOT_SQLITE, CATALOG_SCHEMA, CATALOG_UNSUPPORTED; an error of the file system as it is.
  */
-export function openCatalogFile(path: string, subject: string): CatalogFile {
+export function openCatalogFile(path: string, subject: string, root: Buffer): CatalogFile {
   const rules: GuardRules = { ...catalogRules, subject };
   const { database, columns } = openGuarded(path, rules);
   try {
-    const schema = readSchema(database, columns, rules);
+    const identity = readIdentity(database, root);
+    const schema = readSchema(identity.schema, columns, rules);
     requireColumns(columns, schema, rules);
-    return catalogFile(database, columns, schema, rules);
+    return catalogFile(database, columns, { schema, ...identity.place }, rules);
   } catch (error) {
     database.close();
     throw sqliteFault(error, rules);
   }
 }
 
-function propertyOf(database: Database.Database, key: string): ByteString | undefined {
-  const value = database
+/** All that opening has to know in one query: preparing one costs more than running it. */
+function readIdentity(database: Database.Database, root: Buffer) {
+  const key = pathKey(root);
+  const [schema, prefix, rowid, mode] = database
     .prepare(
-      `SELECT iif(octet_length(value)<=${propertyLimit},CAST(value AS BLOB),NULL) FROM properties WHERE key=? LIMIT 1`,
+      `SELECT (SELECT iif(octet_length(value)<=64,CAST(value AS TEXT),'') FROM properties WHERE key='schema' LIMIT 1),
+         (SELECT iif(octet_length(value)<=${propertyLimit},CAST(value AS BLOB),NULL) FROM properties WHERE key='root_prefix' LIMIT 1),
+         (SELECT rowid FROM catalog WHERE md5path_1=? AND md5path_2=? LIMIT 1),
+         (SELECT iif(typeof(mode)='integer',mode,0) FROM catalog WHERE md5path_1=? AND md5path_2=? LIMIT 1)`,
     )
-    .pluck()
-    .get(key);
-  return value instanceof Buffer ? fromBytes(value) : undefined;
+    .raw()
+    .get(...key, ...key) as [string | null, Buffer | null, number | null, number | null];
+  const rootRow = rowid === null ? undefined : { rowid, mode: mode ?? 0 };
+  return {
+    schema: schema ?? '1.0',
+    place: { prefix: prefix === null ? '' : fromBytes(prefix), rootRow },
+  };
 }
 
-function readSchema(
-  database: Database.Database,
-  columns: Columns,
-  rules: GuardRules,
-): CatalogSchema {
-  const text = propertyOf(database, 'schema') ?? '1.0';
+function readSchema(text: string, columns: Columns, rules: GuardRules): CatalogSchema {
   const version = /^\d{1,3}(\.\d{1,12})?$/.test(text) ? Number(text) : NaN;
   const near = (wanted: number): boolean => Math.abs(version - wanted) < 0.0005;
   const legacy = version >= 0.8995 && version < 1.9995;
@@ -154,111 +164,179 @@ function requireColumns(columns: Columns, schema: CatalogSchema, rules: GuardRul
   }
 }
 
-function catalogFile(
-  database: Database.Database,
-  columns: Columns,
-  schema: CatalogSchema,
-  rules: GuardRules,
-): CatalogFile {
-  const row = packedRow(columns.get('catalog') ?? new Set());
-  const all = (from: string): string => `SELECT CAST(group_concat(r,'') AS BLOB) FROM (${from})`;
-  const byPath = 'WHERE md5path_1=? AND md5path_2=?';
-  const statements = new Map<string, Database.Statement>();
-  /** Runs a query with one column and one row; each is prepared on its first use. */
-  const one = (sql: string, ...values: (bigint | number)[]): Buffer | null => {
+/** Runs queries, each prepared on its first use; what SQLite throws names the file. */
+interface Queries {
+  /** The value of a query with one column and one row. */
+  one(sql: string, ...values: Bound[]): Buffer | null;
+  rows(sql: string, ...values: Bound[]): unknown[][];
+}
+
+type Bound = bigint | number | string | Buffer;
+
+function createQueries(database: Database.Database, rules: GuardRules): Queries {
+  const prepared = new Map<string, Database.Statement>();
+  const prepare = (sql: string): Database.Statement => {
+    const kept = prepared.get(sql);
+    if (kept !== undefined) return kept;
+    const statement = database.prepare(sql);
+    prepared.set(sql, statement);
+    return statement;
+  };
+  const guard = <T>(ask: () => T): T => {
     try {
-      let statement = statements.get(sql);
-      if (statement === undefined) statements.set(sql, (statement = database.prepare(sql).pluck()));
-      return (statement.get(...values) as Buffer | null | undefined) ?? null;
+      return ask();
     } catch (error) {
       throw sqliteFault(error, rules);
     }
   };
-  const childrenSql = all(
-    `SELECT ${row} AS r FROM catalog WHERE parent_1=? AND parent_2=? AND rowid>? AND rowid<=4294967295 ORDER BY rowid LIMIT ?`,
-  );
-  const located = `SELECT CAST(${packedParent}||${row} AS BLOB) FROM catalog`;
-  const byPathSql = `${located} ${byPath} LIMIT 1`;
-  const byIdSql = `${located} WHERE rowid=? LIMIT 1`;
-  const allSql = all(
-    `SELECT ${packedParent}||${row} AS r FROM catalog WHERE rowid>? AND rowid<=4294967295 ORDER BY rowid LIMIT ?`,
-  );
-  const chunksSql = all(
-    `SELECT iif(typeof(offset)='integer',offset,'x')||','||iif(typeof(size)='integer',size,'x')||','||
-       iif(octet_length(hash)<=32,hex(hash),'x')||char(10) AS r FROM chunks ${byPath} ORDER BY offset LIMIT ?`,
-  );
   return {
-    schema,
-    property: (key) => propertyOf(database, key),
-    children: (digest, after, limit) => one(childrenSql, ...pathKey(digest), after, limit),
-    rowByPath: (digest) => one(byPathSql, ...pathKey(digest)),
-    rowById: (rowid) => one(byIdSql, rowid),
-    allRows: (after, limit) => one(allSql, after, limit),
+    one: (sql, ...values) =>
+      guard(
+        () =>
+          (prepare(sql)
+            .pluck()
+            .get(...values) as Buffer | null | undefined) ?? null,
+      ),
+    rows: (sql, ...values) =>
+      guard(
+        () =>
+          prepare(sql)
+            .raw()
+            .all(...values) as unknown[][],
+      ),
+  };
+}
+
+function catalogFile(
+  database: Database.Database,
+  columns: Columns,
+  identity: Pick<CatalogFile, 'schema' | 'prefix' | 'rootRow'>,
+  rules: GuardRules,
+): CatalogFile {
+  const queries = createQueries(database, rules);
+  let sql = sqlFor(columns, false);
+  /** Runs a query; a catalog with blobs in integer columns is asked in the careful way from then on. */
+  const ask = <T>(query: (texts: CatalogSql) => T): T => {
+    try {
+      return query(sql);
+    } catch (error) {
+      const careful = sqlFor(columns, true);
+      if (sql === careful || !(error instanceof PinfsError) || !error.message.includes('JSON'))
+        throw error;
+      sql = careful;
+      return query(sql);
+    }
+  };
+  const nestedRows = (where: NestedWhere, bind: boolean, value: Bound, limit: number) =>
+    sql.nested[where][bind ? 'bind' : 'nested'] === ''
+      ? []
+      : queries.rows(sql.nested[where][bind ? 'bind' : 'nested'], value, limit).map(nestedRowOf);
+  return {
+    ...identity,
+    property: (key) => {
+      const value = queries.one(sql.property, key);
+      return value === null ? undefined : fromBytes(value);
+    },
+    children: (digest, after, limit) => queries.one(sql.children, ...pathKey(digest), after, limit),
+    rowByPath: (digest) => ask((it) => queries.one(it.byPath, ...pathKey(digest))),
+    rowById: (rowid) => ask((it) => queries.one(it.byId, rowid)),
+    allRows: (after, limit) => ask((it) => queries.one(it.all, after, limit)),
     chunkRows: (digest, limit) =>
-      columns.has('chunks') ? one(chunksSql, ...pathKey(digest), limit) : null,
-    nestedRow: (path, bind) =>
-      nestedQuery(database, columns, rules, bind, 'path=CAST(? AS TEXT)', path, 1)[0],
-    nestedRows: (bind, after, limit) =>
-      nestedQuery(database, columns, rules, bind, 'rowid>?', after, limit),
-    counters: () => readCounters(database, columns, rules),
+      sql.chunks === '' ? null : ask((it) => queries.one(it.chunks, ...pathKey(digest), limit)),
+    nestedRow: (path, bind) => nestedRows('byPath', bind, path, 1)[0],
+    nestedRows: (bind, after, limit) => nestedRows('after', bind, after, limit),
+    counters: () =>
+      sql.counters === '' ? new Map() : new Map(queries.rows(sql.counters).map(counterOf)),
     close: () => database.close(),
   };
 }
 
-function nestedQuery(
-  database: Database.Database,
-  columns: Columns,
-  rules: GuardRules,
-  bind: boolean,
-  where: string,
-  value: Buffer | number,
-  limit: number,
-): NestedRow[] {
-  const table = bind ? 'bind_mountpoints' : 'nested_catalogs';
+type NestedWhere = 'byPath' | 'after';
+
+interface CatalogSql {
+  readonly property: string;
+  readonly children: string;
+  readonly byPath: string;
+  readonly byId: string;
+  readonly all: string;
+  /** Empty, like those below, where the schema has no such table. */
+  readonly chunks: string;
+  readonly nested: Readonly<Record<NestedWhere, Readonly<Record<'nested' | 'bind', string>>>>;
+  readonly counters: string;
+}
+
+// Texts of queries by schema: files with the same schema have the same object `columns`.
+const sqlByColumns = [
+  new WeakMap<Columns, CatalogSql>(),
+  new WeakMap<Columns, CatalogSql>(),
+] as const;
+const rowidRange = 'rowid>? AND rowid<=4294967295';
+
+function sqlFor(columns: Columns, careful: boolean): CatalogSql {
+  const made = sqlByColumns[careful ? 1 : 0];
+  const known = made.get(columns);
+  if (known !== undefined) return known;
+  const row = packedRow(columns.get('catalog') ?? new Set(), careful);
+  const parent = packedParent(careful);
+  const number = (name: string) => (careful ? `iif(typeof(${name})='blob',NULL,${name})` : name);
+  const joined = (from: string): string =>
+    `SELECT CAST(group_concat(r,'') AS BLOB) FROM (${from} LIMIT ?)`;
+  const path = 'md5path_1=? AND md5path_2=?';
+  const located = `SELECT CAST(concat(${parent},${row}) AS BLOB) FROM catalog WHERE`;
+  const nested = (where: string) => ({
+    nested: nestedSql(columns, 'nested_catalogs', where),
+    bind: nestedSql(columns, 'bind_mountpoints', where),
+  });
+  const sql: CatalogSql = {
+    property: `SELECT iif(octet_length(value)<=${propertyLimit},CAST(value AS BLOB),NULL) FROM properties WHERE key=? LIMIT 1`,
+    children: joined(
+      `SELECT ${row} AS r FROM catalog WHERE parent_1=? AND parent_2=? AND ${rowidRange} ORDER BY rowid`,
+    ),
+    byPath: `${located} ${path} LIMIT 1`,
+    byId: `${located} rowid=? LIMIT 1`,
+    all: joined(
+      `SELECT concat(${parent},${row}) AS r FROM catalog WHERE ${rowidRange} ORDER BY rowid`,
+    ),
+    chunks: columns.has('chunks')
+      ? joined(
+          `SELECT concat(json_array(${number('offset')},${number('size')}),iif(octet_length(hash)>32,'x',hex(hash)),char(10)) AS r
+             FROM chunks WHERE ${path} ORDER BY offset`,
+        )
+      : '',
+    nested: { byPath: nested('path=CAST(? AS TEXT)'), after: nested('rowid>?') },
+    // As text, since a counter may pass 2^53.
+    counters: columns.has('statistics')
+      ? `SELECT iif(octet_length(counter)<=64,CAST(counter AS TEXT),''), CAST(iif(typeof(value)='integer',value,0) AS TEXT)
+         FROM statistics LIMIT ${countersLimit}`
+      : '',
+  };
+  made.set(columns, sql);
+  return sql;
+}
+
+function nestedSql(columns: Columns, table: string, where: string): string {
   const names = columns.get(table);
-  if (names === undefined) return [];
+  if (names === undefined) return '';
   const hash = names.has('sha1')
     ? `iif(typeof(sha1)='text' AND octet_length(sha1)<=64,sha1,NULL)`
     : 'NULL';
   const size = names.has('size') ? `iif(typeof(size)='integer',size,0)` : '0';
-  try {
-    const rows = database
-      .prepare(
-        `SELECT rowid, iif(octet_length(path)<=8192,CAST(path AS BLOB),x''), ${hash}, ${size}
-         FROM ${table} WHERE ${where} ORDER BY rowid LIMIT ?`,
-      )
-      .raw()
-      .all(value, limit) as [number, Buffer | null, string | null, number][];
-    return rows.map(([rowid, path, text, bytes]) => ({
-      rowid,
-      path: path ?? Buffer.alloc(0),
-      hash: text ?? undefined,
-      size: bytes > 0 ? bytes : 0,
-    }));
-  } catch (error) {
-    throw sqliteFault(error, rules);
-  }
+  return `SELECT rowid, iif(octet_length(path)<=8192,CAST(path AS BLOB),x''), ${hash}, ${size}
+    FROM ${table} WHERE ${where} ORDER BY rowid LIMIT ?`;
+}
+
+function nestedRowOf(row: readonly unknown[]): NestedRow {
+  const [rowid, path, hash, size] = row;
+  return {
+    rowid: Number(rowid),
+    path: Buffer.isBuffer(path) ? path : Buffer.alloc(0),
+    hash: typeof hash === 'string' ? hash : undefined,
+    size: typeof size === 'number' && size > 0 ? size : 0,
+  };
 }
 
 const countersLimit = 256;
 
-function readCounters(
-  database: Database.Database,
-  columns: Columns,
-  rules: GuardRules,
-): ReadonlyMap<string, bigint> {
-  if (!columns.has('statistics')) return new Map();
-  try {
-    const rows = database
-      .prepare(
-        `SELECT iif(octet_length(counter)<=64,CAST(counter AS TEXT),''), iif(typeof(value)='integer',value,0)
-         FROM statistics LIMIT ${countersLimit}`,
-      )
-      .safeIntegers()
-      .raw()
-      .all() as [string | null, bigint][];
-    return new Map(rows.map(([name, value]) => [name ?? '', value] as const));
-  } catch (error) {
-    throw sqliteFault(error, rules);
-  }
+function counterOf([name, value]: readonly unknown[]): [string, bigint] {
+  return [String(name), BigInt(String(value))];
 }

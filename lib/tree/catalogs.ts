@@ -9,7 +9,7 @@ import { done, sizeLimits, type Outcome, type Want } from '../store/want.js';
 import { openCatalogFile, type CatalogFile, type NestedRow } from './catalog-file.js';
 import type { NodeId } from './entry.js';
 import { damage, errnos, failure } from './errno.js';
-import { rootRow } from './located-row.js';
+import { isRowid } from './packed-rows.js';
 import type { TreeStatistics } from './tree.js';
 
 /** A catalog that was used once: what is needed to open its file again. Kept for the life of the tree. */
@@ -170,7 +170,7 @@ function openChecked(catalog: Catalog, path: string): Outcome<CatalogFile> {
     return { kind: 'miss', want: catalog.want };
   }
   try {
-    file = openCatalogFile(path, catalogSubject(catalog));
+    file = openCatalogFile(path, catalogSubject(catalog), pathDigest(catalog.prefix));
     checkIdentity(catalog, file);
     catalog.fault = undefined;
     return done(file);
@@ -186,28 +186,22 @@ function openChecked(catalog: Catalog, path: string): Outcome<CatalogFile> {
 }
 
 /** The catalog is the one that belongs here: its prefix fits, and its root entry is a directory. */
-function checkIdentity(catalog: Catalog, file: CatalogFile): void {
-  const prefix = file.property('root_prefix') ?? '';
+function checkIdentity(catalog: Catalog, { prefix, rootRow }: CatalogFile): void {
+  const subject = catalogSubject(catalog);
   if (prefix !== catalog.prefix) {
     throw new PinfsError(
       'CATALOG_SCHEMA',
-      `the ${catalogSubject(catalog)} was made for another place: ${printable(prefix) || '/'}`,
+      `the ${subject} was made for another place: ${printable(prefix) || '/'}`,
     );
   }
-  const root = rootRow(file, pathDigest(catalog.prefix));
-  if (root === undefined) {
-    throw new PinfsError(
-      'CATALOG_ROOT_ENTRY',
-      `the ${catalogSubject(catalog)} has no entry for its own root`,
-    );
-  }
-  if ((root.mode & 0o170000) !== 0o040000) {
-    throw new PinfsError(
-      'CATALOG_ROOT_ENTRY',
-      `the root entry of the ${catalogSubject(catalog)} is no directory`,
-    );
-  }
-  catalog.rootRowid = root.rowid;
+  const wrong =
+    rootRow === undefined || !isRowid(rootRow.rowid)
+      ? 'has no entry for its own root'
+      : (rootRow.mode & 0o170000) !== 0o040000
+        ? 'has a root entry that is no directory'
+        : undefined;
+  if (wrong !== undefined) throw new PinfsError('CATALOG_ROOT_ENTRY', `the ${subject} ${wrong}`);
+  catalog.rootRowid = rootRow?.rowid ?? 0;
 }
 
 /** What is needed to fetch a listed catalog, or why it can't be. */

@@ -21,6 +21,7 @@ export function checkChunks(
   for (let position = 0; position < packed.length;) {
     if (chunks.length >= chunksLimit) return 'it has too many chunks';
     const cursor = new Cursor(packed, position);
+    if (!cursor.open()) return 'its chunk list is malformed';
     const offset = cursor.number();
     const length = cursor.number();
     const end = packed.indexOf(10, cursor.position);

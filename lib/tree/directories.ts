@@ -8,15 +8,8 @@ import type { Catalog, Catalogs } from './catalogs.js';
 import type { Entry, NodeId } from './entry.js';
 import { damage, errnos, failure } from './errno.js';
 import { hasDigest, locatedRow } from './located-row.js';
-import {
-  isRowid,
-  linkIdentity,
-  makeEntry,
-  nodeOf,
-  snapshotPath,
-  type EntryOptions,
-} from './make-entry.js';
-import { rowAt, spanAt } from './packed-rows.js';
+import { linkIdentity, makeEntry, nodeOf, snapshotPath, type EntryOptions } from './make-entry.js';
+import { isRowid, rowAt, spanAt } from './packed-rows.js';
 import type { TreeStatistics } from './tree.js';
 
 /** A directory whose names are answered from its catalog's rows. */

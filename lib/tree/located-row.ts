@@ -1,5 +1,4 @@
 import type { RawRow } from '../format/catalog-row.js';
-import type { CatalogFile } from './catalog-file.js';
 import { Cursor, rowAt, spanAt } from './packed-rows.js';
 
 /** A row together with the hash of its parent's path, from which its place can be found again. */
@@ -18,6 +17,7 @@ export function locatedRow(packed: Buffer | null): LocatedRow | undefined {
 
 export function locatedRowAt(packed: Buffer, position: number): LocatedRow | undefined {
   const cursor = new Cursor(packed, position);
+  if (!cursor.open()) return undefined;
   const parent = digestOfKey(cursor.key());
   const row = rowAt(packed, cursor.position);
   const end = spanAt(packed, cursor.position)?.end;
@@ -45,8 +45,4 @@ export function hasDigest(row: RawRow, digest: Buffer): boolean {
     digest.readUInt32LE(8) === key[2] &&
     digest.readUInt32LE(12) === key[3]
   );
-}
-
-export function rootRow(file: CatalogFile, digest: Buffer): RawRow | undefined {
-  return locatedRow(file.rowByPath(digest))?.row;
 }

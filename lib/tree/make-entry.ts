@@ -27,11 +27,6 @@ export function nodeOf(catalog: Catalog, rowid: number): NodeId {
   return catalog.number * 2 ** 32 + rowid;
 }
 
-/** Row ids that a node id can carry. */
-export function isRowid(rowid: number): boolean {
-  return rowid >= 1 && rowid <= 0xffff_ffff;
-}
-
 /** The path inside its own snapshot of what is seen at `path` (5.11). */
 export function snapshotPath(catalog: Catalog, path: ByteString): ByteString {
   return catalog.prefix + path.slice(catalog.mountpoint.length);

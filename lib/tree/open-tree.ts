@@ -33,7 +33,10 @@ export function openTree(root: Want, shelf: Shelf, options: TreeOptions): Outcom
   };
   const catalogs = createCatalogs(root, shelf, statistics);
   const properties = catalogs.query(catalogs.root, readProperties);
-  if (properties.kind !== 'done') return properties;
+  if (properties.kind !== 'done') {
+    catalogs.close();
+    return properties;
+  }
   const entryOptions = { variables: linkVariables(options.variables), owner: options.owner };
   const state: State = {
     catalogs,
@@ -44,7 +47,10 @@ export function openTree(root: Want, shelf: Shelf, options: TreeOptions): Outcom
   };
   const rootNode = nodeOf(catalogs.root, catalogs.root.rootRowid);
   const rootEntry = entryOf(state, rootNode);
-  if (rootEntry.kind !== 'done') return rootEntry;
+  if (rootEntry.kind !== 'done') {
+    catalogs.close();
+    return rootEntry;
+  }
   const infoOf = (catalog: Catalog) =>
     catalogs.query(catalog, (file) => describeCatalog(catalog, file));
   return done({

@@ -6,64 +6,59 @@ import { xattrBlobLimit } from '../format/xattr.js';
  * Rows of a catalog as one packed column, since handing columns to JavaScript is what costs
  * (design, 4.2). A row is
  *
- *     nameLength,linkLength,xattrLength,rowid,<name><link><xattr>number,…,number,hash\n
+ *     [nameLength,linkLength,xattrLength,rowid]<name><link><xattr>[number,…]<hash in hex>\n
  *
- * with the raw bytes of the three. A number is `x` where the column holds no integer. Bytes above
+ * with the raw bytes of the three. The arrays are JSON: short to write, which matters because
+ * preparing a long query costs more than running it, and clear about what is no integer. Bytes above
  * the limit of their column are left out; their length stays.
  */
 const nameLimit = 255;
 const linkLimit = 16384;
 
-function integer(column: string | undefined): string {
-  return column === undefined ? `'x'` : `iif(typeof(${column})='integer',${column},'x')`;
+const integerColumns = [
+  'md5path_1',
+  'md5path_2',
+  'flags',
+  'mode',
+  'size',
+  'mtime',
+  'mtimens',
+  'uid',
+  'gid',
+  'hardlinks',
+];
+
+/**
+ * SQL for the packed row of a table `catalog` with these columns (they differ by schema).
+ * @param careful for the rare catalog with blobs in integer columns, which JSON can't hold: the plain
+ *   form throws there.
+ */
+export function packedRow(columns: ReadonlySet<string>, careful: boolean): string {
+  const integer = (name: string): string => {
+    if (!columns.has(name)) return 'NULL';
+    return careful ? `iif(typeof(${name})='blob',NULL,${name})` : name;
+  };
+  const length = (name: string): string => (columns.has(name) ? `octet_length(${name})` : '0');
+  const bytes = (name: string, limit: number): string =>
+    columns.has(name) ? `iif(octet_length(${name})>${limit},NULL,${name})` : 'NULL';
+  return `concat(
+    json_array(${length('name')},${length('symlink')},${length('xattr')},rowid),
+    ${bytes('name', nameLimit)},${bytes('symlink', linkLimit)},${bytes('xattr', xattrBlobLimit)},
+    json_array(${integerColumns.map(integer).join()}),
+    iif(octet_length(hash)>32,'x',hex(hash)),char(10))`;
 }
 
-function word(column: string, shift: number): string {
-  const shifted = shift === 0 ? column : `(${column}>>${shift})`;
-  return `coalesce(${shifted}&4294967295,'x')`;
+/** SQL for the hash of the parent's path, to be put before a row. */
+export function packedParent(careful: boolean): string {
+  const integer = (name: string): string =>
+    careful ? `iif(typeof(${name})='blob',NULL,${name})` : name;
+  return `json_array(${integer('parent_1')},${integer('parent_2')})`;
 }
 
-function bytesLength(column: string | undefined): string {
-  return column === undefined ? '0' : `coalesce(octet_length(${column}),0)`;
+/** Row ids that a node id can carry. */
+export function isRowid(rowid: number): boolean {
+  return rowid >= 1 && rowid <= 0xffff_ffff;
 }
-
-function bytes(column: string | undefined, limit: number): string {
-  return column === undefined ? `''` : `iif(octet_length(${column})<=${limit},${column},'')`;
-}
-
-/** SQL for the packed row of a table `catalog` with these columns (they differ by schema). */
-export function packedRow(columns: ReadonlySet<string>): string {
-  const have = (name: string): string | undefined => (columns.has(name) ? name : undefined);
-  const links = have('hardlinks');
-  const numbers = [
-    word('md5path_1', 0),
-    word('md5path_1', 32),
-    word('md5path_2', 0),
-    word('md5path_2', 32),
-    ...['flags', 'mode', 'size', 'mtime', 'mtimens', 'uid', 'gid'].map((name) =>
-      integer(have(name)),
-    ),
-    integer(links === undefined ? undefined : `${links}>>32`),
-    integer(links === undefined ? undefined : `${links}&4294967295`),
-    `iif(octet_length(hash)<=32,hex(hash),iif(hash IS NULL,'','x'))`,
-  ];
-  return [
-    [bytesLength('name'), bytesLength('symlink'), bytesLength(have('xattr')), 'rowid', `''`].join(
-      `||','||`,
-    ),
-    bytes('name', nameLimit),
-    bytes('symlink', linkLimit),
-    bytes(have('xattr'), xattrBlobLimit),
-    numbers.join(`||','||`),
-    'char(10)',
-  ].join('||');
-}
-
-/** SQL for the four words of the parent's path hash, each with a comma behind it. */
-export const packedParent = ['parent_1', 'parent_2']
-  .flatMap((column) => [word(column, 0), word(column, 32)])
-  .join(`||','||`)
-  .concat(`||','`);
 
 /** Where the parts of a row lie, found without decoding it. */
 export interface RowSpan {
@@ -75,44 +70,88 @@ export interface RowSpan {
 }
 
 const newline = 10;
+const quote = 34;
 const comma = 44;
 const minus = 45;
+const openBracket = 91;
+const backslash = 92;
+const closeBracket = 93;
 
-/** Reads numbers and commas; kept apart from the rows so that no string is made for a number. */
+/** Reads arrays of integers as they stand in packed rows, with no text made for a number. */
 export class Cursor {
   readonly bytes: Buffer;
   position: number;
+  /** The 64 bits of the integer that was read last, as two words. */
+  low = NaN;
+  high = NaN;
 
   constructor(bytes: Buffer, position: number) {
     this.bytes = bytes;
     this.position = position;
   }
 
-  /** The number here and the position behind its comma; NaN for what is none. Imprecise above 2^53. */
+  /** Steps into an array; false if there is none here. */
+  open(): boolean {
+    return this.bytes[this.position++] === openBracket;
+  }
+
+  /**
+   * The integer here, and the position behind it and its comma or bracket; NaN for any other value.
+   * Imprecise above 2^53, where `low` and `high` are not.
+   */
   number(): number {
     const { bytes } = this;
     let at = this.position;
     const negative = bytes[at] === minus;
     if (negative) at++;
-    let value = 0;
-    let digits = 0;
-    for (; ; at++, digits++) {
+    const first = at;
+    let low = 0;
+    let high = 0;
+    for (; ; at++) {
       const digit = (bytes[at] ?? 0) - 48;
       if (digit < 0 || digit > 9) break;
-      value = value * 10 + digit;
+      low = low * 10 + digit;
+      const carry = Math.floor(low / 2 ** 32);
+      low -= carry * 2 ** 32;
+      high = (high * 10 + carry) % 2 ** 32;
     }
-    const good = digits > 0 && digits < 20 && bytes[at] === comma;
-    if (!good) {
-      const end = bytes.indexOf(comma, at);
-      at = end === -1 ? bytes.length : end;
+    const digits = at - first;
+    if (digits === 0 || digits > 19 || !this.#ends(at)) {
+      this.position = this.#skip(this.position);
+      return (this.low = this.high = NaN);
     }
     this.position = at + 1;
-    return good ? (negative ? -value : value) : NaN;
+    if (!negative) {
+      this.low = low;
+      this.high = high;
+      return high * 2 ** 32 + low;
+    }
+    this.low = low === 0 ? 0 : 2 ** 32 - low;
+    this.high = (2 ** 32 - high - (low === 0 ? 0 : 1)) % 2 ** 32;
+    return -(high * 2 ** 32 + low);
   }
 
-  /** The four words of a path hash. */
+  /** The four words of a path hash, kept as two integers. */
   key(): readonly [number, number, number, number] {
-    return [this.number(), this.number(), this.number(), this.number()];
+    this.number();
+    const { low, high } = this;
+    this.number();
+    return [low, high, this.low, this.high];
+  }
+
+  #ends(at: number): boolean {
+    return this.bytes[at] === comma || this.bytes[at] === closeBracket;
+  }
+
+  /** The position behind a value that is no integer. */
+  #skip(from: number): number {
+    const { bytes } = this;
+    let at = from;
+    if (bytes[at] === quote) {
+      for (at++; at < bytes.length && bytes[at] !== quote; at++) if (bytes[at] === backslash) at++;
+    }
+    while (at < bytes.length && !this.#ends(at) && bytes[at] !== newline) at++;
+    return at + 1;
   }
 }
 
@@ -132,12 +171,11 @@ export function rowAt(bytes: Buffer, position: number): RawRow | undefined {
   const head = headAt(bytes, position);
   if (head === undefined) return undefined;
   const end = bytes.indexOf(newline, head.numbers);
-  if (end === -1) return undefined;
   const cursor = new Cursor(bytes, head.numbers);
-  const key = cursor.key();
+  if (end === -1 || !cursor.open()) return undefined;
   const row = {
     rowid: head.rowid,
-    key,
+    key: cursor.key(),
     name: fromBytes(bytes.subarray(head.nameStart, head.nameEnd)),
     flags: cursor.number(),
     mode: cursor.number(),
@@ -146,14 +184,18 @@ export function rowAt(bytes: Buffer, position: number): RawRow | undefined {
     mtimeNs: cursor.number(),
     uid: cursor.number(),
     gid: cursor.number(),
-    linkGroup: cursor.number(),
-    linkCount: cursor.number(),
     symlink: head.linkFits ? fromBytes(bytes.subarray(head.nameEnd, head.linkEnd)) : undefined,
     xattr: head.numbers > head.linkEnd ? bytes.subarray(head.linkEnd, head.numbers) : undefined,
   };
+  cursor.number();
   // A number that is cut off would otherwise be read from the row behind this one.
   if (cursor.position > end) return undefined;
-  return { ...row, hash: bytes.toString('latin1', cursor.position, end) };
+  return {
+    ...row,
+    linkGroup: cursor.high,
+    linkCount: cursor.low,
+    hash: bytes.toString('latin1', cursor.position, end),
+  };
 }
 
 interface RowHead {
@@ -168,16 +210,17 @@ interface RowHead {
 
 function headAt(bytes: Buffer, position: number): RowHead | undefined {
   const cursor = new Cursor(bytes, position);
-  const nameLength = cursor.number();
-  const linkLength = cursor.number();
-  const xattrLength = cursor.number();
+  if (!cursor.open()) return undefined;
+  // The length of NULL is NULL.
+  const nameLength = cursor.number() || 0;
+  const linkLength = cursor.number() || 0;
+  const xattrLength = cursor.number() || 0;
   const rowid = cursor.number();
   const nameStart = cursor.position;
   const nameEnd = nameStart + (nameLength <= nameLimit ? nameLength : 0);
   const linkFits = linkLength <= linkLimit;
   const linkEnd = nameEnd + (linkFits ? linkLength : 0);
   const numbers = linkEnd + (xattrLength <= xattrBlobLimit ? xattrLength : 0);
-  // A NaN among the lengths makes this comparison false as well.
   const sound = nameLength >= 0 && linkLength >= 0 && xattrLength >= 0 && numbers <= bytes.length;
   return sound ? { rowid, nameStart, nameEnd, linkEnd, linkFits, numbers } : undefined;
 }
