@@ -55,11 +55,8 @@ export interface Handlers {
   readonly statfs: (path: string, reply: Reply<ReturnType<typeof nativeStatfs>>) => void;
   readonly getxattr: (path: string, name: string, reply: Reply<Buffer>) => void;
   readonly listxattr: (path: string, reply: Reply<Buffer>) => void;
-  /**
-   * Requests that begin from now on see this filesystem; open files keep the one they have.
-   * Resolves when nothing uses the former one any more.
-   */
-  readonly replace: (filesystem: Filesystem) => Promise<void>;
+  /** Requests that begin from now on see this filesystem; open files keep the one they have. */
+  readonly replace: (filesystem: Filesystem) => void;
 }
 
 /** How many entries of a directory one run of an operation gives. */
@@ -79,7 +76,7 @@ export function makeHandlers(
   deadline: number,
   ledger: Ledger,
 ): Handlers {
-  const uses = makeUses(first);
+  let current = first;
   const files = new Map<number, OpenFile>();
   let lastHandle = 0;
 
@@ -91,13 +88,13 @@ export function makeHandlers(
     reply: (result: Outcome<T>) => void,
   ): void {
     ledger.count(operation);
-    const filesystem = uses.begin();
     const ends = performance.now() + deadline;
     const run: Run = (it) => runWithin(it, Math.max(1, ends - performance.now()));
-    attempt(ledger, operation, path, () => work({ filesystem, path: fromText(path), run, ledger }))
+    attempt(ledger, operation, path, () =>
+      work({ filesystem: current, path: fromText(path), run, ledger }),
+    )
       .then(reply)
-      .catch((thrown: unknown) => ledger.fault(operation, path, thrown))
-      .finally(() => uses.end(filesystem));
+      .catch((thrown: unknown) => ledger.fault(operation, path, thrown));
   }
 
   const plain =
@@ -109,7 +106,6 @@ export function makeHandlers(
     // A signed int that is not 0 is all that fuse-native carries as a handle.
     do lastHandle = lastHandle >= 0x7fffffff ? 1 : lastHandle + 1;
     while (files.has(lastHandle));
-    uses.hold(filesystem);
     files.set(lastHandle, { filesystem, node: attributes.node, failed: undefined });
     return lastHandle;
   }
@@ -143,9 +139,7 @@ export function makeHandlers(
     },
     release(_path, handle, reply) {
       ledger.count('release');
-      const file = files.get(handle);
       files.delete(handle);
-      if (file !== undefined) uses.end(file.filesystem);
       reply(0);
     },
     statfs(path, reply) {
@@ -161,7 +155,9 @@ export function makeHandlers(
     listxattr(path, reply) {
       serve('listxattr', path, listxattr, plain(reply));
     },
-    replace: (filesystem) => uses.replace(filesystem),
+    replace(filesystem) {
+      current = filesystem;
+    },
   };
 }
 
@@ -290,37 +286,4 @@ async function listxattr(request: Request): Promise<Outcome<Buffer>> {
   return andThen(names, (list) =>
     done(Buffer.from(list.map((name) => `${name}\0`).join(''), 'latin1')),
   );
-}
-
-/** Which filesystem is served now, and how often each is in use by requests and open files. */
-function makeUses(first: Filesystem) {
-  const counts = new Map<Filesystem, number>();
-  const waiting = new Map<Filesystem, () => void>();
-  let current = first;
-  const hold = (filesystem: Filesystem): void => {
-    counts.set(filesystem, (counts.get(filesystem) ?? 0) + 1);
-  };
-  return {
-    hold,
-    begin(): Filesystem {
-      hold(current);
-      return current;
-    },
-    end(filesystem: Filesystem): void {
-      const left = (counts.get(filesystem) ?? 1) - 1;
-      if (left > 0) {
-        counts.set(filesystem, left);
-        return;
-      }
-      counts.delete(filesystem);
-      waiting.get(filesystem)?.();
-      waiting.delete(filesystem);
-    },
-    replace(filesystem: Filesystem): Promise<void> {
-      const former = current;
-      current = filesystem;
-      if (former === filesystem || !counts.has(former)) return Promise.resolve();
-      return new Promise((resolve) => waiting.set(former, resolve));
-    },
-  };
 }

@@ -75,6 +75,12 @@ function restricted(filesystem: Filesystem): boolean {
   return filesystem.getxattr(filesystem.root, 'user.authz').kind === 'done';
 }
 
+function membersOnly(): PinfsError {
+  return new PinfsError('ACCESS_DENIED', 'the new revision admits members only', {
+    advice: 'Mount it again: other users are then not let in.',
+  });
+}
+
 async function load(): Promise<FuseClass> {
   try {
     const { default: Fuse } = await import('fuse-native');
@@ -162,13 +168,10 @@ function serve(service: Service): Mounted {
   return {
     ended,
     statistics: ledger.statistics,
-    async replace(_recipe, filesystem) {
-      if (allowOther && restricted(filesystem)) {
-        throw new PinfsError('ACCESS_DENIED', 'the new revision asks for a membership', {
-          advice: 'Mount it again: other users are then not let in.',
-        });
-      }
-      await handlers.replace(filesystem);
+    replace(_recipe, filesystem) {
+      if (allowOther && restricted(filesystem)) return Promise.reject(membersOnly());
+      handlers.replace(filesystem);
+      return Promise.resolve();
     },
     async unmount(lazy) {
       if (await look()) return;
