@@ -112,7 +112,7 @@ function fromCommandLine(command: Command, flags: MountFlags): Partial<MountFlag
   const given = Object.entries(flags).filter(
     ([name]) => command.getOptionValueSource(name) === 'cli',
   );
-  return Object.fromEntries(given) as Partial<MountFlags>;
+  return Object.fromEntries(given);
 }
 
 async function mount(source: string, mountpoint: string, flags: MountFlags): Promise<void> {

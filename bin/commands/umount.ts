@@ -13,7 +13,7 @@ export function register(program: Command): void {
   outputOptions(program.command('umount'))
     .description('end a mount, also one whose process is dead; says who keeps it busy')
     .argument('<mountpoint>')
-    .option('--lazy', 'detach it now; those who use it may go on until they leave')
+    .option('--lazy', 'detach it now, though it is in use')
     .action(async (mountpoint: string, flags: UmountFlags) => {
       await runAction(flags, () => umount(mountpoint, flags));
     });

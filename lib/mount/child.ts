@@ -1,7 +1,7 @@
 import { Socket } from 'node:net';
 import { PinfsError } from '../format/errors.js';
-import type { DaemonOrder } from './daemon.js';
 import { serveMount } from './foreground.js';
+import type { MountOrder } from './order.js';
 import { failedAnswer, parseObject, readLine, writeLine } from './wire.js';
 
 /** The process of a mount in the background: started by daemon.ts, which says what is done here. */
@@ -10,35 +10,35 @@ const orderLimits = { bytes: 1024 * 1024, milliseconds: 30_000 };
 
 /** Reads the order from the pipe, mounts, answers, serves. @returns the exit code. */
 async function serveOrder(pipe: Socket): Promise<number> {
-  let ready = false;
+  const answered = { yet: false };
   try {
     const { options, mount } = await readOrder(pipe);
     // Whoever gave up waiting for the mount must not find it later.
     pipe.once('close', () => {
-      if (!ready) process.kill(process.pid, 'SIGTERM');
+      if (!answered.yet) process.kill(process.pid, 'SIGTERM');
     });
     pipe.resume();
     return await serveMount(options, mount, async (session) => {
-      ready = true;
+      answered.yet = true;
       await writeLine(pipe, { ok: true, value: session.status() });
       pipe.destroy();
     });
   } catch (thrown) {
     const said = failedAnswer(thrown);
-    if (ready) throw thrown;
-    ready = true;
+    if (answered.yet) throw thrown;
+    answered.yet = true;
     await writeLine(pipe, said);
     pipe.destroy();
     return thrown instanceof PinfsError ? thrown.exit : 1;
   }
 }
 
-async function readOrder(pipe: Socket): Promise<DaemonOrder> {
+async function readOrder(pipe: Socket): Promise<MountOrder> {
   const line = await readLine(pipe, orderLimits);
   const order = line.kind === 'line' ? parseObject(line.text) : undefined;
   if (order === undefined) throw new PinfsError('INTERNAL', 'the order to mount did not arrive');
   // Written by the same version of pinfs a moment ago.
-  return order as unknown as DaemonOrder;
+  return order as unknown as MountOrder;
 }
 
 const pipe = new Socket({ fd: Number(process.argv[2]), readable: true, writable: true });

@@ -14,13 +14,13 @@ function loader(name: Driver['name'], problem?: Error): DriverLoader {
 
 const attempt = (driver: Driver) => Promise.resolve(`mounted by ${driver.name}`);
 
-t.test('auto takes the kernel driver where it works', async (t) => {
+void t.test('auto takes the kernel driver where it works', async (t) => {
   const loaders = [loader('kernel'), loader('fuse-native')];
   const { driver } = await mountWith('auto', loaders, attempt, () => undefined);
   t.equal(driver.name, 'kernel');
 });
 
-t.test('auto goes on to fuse-native, and says why', async (t) => {
+void t.test('auto goes on to fuse-native, and says why', async (t) => {
   const lines: string[] = [];
   const loaders = [loader('kernel', new Error('no koffi')), loader('fuse-native')];
   const { mounted } = await mountWith('auto', loaders, attempt, (line) => lines.push(line));
@@ -28,7 +28,7 @@ t.test('auto goes on to fuse-native, and says why', async (t) => {
   t.match(lines, [/kernel driver/]);
 });
 
-t.test('a driver that was asked for by name is not replaced', async (t) => {
+void t.test('a driver that was asked for by name is not replaced', async (t) => {
   const loaders = [loader('kernel', new Error('no koffi')), loader('fuse-native')];
   await t.rejects(
     mountWith('kernel', loaders, attempt, () => undefined),
@@ -38,7 +38,7 @@ t.test('a driver that was asked for by name is not replaced', async (t) => {
   );
 });
 
-t.test('when none works, the reason of the best one is the error', async (t) => {
+void t.test('when none works, the reason of the best one is the error', async (t) => {
   const failing = (code: ErrorCode) => Promise.reject(new PinfsError(code, code));
   const tried: string[] = [];
   const loaders = [loader('kernel'), loader('fuse-native')];
@@ -55,7 +55,7 @@ t.test('when none works, the reason of the best one is the error', async (t) => 
   t.same(tried, ['kernel', 'fuse-native']);
 });
 
-t.test('a mountpoint that can’t be used is not tried twice', async (t) => {
+void t.test('a mountpoint that can’t be used is not tried twice', async (t) => {
   let tried = 0;
   const loaders = [loader('kernel'), loader('fuse-native')];
   const mounting = mountWith(
@@ -71,7 +71,7 @@ t.test('a mountpoint that can’t be used is not tried twice', async (t) => {
   t.equal(tried, 1);
 });
 
-t.test('the kernel driver is for Linux only', async (t) => {
+void t.test('the kernel driver is for Linux only', async (t) => {
   t.same(
     driverLoaders('linux').map(({ name }) => name),
     ['kernel', 'fuse-native'],

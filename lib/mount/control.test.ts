@@ -41,7 +41,7 @@ function send(path: string, bytes: string, end = false): Promise<string> {
   });
 }
 
-t.test('status and unmount are answered', async (t) => {
+void t.test('status and unmount are answered', async (t) => {
   const { path, remove } = temporaryDirectory();
   t.teardown(remove);
   const asked: boolean[] = [];
@@ -61,7 +61,7 @@ t.test('status and unmount are answered', async (t) => {
   t.same(readdirSync(path), [], 'nothing is left');
 });
 
-t.test('an error of the mount reaches the caller with its code', async (t) => {
+void t.test('an error of the mount reaches the caller with its code', async (t) => {
   const { path, remove } = temporaryDirectory();
   t.teardown(remove);
   const busy = new PinfsError('MOUNT_BUSY', 'in use by 12', { advice: 'end it' });
@@ -75,7 +75,7 @@ t.test('an error of the mount reaches the caller with its code', async (t) => {
   await control.close();
 });
 
-t.test('hostile callers are refused, and the next one is served', async (t) => {
+void t.test('hostile callers are refused, and the next one is served', async (t) => {
   const { path, remove } = temporaryDirectory();
   t.teardown(remove);
   const control = await serveControl(path, record, handlers(), { bytes: 64, milliseconds: 200 });
@@ -94,7 +94,7 @@ t.test('hostile callers are refused, and the next one is served', async (t) => {
   await control.close();
 });
 
-t.test('a dead socket is no obstacle, a mount that is starting is', async (t) => {
+void t.test('a dead socket is no obstacle, a mount that is starting is', async (t) => {
   const { path, remove } = temporaryDirectory();
   t.teardown(remove);
   writeFileSync(join(path, `${mountName('/mnt/a')}.sock`), '');
@@ -108,7 +108,7 @@ t.test('a dead socket is no obstacle, a mount that is starting is', async (t) =>
   await first.close();
 });
 
-t.test(
+void t.test(
   'a process that still serves a detached mount gives its place, and stays reachable',
   async (t) => {
     const { path, remove } = temporaryDirectory();
@@ -138,11 +138,11 @@ t.test(
   },
 );
 
-t.test('a socket that cannot be made is said so', async (t) => {
+void t.test('a socket that cannot be made is said so', async (t) => {
   await t.rejects(serveControl('/nowhere/at/all', record, handlers()), { code: 'STATE_UNUSABLE' });
 });
 
-t.test('nobody there is dead, somebody who says nothing is silent', async (t) => {
+void t.test('nobody there is dead, somebody who says nothing is silent', async (t) => {
   const { path, remove } = temporaryDirectory();
   t.teardown(remove);
   const socket = join(path, 'a.sock');
@@ -155,7 +155,7 @@ t.test('nobody there is dead, somebody who says nothing is silent', async (t) =>
   server.close();
 });
 
-t.test('records that are broken, huge or foreign are passed over', async (t) => {
+void t.test('records that are broken, huge or foreign are passed over', (t) => {
   const { path, remove } = temporaryDirectory();
   t.teardown(remove);
   const write = (name: string, text: string) => {
@@ -166,9 +166,11 @@ t.test('records that are broken, huge or foreign are passed over', async (t) => 
   write('0123456789abcde1.json', JSON.stringify({ ...record, source: 'x'.repeat(70_000) }));
   write('other.json', JSON.stringify(record));
   t.same(findRecords([path, '/nowhere']), []);
+  t.end();
 });
 
-t.test('requests are read strictly', async (t) => {
+void t.test('requests are read strictly', (t) => {
   t.same(parseRequest('{"command":"status","more":1}'), { command: 'status' });
   t.throws(() => parseRequest('{"command":"unmount"}'), { code: 'USAGE' });
+  t.end();
 });

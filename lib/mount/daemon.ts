@@ -1,13 +1,13 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, constants, mkdirSync, openSync, renameSync, statSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { PinfsError } from '../format/errors.js';
 import { directories, processEnvironment } from '../repository/environment.js';
 import type { OpenOptions } from '../repository/options.js';
 import type { MountOptions } from './options.js';
+import { absoluteOrder, type MountOrder } from './order.js';
 import { errorCode, mountName } from './runtime.js';
-import { isUrl } from './session.js';
 import { answerValue, readLine, writeLine } from './wire.js';
 
 /**
@@ -15,19 +15,13 @@ import { answerValue, readLine, writeLine } from './wire.js';
  * seen by `ps` as arguments are, and answers with one line once its mount can be used.
  */
 
-/** What the child is sent, as one JSON line. */
-export interface DaemonOrder {
-  readonly options: OpenOptions;
-  readonly mount: MountOptions;
-}
-
 const answerBytes = 4 * 1024 * 1024;
 
 /** A log that grew beyond this is put aside before a new mount writes to it (bytes). */
 const logBytes = 16 * 1024 * 1024;
 
 /** Starts the child that serves; tests hand in another one. */
-export type StartChild = (order: DaemonOrder, log: string) => StartedChild;
+export type StartChild = (order: MountOrder, log: string) => StartedChild;
 
 export interface StartedChild {
   readonly child: ChildProcess;
@@ -45,7 +39,7 @@ export async function mountInBackground(
   mount: MountOptions,
   startChild: StartChild = startDaemon,
 ): Promise<unknown> {
-  const absolute = absoluteOrder({ options, mount }, process.cwd());
+  const absolute = absoluteOrder({ options, mount });
   const log = absolute.mount.log ?? defaultLog(absolute);
   const order = { ...absolute, mount: { ...absolute.mount, log } };
   const started = startChild(order, log);
@@ -59,15 +53,15 @@ export async function mountInBackground(
 
 async function handOver(
   { child, pipe }: StartedChild,
-  order: DaemonOrder,
+  order: MountOrder,
   log: string,
 ): Promise<unknown> {
-  const exited = new Promise<string>((resolveExit) => {
+  const exited = new Promise<string>((settle) => {
     child.once('error', (error) => {
-      resolveExit(error.message);
+      settle(error.message);
     });
     child.once('exit', (code, signal) => {
-      resolveExit(signal === null ? `exit code ${code ?? '?'}` : signal);
+      settle(signal === null ? `exit code ${code ?? '?'}` : signal);
     });
   });
   // Our own listener: readLine takes its away, and a child that is gone makes the write fail.
@@ -81,7 +75,7 @@ async function handOver(
   });
 }
 
-function startDaemon(order: DaemonOrder, log: string): StartedChild {
+function startDaemon(order: MountOrder, log: string): StartedChild {
   const fd = openLogFile(log);
   const inherited = inheritedDescriptor(order.mount);
   const pipeNumber = inherited === 3 ? 4 : 3;
@@ -127,7 +121,7 @@ function openLogFile(log: string): number {
 }
 
 /** A file in the state directory, the same for each mount on one mountpoint. */
-function defaultLog({ options, mount }: DaemonOrder): string {
+function defaultLog({ options, mount }: MountOrder): string {
   const { state } = directories(options, processEnvironment);
   const log = join(state, 'log', `${mountName(mount.mountpoint)}.log`);
   try {
@@ -138,29 +132,4 @@ function defaultLog({ options, mount }: DaemonOrder): string {
     });
   }
   return log;
-}
-
-/** The same order for a process whose working directory is `/`. */
-export function absoluteOrder({ options, mount }: DaemonOrder, directory: string): DaemonOrder {
-  const path = (text: string) => (isUrl(text) ? text : resolve(directory, text));
-  const optional = <K extends string>(name: K, text: string | undefined) =>
-    text === undefined ? {} : ({ [name]: path(text) } as Readonly<Record<K, string>>);
-  return {
-    options: {
-      ...options,
-      source: path(options.source),
-      ...(options.keys === undefined ? {} : { keys: options.keys.map(path) }),
-      ...(options.signers === undefined ? {} : { signers: options.signers.map(path) }),
-      ...optional('blacklist', options.blacklist),
-      ...optional('cache', options.cache),
-      ...optional('external', options.external),
-      ...optional('attestation', options.attestation),
-    },
-    mount: {
-      ...mount,
-      mountpoint: path(mount.mountpoint),
-      ...optional('log', mount.log),
-      ...optional('trace', mount.trace),
-    },
-  };
 }

@@ -34,31 +34,34 @@ function finding(given: Probes, what: string): Finding {
   return found;
 }
 
-t.test('a healthy machine is healthy in every line', async (t) => {
+void t.test('a healthy machine is healthy in every line', (t) => {
   const { canMount, drivers, findings } = diagnose(probes());
   t.ok(canMount);
   t.same(drivers, { kernel: true, 'fuse-native': true });
   for (const { what, state } of findings) t.equal(state, 'good', what);
+  t.end();
 });
 
-t.test('each driver stands or falls with its module', async (t) => {
+void t.test('each driver stands or falls with its module', (t) => {
   t.same(diagnose(probes({}, ['koffi'])).drivers, { kernel: false, 'fuse-native': true });
   t.match(finding(probes({}, ['koffi']), 'mounting'), { state: 'note', message: /slower/ });
   t.same(diagnose(probes({}, ['fuse-native'])).drivers, { kernel: true, 'fuse-native': false });
   t.match(finding(probes({}, ['fuse-native']), 'fuse-native').mend, /libfuse2/);
   t.notOk(diagnose(probes({}, ['koffi', 'fuse-native'])).canMount);
+  t.end();
 });
 
-t.test('no device, no mount, and the words that mend it', async (t) => {
+void t.test('no device, no mount, and the words that mend it', (t) => {
   for (const device of ['absent', 'denied', 'no-driver'] as const) {
     const given = probes({ device });
     t.notOk(diagnose(given).canMount, device);
     t.match(finding(given, 'device'), { state: 'problem', mend: /./ });
     t.match(finding(given, 'mounting'), { state: 'problem', mend: /without FUSE/i });
   }
+  t.end();
 });
 
-t.test('a user needs a set-uid fusermount and a name; root needs neither', async (t) => {
+void t.test('a user needs a set-uid fusermount and a name; root needs neither', (t) => {
   const without: Partial<Probes>[] = [
     { fusermount: undefined },
     { fusermount: { path: '/usr/bin/fusermount3', setuid: false } },
@@ -69,9 +72,10 @@ t.test('a user needs a set-uid fusermount and a name; root needs neither', async
     t.equal(finding(probes(changes), 'fusermount').state, 'problem');
     t.ok(diagnose(probes({ ...changes, mayMount: true, uid: 0 })).canMount);
   }
+  t.end();
 });
 
-t.test('every finding that is a problem says how to mend it', async (t) => {
+void t.test('every finding that is a problem says how to mend it', (t) => {
   const worst = probes(
     {
       node: '18.1.0',
@@ -89,39 +93,45 @@ t.test('every finding that is a problem says how to mend it', async (t) => {
     t.not(state, 'good', what);
     t.ok(mend, what);
   }
+  t.end();
 });
 
-t.test('versions of Node', async (t) => {
+void t.test('versions of Node', (t) => {
   t.equal(finding(probes({ node: '20.18.0' }), 'node').state, 'problem');
   t.equal(finding(probes({ node: '20.19.0' }), 'node').state, 'good');
   t.equal(finding(probes({ node: '22.1.0' }), 'node').state, 'note');
+  t.end();
 });
 
-t.test('caches that others can write, or that are full', async (t) => {
+void t.test('caches that others can write, or that are full', (t) => {
   const cache = (state: Probes['cache']['state'], free = 2 ** 33) =>
     finding(probes({ cache: { directory: '/c', state, free } }), 'cache').state;
   t.equal(cache('to-be-made'), 'good');
   t.equal(cache('foreign'), 'problem');
   t.equal(cache('open-to-group'), 'problem');
   t.equal(cache('usable', 1000), 'note');
+  t.end();
 });
 
-t.test('a clock before the day of installation, or after the century', async (t) => {
+void t.test('a clock before the day of installation, or after the century', (t) => {
   const clock = (now: number) =>
     finding(probes({ clock: { now, installed: Date.UTC(2025, 0) } }), 'clock').state;
   t.equal(clock(Date.UTC(2024, 0)), 'problem');
   t.equal(clock(Date.UTC(2101, 0)), 'problem');
   t.equal(clock(Date.UTC(2025, 1)), 'good');
+  t.end();
 });
 
-t.test('user namespaces are never needed', async (t) => {
+void t.test('user namespaces are never needed', (t) => {
   for (const state of ['forbidden', 'restricted'] as const) {
     t.equal(finding(probes({ userNamespaces: state }), 'namespaces').state, 'note');
     t.ok(diagnose(probes({ userNamespaces: state })).canMount);
   }
+  t.end();
 });
 
-t.test('another system than Linux', async (t) => {
+void t.test('another system than Linux', (t) => {
   const mac = probes({ platform: 'darwin', device: 'absent', kernelModule: undefined });
   t.same(diagnose(mac).drivers, { kernel: false, 'fuse-native': true });
+  t.end();
 });

@@ -31,7 +31,7 @@ function setUp(
   return { timer, lines, replaced, repository, follower, checks: () => checks };
 }
 
-t.test('the head is asked for when its time is over, and not before', async (t) => {
+void t.test('the head is asked for when its time is over, and not before', async (t) => {
   const { timer, checks, follower } = setUp(240, () => Promise.resolve(undefined));
   await timer.advance(239_000);
   t.equal(checks(), 0);
@@ -45,7 +45,7 @@ t.test('the head is asked for when its time is over, and not before', async (t) 
   t.equal(follower.status().nextCheck, null);
 });
 
-t.test('a head that moved takes the place of the old one', async (t) => {
+void t.test('a head that moved takes the place of the old one', async (t) => {
   const next = stubRepository({ pinned: false, ttl: 1000, rootHash: 'b'.repeat(40) });
   let moved = false;
   const { timer, replaced, repository, follower, lines } = setUp(240, () => {
@@ -62,7 +62,7 @@ t.test('a head that moved takes the place of the old one', async (t) => {
   t.equal(replaced.length, 1, 'the new one says when to ask again');
 });
 
-t.test('a new snapshot that can’t be mounted is left, and the old one stays', async (t) => {
+void t.test('a new snapshot that can’t be mounted is left, and the old one stays', async (t) => {
   const next: StubRepository = stubRepository({ pinned: false });
   const { timer, repository, follower } = setUp(
     240,
@@ -76,19 +76,22 @@ t.test('a new snapshot that can’t be mounted is left, and the old one stays', 
   t.match(follower.status(), { lastProblem: { code: 'ACCESS_DENIED' } });
 });
 
-t.test('a check that fails changes nothing, is said once, and is tried again sooner', async (t) => {
-  const { timer, lines, follower, checks } = setUp(3600, () =>
-    Promise.reject(new PinfsError('SOURCE_UNREACHABLE', 'no route')),
-  );
-  const before = follower.current();
-  await timer.advance(3_600_000 + 2 * 180_000);
-  t.equal(checks(), 3);
-  t.equal(follower.current(), before);
-  t.same(lines, ['warn the head stays: no route [SOURCE_UNREACHABLE]']);
-  t.match(follower.status(), { lastProblem: { code: 'SOURCE_UNREACHABLE' } });
-});
+void t.test(
+  'a check that fails changes nothing, is said once, and is tried again sooner',
+  async (t) => {
+    const { timer, lines, follower, checks } = setUp(3600, () =>
+      Promise.reject(new PinfsError('SOURCE_UNREACHABLE', 'no route')),
+    );
+    const before = follower.current();
+    await timer.advance(3_600_000 + 2 * 180_000);
+    t.equal(checks(), 3);
+    t.equal(follower.current(), before);
+    t.same(lines, ['warn the head stays: no route [SOURCE_UNREACHABLE]']);
+    t.match(follower.status(), { lastProblem: { code: 'SOURCE_UNREACHABLE' } });
+  },
+);
 
-t.test('what a repository asks for is bounded', async (t) => {
+void t.test('what a repository asks for is bounded', async (t) => {
   const eager = setUp(0, () => Promise.resolve(undefined));
   await eager.timer.advance(60_000);
   t.ok(eager.checks() <= 6, 'not more than every ten seconds');
@@ -97,14 +100,14 @@ t.test('what a repository asks for is bounded', async (t) => {
   t.equal(lazy.checks(), 1, 'at least once a day');
 });
 
-t.test('a machine that slept asks soon after it wakes', async (t) => {
+void t.test('a machine that slept asks soon after it wakes', async (t) => {
   const { timer, checks } = setUp(3600, () => Promise.resolve(undefined));
   timer.set(timer.now() + 7_200_000); // two hours pass, in which no timer runs
   await timer.advance(60_000);
   t.equal(checks(), 1);
 });
 
-t.test('a clock that is set back does not put the next check off', async (t) => {
+void t.test('a clock that is set back does not put the next check off', async (t) => {
   const { timer, checks } = setUp(3600, () => Promise.resolve(undefined));
   await timer.advance(60_000);
   timer.set(timer.now() - 10 * 365 * 86_400_000);
@@ -112,7 +115,7 @@ t.test('a clock that is set back does not put the next check off', async (t) => 
   t.equal(checks(), 1);
 });
 
-t.test('stopping waits for the check that runs', async (t) => {
+void t.test('stopping waits for the check that runs', async (t) => {
   let finish: (value: undefined) => void = () => undefined;
   const { timer, follower } = setUp(
     240,

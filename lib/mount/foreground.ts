@@ -2,6 +2,7 @@ import type { OpenOptions } from '../repository/options.js';
 import { realTimer } from './follow.js';
 import { guardProcess, thisProcess } from './guard.js';
 import type { MountOptions } from './options.js';
+import { absoluteOrder } from './order.js';
 import { realParts, runMount, type Session } from './session.js';
 
 /**
@@ -14,11 +15,15 @@ export async function serveMount(
   mount: MountOptions,
   onReady: (session: Session) => void | Promise<void>,
 ): Promise<number> {
+  const order = absoluteOrder({ options, mount });
   // Where we stand may be where the mount comes to lie.
   process.chdir('/');
-  const parts = await realParts(mount);
+  const parts = await realParts(order.mount);
   const guard = guardProcess(thisProcess, parts.log, realTimer);
-  const session = await runMount(options, mount, { ...parts, onMounting: guard.mounting });
+  const session = await runMount(order.options, order.mount, {
+    ...parts,
+    onMounting: guard.mounting,
+  });
   const ended = guard.attach(session);
   await onReady(session);
   return ended;

@@ -39,7 +39,7 @@ function stubSession(busyFor = 0) {
 }
 
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) {
-  t.test(`${signal} unmounts in order, and the process ends with 0`, async (t) => {
+  void t.test(`${signal} unmounts in order, and the process ends with 0`, async (t) => {
     const { events, ends, guard } = setUp();
     const { session, calls } = stubSession();
     const code = guard.attach(session);
@@ -50,7 +50,7 @@ for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) {
   });
 }
 
-t.test('a busy mount is tried again until it is free', async (t) => {
+void t.test('a busy mount is tried again until it is free', async (t) => {
   const { events, guard, timer, log } = setUp();
   const { session, calls } = stubSession(3);
   const code = guard.attach(session);
@@ -66,7 +66,7 @@ t.test('a busy mount is tried again until it is free', async (t) => {
   );
 });
 
-t.test('a mount that stays busy is detached after ten seconds', async (t) => {
+void t.test('a mount that stays busy is detached after ten seconds', async (t) => {
   const { events, guard, timer } = setUp();
   const { session, calls } = stubSession(1000);
   const code = guard.attach(session);
@@ -79,7 +79,7 @@ t.test('a mount that stays busy is detached after ten seconds', async (t) => {
   t.equal(await code, 0);
 });
 
-t.test('the second signal detaches at once, the third ends the process', async (t) => {
+void t.test('the second signal detaches at once, the third ends the process', async (t) => {
   const { events, guard, ends } = setUp();
   const calls: boolean[] = [];
   const session = {
@@ -99,13 +99,14 @@ t.test('the second signal detaches at once, the third ends the process', async (
   t.same(ends, ['die']);
 });
 
-t.test('before there is anything to unmount, a signal ends the process as usual', async (t) => {
+void t.test('before there is anything to unmount, a signal ends the process as usual', (t) => {
   const { events, ends } = setUp();
   events.emit('SIGINT');
   t.same(ends, ['exit 130']);
+  t.end();
 });
 
-t.test('a signal while the driver mounts is kept until it has', async (t) => {
+void t.test('a signal while the driver mounts is kept until it has', async (t) => {
   const { events, guard, ends } = setUp();
   guard.mounting();
   events.emit('SIGTERM');
@@ -115,7 +116,7 @@ t.test('a signal while the driver mounts is kept until it has', async (t) => {
   t.same(calls, [false]);
 });
 
-t.test(
+void t.test(
   'a fault of our own is logged, the mount detached, and the process ends with 1',
   async (t) => {
     for (const event of ['uncaughtException', 'unhandledRejection']) {
@@ -130,7 +131,7 @@ t.test(
   },
 );
 
-t.test('a fault whose mount does not go ends the process all the same', async (t) => {
+void t.test('a fault whose mount does not go ends the process all the same', async (t) => {
   const { events, guard, ends, timer } = setUp();
   const session = {
     ended: new Promise<MountEnd>(() => undefined),
@@ -144,13 +145,14 @@ t.test('a fault whose mount does not go ends the process all the same', async (t
   t.same(ends, ['die']);
 });
 
-t.test('a fault before the mount ends the process', async (t) => {
+void t.test('a fault before the mount ends the process', (t) => {
   const { events, ends } = setUp();
   events.emit('uncaughtException', new Error('early'));
   t.same(ends, ['exit 1']);
+  t.end();
 });
 
-t.test('a mount that was aborted or failed ends the process with 1', async (t) => {
+void t.test('a mount that was aborted or failed ends the process with 1', async (t) => {
   for (const reason of ['aborted', 'failed'] as const) {
     const { guard } = setUp();
     const { session, settle } = stubSession();

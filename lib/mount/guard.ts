@@ -28,7 +28,7 @@ export const thisProcess: GuardedProcess = {
 
 export interface Guard {
   /** The driver is about to mount: from here on no signal ends the process without unmounting. */
-  mounting(): void;
+  readonly mounting: () => void;
   /** The mount is there. Resolves with the exit code when it has ended. */
   attach(session: Session): Promise<number>;
 }

@@ -11,25 +11,27 @@ import {
 
 const uid = process.getuid?.() ?? 0;
 
-t.test('root has one place, users that of their login', async (t) => {
+void t.test('root has one place, users that of their login', (t) => {
   const root = { variables: { XDG_RUNTIME_DIR: '/run/user/0' }, uid: 0, temporary: '/tmp' };
   t.equal(runtimeCandidates(root)[0], '/run/pinfs');
   const user = { variables: { XDG_RUNTIME_DIR: '/somewhere' }, uid: 1000, temporary: '/tmp' };
   t.same(runtimeCandidates(user), ['/somewhere/pinfs', '/run/user/1000/pinfs', '/tmp/pinfs-1000']);
   const bare = { variables: { XDG_RUNTIME_DIR: 'relative' }, uid: 1000, temporary: '/tmp' };
   t.same(runtimeCandidates(bare), ['/run/user/1000/pinfs', '/tmp/pinfs-1000']);
+  t.end();
 });
 
-t.test('places too long for a socket are left out', async (t) => {
+void t.test('places too long for a socket are left out', (t) => {
   const long = {
     variables: { XDG_RUNTIME_DIR: `/${'x'.repeat(90)}` },
     uid: 1000,
     temporary: '/tmp',
   };
   t.notOk(runtimeCandidates(long).some((place) => place.includes('xxx')));
+  t.end();
 });
 
-t.test('the first place that can be used is made with mode 0700, once', async (t) => {
+void t.test('the first place that can be used is made with mode 0700, once', (t) => {
   const { path, remove } = temporaryDirectory();
   t.teardown(remove);
   const places = ['/nowhere/pinfs', join(path, 'pinfs')];
@@ -38,9 +40,10 @@ t.test('the first place that can be used is made with mode 0700, once', async (t
   t.equal(statSync(made).mode & 0o777, 0o700);
   t.equal(ensureRuntimeDirectory(places, uid), made);
   t.same(safeDirectories(places, uid), [made]);
+  t.end();
 });
 
-t.test('a place that somebody else prepared is not used', async (t) => {
+void t.test('a place that somebody else prepared is not used', (t) => {
   const { path, remove } = temporaryDirectory();
   t.teardown(remove);
   mkdirSync(join(path, 'target'), { mode: 0o700 });
@@ -58,9 +61,11 @@ t.test('a place that somebody else prepared is not used', async (t) => {
     code: 'STATE_UNUSABLE',
     message: /owned by another user/,
   });
+  t.end();
 });
 
-t.test('a mount is called by its mountpoint', async (t) => {
+void t.test('a mount is called by its mountpoint', (t) => {
   t.match(mountName('/mnt/a'), /^[0-9a-f]{16}$/);
   t.not(mountName('/mnt/a'), mountName('/mnt/b'));
+  t.end();
 });

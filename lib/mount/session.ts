@@ -1,17 +1,14 @@
-import { resolve } from 'node:path';
-import { findMount, mountType } from '../drivers/mountinfo.js';
-import { currentMounts, unmountPath } from '../drivers/unmount.js';
 import type { Driver, Mounted, MountEnd, MountRequest } from '../drivers/driver.js';
 import { asPinfsError, PinfsError } from '../format/errors.js';
-import { directories, processEnvironment } from '../repository/environment.js';
 import type { OpenOptions } from '../repository/options.js';
 import type { Repository } from '../repository/repository.js';
+import { alreadyMounted, claimMountpoint, ourMountAt } from './claim.js';
 import { driverLoaders, mountWith, type DriverLoader } from './choose.js';
 import { serveControl, type ControlServer } from './control.js';
 import { followHead, realTimer, type Follower, type Timer } from './follow.js';
 import { openLog, type Log } from './log.js';
 import type { MountOptions } from './options.js';
-import { checkMountpoint, mountHealth, resolveMountpoint, type Reserved } from './mountpoint.js';
+import { shownSource } from './order.js';
 import { ownRuntimeDirectory } from './runtime.js';
 import { mountStatus, type MountStatus } from './status.js';
 
@@ -71,7 +68,7 @@ export async function runMount(
   given?: SessionParts,
 ): Promise<Session> {
   const parts = given ?? (await realParts(mount));
-  const mountpoint = await claimMountpoint(options, mount, parts);
+  const mountpoint = await claimMountpoint({ options, mount }, parts.runtimeDirectory, parts.log);
   const life = createLife(mountpoint, mount, parts);
   const control = await serveControl(
     parts.runtimeDirectory,
@@ -241,72 +238,6 @@ function mountRequest(
     live: () => repository.live(),
     trace: mount.trace,
   };
-}
-
-/**
- * The mountpoint's path without links, free for a mount: a dead mount of ours is taken away.
- * @throws PinfsError MOUNTPOINT_UNUSABLE, MOUNT_BUSY.
- */
-async function claimMountpoint(
-  options: OpenOptions,
-  mount: MountOptions,
-  parts: SessionParts,
-): Promise<string> {
-  // Handed over already open by mount.fuse3 (drop_privileges): nothing to look at.
-  if (/^\/dev\/fd\/\d+$/.test(mount.mountpoint)) return mount.mountpoint;
-  const mounts = await currentMounts();
-  const ours = (path: string) => findMount(mounts, path)?.type === mountType;
-  const mountpoint = resolveMountpoint(mount.mountpoint, ours);
-  if (ours(mountpoint)) {
-    const health = await mountHealth(mountpoint);
-    if (health !== 'stale') throw alreadyMounted(mountpoint);
-    await unmountPath(mountpoint, true);
-    parts.log.warn(`removed the mount of a dead process from ${mountpoint}`);
-  }
-  checkMountpoint(mountpoint, reservedPaths(options, mount, parts));
-  return mountpoint;
-}
-
-async function ourMountAt(mountpoint: string): Promise<boolean> {
-  return findMount(await currentMounts(), mountpoint)?.type === mountType;
-}
-
-function alreadyMounted(mountpoint: string): PinfsError {
-  return new PinfsError('MOUNT_BUSY', `a pinfs mount is already on ${mountpoint}`, {
-    advice: `See 'pinfs status'; end it with 'pinfs umount ${mountpoint}'.`,
-  });
-}
-
-/** Everything that this process uses while it serves: on its own mount it would wait for itself. */
-function reservedPaths(
-  options: OpenOptions,
-  mount: MountOptions,
-  parts: SessionParts,
-): readonly Reserved[] {
-  const { cache, state } = directories(options, processEnvironment);
-  const used = (what: string, path: string | undefined): Reserved[] =>
-    path === undefined || isUrl(path) ? [] : [{ what, path: resolve(path), whole: false }];
-  return [
-    { what: 'the cache', path: cache, whole: true },
-    { what: 'the state', path: state, whole: true },
-    { what: 'the directory of the control socket', path: parts.runtimeDirectory, whole: true },
-    ...used('the source', options.source),
-    ...used('the directory of external files', options.external),
-    ...used('the log', mount.log),
-    ...used('the blacklist', options.blacklist),
-    ...(options.keys ?? []).flatMap((key) => used('a key', key)),
-    ...used('pinfs itself', import.meta.dirname),
-    ...used('node', process.execPath),
-  ];
-}
-
-export function isUrl(text: string): boolean {
-  return /^[a-z][a-z0-9+.-]*:\/\//i.test(text);
-}
-
-/** A source for people, before it is parsed: credentials of a URL are left out. */
-export function shownSource(source: string): string {
-  return isUrl(source) ? source.replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/]*@(?=[^/]*)/i, '$1') : source;
 }
 
 /** What a session's end means for the process. */

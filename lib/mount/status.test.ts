@@ -20,7 +20,7 @@ async function status(changes: Partial<MountStatus> = {}): Promise<MountStatus> 
 
 const bytes = (count: number) => `${count} B`;
 
-t.test('the status is plain JSON with everything that is counted', async (t) => {
+void t.test('the status is plain JSON with everything that is counted', async (t) => {
   const value = await status();
   t.match(value, JSON.parse(JSON.stringify(value)), 'nothing is lost as JSON');
   t.match(value, {
@@ -39,7 +39,7 @@ t.test('the status is plain JSON with everything that is counted', async (t) => 
   t.ok(value.rss > 1_000_000);
 });
 
-t.test('people see the same, one fact a line', async (t) => {
+void t.test('people see the same, one fact a line', async (t) => {
   const text = statusLines(await status(), bytes).join('\n');
   for (const part of [
     '/mnt/a',
@@ -56,7 +56,7 @@ t.test('people see the same, one fact a line', async (t) => {
   }
 });
 
-t.test('nothing that a server or a path says can write to the terminal', async (t) => {
+void t.test('nothing that a server or a path says can write to the terminal', async (t) => {
   const hostile = '\u001b[2J\n';
   const value = await status({
     mountpoint: `/mnt/${hostile}`,
@@ -74,12 +74,12 @@ t.test('nothing that a server or a path says can write to the terminal', async (
   for (const line of lines) t.notMatch(line, /[\n\u001b]/);
 });
 
-t.test('a mount that nobody has read from has no hit rate', async (t) => {
+void t.test('a mount that nobody has read from has no hit rate', async (t) => {
   const value = await status();
   const store = { ...value.store, hitRate: null, hits: 0, misses: 0 };
   t.match(statusLines({ ...value, store }, bytes).join('\n'), /no reads yet/);
 });
 
-t.test('names that the driver cannot carry are said', async (t) => {
+void t.test('names that the driver cannot carry are said', async (t) => {
   t.match(statusLines(await status({ notCarried: 3 }), bytes).join('\n'), /3 names or times/);
 });

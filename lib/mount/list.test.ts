@@ -1,0 +1,120 @@
+import { rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import t from 'tap';
+import { mountType, type MountLine } from '../drivers/mountinfo.js';
+import { temporaryDirectory } from '../testing/stub-mount.js';
+import { findRecords, serveControl, type MountRecord } from './control.js';
+import { listMounts, type ListParts } from './list.js';
+import type { MountHealth } from './mountpoint.js';
+import { mountName } from './runtime.js';
+import { statusVersion } from './status.js';
+
+function line(mountpoint: string, user = 1000, type = mountType): MountLine {
+  const superOptions = ['ro', `user_id=${user}`];
+  return {
+    id: 1,
+    parent: 0,
+    device: '0:40',
+    mountpoint,
+    options: [],
+    type,
+    source: 'pinfs',
+    superOptions,
+  };
+}
+
+function record(mountpoint: string): MountRecord {
+  return { mountpoint, pid: 42, since: '2020-01-01T00:00:00.000Z', source: '/srv/a' };
+}
+
+function parts(directory: string, changes: Partial<ListParts> = {}): ListParts {
+  return {
+    directories: [directory],
+    mounts: [],
+    uid: 1000,
+    health: () => Promise.resolve('alive' as const),
+    patience: 5000,
+    ...changes,
+  };
+}
+
+/** What a process that was killed leaves behind. */
+function dead(directory: string, mountpoint: string): void {
+  const name = join(directory, mountName(mountpoint));
+  writeFileSync(`${name}.json`, JSON.stringify(record(mountpoint)));
+  writeFileSync(`${name}.sock`, '');
+}
+
+void t.test('a running mount gives its status', async (t) => {
+  const { path, remove } = temporaryDirectory();
+  t.teardown(remove);
+  const status = { version: statusVersion, state: 'running', mountpoint: '/mnt/a' };
+  const control = await serveControl(path, record('/mnt/a'), {
+    status: () => status,
+    unmount: () => Promise.resolve(),
+  });
+  const mounts = await listMounts(parts(path, { mounts: [line('/mnt/a')] }));
+  t.match(mounts, [{ mountpoint: '/mnt/a', state: 'running', pid: 42, source: '/srv/a', status }]);
+  t.equal(mounts.length, 1, 'once, though both the table and its record name it');
+  await control.close();
+});
+
+void t.test('a status of another version is not misread', async (t) => {
+  const { path, remove } = temporaryDirectory();
+  t.teardown(remove);
+  const control = await serveControl(path, record('/mnt/a'), {
+    status: () => ({ version: statusVersion + 1, state: 'resting' }),
+    unmount: () => Promise.resolve(),
+  });
+  t.match(await listMounts(parts(path)), [{ state: 'running', status: null }]);
+  await control.close();
+});
+
+void t.test('a dead mount is stale; a dead process without a mount is forgotten', async (t) => {
+  const { path, remove } = temporaryDirectory();
+  t.teardown(remove);
+  dead(path, '/mnt/a');
+  dead(path, '/mnt/b');
+  const mounts = await listMounts(parts(path, { mounts: [line('/mnt/a')] }));
+  t.match(mounts, [{ mountpoint: '/mnt/a', state: 'stale', pid: 42, status: null }]);
+  t.same(
+    findRecords([path]).map((found) => found.record.mountpoint),
+    ['/mnt/a'],
+  );
+});
+
+void t.test('a process that gives no answer is silent', async (t) => {
+  const { path, remove } = temporaryDirectory();
+  t.teardown(remove);
+  dead(path, '/mnt/a');
+  const socket = findRecords([path])[0]?.socket ?? '';
+  rmSync(socket);
+  const server = createServer(() => undefined);
+  await new Promise<void>((resolve) => {
+    server.listen(socket, resolve);
+  });
+  t.match(await listMounts(parts(path, { patience: 1 })), [{ state: 'silent', pid: 42 }]);
+  server.close();
+});
+
+void t.test('mounts without a record are those of this user, or all for root', async (t) => {
+  const { path, remove } = temporaryDirectory();
+  t.teardown(remove);
+  const health = (mountpoint: string): Promise<MountHealth> =>
+    Promise.resolve(mountpoint === '/mnt/a' ? 'stale' : mountpoint === '/mnt/b' ? 'hung' : 'alive');
+  const mounts = [
+    line('/mnt/a'),
+    line('/mnt/b'),
+    line('/mnt/c'),
+    line('/mnt/d', 1001),
+    line('/mnt/e', 1000, 'fuse.sshfs'),
+  ];
+  const mine = await listMounts(parts(path, { mounts, health }));
+  t.same(
+    mine.map(({ mountpoint, state }) => `${mountpoint} ${state}`),
+    ['/mnt/a stale', '/mnt/b silent', '/mnt/c other'],
+  );
+  const all = await listMounts(parts(path, { mounts, health, uid: 0 }));
+  t.equal(all.length, 4);
+});

@@ -1,0 +1,43 @@
+import { readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import { temporaryDirectory } from '../testing/stub-mount.js';
+import { createMeter, openLog } from './log.js';
+
+void t.test('a log file has one JSON line for each event, and is for its owner only', (t) => {
+  const { path, remove } = temporaryDirectory();
+  t.teardown(remove);
+  const file = join(path, 'log');
+  openLog(file, false).info('first', { count: 1 });
+  openLog(file, false).error('second\n\u001b[2J');
+  const lines = readFileSync(file, 'utf8').trimEnd().split('\n');
+  t.equal(lines.length, 2, 'appended, and no line is broken by a message');
+  t.match(JSON.parse(lines[0] ?? ''), { msg: 'first', count: 1, level: 30 });
+  t.match(JSON.parse(lines[1] ?? ''), { msg: 'second\n\u001b[2J', level: 50 });
+  t.notMatch(lines[1] ?? '', /\u001b/);
+  t.equal(statSync(file).mode & 0o777, 0o600);
+  t.end();
+});
+
+void t.test('a log that can’t be opened is wrong usage', (t) => {
+  t.throws(() => openLog('/nowhere/at/all', false), { code: 'USAGE', message: /ENOENT/ });
+  t.end();
+});
+
+void t.test('a full disk ends nothing', { skip: process.platform !== 'linux' }, (t) => {
+  const log = openLog('/dev/full', false);
+  t.doesNotThrow(() => {
+    log.info('nobody will read this');
+    log.error('nor this');
+  });
+  t.end();
+});
+
+void t.test('a flood is cut and counted', (t) => {
+  const meter = createMeter(3);
+  const passed = Array.from({ length: 10 }, () => meter(0).pass);
+  t.equal(passed.filter(Boolean).length, 3);
+  t.same(meter(60_000), { pass: true, dropped: 7 });
+  t.same(meter(60_000), { pass: true, dropped: 0 });
+  t.end();
+});

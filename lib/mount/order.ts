@@ -1,0 +1,57 @@
+import { isAbsolute, resolve } from 'node:path';
+import { PinfsError } from '../format/errors.js';
+import type { OpenOptions } from '../repository/options.js';
+import { isUrl } from '../source/open.js';
+import type { MountOptions } from './options.js';
+import { errorCode } from './runtime.js';
+
+/** What to mount and how, as plain data: it is sent to a daemon as one JSON line. */
+export interface MountOrder {
+  readonly options: OpenOptions;
+  readonly mount: MountOptions;
+}
+
+/** The same order for a process whose working directory is `/`. @throws PinfsError USAGE */
+export function absoluteOrder(
+  { options, mount }: MountOrder,
+  directory: () => string = workingDirectory,
+): MountOrder {
+  const path = (text: string) =>
+    isUrl(text) || isAbsolute(text) ? text : resolve(directory(), text);
+  const optional = (name: string, text: string | undefined) =>
+    text === undefined ? {} : { [name]: path(text) };
+  return {
+    options: {
+      ...options,
+      source: path(options.source),
+      ...(options.keys === undefined ? {} : { keys: options.keys.map(path) }),
+      ...(options.signers === undefined ? {} : { signers: options.signers.map(path) }),
+      ...optional('blacklist', options.blacklist),
+      ...optional('cache', options.cache),
+      ...optional('external', options.external),
+      ...optional('attestation', options.attestation),
+    },
+    mount: {
+      ...mount,
+      mountpoint: path(mount.mountpoint),
+      ...optional('log', mount.log),
+      ...optional('trace', mount.trace),
+    },
+  };
+}
+
+/** Asked for only where a path is relative: it may lie in a mount that is gone. @throws PinfsError USAGE */
+function workingDirectory(): string {
+  try {
+    return process.cwd();
+  } catch (thrown) {
+    throw new PinfsError('USAGE', `the working directory can't be used: ${errorCode(thrown)}`, {
+      advice: 'Go to another one, or give absolute paths.',
+    });
+  }
+}
+
+/** A source for people, before it is parsed: credentials of a URL are left out. */
+export function shownSource(source: string): string {
+  return isUrl(source) ? source.replace(/^([^/]*\/\/)[^/]*@/, '$1') : source;
+}
