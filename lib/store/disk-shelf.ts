@@ -12,19 +12,9 @@ import { LRUCache } from 'lru-cache';
 import { alwaysMiss } from './always-miss.js';
 import { fits } from './inflate.js';
 import { errorCode, objectFile } from './layout.js';
-import { charge, openRecords, stampOf, tick, type ObjectRecord, type Records } from './records.js';
+import { charge, Records, stampOf, tick, type ObjectRecord } from './records.js';
 import type { Shelf } from './shelf.js';
 import { wantKey, type Want } from './want.js';
-
-/** A shelf as the store uses it: it tells sizes, and what was used. */
-export interface DiskShelf extends Shelf {
-  /** Plain size of an object that is here and is what its record says; counts as a use. */
-  sizeOf(key: string): number | undefined;
-  /** Uses since the last call, by id of the record. */
-  takeUses(): Map<number, number>;
-  /** Times that an object was here when asked for. */
-  readonly hits: number;
-}
 
 interface OpenObject {
   readonly key: string;
@@ -45,141 +35,171 @@ const usesSavedAfter = 60_000;
  * @throws PinfsError CACHE_UNUSABLE.
  */
 export function openShelf(directory: string, options: { fileLimit?: number } = {}): Shelf {
-  const records = openRecords(directory);
-  const shelf = diskShelf(directory, records, options.fileLimit ?? 256);
-  const owning: Shelf = {
-    ...shelf,
-    close() {
-      shelf.close();
-      records.close();
-    },
-  };
-  return unlessAlwaysMiss(owning);
+  const records = new Records(directory);
+  return unlessAlwaysMiss(
+    new DiskShelf(directory, records, options.fileLimit ?? 256, () => records.close()),
+  );
 }
 
 export function unlessAlwaysMiss(shelf: Shelf): Shelf {
   return process.env['ALWAYS_MISS'] === '1' ? alwaysMiss(shelf) : shelf;
 }
 
-/** The reading side over records that are open already (and stay open behind it). */
-export function diskShelf(directory: string, records: Records, fileLimit: number): DiskShelf {
-  let uses = new Map<number, number>();
-  let lastSaved = Date.now();
-  let hits = 0;
-  const files = new LRUCache<string, OpenObject>({
-    max: Math.max(2, fileLimit),
-    dispose(object) {
-      note(object);
-      closeSync(object.fd);
-    },
-  });
+/** The reading side over records that are open already. */
+export class DiskShelf implements Shelf {
+  /** Times that an object was here when asked for. */
+  hits = 0;
 
-  function note(object: OpenObject): void {
-    if (object.used > object.saved) uses.set(object.id, object.used);
-    object.saved = object.used;
+  readonly #directory: string;
+  readonly #records: Records;
+  readonly #files: LRUCache<string, OpenObject>;
+  readonly #closed: () => void;
+  // Times of use by id of the record, not yet saved.
+  #uses = new Map<number, number>();
+  #lastSaved = Date.now();
+
+  constructor(
+    directory: string,
+    records: Records,
+    fileLimit: number,
+    closed: () => void = () => undefined,
+  ) {
+    this.#directory = directory;
+    this.#records = records;
+    this.#closed = closed;
+    this.#files = new LRUCache({
+      max: Math.max(2, fileLimit),
+      dispose: (object) => {
+        this.#note(object);
+        closeSync(object.fd);
+      },
+    });
   }
 
-  function takeUses(): Map<number, number> {
-    for (const object of files.values()) note(object);
-    const taken = uses;
-    uses = new Map();
-    lastSaved = Date.now();
+  read(
+    want: Want,
+    position: number,
+    length: number,
+    target: Buffer,
+    targetOffset: number,
+  ): number | undefined {
+    const object = this.#lookup(want);
+    if (object === undefined) return undefined;
+    const wanted = Math.max(0, Math.min(length, object.size - position));
+    const count = readFully(object.fd, target, targetOffset, wanted, position);
+    if (count === wanted) return count;
+    // Someone cut the file: it is no longer what was checked.
+    this.#files.delete(object.key);
+    const record = this.#records.read((sql) => sql.get.get(object.key));
+    if (record !== undefined) drop(this.#directory, this.#records, object.key, record);
+    return undefined;
+  }
+
+  path(want: Want): string | undefined {
+    const object = this.#lookup(want);
+    return object === undefined ? undefined : objectFile(this.#directory, object.key);
+  }
+
+  descriptor(want: Want): number | undefined {
+    return this.#lookup(want)?.fd;
+  }
+
+  has(want: Want): boolean {
+    return this.#lookup(want) !== undefined;
+  }
+
+  beginRun(): void {
+    // Nothing to do: only a shelf that lies keeps account of runs.
+  }
+
+  close(): void {
+    this.#saveUses();
+    this.#files.clear();
+    this.#closed();
+  }
+
+  /** Plain size of an object that is here and is what its record says; counts as a use. */
+  sizeOf(key: string): number | undefined {
+    const object = this.#files.get(key) ?? this.#open(key);
+    if (object !== undefined) object.used = tick();
+    return object?.size;
+  }
+
+  /** Uses since the last call, by id of the record. */
+  takeUses(): Map<number, number> {
+    for (const object of this.#files.values()) this.#note(object);
+    const taken = this.#uses;
+    this.#uses = new Map();
+    this.#lastSaved = Date.now();
     return taken;
   }
 
-  function saveUses(): void {
-    const taken = takeUses();
-    const saved = records.tryWrite((sql) => {
-      for (const [id, used] of inOrder(taken)) sql.touch.run(used, id);
-      return true;
-    });
-    // Someone else writes just now: next time.
-    if (saved === undefined) for (const [id, used] of taken) if (!uses.has(id)) uses.set(id, used);
+  #lookup(want: Want): OpenObject | undefined {
+    const key = wantKey(want);
+    const object = this.#files.get(key) ?? this.#open(key);
+    if (object === undefined || !fits(object.size, want)) return undefined;
+    object.used = tick();
+    this.hits++;
+    return object;
   }
 
-  function open(key: string): OpenObject | undefined {
-    const record = records.read((sql) => sql.get.get(key));
+  #open(key: string): OpenObject | undefined {
+    const record = this.#records.read((sql) => sql.get.get(key));
     if (record === undefined) return undefined;
-    const fd = openFile(key);
-    if (fd === undefined || !isWhatWasChecked(record, fd)) {
+    const fd = this.#openFile(key);
+    if (fd === undefined || !this.#isWhatWasChecked(record, fd)) {
       if (fd !== undefined) closeSync(fd);
-      drop(directory, records, key, record);
+      drop(this.#directory, this.#records, key, record);
       return undefined;
     }
     const { id, size, used } = record;
     const object = { key, id, fd, size, used, saved: used };
-    files.set(key, object);
-    if (uses.size >= usesKept || Date.now() - lastSaved > usesSavedAfter) saveUses();
+    this.#files.set(key, object);
+    if (this.#uses.size >= usesKept || Date.now() - this.#lastSaved > usesSavedAfter) {
+      this.#saveUses();
+    }
     return object;
   }
 
-  function openFile(key: string): number | undefined {
+  #openFile(key: string): number | undefined {
     for (;;) {
       try {
-        return openSync(objectFile(directory, key), constants.O_RDONLY | constants.O_NOFOLLOW);
+        const file = objectFile(this.#directory, key);
+        return openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW);
       } catch (thrown) {
         const code = errorCode(thrown);
         if (code === 'ENOENT' || code === 'ELOOP' || code === 'ENOTDIR') return undefined;
         // Others of this process took the descriptors: give back ours, one by one.
-        if (code !== 'EMFILE' || files.pop() === undefined) throw thrown;
+        if (code !== 'EMFILE' || this.#files.pop() === undefined) throw thrown;
       }
     }
   }
 
-  function isWhatWasChecked(record: ObjectRecord, fd: number): boolean {
+  #isWhatWasChecked(record: ObjectRecord, fd: number): boolean {
     const status = fstatSync(fd, { bigint: true });
     if (!status.isFile() || status.size !== BigInt(record.size)) return false;
     const stamp = stampOf(status);
     if (stamp === record.stamp) return true;
     if (!sha256OfFile(fd, status).equals(record.sha256)) return false;
-    records.tryWrite((sql) => sql.restamp.run(stamp, record.id, record.sha256));
+    this.#records.tryWrite((sql) => sql.restamp.run(stamp, record.id, record.sha256));
     return true;
   }
 
-  function lookup(want: Want): OpenObject | undefined {
-    const key = wantKey(want);
-    const object = files.get(key) ?? open(key);
-    if (object === undefined || !fits(object.size, want)) return undefined;
-    object.used = tick();
-    hits++;
-    return object;
+  #note(object: OpenObject): void {
+    if (object.used > object.saved) this.#uses.set(object.id, object.used);
+    object.saved = object.used;
   }
 
-  function read(want: Want, position: number, length: number, target: Buffer, offset: number) {
-    const object = lookup(want);
-    if (object === undefined) return undefined;
-    const wanted = Math.max(0, Math.min(length, object.size - position));
-    const count = readFully(object.fd, target, offset, wanted, position);
-    if (count === wanted) return count;
-    // Someone cut the file: it is no longer what was checked.
-    files.delete(object.key);
-    const record = records.read((sql) => sql.get.get(object.key));
-    if (record !== undefined) drop(directory, records, object.key, record);
-    return undefined;
+  #saveUses(): void {
+    const taken = this.takeUses();
+    const saved = this.#records.tryWrite((sql) => {
+      for (const [id, used] of inOrder(taken)) sql.touch.run(used, id);
+      return true;
+    });
+    if (saved === true) return;
+    // Someone else writes just now: next time.
+    for (const [id, used] of taken) if (!this.#uses.has(id)) this.#uses.set(id, used);
   }
-
-  return {
-    get hits() {
-      return hits;
-    },
-    takeUses,
-    sizeOf(key) {
-      const object = files.get(key) ?? open(key);
-      if (object !== undefined) object.used = tick();
-      return object?.size;
-    },
-    read,
-    path(want) {
-      return lookup(want) === undefined ? undefined : objectFile(directory, wantKey(want));
-    },
-    descriptor: (want) => lookup(want)?.fd,
-    has: (want) => lookup(want) !== undefined,
-    beginRun: () => undefined,
-    close() {
-      saveUses();
-      files.clear();
-    },
-  };
 }
 
 /** Neighbours by id lie on the same page. */

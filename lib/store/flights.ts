@@ -1,17 +1,5 @@
 import { asPinfsError, PinfsError } from '../format/errors.js';
 
-/** Work that is done once for each key, however many wait for it, a bounded number at a time. */
-export interface Flights {
-  /**
-   * Joins the flight of a key, or begins it. Rejects with INTERRUPTED when the signal aborts; the
-   * flight itself ends early only when all who waited are gone in that way.
-   */
-  join(key: string, weight: number, work: Work, signal?: AbortSignal): Promise<void>;
-  /** Begins a flight that nobody waits for, behind all others. @returns false if there are too many. */
-  ahead(key: string, weight: number, work: Work): boolean;
-  close(): Promise<void>;
-}
-
 export type Work = (signal: AbortSignal) => Promise<void>;
 
 export interface FlightLimits {
@@ -31,16 +19,56 @@ interface Flight {
   waiters: number;
 }
 
-export function openFlights(limits: FlightLimits): Flights {
-  const flights = new Map<string, Flight>();
+/** Work that is done once for each key, however many wait for it, a bounded number at a time. */
+export class Flights {
+  readonly #limits: FlightLimits;
+  readonly #flights = new Map<string, Flight>();
   // In order of arrival; those that nobody waits for stand in a queue of their own.
-  const wanted = new Set<Flight>();
-  const ahead = new Set<Flight>();
-  const flying = new Set<Flight>();
-  let weight = 0;
-  let closed = false;
+  readonly #wanted = new Set<Flight>();
+  readonly #ahead = new Set<Flight>();
+  readonly #flying = new Set<Flight>();
+  #weight = 0;
+  #closed = false;
 
-  function add(key: string, itsWeight: number, work: Work, isWanted: boolean): Flight {
+  constructor(limits: FlightLimits) {
+    this.#limits = limits;
+  }
+
+  /**
+   * Joins the flight of a key, or begins it. Rejects with INTERRUPTED when the signal aborts; the
+   * flight itself ends early only when all who waited are gone in that way.
+   */
+  async join(key: string, weight: number, work: Work, signal?: AbortSignal): Promise<void> {
+    if (this.#closed || signal?.aborted === true) throw interrupted();
+    const flight = this.#flights.get(key) ?? this.#add(key, weight, work, this.#wanted);
+    if (this.#ahead.delete(flight)) this.#wanted.add(flight);
+    flight.waiters++;
+    this.#pump();
+    if (signal === undefined) return flight.promise;
+    return waitUnlessAborted(flight, signal, () => {
+      flight.waiters--;
+      if (flight.waiters === 0) this.#abandon(flight);
+    });
+  }
+
+  /** Begins a flight that nobody waits for, behind all others. @returns false if there are too many. */
+  ahead(key: string, weight: number, work: Work): boolean {
+    if (this.#closed || this.#flights.has(key)) return !this.#closed;
+    if (this.#ahead.size >= this.#limits.ahead) return false;
+    this.#add(key, weight, work, this.#ahead);
+    this.#pump();
+    return true;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    // Those that were abandoned before may still be on their way.
+    const ending = [...this.#flying].map((flight) => flight.promise);
+    for (const flight of [...this.#flights.values()]) this.#abandon(flight);
+    await Promise.allSettled(ending);
+  }
+
+  #add(key: string, weight: number, work: Work, queue: Set<Flight>): Flight {
     let land: Flight['land'] = () => undefined;
     const promise = new Promise<void>((resolve, reject) => {
       land = (error) => {
@@ -48,91 +76,54 @@ export function openFlights(limits: FlightLimits): Flights {
         else reject(error);
       };
     });
+    // Whether anyone waits for it or not.
     promise.catch(() => undefined);
-    const flight: Flight = {
-      key,
-      weight: itsWeight,
-      work,
-      controller: new AbortController(),
-      promise,
-      land,
-      waiters: 0,
-    };
-    flights.set(key, flight);
-    (isWanted ? wanted : ahead).add(flight);
+    const controller = new AbortController();
+    const flight = { key, weight, work, controller, promise, land, waiters: 0 };
+    this.#flights.set(key, flight);
+    queue.add(flight);
     return flight;
   }
 
-  function pump(): void {
+  #pump(): void {
     for (;;) {
-      const next = first(wanted) ?? first(ahead);
-      if (next === undefined || flying.size >= limits.atOnce) return;
-      if (flying.size > 0 && weight + next.weight > limits.weight) return;
-      wanted.delete(next);
-      ahead.delete(next);
-      void fly(next);
+      const next = first(this.#wanted) ?? first(this.#ahead);
+      if (next === undefined || this.#flying.size >= this.#limits.atOnce) return;
+      if (this.#flying.size > 0 && this.#weight + next.weight > this.#limits.weight) return;
+      this.#wanted.delete(next);
+      this.#ahead.delete(next);
+      void this.#fly(next);
     }
   }
 
-  async function fly(flight: Flight): Promise<void> {
-    flying.add(flight);
-    weight += flight.weight;
+  async #fly(flight: Flight): Promise<void> {
+    this.#flying.add(flight);
+    this.#weight += flight.weight;
     let error: PinfsError | undefined;
     try {
       await flight.work(flight.controller.signal);
     } catch (thrown) {
       error = asPinfsError(thrown);
     }
-    flying.delete(flight);
-    weight -= flight.weight;
-    forget(flight, error);
-    pump();
+    this.#flying.delete(flight);
+    this.#weight -= flight.weight;
+    this.#forget(flight, error);
+    this.#pump();
   }
 
-  function forget(flight: Flight, error: PinfsError | undefined): void {
-    wanted.delete(flight);
-    ahead.delete(flight);
+  #abandon(flight: Flight): void {
+    if (this.#flights.get(flight.key) === flight) this.#flights.delete(flight.key);
+    flight.controller.abort();
+    if (!this.#flying.has(flight)) this.#forget(flight, interrupted());
+  }
+
+  #forget(flight: Flight, error: PinfsError | undefined): void {
+    this.#wanted.delete(flight);
+    this.#ahead.delete(flight);
     // One that was abandoned may have been followed by another of the same key.
-    if (flights.get(flight.key) === flight) flights.delete(flight.key);
+    if (this.#flights.get(flight.key) === flight) this.#flights.delete(flight.key);
     flight.land(error);
   }
-
-  function leave(flight: Flight): void {
-    flight.waiters--;
-    if (flight.waiters === 0) abandon(flight);
-  }
-
-  function abandon(flight: Flight): void {
-    if (flights.get(flight.key) === flight) flights.delete(flight.key);
-    flight.controller.abort();
-    if (!flying.has(flight)) forget(flight, interrupted());
-  }
-
-  return {
-    async join(key, itsWeight, work, signal) {
-      if (closed || signal?.aborted === true) throw interrupted();
-      const flight = flights.get(key) ?? add(key, itsWeight, work, true);
-      if (ahead.delete(flight)) wanted.add(flight);
-      flight.waiters++;
-      pump();
-      if (signal === undefined) return flight.promise;
-      return waitUnlessAborted(flight, signal, () => leave(flight));
-    },
-    ahead(key, itsWeight, work) {
-      if (closed || flights.has(key)) return !closed;
-      if (ahead.size >= limits.ahead) return false;
-      add(key, itsWeight, work, false);
-      pump();
-      return true;
-    },
-    async close() {
-      closed = true;
-      // Those that were abandoned before may still be on their way.
-      const ending = [...flying].map((flight) => flight.promise);
-      for (const flight of [...flights.values()]) abandon(flight);
-      await Promise.allSettled(ending);
-    },
-  };
 }
 
 function first<T>(set: ReadonlySet<T>): T | undefined {

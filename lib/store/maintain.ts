@@ -1,11 +1,11 @@
 import { closeSync, constants, fstatSync, openSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
-import { listFolder, sweepFolder } from './disk.js';
+import { listFolder, sweepFolder } from './sweep.js';
 import { drop, sha256OfFile, unlinkIfThere } from './disk-shelf.js';
 import { errorCode, objectFile, prepareDirectory } from './layout.js';
 import { purgeOwners } from './owners.js';
-import { charge, openRecords, type Records } from './records.js';
+import { charge, Records } from './records.js';
 
 /** What people do with a cache; mounts may use it meanwhile. */
 export interface CacheSize {
@@ -145,7 +145,7 @@ async function withRecords<T>(
 ): Promise<T> {
   if (statSync(directory, { throwIfNoEntry: false }) === undefined) return none;
   prepareDirectory(directory);
-  const records = openRecords(directory);
+  const records = new Records(directory);
   try {
     return await work(records);
   } finally {

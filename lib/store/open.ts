@@ -1,14 +1,15 @@
 import { printable } from '../format/bytes.js';
 import { asPinfsError, PinfsError } from '../format/errors.js';
-import { openDisk, type Disk, type Prepared } from './disk.js';
+import { Disk, type Prepared } from './disk.js';
 import { download, sourceOf, type Sources } from './download.js';
 import { unlessAlwaysMiss, unlinkIfThere } from './disk-shelf.js';
-import { openFailures } from './failures.js';
-import { openFlights } from './flights.js';
+import { openFailures, type Failures } from './failures.js';
+import { Flights } from './flights.js';
 import { checkSize, describe, largestObject } from './inflate.js';
 import { charge } from './records.js';
+import type { Shelf } from './shelf.js';
 import type { Store, StoreStatistics } from './store.js';
-import { openUnpacker } from './unpacker.js';
+import { Unpacker } from './unpacker.js';
 import { wantKey, type Want } from './want.js';
 
 export interface StoreOptions extends Sources {
@@ -26,84 +27,107 @@ const limits = { atOnce: 16, weight: 128 * 1024 * 1024, ahead: 256 };
  * @throws PinfsError CACHE_UNUSABLE, CACHE_FULL.
  */
 export function openStore(options: StoreOptions): Store {
-  const { directory } = options;
-  const disk = openDisk(directory, options.limit);
-  const unpacker = openUnpacker();
-  const flights = openFlights(limits);
-  const failures = openFailures(options.clock ?? Date.now);
-  const committer = openCommitter(disk);
-  const counters = { misses: 0, stored: 0 };
-  const failed: StoreStatistics['failures'] = {};
-  let lastFailure: StoreStatistics['lastFailure'];
-  let closing: Promise<void> | undefined;
+  return new DiskStore(options);
+}
 
-  function fail(key: string, want: Want, thrown: unknown): PinfsError {
-    const error = asPinfsError(thrown);
-    if (error.code === 'INTERRUPTED') return error;
-    failures.remember(key, error);
-    failed[error.code] = (failed[error.code] ?? 0) + 1;
-    const { code, message } = error;
-    const time = new Date().toISOString();
-    lastFailure = { code, message, path: printable(want.path), time };
-    return error;
+class DiskStore implements Store {
+  readonly shelf: Shelf;
+  readonly directory: string;
+  readonly statistics: StoreStatistics;
+
+  readonly #sources: Sources;
+  readonly #disk: Disk;
+  readonly #unpacker = new Unpacker();
+  readonly #flights = new Flights(limits);
+  readonly #failures: Failures;
+  readonly #committer: Committer;
+  #closing: Promise<void> | undefined;
+
+  constructor(options: StoreOptions) {
+    this.directory = options.directory;
+    this.#sources = options;
+    this.#disk = new Disk(options.directory, options.limit);
+    this.#failures = openFailures(options.clock ?? Date.now);
+    this.#committer = openCommitter(this.#disk);
+    this.shelf = unlessAlwaysMiss(this.#disk.shelf);
+    this.statistics = openStatistics(this.#disk);
   }
 
-  async function fly(key: string, want: Want, signal: AbortSignal): Promise<void> {
-    counters.misses++;
-    try {
-      const source = sourceOf(want, options);
-      const prepared = await download(source, want, disk, unpacker, signal);
-      await committer.add(prepared);
-      counters.stored += prepared.size;
-      failures.forget(key);
-    } catch (thrown) {
-      throw fail(key, want, thrown);
+  async fetch(want: Want, signal?: AbortSignal): Promise<void> {
+    if (this.#closing !== undefined) throw new PinfsError('INTERRUPTED', 'the cache was closed');
+    if (this.#isHere(want)) return;
+    const key = flightKey(want);
+    const known = this.#failures.recall(key);
+    if (known !== undefined) throw known;
+    checkPromise(want, this.#disk.limit);
+    await this.#flights.join(key, weightOf(want), (its) => this.#fly(key, want, its), signal);
+    // Opened at once: then it can be read even if others need its room in the next moment.
+    this.#disk.shelf.sizeOf(wantKey(want));
+  }
+
+  fetchAhead(wants: readonly Want[]): void {
+    if (this.#closing !== undefined || this.#sources.offline === true) return;
+    for (const want of wants) {
+      const key = flightKey(want);
+      const hopeless = this.#failures.recall(key) !== undefined || !mayFit(want, this.#disk.limit);
+      if (hopeless || this.#disk.isRecorded(wantKey(want))) continue;
+      const begun = this.#flights.ahead(key, weightOf(want), (its) => this.#fly(key, want, its));
+      if (!begun) return;
     }
   }
 
-  /** Whether it is here. @throws PinfsError if it can't be what is wanted. */
-  function isHere(want: Want): boolean {
-    const size = disk.shelf.sizeOf(wantKey(want));
+  hold(want: Want): void {
+    this.#disk.hold(wantKey(want));
+  }
+
+  release(want: Want): void {
+    this.#disk.release(wantKey(want));
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    await this.#flights.close();
+    this.#committer.close();
+    await this.#unpacker.close();
+    this.#disk.close();
+  }
+
+  async #fly(key: string, want: Want, signal: AbortSignal): Promise<void> {
+    this.statistics.misses++;
+    try {
+      const source = sourceOf(want, this.#sources);
+      const prepared = await download(source, want, this.#disk, this.#unpacker, signal);
+      await this.#committer.add(prepared);
+      this.statistics.stored += prepared.size;
+      this.#failures.forget(key);
+    } catch (thrown) {
+      const error = asPinfsError(thrown);
+      this.#failures.remember(key, error);
+      countFailure(this.statistics, want, error);
+      throw error;
+    }
+  }
+
+  /** Whether it is here. @throws PinfsError if what is here can't be what is wanted. */
+  #isHere(want: Want): boolean {
+    const size = this.#disk.shelf.sizeOf(wantKey(want));
     if (size === undefined) return false;
     checkSize(size, want);
     return true;
   }
+}
 
-  function refuseAtOnce(key: string, want: Want): void {
-    const known = failures.recall(key);
-    if (known !== undefined) throw known;
-    if (want.size.kind === 'exact') checkPromise(want, disk.limit);
-  }
-
-  async function fetch(want: Want, signal?: AbortSignal): Promise<void> {
-    if (closing !== undefined) throw new PinfsError('INTERRUPTED', 'the cache was closed');
-    if (isHere(want)) return;
-    const key = flightKey(want);
-    refuseAtOnce(key, want);
-    await flights.join(key, weightOf(want), (its) => fly(key, want, its), signal);
-    // Opened at once: then it can be read even if others need its room in the next moment.
-    disk.shelf.sizeOf(wantKey(want));
-  }
-
-  function fetchAhead(wants: readonly Want[]): void {
-    for (const want of wants) {
-      const key = flightKey(want);
-      if (failures.recall(key) !== undefined || !mayFit(want, disk.limit)) continue;
-      if (disk.isRecorded(wantKey(want))) continue;
-      if (!flights.ahead(key, weightOf(want), (its) => fly(key, want, its))) return;
-    }
-  }
-
-  const statistics: StoreStatistics = {
+function openStatistics(disk: Disk): StoreStatistics {
+  return {
     get hits() {
       return disk.shelf.hits;
     },
-    get misses() {
-      return counters.misses;
-    },
-    get stored() {
-      return counters.stored;
-    },
+    misses: 0,
+    stored: 0,
     get evicted() {
       return disk.evicted;
     },
@@ -111,30 +135,17 @@ export function openStore(options: StoreOptions): Store {
       return disk.bytes;
     },
     limit: disk.limit,
-    failures: failed,
-    get lastFailure() {
-      return lastFailure;
-    },
+    failures: {},
+    lastFailure: undefined,
   };
+}
 
-  return {
-    shelf: unlessAlwaysMiss(disk.shelf),
-    directory,
-    fetch,
-    fetchAhead,
-    hold: (want) => disk.hold(wantKey(want)),
-    release: (want) => disk.release(wantKey(want)),
-    statistics,
-    close() {
-      closing ??= (async () => {
-        await flights.close();
-        committer.close();
-        await unpacker.close();
-        disk.close();
-      })();
-      return closing;
-    },
-  };
+function countFailure(statistics: StoreStatistics, want: Want, error: PinfsError): void {
+  const { code, message } = error;
+  if (code === 'INTERRUPTED') return;
+  statistics.failures[code] = (statistics.failures[code] ?? 0) + 1;
+  const time = new Date().toISOString();
+  statistics.lastFailure = { code, message, path: printable(want.path), time };
 }
 
 /** The same object with another promise, or from another place, is another flight. */
@@ -156,7 +167,9 @@ function mayFit(want: Want, limit: number): boolean {
   return want.size.kind === 'limit' || charge(want.size.bytes) <= limit;
 }
 
+/** Refuses before anything is downloaded. */
 function checkPromise(want: Want, limit: number): void {
+  if (want.size.kind === 'limit') return;
   if (want.size.bytes > largestObject) {
     const text = `${describe(want)} is too large: ${want.size.bytes} bytes, and at most ${largestObject} can be unpacked`;
     throw new PinfsError('OBJECT_TOO_LARGE', text);
@@ -171,11 +184,16 @@ function checkPromise(want: Want, limit: number): void {
 
 const mostAtOnce = 64;
 
+interface Committer {
+  add(prepared: Prepared): Promise<void>;
+  close(): void;
+}
+
 /**
  * Records what arrives in one turn of the event loop in one transaction, if it isn't too much: no
  * long work at once, and where the limit is tight whoever waits can open an object before the next come.
  */
-function openCommitter(disk: Disk) {
+function openCommitter(disk: Disk): Committer {
   let batch: { prepared: Prepared; settle: (error: PinfsError | undefined) => void }[] = [];
 
   function flush(): void {
@@ -187,6 +205,7 @@ function openCommitter(disk: Disk) {
       count++;
     }
     const taken = batch.splice(0, count);
+    if (taken.length === 0) return;
     if (batch.length > 0) setImmediate(flush);
     const results = disk.commit(taken.map((each) => each.prepared));
     taken.forEach((each, index) => each.settle(results[index]));

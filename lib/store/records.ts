@@ -135,103 +135,109 @@ export interface Statements {
   readonly heldBytes: Database.Statement<[], { objects: number; bytes: number }>;
 }
 
-export interface Records {
-  /** Reads; nobody is waited for. */
-  read<T>(work: (sql: Statements) => T): T;
-  /** One transaction under the write lock; waits at most some seconds for other processes. */
-  write<T>(work: (sql: Statements) => T): T;
-  /** Likewise, unless another one holds the lock just now: then undefined. */
-  tryWrite<T>(work: (sql: Statements) => T): T | undefined;
-  /** Times that the database was set aside, as it was damaged, or begun anew as it was removed. */
-  readonly rebuilt: number;
-  close(): void;
-}
-
 const patience = 5000;
 
-/**
- * Opens the records of a cache directory. A damaged database is set aside and begun anew.
- * @throws PinfsError CACHE_UNUSABLE, CACHE_FULL.
- */
-export function openRecords(directory: string): Records {
-  const file = join(directory, 'index.db');
-  let rebuilt = 0;
-  let closed = false;
-  let current = guard(() => {
-    try {
-      return openDatabase(file);
-    } catch (thrown) {
-      if (!isDamage(thrown)) throw thrown;
-      rebuilt++;
-      setAside(file);
-      return openDatabase(file);
-    }
-  });
+export class Records {
+  /** Times that the database was set aside, as it was damaged, or begun anew as it was removed. */
+  rebuilt = 0;
 
-  function guard<T>(work: () => T): T {
+  readonly #directory: string;
+  readonly #file: string;
+  #current: Open;
+  #closed = false;
+
+  /**
+   * Opens the records of a cache directory. A damaged database is set aside and begun anew.
+   * @throws PinfsError CACHE_UNUSABLE, CACHE_FULL.
+   */
+  constructor(directory: string) {
+    this.#directory = directory;
+    this.#file = join(directory, 'index.db');
+    this.#current = this.#guard(() => {
+      try {
+        return openDatabase(this.#file);
+      } catch (thrown) {
+        if (!isDamage(thrown)) throw thrown;
+        this.rebuilt++;
+        setAside(this.#file);
+        return openDatabase(this.#file);
+      }
+    });
+  }
+
+  /** Reads; nobody is waited for. */
+  read<T>(work: (sql: Statements) => T): T {
+    return this.#mending(() => work(this.#current.sql));
+  }
+
+  /** One transaction under the write lock; waits at most some seconds for other processes. */
+  write<T>(work: (sql: Statements) => T): T {
+    return this.#mending(() => {
+      this.#followFile();
+      return this.#transaction(work);
+    });
+  }
+
+  /** Likewise, unless another one holds the lock just now: then undefined. */
+  tryWrite<T>(work: (sql: Statements) => T): T | undefined {
+    return this.#mending(() => {
+      this.#current.db.pragma('busy_timeout = 0');
+      try {
+        return this.#transaction(work);
+      } catch (thrown) {
+        if (isBusy(thrown)) return undefined;
+        throw thrown;
+      } finally {
+        this.#current.db.pragma(`busy_timeout = ${patience}`);
+      }
+    });
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#current.db.close();
+  }
+
+  #guard<T>(work: () => T): T {
     try {
       return work();
     } catch (thrown) {
-      throw unusable(directory, thrown);
+      throw unusable(this.#directory, thrown);
     }
   }
 
   /** Runs it again on a new database when this one is found to be damaged. */
-  function mending<T>(work: () => T): T {
-    return guard(() => {
+  #mending<T>(work: () => T): T {
+    return this.#guard(() => {
       try {
         return work();
       } catch (thrown) {
-        if (closed || !isDamage(thrown)) throw thrown;
-        current.db.close();
-        rebuilt++;
+        if (this.#closed || !isDamage(thrown)) throw thrown;
+        this.#current.db.close();
         // Another process may have been quicker.
-        if (inode(file) === current.inode) setAside(file);
-        current = openDatabase(file);
+        if (inode(this.#file) === this.#current.inode) setAside(this.#file);
+        this.#reopen();
         return work();
       }
     });
   }
 
   /** Someone removed the database below us: what is written to the old one nobody else would see. */
-  function followFile(): void {
-    if (inode(file) === current.inode) return;
-    current.db.close();
-    rebuilt++;
-    current = openDatabase(file);
+  #followFile(): void {
+    if (this.#closed || inode(this.#file) === this.#current.inode) return;
+    this.#current.db.close();
+    this.#reopen();
   }
 
-  function transaction<T>(work: (sql: Statements) => T): T {
-    return current.db.transaction(() => work(current.sql)).immediate();
+  #reopen(): void {
+    this.rebuilt++;
+    this.#current = openDatabase(this.#file);
   }
 
-  return {
-    get rebuilt() {
-      return rebuilt;
-    },
-    read: (work) => mending(() => work(current.sql)),
-    write: (work) =>
-      mending(() => {
-        followFile();
-        return transaction(work);
-      }),
-    tryWrite: (work) =>
-      mending(() => {
-        current.db.pragma('busy_timeout = 0');
-        try {
-          return transaction(work);
-        } catch (thrown) {
-          if (errorCode(thrown)?.startsWith('SQLITE_BUSY') === true) return undefined;
-          throw thrown;
-        } finally {
-          if (current.db.open) current.db.pragma(`busy_timeout = ${patience}`);
-        }
-      }),
-    close() {
-      closed = true;
-      current.db.close();
-    },
-  };
+  #transaction<T>(work: (sql: Statements) => T): T {
+    const { db, sql } = this.#current;
+    return db.transaction(() => work(sql)).immediate();
+  }
 }
 
 interface Open {
@@ -266,10 +272,14 @@ function useWal(db: Database.Database): void {
       db.pragma('journal_mode = WAL');
       return;
     } catch (thrown) {
-      if (errorCode(thrown)?.startsWith('SQLITE_BUSY') !== true || tries >= 100) throw thrown;
+      if (!isBusy(thrown) || tries >= 100) throw thrown;
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
     }
   }
+}
+
+function isBusy(thrown: unknown): boolean {
+  return errorCode(thrown)?.startsWith('SQLITE_BUSY') === true;
 }
 
 /** Damage of the database; SQLITE_ERROR is a table or column that isn't as it should be. */

@@ -17,14 +17,6 @@ export type UnpackAnswer = { readonly number: number } & (
   | { readonly failed: { readonly code: string | undefined; readonly message: string } }
 );
 
-export interface Unpacker {
-  /** As prepareObject; large objects in another thread. */
-  prepare(stored: Buffer, want: Want, temporary: string): Promise<{ size: number; sha256: Buffer }>;
-  close(): Promise<void>;
-  /** For tests: the thread, once there is one. */
-  readonly worker: Worker | undefined;
-}
-
 // Below it the work (about 1 ms) is not worth the way there; above it would hold up every request.
 const inPlace = 256 * 1024;
 
@@ -38,45 +30,78 @@ interface Waiting {
 }
 
 /** Verifies and writes objects; one thread for the large ones, begun when first needed and again when it dies. */
-export function openUnpacker(): Unpacker {
-  const waiting = new Map<number, Waiting>();
-  let worker: Worker | undefined;
-  let numbers = 0;
+export class Unpacker {
+  readonly #waiting = new Map<number, Waiting>();
+  #numbers = 0;
+  #worker: Worker | undefined;
 
-  function start(): Worker {
-    const started = new Worker(new URL('./unpack-worker.js', import.meta.url), { execArgv: [] });
-    started.on('message', (answer: UnpackAnswer) => settle(answer));
-    started.on('error', () => undefined);
-    started.on('exit', () => {
-      if (worker !== started) return;
-      worker = undefined;
-      for (const [number, job] of waiting) send(number, job);
-    });
-    return started;
+  /** For tests: the thread, once there is one. */
+  get worker(): Worker | undefined {
+    return this.#worker;
   }
 
-  function send(number: number, job: Waiting): void {
+  /** As prepareObject; large objects in another thread. */
+  async prepare(
+    stored: Buffer,
+    want: Want,
+    temporary: string,
+  ): Promise<{ size: number; sha256: Buffer }> {
+    const size = want.size.kind === 'exact' ? want.size.bytes : stored.length * 4;
+    if (size <= inPlace && stored.length <= inPlace) return prepareObject(stored, want, temporary);
+    return new Promise((resolve, reject) => {
+      const job = { stored, want, temporary, resolve, reject, tries: 0 };
+      const number = ++this.#numbers;
+      this.#waiting.set(number, job);
+      this.#send(number, job);
+    });
+  }
+
+  async close(): Promise<void> {
+    const ending = this.#worker;
+    this.#worker = undefined;
+    for (const job of this.#waiting.values()) {
+      job.reject(new PinfsError('INTERRUPTED', 'the cache was closed'));
+    }
+    this.#waiting.clear();
+    await ending?.terminate();
+  }
+
+  #start(): Worker {
+    const worker = new Worker(new URL('./unpack-worker.js', import.meta.url), { execArgv: [] });
+    worker.on('message', (answer: UnpackAnswer) => this.#settle(answer));
+    // What it died of does not matter: `exit` follows.
+    worker.on('error', () => undefined);
+    worker.on('exit', () => {
+      if (this.#worker !== worker) return;
+      this.#worker = undefined;
+      for (const [number, job] of this.#waiting) this.#send(number, job);
+    });
+    return worker;
+  }
+
+  #send(number: number, job: Waiting): void {
     if (job.tries++ >= 2) {
-      waiting.delete(number);
+      this.#waiting.delete(number);
       job.reject(new PinfsError('INTERNAL', 'the thread that unpacks objects died'));
       return;
     }
     // What the thread that died had begun to write.
     if (job.tries > 1) unlinkIfThere(job.temporary);
-    worker ??= start();
-    worker.ref();
+    this.#worker ??= this.#start();
+    // As long as there is work the process does not end.
+    this.#worker.ref();
     // A copy of our own, to be handed over: the caller's buffer may be part of a larger one.
     const stored = new ArrayBuffer(job.stored.length);
     job.stored.copy(new Uint8Array(stored));
     const { want, temporary } = job;
-    worker.postMessage({ number, stored, want, temporary } satisfies UnpackJob, [stored]);
+    this.#worker.postMessage({ number, stored, want, temporary } satisfies UnpackJob, [stored]);
   }
 
-  function settle(answer: UnpackAnswer): void {
-    const job = waiting.get(answer.number);
+  #settle(answer: UnpackAnswer): void {
+    const job = this.#waiting.get(answer.number);
     if (job === undefined) return;
-    waiting.delete(answer.number);
-    if (waiting.size === 0) worker?.unref();
+    this.#waiting.delete(answer.number);
+    if (this.#waiting.size === 0) this.#worker?.unref();
     if ('refused' in answer) {
       job.reject(new PinfsError(answer.refused.code, answer.refused.message));
     } else if ('failed' in answer) {
@@ -85,30 +110,4 @@ export function openUnpacker(): Unpacker {
       job.resolve({ size: answer.size, sha256: Buffer.from(answer.sha256) });
     }
   }
-
-  return {
-    get worker() {
-      return worker;
-    },
-    async prepare(stored, want, temporary) {
-      const size = want.size.kind === 'exact' ? want.size.bytes : stored.length * 4;
-      if (size <= inPlace && stored.length <= inPlace)
-        return prepareObject(stored, want, temporary);
-      return new Promise((resolve, reject) => {
-        const job = { stored, want, temporary, resolve, reject, tries: 0 };
-        const number = ++numbers;
-        waiting.set(number, job);
-        send(number, job);
-      });
-    },
-    async close() {
-      const ending = worker;
-      worker = undefined;
-      for (const job of waiting.values()) {
-        job.reject(new PinfsError('INTERRUPTED', 'the cache was closed'));
-      }
-      waiting.clear();
-      await ending?.terminate();
-    },
-  };
 }
