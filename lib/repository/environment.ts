@@ -1,6 +1,7 @@
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { PinfsError } from '../format/errors.js';
+import type { HttpOptions } from '../source/http.js';
 import { parseDate } from './pin.js';
 import type { OpenOptions } from './options.js';
 
@@ -8,6 +9,8 @@ import type { OpenOptions } from './options.js';
 export interface Environment {
   readonly variables: Readonly<Record<string, string | undefined>>;
   readonly now: () => Date;
+  /** Timeouts and pauses of the network, where they are not the usual ones. */
+  readonly network?: HttpOptions;
 }
 
 export const processEnvironment: Environment = { variables: process.env, now: () => new Date() };

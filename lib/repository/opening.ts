@@ -40,7 +40,7 @@ export async function prepare(options: OpenOptions, environment: Environment): P
   const keys = loadKeys({ given: options.keys ?? [], fqrn, env: environment.variables });
   const blacklist = loadBlacklist(options.blacklist);
   const places = directories(options, environment);
-  const http = { followRedirects: options.followRedirects ?? false };
+  const http = { ...environment.network, followRedirects: options.followRedirects ?? false };
   const alternatives: Alternatives = new Map();
   const plain = openSource(place, http);
   const source = withAlternatives(plain, alternatives);
@@ -51,11 +51,12 @@ export async function prepare(options: OpenOptions, environment: Environment): P
   };
   let store: Store;
   try {
-    store = await openStore({
+    store = openStore({
       directory: places.cache,
       limit: cacheLimit(options, places.cache),
       source,
       offline: options.offline ?? false,
+      clock: () => environment.now().getTime(),
       ...(external === undefined ? {} : { external }),
     });
   } catch (error) {
