@@ -24,11 +24,33 @@ export function readDirectory(
     return andThen(dotEntries(tree, directory, after, limit), (first) => {
       const rest = limit - first.names.length;
       if (rest <= 0) return done({ ...first, end: false });
-      return andThen(tree.list(node, Math.max(0, after - dots), rest), (listing) =>
+      return andThen(listSome(tree, node, Math.max(0, after - dots), rest), (listing) =>
         done(joined(first, listing)),
       );
     });
   });
+}
+
+const largestPage = 2 ** 20;
+
+/**
+ * A page of the tree that isn't empty before the end. Hidden entries count in its limit, so that a
+ * small page may hold nothing else, and then no cookie to go on from.
+ */
+function listSome(tree: Tree, node: NodeId, after: number, limit: number): Outcome<Listing> {
+  for (let size = limit; ; size *= 2) {
+    const page = tree.list(node, after, size);
+    if (page.kind !== 'done') return page;
+    const { entries, cookies, end } = page.value;
+    if (entries.length > limit) {
+      return done({
+        entries: entries.slice(0, limit),
+        cookies: cookies.slice(0, limit),
+        end: false,
+      });
+    }
+    if (entries.length > 0 || end || size >= largestPage) return page;
+  }
 }
 
 interface Names {

@@ -191,10 +191,11 @@ function fakeTree(nodes: Map<NodeId, Node>, properties: Partial<RootProperties>)
       const found = of(directory);
       if (found?.entry.type !== 'directory') return failed(errnos.ENOTDIR);
       const all = [...found.children.values()].flatMap((it) => of(it)?.entry ?? []);
-      const shown = all.filter((it) => !it.hidden && it.node > after);
-      const entries = shown.slice(0, limit);
+      const behind = all.filter((it) => it.node > after);
+      // As in the real one, hidden entries count in the limit.
+      const entries = behind.slice(0, limit).filter((it) => !it.hidden);
       const cookies = entries.map((it) => it.node);
-      return done({ entries, cookies, end: entries.length === shown.length });
+      return done({ entries, cookies, end: limit >= behind.length });
     },
     parent: (node) => done(of(node)?.parent ?? 1),
     resolve(path) {
