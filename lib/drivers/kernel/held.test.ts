@@ -1,0 +1,209 @@
+import t from 'tap';
+import { wantKey, type Want } from '../../store/want.js';
+import { hashBytes } from '../../format/hash.js';
+import type { Filesystem } from '../../filesystem/filesystem.js';
+import { bodyOf, opcodes } from '../../testing/fake-kernel.js';
+import { fakeSession, lookUp, type FakeSession } from '../../testing/fake-session.js';
+import { readErrors, readLatency } from './statistics.js';
+
+const errno = { EINTR: 4, EIO: 5, ETIMEDOUT: 110 };
+const content = Buffer.from('0123456789');
+const tree = {
+  children: {
+    file: { bytes: content },
+    chunked: { bytes: content, chunkSize: 4 },
+    other: { bytes: Buffer.from('other') },
+  },
+};
+
+/** A session in which nothing is on the shelf. */
+function emptyShelf(deadline = 30_000): FakeSession {
+  const fake = fakeSession(tree, { settings: { deadline } });
+  fake.tree.clear();
+  return fake;
+}
+
+function read(fake: FakeSession, name: string) {
+  const node = lookUp(fake, name);
+  return fake.ask(opcodes.READ, bodyOf.read(0, 4096), node);
+}
+
+/** Puts an object on the shelf, as the store does before it says "have". */
+function fetchKey(fake: FakeSession, bytes: Buffer, kind: 'data' | 'chunk' = 'data'): string {
+  const key = wantKey({ object: { hash: hashBytes('sha1', bytes), kind }, compression: 'none' });
+  fake.tree.present.set(key, bytes);
+  return key;
+}
+
+t.test(
+  'a request that misses is held, asked for once, and answered when its object is there',
+  async (t) => {
+    const fake = emptyShelf();
+    t.equal(read(fake, 'file'), undefined);
+    const first = fake.lastUnique();
+    t.equal(read(fake, 'file'), undefined);
+    t.equal(fake.misses.length, 1, 'one miss for both');
+    t.equal(fake.session.heldCount, 2);
+    t.equal(read(fake, 'other'), undefined);
+    t.equal(fake.misses.length, 2);
+    fake.replies.length = 0;
+    fake.now += 5;
+    fake.session.have(fetchKey(fake, content), fake.now);
+    t.same(
+      fake.replies.map(({ unique, error, body }) => [unique, error, body.toString()]),
+      [
+        [first, 0, '0123456789'],
+        [first + 4, 0, '0123456789'],
+      ],
+    );
+    t.equal(fake.session.heldCount, 1);
+    t.ok((readLatency(fake.counters, opcodes.READ)?.max ?? 0) >= 5000, 'the wait counts');
+  },
+);
+
+t.test('a request that misses again is held again', async (t) => {
+  const fake = emptyShelf();
+  read(fake, 'chunked');
+  for (const part of ['0123', '4567', '89']) {
+    fake.replies.length = 0;
+    t.equal(fake.session.heldCount, 1);
+    fake.session.have(fetchKey(fake, Buffer.from(part), 'chunk'), fake.now);
+  }
+  t.equal(fake.misses.length, 3);
+  t.equal(fake.replies[0]?.body.toString(), '0123456789');
+});
+
+t.test('a failed fetch answers all who wait, and is remembered for a second', async (t) => {
+  const fake = emptyShelf();
+  read(fake, 'file');
+  read(fake, 'file');
+  fake.replies.length = 0;
+  fake.session.fail(fake.misses[0]?.key ?? '', errno.EIO, fake.now);
+  t.same(
+    fake.replies.map(({ error }) => error),
+    [-errno.EIO, -errno.EIO],
+  );
+  fake.now += 900;
+  t.equal(read(fake, 'file')?.error, -errno.EIO, 'the kernel asks again in pieces');
+  t.equal(fake.misses.length, 1, 'and costs no second fetch');
+  fake.now += 200;
+  t.equal(read(fake, 'file'), undefined, 'the next one tries again');
+  t.equal(fake.misses.length, 2);
+});
+
+t.test('no request outlasts its deadline, and the fetch goes on', async (t) => {
+  const fake = emptyShelf(10_000);
+  read(fake, 'file');
+  fake.now += 4000;
+  read(fake, 'other');
+  t.equal(fake.session.deadline, fake.now + 6000);
+  fake.now += 5999;
+  fake.session.expire(fake.now);
+  t.equal(fake.session.heldCount, 2);
+  fake.replies.length = 0;
+  fake.now += 1;
+  fake.session.expire(fake.now);
+  t.same(
+    fake.replies.map(({ error }) => error),
+    [-errno.ETIMEDOUT],
+  );
+  t.equal(fake.session.heldCount, 1);
+  t.same(fake.dropped, []);
+  t.same(readErrors(fake.counters), { SOURCE_TIMEOUT: 1 });
+  t.equal(read(fake, 'file')?.error, -errno.ETIMEDOUT, 'the kernel repeats a READ at once');
+  t.equal(fake.session.deadline, fake.now + 4000);
+});
+
+t.test('a held request can be interrupted: it gets EINTR, and nobody else does', async (t) => {
+  const fake = emptyShelf();
+  read(fake, 'file');
+  const first = fake.lastUnique();
+  read(fake, 'file');
+  const second = fake.lastUnique();
+  fake.ask(opcodes.INTERRUPT, bodyOf.number(first));
+  t.same(
+    fake.replies.map(({ unique, error }) => [unique, error]),
+    [[first, -errno.EINTR]],
+  );
+  fake.ask(opcodes.INTERRUPT, bodyOf.number(second));
+  t.equal(fake.session.heldCount, 0);
+  t.same(fake.dropped, [], 'a fetch for READ is never unwanted');
+  fake.ask(opcodes.INTERRUPT, bodyOf.number(first));
+  fake.ask(opcodes.INTERRUPT, bodyOf.number(987_654));
+  t.equal(fake.replies.length, 0, 'of requests that are not held nothing is heard');
+  fake.session.have(fetchKey(fake, content), fake.now);
+  t.equal(fake.replies.length, 0);
+});
+
+/** A filesystem whose lookups of `slow` lack an object until `present` says so. */
+function slowLookups(state: { present: boolean }) {
+  const object = { hash: hashBytes('sha1', Buffer.from('nested')), kind: 'catalog' } as const;
+  const want: Want = {
+    object,
+    compression: 'zlib',
+    size: { kind: 'limit', bytes: 1 },
+    path: '/slow',
+  };
+  return (filesystem: Filesystem): Filesystem => ({
+    ...filesystem,
+    lookup: (directory, name) =>
+      name === 'slow' && !state.present
+        ? { kind: 'miss', want }
+        : filesystem.lookup(directory, name === 'slow' ? 'file' : name),
+  });
+}
+
+t.test(
+  'an interrupted LOOKUP that nobody shares drops its fetch; nothing is counted for it',
+  async (t) => {
+    const state = { present: false };
+    const fake = fakeSession(tree, { change: slowLookups(state) });
+    fake.ask(opcodes.LOOKUP, bodyOf.name('slow'));
+    const first = fake.lastUnique();
+    fake.ask(opcodes.LOOKUP, bodyOf.name('slow'));
+    fake.ask(opcodes.INTERRUPT, bodyOf.number(first));
+    t.same(fake.dropped, [], 'another one waits');
+    fake.ask(opcodes.INTERRUPT, bodyOf.number(first + 2));
+    t.equal(fake.dropped.length, 1);
+    t.equal(fake.snapshots.current.lookups, 0);
+  },
+);
+
+t.test('hits are answered while others wait', async (t) => {
+  const state = { present: false };
+  const fake = fakeSession(tree, { change: slowLookups(state) });
+  fake.ask(opcodes.LOOKUP, bodyOf.name('slow'));
+  t.equal(read(fake, 'file')?.body.toString(), '0123456789');
+  state.present = true;
+  fake.replies.length = 0;
+  fake.session.have(fake.misses[0]?.key ?? '', fake.now);
+  t.equal(fake.replies[0]?.error, 0);
+  t.equal(fake.snapshots.current.lookups, 2, 'each run counts once');
+});
+
+t.test('an operation that never gets enough ends with EIO, not in a loop', async (t) => {
+  const state = { present: false };
+  const fake = fakeSession(tree, { change: slowLookups(state) });
+  fake.ask(opcodes.LOOKUP, bodyOf.name('slow'));
+  fake.replies.length = 0;
+  let rounds = 0;
+  for (; rounds < 200 && fake.session.heldCount > 0; rounds += 1) {
+    fake.session.have(fake.misses.at(-1)?.key ?? '', fake.now);
+  }
+  t.ok(rounds < 200);
+  t.equal(fake.replies[0]?.error, -errno.EIO);
+  t.same(readErrors(fake.counters), { INTERNAL: 1 });
+});
+
+t.test('when the loop is left everybody who waits gets an answer', async (t) => {
+  const fake = emptyShelf();
+  read(fake, 'file');
+  read(fake, 'other');
+  fake.replies.length = 0;
+  fake.session.stop(errno.EIO);
+  t.same(
+    fake.replies.map(({ error }) => error),
+    [-errno.EIO, -errno.EIO],
+  );
+  t.equal(fake.session.heldCount, 0);
+});
