@@ -23,7 +23,7 @@ export function whitelistSteps(
     notChecked(log, 'whitelist-hash', 'there is no whitelist to look at');
     return undefined;
   }
-  passed(log, 'whitelist-syntax', `${whitelist.fingerprints.length} fingerprints`);
+  passed(log, 'whitelist-syntax', `fingerprints listed: ${whitelist.fingerprints.length}`);
 
   const at = context.trustAt ?? context.now;
   if (!isExpired(whitelist, at))

@@ -85,7 +85,7 @@ function summary(
       ? ''
       : `; judged as of ${context.trustAt.toISOString()}, as was asked for, not as of now`;
   if (failure !== undefined || manifest === undefined || key === undefined) {
-    return `refused: ${failure?.message ?? 'the chain of signatures is not whole'}${asOf}`;
+    return (failure?.message ?? 'the chain of signatures is not whole') + asOf;
   }
   return signedText({ ...manifest, published: isoTime(manifest.published), key }) + asOf;
 }

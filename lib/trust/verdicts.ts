@@ -10,7 +10,7 @@ import type { TrustStep, Verdict } from './verdict.js';
 /** A snapshot that the user named by its root hash. */
 export interface PinnedParts {
   readonly fqrn: string;
-  readonly rootHash: ContentHash;
+  readonly rootHash: Pick<ContentHash, 'text'>;
   readonly tag: string | undefined;
   /** As the root catalog says, if it has been opened. */
   readonly revision: number | undefined;
@@ -52,7 +52,11 @@ export function pinnedVerdict(parts: PinnedParts): Verdict {
 /** The verdict on a tag (or date) that the history of a judged head names. */
 export function tagVerdict(
   head: Verdict,
-  tag: { readonly name: string; readonly rootHash: ContentHash; readonly revision: number },
+  tag: {
+    readonly name: string;
+    readonly rootHash: Pick<ContentHash, 'text'>;
+    readonly revision: number;
+  },
 ): Verdict {
   const summary = `revision ${tag.revision}, named ${JSON.stringify(tag.name)} by the history of: ${head.summary}`;
   return {
@@ -116,7 +120,8 @@ export function offlineVerdict(previous: Verdict, reason: PinfsError, now: Date)
 export function attestedVerdict(parts: {
   readonly attestation: Attestation;
   readonly signer: Signer;
-  readonly rootHash: ContentHash;
+  /** That of the attestation. */
+  readonly rootHash: Pick<ContentHash, 'text'>;
   readonly now: Date;
   readonly signature: Judgement | undefined;
 }): Verdict {
@@ -154,7 +159,7 @@ export function refusedVerdict(
   return {
     ...baseVerdict({ ...parts, rootHash: undefined, tag: undefined, revision: undefined }),
     status: 'refused',
-    summary: `refused: ${failure.message}`,
+    summary: failure.message,
     steps: [],
     reasons: reasonsOf([failure]),
   };
