@@ -35,9 +35,9 @@ function fetchKey(fake: FakeSession, bytes: Buffer, kind: 'data' | 'chunk' = 'da
   return key;
 }
 
-t.test(
+void t.test(
   'a request that misses is held, asked for once, and answered when its object is there',
-  async (t) => {
+  (t) => {
     const fake = emptyShelf();
     t.equal(read(fake, 'file'), undefined);
     const first = fake.lastUnique();
@@ -59,9 +59,10 @@ t.test(
     t.equal(fake.session.heldCount, 1);
     t.ok((readLatency(fake.counters, opcodes.READ)?.max ?? 0) >= 5000, 'the wait counts');
   },
-);
 
-t.test('a request that misses again is held again', async (t) => {
+  t.end(););
+
+void t.test('a request that misses again is held again', (t) => {
   const fake = emptyShelf();
   read(fake, 'chunked');
   for (const part of ['0123', '4567', '89']) {
@@ -72,8 +73,9 @@ t.test('a request that misses again is held again', async (t) => {
   t.equal(fake.misses.length, 3);
   t.equal(fake.replies[0]?.body.toString(), '0123456789');
 });
+  t.end();
 
-t.test('a failed fetch answers all who wait, and is remembered for a second', async (t) => {
+void t.test('a failed fetch answers all who wait, and is remembered for a second', (t) => {
   const fake = emptyShelf();
   read(fake, 'file');
   read(fake, 'file');
@@ -90,8 +92,9 @@ t.test('a failed fetch answers all who wait, and is remembered for a second', as
   t.equal(read(fake, 'file'), undefined, 'the next one tries again');
   t.equal(fake.misses.length, 2);
 });
+  t.end();
 
-t.test('no request outlasts its deadline, and the fetch goes on', async (t) => {
+void t.test('no request outlasts its deadline, and the fetch goes on', (t) => {
   const fake = emptyShelf(10_000);
   read(fake, 'file');
   fake.now += 4000;
@@ -113,8 +116,9 @@ t.test('no request outlasts its deadline, and the fetch goes on', async (t) => {
   t.equal(read(fake, 'file')?.error, -errno.ETIMEDOUT, 'the kernel repeats a READ at once');
   t.equal(fake.session.deadline, fake.now + 4000);
 });
+  t.end();
 
-t.test('a held request can be interrupted: it gets EINTR, and nobody else does', async (t) => {
+void t.test('a held request can be interrupted: it gets EINTR, and nobody else does', (t) => {
   const fake = emptyShelf();
   read(fake, 'file');
   const first = fake.lastUnique();
@@ -134,6 +138,7 @@ t.test('a held request can be interrupted: it gets EINTR, and nobody else does',
   fake.session.have(fetchKey(fake, content), fake.now);
   t.equal(fake.replies.length, 0);
 });
+  t.end();
 
 /** A filesystem whose lookups of `slow` lack an object until `present` says so. */
 function slowLookups(state: { present: boolean }) {
@@ -153,9 +158,9 @@ function slowLookups(state: { present: boolean }) {
   });
 }
 
-t.test(
+void t.test(
   'an interrupted LOOKUP that nobody shares drops its fetch; nothing is counted for it',
-  async (t) => {
+  (t) => {
     const state = { present: false };
     const fake = fakeSession(tree, { change: slowLookups(state) });
     fake.ask(opcodes.LOOKUP, bodyOf.name('slow'));
@@ -167,9 +172,10 @@ t.test(
     t.equal(fake.dropped.length, 1);
     t.equal(fake.snapshots.current.lookups, 0);
   },
-);
 
-t.test('hits are answered while others wait', async (t) => {
+  t.end(););
+
+void t.test('hits are answered while others wait', (t) => {
   const state = { present: false };
   const fake = fakeSession(tree, { change: slowLookups(state) });
   fake.ask(opcodes.LOOKUP, bodyOf.name('slow'));
@@ -180,8 +186,9 @@ t.test('hits are answered while others wait', async (t) => {
   t.equal(fake.replies[0]?.error, 0);
   t.equal(fake.snapshots.current.lookups, 2, 'each run counts once');
 });
+  t.end();
 
-t.test('an operation that never gets enough ends with EIO, not in a loop', async (t) => {
+void t.test('an operation that never gets enough ends with EIO, not in a loop', (t) => {
   const state = { present: false };
   const fake = fakeSession(tree, { change: slowLookups(state) });
   fake.ask(opcodes.LOOKUP, bodyOf.name('slow'));
@@ -194,8 +201,9 @@ t.test('an operation that never gets enough ends with EIO, not in a loop', async
   t.equal(fake.replies[0]?.error, -errno.EIO);
   t.same(readErrors(fake.counters), { INTERNAL: 1 });
 });
+  t.end();
 
-t.test('when the loop is left everybody who waits gets an answer', async (t) => {
+void t.test('when the loop is left everybody who waits gets an answer', (t) => {
   const fake = emptyShelf();
   read(fake, 'file');
   read(fake, 'other');
@@ -207,3 +215,4 @@ t.test('when the loop is left everybody who waits gets an answer', async (t) => 
   );
   t.equal(fake.session.heldCount, 0);
 });
+  t.end();

@@ -94,7 +94,7 @@ async function fetchOf(bench: Bench, path: string) {
   throw new Error(`nothing asked for ${path}`);
 }
 
-t.test(
+void t.test(
   'every protocol from 7.31 to 7.45 is agreed to, older and other ones are refused',
   async (t) => {
     for (const minor of [31, 35, 36, 40, 43, 44, 45, 99]) {
@@ -113,7 +113,7 @@ t.test(
   },
 );
 
-t.test('a miss goes to the main thread and comes back, hits do not wait for it', async (t) => {
+void t.test('a miss goes to the main thread and comes back, hits do not wait for it', async (t) => {
   const bench = await openBench(t);
   const { kernel, directory } = bench;
   await kernel.receive();
@@ -128,7 +128,7 @@ t.test('a miss goes to the main thread and comes back, hits do not wait for it',
   t.same([reply.unique, reply.error], [4, 0]);
 });
 
-t.test('a failed fetch is an errno: EIO, or ETIMEDOUT where it took too long', async (t) => {
+void t.test('a failed fetch is an errno: EIO, or ETIMEDOUT where it took too long', async (t) => {
   const bench = await openBench(t);
   const { kernel } = bench;
   await kernel.receive();
@@ -147,14 +147,14 @@ t.test('a failed fetch is an errno: EIO, or ETIMEDOUT where it took too long', a
   }
 });
 
-t.test('a deadline ends a request though nothing wakes the worker', async (t) => {
+void t.test('a deadline ends a request though nothing wakes the worker', async (t) => {
   const bench = await openBench(t, { deadline: 30 });
   await bench.kernel.receive();
   bench.kernel.send({ opcode: opcodes.LOOKUP, unique: 4, body: bodyOf.name('slow-name') });
   t.equal((await bench.kernel.receive()).error, -110);
 });
 
-t.test('an interrupted LOOKUP ends at once, and its fetch is given up', async (t) => {
+void t.test('an interrupted LOOKUP ends at once, and its fetch is given up', async (t) => {
   const bench = await openBench(t);
   const { kernel, aborted } = bench;
   await kernel.receive();
@@ -169,7 +169,7 @@ t.test('an interrupted LOOKUP ends at once, and its fetch is given up', async (t
   t.same(aborted, ['slow-name']);
 });
 
-t.test('told to stop, it answers those who wait, and ends', async (t) => {
+void t.test('told to stop, it answers those who wait, and ends', async (t) => {
   const bench = await openBench(t);
   await bench.kernel.receive();
   bench.kernel.send({ opcode: opcodes.LOOKUP, unique: 4, body: bodyOf.name('slow-name') });
@@ -181,7 +181,7 @@ t.test('told to stop, it answers those who wait, and ends', async (t) => {
   bench.link.send({ kind: 'stop' });
 });
 
-t.test('a thread that dies is a failure that says so', async (t) => {
+void t.test('a thread that dies is a failure that says so', async (t) => {
   const bench = await openBench(t);
   await bench.kernel.receive();
   bench.kernel.send({ opcode: opcodes.LOOKUP, unique: 4, body: bodyOf.name('crash') });
@@ -199,7 +199,7 @@ const failingStore = {
   fetch: () => Promise.reject(new PinfsError('OBJECT_MISSING', 'gone')),
 };
 
-t.test('a recipe whose root catalog is missing is built once it is fetched', async (t) => {
+void t.test('a recipe whose root catalog is missing is built once it is fetched', async (t) => {
   const bench = await openBench(t);
   await bench.kernel.receive();
   const recipe = recipeOf(bench.directory, 'missing');
@@ -224,7 +224,7 @@ t.test('a recipe whose root catalog is missing is built once it is fetched', asy
   );
 });
 
-t.test('what never becomes complete is given up', async (t) => {
+void t.test('what never becomes complete is given up', async (t) => {
   const bench = await openBench(t);
   await bench.kernel.receive();
   const store = { fetch: () => Promise.resolve() };
@@ -233,38 +233,41 @@ t.test('what never becomes complete is given up', async (t) => {
   });
 });
 
-t.test('a change of the snapshot: new names, old nodes as long as they are held', async (t) => {
-  const bench = await openBench(t, { lifetime: 60, noOpen: false });
-  const { kernel, link, directory } = bench;
-  await kernel.receive();
-  const lookup = async (unique: number, name: string) => {
-    kernel.send({ opcode: opcodes.LOOKUP, unique, body: bodyOf.name(name) });
-    return (await kernel.receive()).body;
-  };
-  const old = (await lookup(4, 'hello')).subarray(0, 8);
-  const change = await link.build(recipeOf(directory, 'second'), quietFacts(), failingStore);
-  t.equal(change?.needed, 2, 'the epoch, and the attributes of the root');
-  t.equal(Buffer.from(change?.messages[0] ?? []).readInt32LE(4), 8);
-  const names = change?.messages
-    .slice(2)
-    .map((it) => Buffer.from(it).toString('latin1', 32, it.length - 1));
-  t.ok(names?.includes('only-first') === true && names.includes('only-second'));
-  const fresh = await lookup(6, 'hello');
-  t.equal(fresh.readUInt32LE(48), 25, 'the new size');
-  t.notSame(fresh.subarray(0, 8), old);
-  t.equal((await lookup(8, 'only-first')).readBigUInt64LE(0), 0n);
-  kernel.send({ opcode: opcodes.READ, unique: 10, node: old, body: bodyOf.read(0, 100) });
-  t.equal(
-    (await kernel.receive()).body.toString(),
-    'hello, first\n',
-    'an open file stays what it was',
-  );
-  kernel.send({ opcode: opcodes.FORGET, unique: 12, node: old, body: bodyOf.number(1) });
-  kernel.send({ opcode: opcodes.READ, unique: 14, node: old, body: bodyOf.read(0, 100) });
-  t.equal((await kernel.receive()).error, -116, 'ESTALE once it was forgotten');
-});
+void t.test(
+  'a change of the snapshot: new names, old nodes as long as they are held',
+  async (t) => {
+    const bench = await openBench(t, { lifetime: 60, noOpen: false });
+    const { kernel, link, directory } = bench;
+    await kernel.receive();
+    const lookup = async (unique: number, name: string) => {
+      kernel.send({ opcode: opcodes.LOOKUP, unique, body: bodyOf.name(name) });
+      return (await kernel.receive()).body;
+    };
+    const old = (await lookup(4, 'hello')).subarray(0, 8);
+    const change = await link.build(recipeOf(directory, 'second'), quietFacts(), failingStore);
+    t.equal(change?.needed, 2, 'the epoch, and the attributes of the root');
+    t.equal(Buffer.from(change?.messages[0] ?? []).readInt32LE(4), 8);
+    const names = change?.messages
+      .slice(2)
+      .map((it) => Buffer.from(it).toString('latin1', 32, it.length - 1));
+    t.ok(names?.includes('only-first') === true && names.includes('only-second'));
+    const fresh = await lookup(6, 'hello');
+    t.equal(fresh.readUInt32LE(48), 25, 'the new size');
+    t.notSame(fresh.subarray(0, 8), old);
+    t.equal((await lookup(8, 'only-first')).readBigUInt64LE(0), 0n);
+    kernel.send({ opcode: opcodes.READ, unique: 10, node: old, body: bodyOf.read(0, 100) });
+    t.equal(
+      (await kernel.receive()).body.toString(),
+      'hello, first\n',
+      'an open file stays what it was',
+    );
+    kernel.send({ opcode: opcodes.FORGET, unique: 12, node: old, body: bodyOf.number(1) });
+    kernel.send({ opcode: opcodes.READ, unique: 14, node: old, body: bodyOf.read(0, 100) });
+    t.equal((await kernel.receive()).error, -116, 'ESTALE once it was forgotten');
+  },
+);
 
-t.test('without the epoch every name is named before the change is complete', async (t) => {
+void t.test('without the epoch every name is named before the change is complete', async (t) => {
   const bench = await openBench(t, { lifetime: 60, noOpen: false }, 43);
   await bench.kernel.receive();
   const change = await bench.link.build(
@@ -276,7 +279,7 @@ t.test('without the epoch every name is named before the change is complete', as
   t.equal(change?.needed, 8);
 });
 
-t.test('a reply may be large', async (t) => {
+void t.test('a reply may be large', async (t) => {
   const bench = await openBench(t);
   const { kernel } = bench;
   await kernel.receive();

@@ -59,7 +59,7 @@ function frameOf(bodyHex: string): protocol.Frame {
   return frame;
 }
 
-t.test('the request header', async (t) => {
+void t.test('the request header', (t) => {
   const frame = frameOf(Buffer.from('name\0').toString('hex'));
   t.equal(protocol.inHeader.length(frame), 45);
   t.equal(protocol.inHeader.opcode(frame), 1);
@@ -69,8 +69,9 @@ t.test('the request header', async (t) => {
   t.equal(protocol.inHeader.pid(frame), 3);
   t.equal(protocol.decodeName(frame), 'name');
 });
+t.end();
 
-t.test('structures of requests', async (t) => {
+void t.test('structures of requests', (t) => {
   const init = `070000002d00000000000200fbffff73fd050000${'00'.repeat(44)}`;
   t.same(protocol.decodeInit(frameOf(init)), {
     major: 7,
@@ -101,8 +102,9 @@ t.test('structures of requests', async (t) => {
     [0x00400000, 2],
   ]);
 });
+t.end();
 
-t.test('structures of replies', async (t) => {
+void t.test('structures of replies', (t) => {
   const header = protocol.makeFrame(16);
   protocol.encodeHeader(header, 16, -2, 2, 1);
   t.equal(header.bytes.toString('hex'), '10000000feffffff0200000001000000');
@@ -146,8 +148,9 @@ t.test('structures of replies', async (t) => {
     '0b00000000000000',
   );
 });
+t.end();
 
-t.test('the answer to INIT', async (t) => {
+void t.test('the answer to INIT', (t) => {
   const request = { major: 7, minor: 45, maxReadahead: 131072, flags: 0x73fffffb, flags2: 0x5fd };
   const connection = negotiate(request, usualWishes);
   if (typeof connection === 'string') throw new Error(connection);
@@ -156,8 +159,9 @@ t.test('the answer to INIT', async (t) => {
     `070000002d000000000010000120f6414000300000100000010000000001000040${'00'.repeat(31)}`,
   );
 });
+t.end();
 
-t.test('notifications', async (t) => {
+void t.test('notifications', (t) => {
   t.equal(incEpoch().toString('hex'), '10000000080000000000000000000000');
   t.equal(
     invalidateAttributes(1).toString('hex'),
@@ -168,8 +172,9 @@ t.test('notifications', async (t) => {
     `240000000300000000000000000000000100000000000000030000000000000061626300`,
   );
 });
+t.end();
 
-t.test('structures that end too early, or say what can not be, are refused', async (t) => {
+void t.test('structures that end too early, or say what can not be, are refused', (t) => {
   t.equal(protocol.decodeInit(frameOf('0700000000')), undefined);
   t.equal(protocol.decodeOpen(frameOf('00')), undefined);
   t.equal(protocol.decodeRead(frameOf('00'.repeat(39))), undefined);
@@ -189,9 +194,11 @@ t.test('structures that end too early, or say what can not be, are refused', asy
   t.notOk(protocol.decodeForgets(frameOf('00'), false, none));
   t.notOk(protocol.decodeForgets(frameOf('ffffffff00000000'), true, none), 'a count without nodes');
 });
+t.end();
 
-t.test('extensions at the end of a request do not belong to its name', async (t) => {
+void t.test('extensions at the end of a request do not belong to its name', (t) => {
   const frame = frameOf(`6162${'00'.repeat(8)}`);
   frame.view.setUint16(36, 1, true);
   t.equal(protocol.decodeName(frame), undefined);
 });
+t.end();

@@ -36,7 +36,7 @@ const tree: FakeEntry = {
 };
 const unlimited = 0xffffffff;
 
-t.test('a pin keeps names, absent names and attributes for ever', async (t) => {
+void t.test('a pin keeps names, absent names and attributes for ever', (t) => {
   const fake = fakeSession(tree);
   const found = fake.ask(opcodes.LOOKUP, bodyOf.name('hello'));
   t.equal(found?.error, 0);
@@ -55,8 +55,9 @@ t.test('a pin keeps names, absent names and attributes for ever', async (t) => {
   const root = fake.ask(opcodes.GETATTR, bodyOf.getattr(), 1);
   t.equal(root?.body.readUInt32LE(16 + 60), 0o040755);
 });
+  t.end();
 
-t.test('a head keeps names for a while, and attributes of all but the root', async (t) => {
+void t.test('a head keeps names for a while, and attributes of all but the root', (t) => {
   const fake = fakeSession(tree, { settings: { lifetime: 1.5, noOpen: false } });
   const found = fake.ask(opcodes.LOOKUP, bodyOf.name('hello'));
   t.equal(found?.body.readUInt32LE(16), 1);
@@ -65,8 +66,9 @@ t.test('a head keeps names for a while, and attributes of all but the root', asy
   const root = fake.ask(opcodes.GETATTR, bodyOf.getattr(), 1);
   t.equal(root?.body.readUInt32LE(0), 1, 'the root is another one after a change');
 });
+  t.end();
 
-t.test('names and targets are bytes', async (t) => {
+void t.test('names and targets are bytes', (t) => {
   const fake = fakeSession(tree);
   const node = lookUp(fake, 'caf\xe9');
   t.not(node.readBigUInt64LE(0), 0n);
@@ -77,8 +79,9 @@ t.test('names and targets are bytes', async (t) => {
   const listing = fake.ask(opcodes.READDIR, bodyOf.read(0, 4096));
   t.ok(readDirents(listing?.body ?? Buffer.alloc(0), false).some(({ name }) => name === 'caf\xe9'));
 });
+  t.end();
 
-t.test('reads across chunks, at the end, and behind it', async (t) => {
+void t.test('reads across chunks, at the end, and behind it', (t) => {
   const fake = fakeSession(tree);
   const node = lookUp(fake, 'chunked');
   const read = (offset: number, size: number) =>
@@ -91,8 +94,9 @@ t.test('reads across chunks, at the end, and behind it', async (t) => {
   const tooLarge = fake.ask(opcodes.READ, bodyOf.read(0, 0x7fffffff), node);
   t.equal(tooLarge?.error, -errno.EINVAL, 'a short answer would mean the end of the file');
 });
+  t.end();
 
-t.test('a directory comes in records that fit, and goes on behind each of them', async (t) => {
+void t.test('a directory comes in records that fit, and goes on behind each of them', (t) => {
   const fake = fakeSession(tree);
   for (const plus of [false, true]) {
     const opcode = plus ? opcodes.READDIRPLUS : opcodes.READDIR;
@@ -111,8 +115,9 @@ t.test('a directory comes in records that fit, and goes on behind each of them',
   t.equal(tiny?.error, 0);
   t.equal(tiny?.body.length, 0);
 });
+  t.end();
 
-t.test('READDIRPLUS gives nodes, but none for dots and for broken entries', async (t) => {
+void t.test('READDIRPLUS gives nodes, but none for dots and for broken entries', (t) => {
   const fake = fakeSession(tree);
   const reply = fake.ask(opcodes.READDIRPLUS, bodyOf.read(0, 32768));
   const entries = readDirents(reply?.body ?? Buffer.alloc(0), true);
@@ -124,8 +129,9 @@ t.test('READDIRPLUS gives nodes, but none for dots and for broken entries', asyn
   const deep = entries.find(({ name }) => name === 'hello')?.node;
   t.equal(fake.ask(opcodes.GETATTR, bodyOf.getattr(), deep)?.body.readUInt32LE(16 + 8), 13);
 });
+  t.end();
 
-t.test('lookups are counted, and taken back by FORGET and BATCH_FORGET', async (t) => {
+void t.test('lookups are counted, and taken back by FORGET and BATCH_FORGET', (t) => {
   const fake = fakeSession(tree);
   const { current } = fake.snapshots;
   const hello = lookUp(fake, 'hello');
@@ -150,8 +156,9 @@ t.test('lookups are counted, and taken back by FORGET and BATCH_FORGET', async (
   t.equal(current.lookups, 0, 'never below nothing');
   t.equal(fake.snapshots.oddForgets, 1);
 });
+  t.end();
 
-t.test('opening is asked once for a pin, and answered for a head', async (t) => {
+void t.test('opening is asked once for a pin, and answered for a head', (t) => {
   const pin = fakeSession(tree);
   const file = lookUp(pin, 'hello');
   t.equal(pin.ask(opcodes.OPEN, bodyOf.open(), file)?.error, -errno.ENOSYS);
@@ -170,16 +177,18 @@ t.test('opening is asked once for a pin, and answered for a head', async (t) => 
   t.equal(head.ask(opcodes.RELEASEDIR, bodyOf.release(handle))?.error, 0);
   t.equal(head.snapshots.oddForgets, 0);
 });
+  t.end();
 
-t.test('an old kernel that does not know "never ask again" is not told so', async (t) => {
+void t.test('an old kernel that does not know "never ask again" is not told so', (t) => {
   const fake = fakeSession(tree, { minor: 31 });
   const body = bodyOf.init(31, { flags: 0, flags2: 0 });
   t.equal(fake.ask(opcodes.INIT, body)?.error, 0);
   t.equal(fake.ask(opcodes.OPEN, bodyOf.open(), lookUp(fake, 'hello'))?.error, 0);
   t.equal(fake.ask(opcodes.OPENDIR, bodyOf.open())?.error, 0);
 });
+  t.end();
 
-t.test('extended attributes', async (t) => {
+void t.test('extended attributes', (t) => {
   const fake = fakeSession(tree);
   const node = lookUp(fake, 'tagged');
   const get = (size: number, name: string) =>
@@ -200,23 +209,26 @@ t.test('extended attributes', async (t) => {
   t.equal(reply?.error, -errno.ENOSYS, 'the kernel stops asking');
   t.equal(without.ask(opcodes.LISTXATTR, bodyOf.number(64))?.error, -errno.ENOSYS);
 });
+  t.end();
 
-t.test('statfs answers without a node', async (t) => {
+void t.test('statfs answers without a node', (t) => {
   const fake = fakeSession(tree);
   const reply = fake.ask(opcodes.STATFS, undefined, 0);
   t.equal(reply?.error, 0);
   t.equal(reply?.body.readUInt32LE(44), 255);
 });
+  t.end();
 
-t.test('whatever writes is refused as on any read-only file system', async (t) => {
+void t.test('whatever writes is refused as on any read-only file system', (t) => {
   const fake = fakeSession(tree);
   for (const opcode of [4, 6, 8, 9, 10, 11, 12, 13, 16, 21, 24, 35, 43, 45, 47, 51, 53]) {
     const name = operationByNumber[opcode]?.name ?? String(opcode);
     t.equal(fake.ask(opcode, Buffer.alloc(80))?.error, -errno.EROFS, name);
   }
 });
+  t.end();
 
-t.test('unknown opcodes are refused and counted', async (t) => {
+void t.test('unknown opcodes are refused and counted', (t) => {
   const fake = fakeSession(tree);
   for (const opcode of [0, 7, 19, 54, 63, 64, 4096, 0xffffffff]) {
     t.equal(fake.ask(opcode, Buffer.alloc(16))?.error, -errno.ENOSYS, String(opcode));
@@ -224,13 +236,15 @@ t.test('unknown opcodes are refused and counted', async (t) => {
   t.equal(readLatency(fake.counters, 0)?.count, 8);
   t.equal(readLatency(fake.counters, opcodes.INIT)?.count, 1);
 });
+  t.end();
 
-t.test('the table names each opcode once', async (t) => {
+void t.test('the table names each opcode once', (t) => {
   t.equal(new Set(operations.map(({ number }) => number)).size, operations.length);
   t.equal(new Set(operations.map(({ name }) => name)).size, operations.length);
 });
+  t.end();
 
-t.test('requests that are cut or lie about their length get EINVAL, never silence', async (t) => {
+void t.test('requests that are cut or lie about their length get EINVAL, never silence', (t) => {
   const fake = fakeSession(tree);
   const node = lookUp(fake, 'hello');
   const bodies: Record<string, number> = {
@@ -261,8 +275,9 @@ t.test('requests that are cut or lie about their length get EINVAL, never silenc
   fake.ask(opcodes.INTERRUPT, Buffer.alloc(0));
   t.equal(fake.replies.length, 0, 'these never have a reply');
 });
+  t.end();
 
-t.test('node ids that were never given out', async (t) => {
+void t.test('node ids that were never given out', (t) => {
   const fake = fakeSession(tree);
   for (const node of [0, 2, 77, 2 ** 40]) {
     t.equal(fake.ask(opcodes.GETATTR, bodyOf.getattr(), node)?.error, -errno.ESTALE, String(node));
@@ -271,10 +286,11 @@ t.test('node ids that were never given out', async (t) => {
   known.writeUInt32LE(99_999, 0);
   t.equal(fake.ask(opcodes.GETATTR, bodyOf.getattr(), known)?.error, -errno.ENOENT);
 });
+  t.end();
 
-t.test(
+void t.test(
   'an exception in the filesystem costs EIO and is reported, and no errno leaves the range',
-  async (t) => {
+  (t) => {
     const fake = fakeSession(tree, {
       change: (filesystem) => ({
         ...filesystem,
@@ -295,10 +311,12 @@ t.test(
     );
     t.equal(fake.ask(opcodes.STATFS)?.error, 0, 'the mount lives on');
   },
-);
 
-t.test('a broken entry is EIO for a reason that is counted', async (t) => {
+  t.end(););
+
+void t.test('a broken entry is EIO for a reason that is counted', (t) => {
   const fake = fakeSession(tree);
   t.equal(fake.ask(opcodes.LOOKUP, bodyOf.name('broken'))?.error, -errno.EIO);
   t.same(readErrors(fake.counters), { OBJECT_SIZE_MISMATCH: 1 });
 });
+  t.end();
