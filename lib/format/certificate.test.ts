@@ -11,6 +11,20 @@ import {
 import { PinfsError } from './errors.js';
 import { fingerprintText, parseFingerprint } from './whitelist.js';
 
+// Made with: openssl req -x509 -newkey ec. Test-only.
+const ellipticPem = `-----BEGIN CERTIFICATE-----
+MIIBhTCCASugAwIBAgIUHqJzKbHmxQK6BKld2+/9T1dvUykwCgYIKoZIzj0EAwIw
+FzEVMBMGA1UEAwwMdGVzdC1vbmx5IGVjMCAXDTI2MTEyNDE5MDE1MloYDzIxMjYx
+MDMxMTkwMTUyWjAXMRUwEwYDVQQDDAx0ZXN0LW9ubHkgZWMwWTATBgcqhkjOPQIB
+BggqhkjOPQMBBwNCAAQNPXj6l7uKbcaNHk8HCW6xEtekp73PXiLs3wB2R0Oh4E+H
+th7cehiYc40uTeABqjvPp14eB5kulWu65P0amp12o1MwUTAdBgNVHQ4EFgQUDoqZ
+8gKukRoWo6eXGojblBZ5zVkwHwYDVR0jBBgwFoAUDoqZ8gKukRoWo6eXGojblBZ5
+zVkwDwYDVR0TAQH/BAUwAwEB/zAKBggqhkjOPQQDAgNIADBFAiAFkqKo4b/M4tB5
+ECqHrK0m2e5XNESFJpgmUO5OuxtuKAIhAOwsuMyABDsk2fCYXpKrIINbUCdEIGIQ
+k+PzaFLH4yUN
+-----END CERTIFICATE-----
+`;
+
 const pem = testCertificate.certificate;
 
 function parsed(text: string): Certificate {
@@ -59,6 +73,7 @@ void t.test('anything else is malformed', (t) => {
     der,
     Buffer.from(body),
     Buffer.from(spki),
+    Buffer.from(ellipticPem),
     Buffer.from('-----BEGIN '),
   ]) {
     const certificate = parseCertificate(bytes);

@@ -1,4 +1,5 @@
 import { generateKeyPairSync, sign } from 'node:crypto';
+import { deflateSync } from 'node:zlib';
 import fc from 'fast-check';
 import t from 'tap';
 import { type ErrorCode } from '../format/errors.js';
@@ -152,5 +153,53 @@ void t.test('keys other than RSA do not verify anything', (t) => {
   const { publicKey } = generateKeyPairSync('ed25519');
   const key = { name: 'ed', key: publicKey, bits: 4096, sha256: '', shipped: false };
   t.equal(codeOf({}, { keys: [key] }), 'WHITELIST_SIGNATURE');
+  t.end();
+});
+
+// Made with: openssl req -x509 -newkey rsa:1024 -nodes. Test-only: everyone knows this key.
+const weakCertificate = {
+  certificate: `-----BEGIN CERTIFICATE-----
+MIICEDCCAXmgAwIBAgIUWWzZLsU8XwCH4DWw+XGTXZ8hvCwwDQYJKoZIhvcNAQEL
+BQAwGTEXMBUGA1UEAwwOdGVzdC1vbmx5IHdlYWswIBcNMjYxMTI0MTkwMTUyWhgP
+MjEyNjEwMzExOTAxNTJaMBkxFzAVBgNVBAMMDnRlc3Qtb25seSB3ZWFrMIGfMA0G
+CSqGSIb3DQEBAQUAA4GNADCBiQKBgQCjYB6veu/9ltLiT3MpYW4D6DEhCAxGDY3L
+Df4k3v7hBXBymEv64BDYWdEdwF2b67ZUjc1rof7j+EDwaYKZBWCkPvcbaYxHpFZM
+O7kTHC3mkwHqZs5B94EB2NHRasYDzNjOFYxjTse5R/gJ/5w+4KcchtZE1AWox8aC
+2a8HvMo8ZwIDAQABo1MwUTAdBgNVHQ4EFgQUQ23uwPIBD21Y8f4vwhWf0RvQtN4w
+HwYDVR0jBBgwFoAUQ23uwPIBD21Y8f4vwhWf0RvQtN4wDwYDVR0TAQH/BAUwAwEB
+/zANBgkqhkiG9w0BAQsFAAOBgQA19xzrgjpdqvw+RFrWjggeGGAWmNJlLDcRekqW
+seF5xwag0WFXEu8Gj431fkJhxxpxEOMJfDoEJw/R+YeyvX3orh3GjImlBp0MzpCG
+i4z9s8bX9jO7ZmFje6pkn+eoOMTJZWN3NH32DFr4chOPuudP/lAg5MFBVJVPL4l4
+AG/mVQ==
+-----END CERTIFICATE-----
+`,
+  privateKey: `-----BEGIN PRIVATE KEY-----
+MIICdgIBADANBgkqhkiG9w0BAQEFAASCAmAwggJcAgEAAoGBAKNgHq967/2W0uJP
+cylhbgPoMSEIDEYNjcsN/iTe/uEFcHKYS/rgENhZ0R3AXZvrtlSNzWuh/uP4QPBp
+gpkFYKQ+9xtpjEekVkw7uRMcLeaTAepmzkH3gQHY0dFqxgPM2M4VjGNOx7lH+An/
+nD7gpxyG1kTUBajHxoLZrwe8yjxnAgMBAAECgYBpK/50/tIx0H8PWxAKqoLVFwtR
+dUnZau5FsktR1xADMaoyyyHWbZnKfP9mhKh+MF5ezi5YRJ++h9jeKz38Xf7YlbS7
+8gzpt5eGRZ44AYZJFj+xulL+lJQFSxty+dIvG7uRGX0jKX6Jr0r7gm0sUYrB8i8k
+sgUkljUPKvJsqWkpAQJBAM181LW0xRDL3tsCJMfKxcm0cVfmkHn693o+Tr6C2oAs
+9dMlaFFZrEyOJYepOvRilm7OKFpGkbWejOU2/LJOT+cCQQDLiTSVwHco1B+E7+lA
+mRF60kHxbcCy/AhAPoKloQ6TqwVCQuJpN2VQYooQ5kYy1+SJGE0b60LQAXIAbNsy
+QR+BAkEAgP3/uSEFJAoWl3y9Af40Mu5myDsgLrJwb/h1Dfqulw+iMS2mUorsMhJ5
+VLPTIl5Q+LXJdwIdrdkdsTXXY0btuQJAeWQgn7wFla1GCzRHSobAfR9Pwx1xU46r
+oR1nMD+pgPr8DPP1M0mdvF6497FPZt2KaRW8T4118Lcb9hL2fLeIgQJAeXtbShwM
+kEivTX3GKWZzzoq5ExyXidxQlu4n1CVq4dRjF3JNsGawol0P3fUXjvaJE5yEos3X
+jbMaDOHbqQi+yw==
+-----END PRIVATE KEY-----
+`,
+};
+
+void t.test('a signing certificate with a weak key is refused, though it is listed', (t) => {
+  const stored = deflateSync(weakCertificate.certificate);
+  const evidence = {
+    manifest: signManifest(manifestLines(stored), 'sha1', weakCertificate),
+    whitelist: signWhitelist(whitelistLines(fqrn, [fingerprint(weakCertificate.certificate)])),
+    certificate: stored,
+  };
+  t.equal(codeOf(evidence), 'KEY_WEAK');
+  t.equal(codeOf(evidence, { weakKey: true }), undefined);
   t.end();
 });
