@@ -22,6 +22,8 @@ export interface TestShelf extends Shelf {
   provide(want: Want): void;
   /** Runs an operation, providing what it misses, until it is done or has failed. */
   run<T>(operation: () => Outcome<T>): Done<T> | Failure;
+  /** The value of an operation that has to succeed. */
+  must<T>(operation: () => Outcome<T>): T;
   /** Keys of what was provided, in order. */
   readonly provided: string[];
 }
@@ -65,20 +67,26 @@ export function testShelf(read: ReadStored, external?: ReadStored): TestShelf {
     files.set(wantKey(want), file);
     provided.push(wantKey(want));
   };
+  const run = <T>(operation: () => Outcome<T>): Done<T> | Failure => {
+    for (let turn = 0; turn < runsLimit; turn++) {
+      const outcome = operation();
+      if (outcome.kind !== 'miss') return outcome;
+      try {
+        provide(outcome.want);
+      } catch (error) {
+        return { kind: 'failure', errno: 5, error: asPinfsError(error) };
+      }
+    }
+    throw new Error('an operation that never ends');
+  };
   return {
     provided,
     provide,
-    run: (operation) => {
-      for (let run = 0; run < runsLimit; run++) {
-        const outcome = operation();
-        if (outcome.kind !== 'miss') return outcome;
-        try {
-          provide(outcome.want);
-        } catch (error) {
-          return { kind: 'failure', errno: 5, error: asPinfsError(error) };
-        }
-      }
-      throw new Error('an operation that never ends');
+    run,
+    must: (operation) => {
+      const outcome = run(operation);
+      if (outcome.kind === 'done') return outcome.value;
+      throw outcome.error ?? new Error(`errno ${outcome.errno}`);
     },
     has: (want) => files.has(wantKey(want)),
     path: (want) => files.get(wantKey(want)),
