@@ -17,7 +17,7 @@ export function judgeHead(question: Question, status: number, headers: Headers):
     retry,
   });
   if (status === 404 || status === 410) {
-    return failed(new PinfsError('OBJECT_MISSING', `${shown} is not there (HTTP ${status})`));
+    return failed(new PinfsError('OBJECT_MISSING', `${shown()} is not there (HTTP ${status})`));
   }
   if ([301, 302, 303, 307, 308].includes(status)) {
     return { kind: 'redirect', status, location: header(headers, 'location') ?? '' };
@@ -25,12 +25,12 @@ export function judgeHead(question: Question, status: number, headers: Headers):
   if (status === 416 && range !== undefined) return failed(shorter(question));
   if (status !== 200 && !(status === 206 && range !== undefined)) {
     const retry = status === 429 || status >= 500 ? 'later' : 'never';
-    const error = new PinfsError('SOURCE_STATUS', `${shown}: the server answered HTTP ${status}`);
+    const error = new PinfsError('SOURCE_STATUS', `${shown()}: the server answered HTTP ${status}`);
     return failed(error, retry);
   }
   const encoding = header(headers, 'content-encoding');
   if (encoding !== undefined && encoding !== 'identity') {
-    const text = `${shown}: the server encodes its answer, though it was not asked to`;
+    const text = `${shown()}: the server encodes its answer, though it was not asked to`;
     return failed(new PinfsError('SOURCE_STATUS', text));
   }
   const length = contentLength(header(headers, 'content-length'));
@@ -41,7 +41,7 @@ export function judgeHead(question: Question, status: number, headers: Headers):
   if (status === 206) {
     const start = /^bytes (\d{1,16})-/.exec(header(headers, 'content-range') ?? '')?.[1];
     if (start === undefined || Number(start) !== range.offset) {
-      const text = `${shown}: the server answered with another range than was asked for`;
+      const text = `${shown()}: the server answered with another range than was asked for`;
       return failed(new PinfsError('SOURCE_STATUS', text));
     }
     if (length !== undefined && length > range.length) return failed(tooLarge(shown, range.length));
@@ -53,13 +53,16 @@ function contentLength(text: string | undefined): number | undefined {
   return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : undefined;
 }
 
-function tooLarge(shown: string, limit: number): PinfsError {
-  return new PinfsError('OBJECT_TOO_LARGE', `${shown} is larger than the ${limit} bytes expected`);
+function tooLarge(shown: () => string, limit: number): PinfsError {
+  return new PinfsError(
+    'OBJECT_TOO_LARGE',
+    `${shown()} is larger than the ${limit} bytes expected`,
+  );
 }
 
 function shorter({ shown, range }: Question): PinfsError {
   const end = range === undefined ? 0 : range.offset + range.length;
-  return new PinfsError('OBJECT_SIZE_MISMATCH', `${shown} ends before byte ${end}`);
+  return new PinfsError('OBJECT_SIZE_MISMATCH', `${shown()} ends before byte ${end}`);
 }
 
 /** Where the bytes of an answer are collected. */
@@ -74,7 +77,7 @@ export interface Body {
   take(): Buffer;
 }
 
-function plainBody(shown: string, limit: number, length: number | undefined): Body {
+function plainBody(shown: () => string, limit: number, length: number | undefined): Body {
   const whole = length === undefined ? undefined : Buffer.allocUnsafe(length);
   const chunks: Buffer[] = [];
   return {

@@ -150,7 +150,7 @@ function enough(call: Call, body: Body): void {
 }
 
 function expire(call: Call, what: string): void {
-  fail(call, new PinfsError('SOURCE_TIMEOUT', `${call.question.shown}: ${what}`), 'later');
+  fail(call, new PinfsError('SOURCE_TIMEOUT', `${call.question.shown()}: ${what}`), 'later');
 }
 
 /** Closes the connection, if the answer has not come to its end. */
@@ -181,13 +181,13 @@ const reasons: Record<string, string> = {
 
 /** A connection's error in our words; `final`: asking again can't help. */
 function describe(
-  shown: string,
+  shown: () => string,
   error: Error,
   begun: boolean,
 ): { error: PinfsError; final: boolean } {
   const name = code(error);
   if (name === 'UND_ERR_CONNECT_TIMEOUT' || name === 'ETIMEDOUT') {
-    const late = new PinfsError('SOURCE_TIMEOUT', `${shown}: no connection in time`);
+    const late = new PinfsError('SOURCE_TIMEOUT', `${shown()}: no connection in time`);
     return { error: late, final: false };
   }
   const reason =
@@ -195,7 +195,7 @@ function describe(
       ? 'the answer was cut short'
       : (reasons[name] ??
         (name.startsWith('HPE_') ? 'what answers does not speak HTTP' : name || error.message));
-  const unreachable = new PinfsError('SOURCE_UNREACHABLE', `${shown}: ${reason}`, {
+  const unreachable = new PinfsError('SOURCE_UNREACHABLE', `${shown()}: ${reason}`, {
     advice: 'Check the address and the network; --offline uses what is in the cache.',
     cause: error,
   });

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Pool } from 'undici';
 import { PinfsError } from '../format/errors.js';
 import { fromText, printable } from '../format/bytes.js';
@@ -56,7 +55,7 @@ export function httpSource(text: string, options: HttpOptions = {}): Source {
     closed: false,
   };
   return {
-    label: show(new URL(client.base.text)),
+    label: show(client.base),
     traffic: client.traffic,
     get: (path, limit, request = {}) => get(client, path, limit, request),
     async close() {
@@ -87,16 +86,17 @@ async function get(
   request: SourceRequest,
 ): Promise<Buffer> {
   const { signal, range } = request;
-  const url = new URL(`${client.base.text}/${escapePath(path)}`);
+  const { base } = client;
+  const target = { origin: base.origin, path: `${base.path}/${escapePath(path)}` };
   if (range !== undefined && range.length > limit) {
-    const excess = `${show(url)}: ${range.length} bytes are more than the ${limit} expected`;
+    const excess = `${show(target)}: ${range.length} bytes are more than the ${limit} expected`;
     throw new PinfsError('OBJECT_TOO_LARGE', excess);
   }
   if (client.closed) throw closedError();
-  const job = startJob(show(url), client.settings.totalTimeout, signal);
+  const job = startJob(() => show(target), client.settings.totalTimeout, signal);
   client.running.add(job.stop);
   try {
-    return await ask(client, url, limit, request, job);
+    return await ask(client, target, limit, request, job);
   } finally {
     client.running.delete(job.stop);
     job.end();
@@ -106,22 +106,22 @@ async function get(
 /** Repeats what may pass, with pauses, and follows redirections where that is allowed. */
 async function ask(
   client: Client,
-  start: URL,
+  start: Target,
   limit: number,
   request: SourceRequest,
   job: Job,
 ): Promise<Buffer> {
   const { settings, traffic } = client;
-  let url = start;
+  let target = start;
   let redirects = 0;
   let retries = 0;
   let stale = 0;
   for (;;) {
-    const question = makeQuestion(client, url, limit, request);
-    const answer = await job.run(() => exchange(poolFor(client, url.origin), question, traffic));
+    const question = makeQuestion(client, target, limit, request);
+    const answer = await job.run(() => exchange(poolFor(client, target.origin), question, traffic));
     if (answer.kind === 'body') return answer.bytes;
     if (answer.kind === 'redirect') {
-      url = redirected(client, url, answer, redirects++);
+      target = redirected(client, target, answer, redirects++);
       continue;
     }
     if (answer.error.code !== 'OBJECT_MISSING') traffic.failures++;
@@ -144,12 +144,12 @@ function poolFor(client: Client, origin: string): Pool {
 
 function makeQuestion(
   { base, settings }: Client,
-  url: URL,
+  target: Target,
   limit: number,
   { fresh, range }: SourceRequest,
 ): Question {
   const headers: Record<string, string> = { 'User-Agent': userAgent };
-  if (base.authorization !== undefined && url.origin === base.origin) {
+  if (base.authorization !== undefined && target.origin === base.origin) {
     headers['Authorization'] = base.authorization;
   }
   if (fresh === true) {
@@ -159,28 +159,29 @@ function makeQuestion(
   if (range !== undefined && range.length > 0) {
     headers['Range'] = `bytes=${range.offset}-${range.offset + range.length - 1}`;
   }
-  const path = url.pathname + url.search;
-  return { shown: show(url), path, headers, limit, range, timing: settings };
+  const { path } = target;
+  return { shown: () => show(target), path, headers, limit, range, timing: settings };
 }
 
 /** Where a redirection leads, if it is to be followed; `count`: how many were followed before. */
 function redirected(
   { settings, pools }: Client,
-  from: URL,
+  from: Target,
   { status, location }: Answer & { kind: 'redirect' },
   count: number,
-): URL {
+): Target {
   const refuse = (why: string): PinfsError =>
     new PinfsError('SOURCE_REDIRECT', `${show(from)}: HTTP ${status} to ${why}`, {
       advice: 'Give the address that it leads to, or allow --follow-redirects.',
     });
-  if (location === '' || !URL.canParse(location, from.href))
-    throw refuse('an address that is not one');
-  const to = new URL(location, from.href);
+  const base = from.origin + from.path;
+  if (location === '' || !URL.canParse(location, base)) throw refuse('an address that is not one');
+  const url = new URL(location, base);
+  const to = { origin: url.origin, path: url.pathname + url.search };
   const shown = show(to);
   if (!settings.followRedirects) throw refuse(`${shown}, and redirections are not followed`);
   if (count >= maxRedirects) throw refuse(`${shown}, after ${maxRedirects} others`);
-  const safe = to.protocol === from.protocol || to.protocol === 'https:';
+  const safe = url.protocol === 'https:' || from.origin.startsWith(`${url.protocol}//`);
   if (!safe) throw refuse(`${shown}, which is not as safe`);
   const known = pools.has(to.origin) || pools.size <= maxRedirects;
   if (!known) throw refuse(`${shown}, one more server after ${maxRedirects} others`);
@@ -199,20 +200,20 @@ interface Job {
   end(): void;
 }
 
-function startJob(shown: string, totalTimeout: number, signal: AbortSignal | undefined): Job {
-  const pauses = new AbortController();
+function startJob(shown: () => string, totalTimeout: number, signal: AbortSignal | undefined): Job {
   let current: Exchange | undefined;
+  let wake: (() => void) | undefined;
   let stopped: PinfsError | undefined;
   const stop = (error: PinfsError): void => {
     stopped ??= error;
     current?.cancel(stopped);
-    pauses.abort();
+    wake?.();
   };
-  const interrupt = (): void => stop(new PinfsError('INTERRUPTED', `${shown}: interrupted`));
+  const interrupt = (): void => stop(new PinfsError('INTERRUPTED', `${shown()}: interrupted`));
   signal?.addEventListener('abort', interrupt);
   if (signal?.aborted === true) interrupt();
   const timer = setTimeout(() => {
-    stop(new PinfsError('SOURCE_TIMEOUT', `${shown}: not here after ${totalTimeout} ms`));
+    stop(new PinfsError('SOURCE_TIMEOUT', `${shown()}: not here after ${totalTimeout} ms`));
   }, totalTimeout);
   return {
     stop,
@@ -222,7 +223,12 @@ function startJob(shown: string, totalTimeout: number, signal: AbortSignal | und
       return await current.answer;
     },
     async pause(milliseconds) {
-      await sleep(milliseconds, undefined, { signal: pauses.signal }).catch(() => undefined);
+      let alarm: NodeJS.Timeout | undefined;
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+        alarm = setTimeout(resolve, milliseconds);
+      });
+      clearTimeout(alarm);
       if (stopped !== undefined) throw stopped;
     },
     end() {
@@ -233,9 +239,9 @@ function startJob(shown: string, totalTimeout: number, signal: AbortSignal | und
 }
 
 interface Base {
-  /** The URL without credentials and without a slash at its end. */
-  readonly text: string;
   readonly origin: string;
+  /** Without a slash at its end. */
+  readonly path: string;
   readonly authorization: string | undefined;
 }
 
@@ -253,7 +259,7 @@ function parseBase(text: string): Base {
     const pair = `${unescapePart(url.username)}:${unescapePart(url.password)}`;
     authorization = `Basic ${Buffer.from(pair, 'utf8').toString('base64')}`;
   }
-  return { text: url.origin + url.pathname.replace(/\/+$/, ''), origin: url.origin, authorization };
+  return { origin: url.origin, path: url.pathname.replace(/\/+$/, ''), authorization };
 }
 
 function unescapePart(text: string): string {
@@ -264,8 +270,15 @@ function unescapePart(text: string): string {
   }
 }
 
-/** A URL for people: no credentials, no query (it may hold a token), bounded. */
-function show(url: URL): string {
-  const text = printable(fromText(`${url.origin}${url.pathname.replace(/\/+$/, '')}`));
+/** What is asked for, and of whom. */
+interface Target {
+  readonly origin: string;
+  /** Path and query as sent. */
+  readonly path: string;
+}
+
+/** A target for people: no query (it may hold a token), no control characters, bounded. */
+function show({ origin, path }: Target): string {
+  const text = printable(fromText(origin + path.replace(/\?.*$/s, '')));
   return text.length > 300 ? `${text.slice(0, 300)}…` : text;
 }

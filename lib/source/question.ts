@@ -2,8 +2,8 @@ import type { PinfsError } from '../format/errors.js';
 
 /** One request, and what of its answer is wanted. */
 export interface Question {
-  /** For messages: the URL without credentials. */
-  readonly shown: string;
+  /** For messages: the URL without credentials. Called only when something is wrong. */
+  readonly shown: () => string;
   /** Path and query as sent. */
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;

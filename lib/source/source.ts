@@ -8,9 +8,11 @@ export interface Source {
 
   /**
    * Fetches the file `path` (relative, such as `data/ab/cdef…C` or `.cvmfspublished`) as it is stored.
-   * Never reads, or keeps in memory, more than `limit` bytes.
-   * @throws PinfsError OBJECT_MISSING (it isn't there), OBJECT_TOO_LARGE, SOURCE_UNREACHABLE,
-   *   SOURCE_TIMEOUT, SOURCE_STATUS, SOURCE_REDIRECT, INTERRUPTED (the signal).
+   * Never keeps in memory more than `limit` bytes, and reads no more, except that a server may answer
+   * a request for a range with the whole file: then what lies before the range is read and dropped.
+   * @throws PinfsError OBJECT_MISSING (it isn't there), OBJECT_TOO_LARGE, OBJECT_SIZE_MISMATCH (it
+   *   ends before the range does), SOURCE_UNREACHABLE, SOURCE_TIMEOUT, SOURCE_STATUS,
+   *   SOURCE_REDIRECT, INTERRUPTED (the signal, or the source was closed).
    */
   get(path: string, limit: number, request?: SourceRequest): Promise<Buffer>;
 
