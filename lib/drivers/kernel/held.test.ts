@@ -58,9 +58,9 @@ void t.test(
     );
     t.equal(fake.session.heldCount, 1);
     t.ok((readLatency(fake.counters, opcodes.READ)?.max ?? 0) >= 5000, 'the wait counts');
+    t.end();
   },
-
-  t.end(););
+);
 
 void t.test('a request that misses again is held again', (t) => {
   const fake = emptyShelf();
@@ -72,8 +72,8 @@ void t.test('a request that misses again is held again', (t) => {
   }
   t.equal(fake.misses.length, 3);
   t.equal(fake.replies[0]?.body.toString(), '0123456789');
-});
   t.end();
+});
 
 void t.test('a failed fetch answers all who wait, and is remembered for a second', (t) => {
   const fake = emptyShelf();
@@ -91,8 +91,8 @@ void t.test('a failed fetch answers all who wait, and is remembered for a second
   fake.now += 200;
   t.equal(read(fake, 'file'), undefined, 'the next one tries again');
   t.equal(fake.misses.length, 2);
-});
   t.end();
+});
 
 void t.test('no request outlasts its deadline, and the fetch goes on', (t) => {
   const fake = emptyShelf(10_000);
@@ -115,8 +115,8 @@ void t.test('no request outlasts its deadline, and the fetch goes on', (t) => {
   t.same(readErrors(fake.counters), { SOURCE_TIMEOUT: 1 });
   t.equal(read(fake, 'file')?.error, -errno.ETIMEDOUT, 'the kernel repeats a READ at once');
   t.equal(fake.session.deadline, fake.now + 4000);
-});
   t.end();
+});
 
 void t.test('a held request can be interrupted: it gets EINTR, and nobody else does', (t) => {
   const fake = emptyShelf();
@@ -137,8 +137,8 @@ void t.test('a held request can be interrupted: it gets EINTR, and nobody else d
   t.equal(fake.replies.length, 0, 'of requests that are not held nothing is heard');
   fake.session.have(fetchKey(fake, content), fake.now);
   t.equal(fake.replies.length, 0);
-});
   t.end();
+});
 
 /** A filesystem whose lookups of `slow` lack an object until `present` says so. */
 function slowLookups(state: { present: boolean }) {
@@ -171,9 +171,9 @@ void t.test(
     fake.ask(opcodes.INTERRUPT, bodyOf.number(first + 2));
     t.equal(fake.dropped.length, 1);
     t.equal(fake.snapshots.current.lookups, 0);
+    t.end();
   },
-
-  t.end(););
+);
 
 void t.test('hits are answered while others wait', (t) => {
   const state = { present: false };
@@ -185,8 +185,8 @@ void t.test('hits are answered while others wait', (t) => {
   fake.session.have(fake.misses[0]?.key ?? '', fake.now);
   t.equal(fake.replies[0]?.error, 0);
   t.equal(fake.snapshots.current.lookups, 2, 'each run counts once');
-});
   t.end();
+});
 
 void t.test('an operation that never gets enough ends with EIO, not in a loop', (t) => {
   const state = { present: false };
@@ -200,8 +200,8 @@ void t.test('an operation that never gets enough ends with EIO, not in a loop', 
   t.ok(rounds < 200);
   t.equal(fake.replies[0]?.error, -errno.EIO);
   t.same(readErrors(fake.counters), { INTERNAL: 1 });
-});
   t.end();
+});
 
 void t.test('when the loop is left everybody who waits gets an answer', (t) => {
   const fake = emptyShelf();
@@ -214,5 +214,5 @@ void t.test('when the loop is left everybody who waits gets an answer', (t) => {
     [-errno.EIO, -errno.EIO],
   );
   t.equal(fake.session.heldCount, 0);
-});
   t.end();
+});

@@ -68,8 +68,8 @@ void t.test('the request header', (t) => {
   t.equal(protocol.inHeader.nodeHigh(frame), 0x00200001);
   t.equal(protocol.inHeader.pid(frame), 3);
   t.equal(protocol.decodeName(frame), 'name');
+  t.end();
 });
-t.end();
 
 void t.test('structures of requests', (t) => {
   const init = `070000002d00000000000200fbffff73fd050000${'00'.repeat(44)}`;
@@ -101,8 +101,8 @@ void t.test('structures of requests', (t) => {
     [0x00200001, 1],
     [0x00400000, 2],
   ]);
+  t.end();
 });
-t.end();
 
 void t.test('structures of replies', (t) => {
   const header = protocol.makeFrame(16);
@@ -147,8 +147,8 @@ void t.test('structures of replies', (t) => {
     written(t, 8, ({ view }) => protocol.encodeXattrSize(view, 0, 11)),
     '0b00000000000000',
   );
+  t.end();
 });
-t.end();
 
 void t.test('the answer to INIT', (t) => {
   const request = { major: 7, minor: 45, maxReadahead: 131072, flags: 0x73fffffb, flags2: 0x5fd };
@@ -158,8 +158,8 @@ void t.test('the answer to INIT', (t) => {
     written(t, 64, (output) => encodeInit(output, 0, connection)),
     `070000002d000000000010000120f6414000300000100000010000000001000040${'00'.repeat(31)}`,
   );
+  t.end();
 });
-t.end();
 
 void t.test('notifications', (t) => {
   t.equal(incEpoch().toString('hex'), '10000000080000000000000000000000');
@@ -171,8 +171,8 @@ void t.test('notifications', (t) => {
     invalidateName(1, 'abc').toString('hex'),
     `240000000300000000000000000000000100000000000000030000000000000061626300`,
   );
+  t.end();
 });
-t.end();
 
 void t.test('structures that end too early, or say what can not be, are refused', (t) => {
   t.equal(protocol.decodeInit(frameOf('0700000000')), undefined);
@@ -193,12 +193,12 @@ void t.test('structures that end too early, or say what can not be, are refused'
   const none = () => t.fail('nothing is to be forgotten');
   t.notOk(protocol.decodeForgets(frameOf('00'), false, none));
   t.notOk(protocol.decodeForgets(frameOf('ffffffff00000000'), true, none), 'a count without nodes');
+  t.end();
 });
-t.end();
 
 void t.test('extensions at the end of a request do not belong to its name', (t) => {
   const frame = frameOf(`6162${'00'.repeat(8)}`);
   frame.view.setUint16(36, 1, true);
   t.equal(protocol.decodeName(frame), undefined);
+  t.end();
 });
-t.end();

@@ -54,8 +54,8 @@ void t.test('a pin keeps names, absent names and attributes for ever', (t) => {
   t.equal(attributes?.body.readUInt32LE(16 + 60), 0o100644);
   const root = fake.ask(opcodes.GETATTR, bodyOf.getattr(), 1);
   t.equal(root?.body.readUInt32LE(16 + 60), 0o040755);
-});
   t.end();
+});
 
 void t.test('a head keeps names for a while, and attributes of all but the root', (t) => {
   const fake = fakeSession(tree, { settings: { lifetime: 1.5, noOpen: false } });
@@ -65,8 +65,8 @@ void t.test('a head keeps names for a while, and attributes of all but the root'
   t.equal(found?.body.readUInt32LE(24), unlimited);
   const root = fake.ask(opcodes.GETATTR, bodyOf.getattr(), 1);
   t.equal(root?.body.readUInt32LE(0), 1, 'the root is another one after a change');
-});
   t.end();
+});
 
 void t.test('names and targets are bytes', (t) => {
   const fake = fakeSession(tree);
@@ -78,8 +78,8 @@ void t.test('names and targets are bytes', (t) => {
   );
   const listing = fake.ask(opcodes.READDIR, bodyOf.read(0, 4096));
   t.ok(readDirents(listing?.body ?? Buffer.alloc(0), false).some(({ name }) => name === 'caf\xe9'));
-});
   t.end();
+});
 
 void t.test('reads across chunks, at the end, and behind it', (t) => {
   const fake = fakeSession(tree);
@@ -93,8 +93,8 @@ void t.test('reads across chunks, at the end, and behind it', (t) => {
   t.equal(read(1e12, 10), '');
   const tooLarge = fake.ask(opcodes.READ, bodyOf.read(0, 0x7fffffff), node);
   t.equal(tooLarge?.error, -errno.EINVAL, 'a short answer would mean the end of the file');
-});
   t.end();
+});
 
 void t.test('a directory comes in records that fit, and goes on behind each of them', (t) => {
   const fake = fakeSession(tree);
@@ -114,8 +114,8 @@ void t.test('a directory comes in records that fit, and goes on behind each of t
   const tiny = fake.ask(opcodes.READDIR, bodyOf.read(0, 16));
   t.equal(tiny?.error, 0);
   t.equal(tiny?.body.length, 0);
-});
   t.end();
+});
 
 void t.test('READDIRPLUS gives nodes, but none for dots and for broken entries', (t) => {
   const fake = fakeSession(tree);
@@ -128,8 +128,8 @@ void t.test('READDIRPLUS gives nodes, but none for dots and for broken entries',
   );
   const deep = entries.find(({ name }) => name === 'hello')?.node;
   t.equal(fake.ask(opcodes.GETATTR, bodyOf.getattr(), deep)?.body.readUInt32LE(16 + 8), 13);
-});
   t.end();
+});
 
 void t.test('lookups are counted, and taken back by FORGET and BATCH_FORGET', (t) => {
   const fake = fakeSession(tree);
@@ -155,8 +155,8 @@ void t.test('lookups are counted, and taken back by FORGET and BATCH_FORGET', (t
   fake.ask(opcodes.FORGET, bodyOf.number(1), hello);
   t.equal(current.lookups, 0, 'never below nothing');
   t.equal(fake.snapshots.oddForgets, 1);
-});
   t.end();
+});
 
 void t.test('opening is asked once for a pin, and answered for a head', (t) => {
   const pin = fakeSession(tree);
@@ -176,8 +176,8 @@ void t.test('opening is asked once for a pin, and answered for a head', (t) => {
   const handle = Number(root?.body.readBigUInt64LE(0));
   t.equal(head.ask(opcodes.RELEASEDIR, bodyOf.release(handle))?.error, 0);
   t.equal(head.snapshots.oddForgets, 0);
-});
   t.end();
+});
 
 void t.test('an old kernel that does not know "never ask again" is not told so', (t) => {
   const fake = fakeSession(tree, { minor: 31 });
@@ -185,8 +185,8 @@ void t.test('an old kernel that does not know "never ask again" is not told so',
   t.equal(fake.ask(opcodes.INIT, body)?.error, 0);
   t.equal(fake.ask(opcodes.OPEN, bodyOf.open(), lookUp(fake, 'hello'))?.error, 0);
   t.equal(fake.ask(opcodes.OPENDIR, bodyOf.open())?.error, 0);
-});
   t.end();
+});
 
 void t.test('extended attributes', (t) => {
   const fake = fakeSession(tree);
@@ -208,16 +208,16 @@ void t.test('extended attributes', (t) => {
   );
   t.equal(reply?.error, -errno.ENOSYS, 'the kernel stops asking');
   t.equal(without.ask(opcodes.LISTXATTR, bodyOf.number(64))?.error, -errno.ENOSYS);
-});
   t.end();
+});
 
 void t.test('statfs answers without a node', (t) => {
   const fake = fakeSession(tree);
   const reply = fake.ask(opcodes.STATFS, undefined, 0);
   t.equal(reply?.error, 0);
   t.equal(reply?.body.readUInt32LE(44), 255);
-});
   t.end();
+});
 
 void t.test('whatever writes is refused as on any read-only file system', (t) => {
   const fake = fakeSession(tree);
@@ -225,8 +225,8 @@ void t.test('whatever writes is refused as on any read-only file system', (t) =>
     const name = operationByNumber[opcode]?.name ?? String(opcode);
     t.equal(fake.ask(opcode, Buffer.alloc(80))?.error, -errno.EROFS, name);
   }
-});
   t.end();
+});
 
 void t.test('unknown opcodes are refused and counted', (t) => {
   const fake = fakeSession(tree);
@@ -235,14 +235,14 @@ void t.test('unknown opcodes are refused and counted', (t) => {
   }
   t.equal(readLatency(fake.counters, 0)?.count, 8);
   t.equal(readLatency(fake.counters, opcodes.INIT)?.count, 1);
-});
   t.end();
+});
 
 void t.test('the table names each opcode once', (t) => {
   t.equal(new Set(operations.map(({ number }) => number)).size, operations.length);
   t.equal(new Set(operations.map(({ name }) => name)).size, operations.length);
-});
   t.end();
+});
 
 void t.test('requests that are cut or lie about their length get EINVAL, never silence', (t) => {
   const fake = fakeSession(tree);
@@ -274,8 +274,8 @@ void t.test('requests that are cut or lie about their length get EINVAL, never s
   fake.ask(opcodes.BATCH_FORGET, Buffer.from('ffffffff00000000', 'hex'));
   fake.ask(opcodes.INTERRUPT, Buffer.alloc(0));
   t.equal(fake.replies.length, 0, 'these never have a reply');
-});
   t.end();
+});
 
 void t.test('node ids that were never given out', (t) => {
   const fake = fakeSession(tree);
@@ -285,8 +285,8 @@ void t.test('node ids that were never given out', (t) => {
   const known = lookUp(fake, 'hello');
   known.writeUInt32LE(99_999, 0);
   t.equal(fake.ask(opcodes.GETATTR, bodyOf.getattr(), known)?.error, -errno.ENOENT);
-});
   t.end();
+});
 
 void t.test(
   'an exception in the filesystem costs EIO and is reported, and no errno leaves the range',
@@ -310,13 +310,13 @@ void t.test(
       '600 would hang the client',
     );
     t.equal(fake.ask(opcodes.STATFS)?.error, 0, 'the mount lives on');
+    t.end();
   },
-
-  t.end(););
+);
 
 void t.test('a broken entry is EIO for a reason that is counted', (t) => {
   const fake = fakeSession(tree);
   t.equal(fake.ask(opcodes.LOOKUP, bodyOf.name('broken'))?.error, -errno.EIO);
   t.same(readErrors(fake.counters), { OBJECT_SIZE_MISMATCH: 1 });
-});
   t.end();
+});
