@@ -118,11 +118,21 @@ export class DiskShelf implements Shelf {
     this.#closed();
   }
 
-  /** Plain size of an object that is here and is what its record says; counts as a use. */
-  sizeOf(key: string): number | undefined {
+  /**
+   * Plain size of an object that is here for everyone, not only for us, who may have a removed one
+   * still open; counts as a use.
+   */
+  sizeOnDisk(key: string): number | undefined {
+    if (this.#records.read((sql) => sql.get.get(key)) === undefined) return undefined;
     const object = this.#files.get(key) ?? this.#open(key);
     if (object !== undefined) object.used = tick();
     return object?.size;
+  }
+
+  /** Opens an object that was just put here, in place of what was open before. */
+  reopen(key: string): void {
+    this.#files.delete(key);
+    this.#open(key);
   }
 
   /** Uses since the last call, by id of the record. */

@@ -6,6 +6,7 @@ import { PinfsError } from '../format/errors.js';
 import { objectPath } from '../format/hash.js';
 import { memorySource, wantFor, type MemorySource } from '../testing/memory-source.js';
 import { openShelf } from './disk-shelf.js';
+import { clearCache } from './maintain.js';
 import { openStore, type StoreOptions } from './open.js';
 import { readWhole } from './run.js';
 import type { Store } from './store.js';
@@ -75,6 +76,21 @@ void t.test('another thread or process sees an object as soon as fetch has resol
     }),
   );
   t.equal(readdirSync(join(directory, 'tmp')).filter((name) => !name.includes('.lock')).length, 0);
+});
+
+void t.test('what is gone for another thread is fetched, though it is open here', async (t) => {
+  const { store, source, directory } = open(t);
+  const want = source.put(text);
+  await store.fetch(want);
+  t.ok(store.shelf.has(want));
+  await clearCache(directory);
+  t.ok(store.shelf.has(want));
+  const shelf = openShelf(directory);
+  t.notOk(shelf.has(want));
+  await store.fetch(want);
+  t.ok(shelf.has(want));
+  shelf.close();
+  t.equal(source.requests.length, 2);
 });
 
 void t.test('however many wait, there is one request', async (t) => {

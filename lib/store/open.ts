@@ -62,7 +62,7 @@ class DiskStore implements Store {
     checkPromise(want, this.#disk.limit);
     await this.#flights.join(key, weightOf(want), (its) => this.#fly(key, want, its), signal);
     // Opened at once: then it can be read even if others need its room in the next moment.
-    this.#disk.shelf.sizeOf(wantKey(want));
+    this.#disk.shelf.reopen(wantKey(want));
   }
 
   fetchAhead(wants: readonly Want[]): void {
@@ -114,7 +114,7 @@ class DiskStore implements Store {
 
   /** Whether it is here. @throws PinfsError if what is here can't be what is wanted. */
   #isHere(want: Want): boolean {
-    const size = this.#disk.shelf.sizeOf(wantKey(want));
+    const size = this.#disk.shelf.sizeOnDisk(wantKey(want));
     if (size === undefined) return false;
     checkSize(size, want);
     return true;

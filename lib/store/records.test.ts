@@ -1,0 +1,218 @@
+import { randomBytes } from 'node:crypto';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import t, { type Test } from 'tap';
+import { memorySource } from '../testing/memory-source.js';
+import { openShelf } from './disk-shelf.js';
+import { diskFull, objectFile, unusable } from './layout.js';
+import { openStore } from './open.js';
+import { readWhole } from './run.js';
+import { charge, Records, tick } from './records.js';
+import { wantKey } from './want.js';
+
+async function filled(t: Test) {
+  const directory = join(t.testdir(), 'cache');
+  const source = memorySource();
+  const plains = Array.from({ length: 20 }, () => randomBytes(1000));
+  const wants = plains.map((plain) => source.put(plain));
+  const first = source.put(plains[0] ?? Buffer.alloc(0));
+  const open = () => openStore({ directory, limit: 1e8, source });
+  const store = open();
+  await Promise.all(wants.map((want) => store.fetch(want)));
+  await store.close();
+  return { directory, source, plains, wants, first, open, index: join(directory, 'index.db') };
+}
+
+/** Lets the sweeping that runs while nothing else happens come to its end. */
+async function swept(directory: string, expected: number): Promise<number> {
+  let count = -1;
+  for (let turn = 0; turn < 2000 && count !== expected; turn++) {
+    await new Promise(setImmediate);
+    const folders = readdirSync(join(directory, 'objects'));
+    count = folders.flatMap((name) => readdirSync(join(directory, 'objects', name))).length;
+  }
+  return count;
+}
+
+const damages: Record<string, (index: string) => void> = {
+  'no database at all': (index) => writeFileSync(index, 'this is no database'.repeat(500)),
+  'an empty file': (index) => truncateSync(index, 0),
+  'a cut file': (index) => truncateSync(index, 4096 + 100),
+  'tables of someone else': (index) => {
+    rmSync(index);
+    const db = new Database(index);
+    db.exec('CREATE TABLE objects(x); CREATE TABLE totals(y)');
+    db.close();
+  },
+  'a lost database': (index) => rmSync(index),
+};
+
+for (const [name, damage] of Object.entries(damages)) {
+  void t.test(`${name}: set aside, begun anew, everything fetched again`, async (t) => {
+    const { directory, wants, plains, open, index, source } = await filled(t);
+    damage(index);
+    const store = open();
+    t.equal(store.statistics.bytes, 0);
+    t.same(
+      wants.map((want) => store.shelf.has(want)),
+      wants.map(() => false),
+      'nothing is believed for where it lies',
+    );
+    t.equal(await swept(directory, 0), 0, 'and it does not stay on the disk');
+    for (const [number, want] of wants.entries()) {
+      t.same(await readWhole(store, want), plains[number]);
+    }
+    t.equal(source.requests.length, 40);
+    await store.close();
+  });
+}
+
+void t.test('damage that is met later on', async (t) => {
+  const { open, wants, first, plains, index, directory } = await filled(t);
+  const store = open();
+  store.hold(first);
+  const shelf = openShelf(directory);
+  const db = new Database(index);
+  db.pragma('wal_checkpoint(TRUNCATE)');
+  db.exec('DROP TABLE objects');
+  db.close();
+  for (const [number, want] of wants.entries()) {
+    t.same(await readWhole(store, want), plains[number]);
+    t.ok(shelf.has(want));
+  }
+  shelf.close();
+  const second = openStore({ directory, limit: 5 * 4096, source: memorySource() });
+  t.ok(second.shelf.has(first), 'holds are written again');
+  await second.close();
+  await store.close();
+});
+
+void t.test('someone empties the cache below a store that runs', async (t) => {
+  const { open, wants, first, plains, directory } = await filled(t);
+  const store = open();
+  for (const name of readdirSync(directory)) rmSync(join(directory, name), { recursive: true });
+  for (const [number, want] of wants.entries()) {
+    t.same(await readWhole(store, want), plains[number]);
+    t.ok(existsSync(objectFile(directory, wantKey(want))));
+  }
+  const shelf = openShelf(directory);
+  t.ok(shelf.has(first), 'and others see what was fetched since');
+  shelf.close();
+  await store.close();
+});
+
+void t.test('directories that are not safe are refused', (t) => {
+  const directory = join(t.testdir(), 'cache');
+  const source = memorySource();
+  const open = () => openStore({ directory, limit: 1e8, source });
+  mkdirSync(directory, { mode: 0o700 });
+  for (const mode of [0o770, 0o702, 0o777]) {
+    chmodSync(directory, mode);
+    t.throws(open, { code: 'CACHE_UNUSABLE', advice: /chmod/ });
+  }
+  t.same(readdirSync(directory), [], 'nothing was made in it');
+  t.end();
+});
+
+void t.test('a directory of another user is refused', (t) => {
+  const self = process.geteuid?.();
+  t.teardown(() => {
+    if (self !== undefined) process.geteuid = () => self;
+  });
+  process.geteuid = () => 4711;
+  const open = () => openStore({ directory: t.testdir(), limit: 1e8, source: memorySource() });
+  t.throws(open, { code: 'CACHE_UNUSABLE', message: /another user/, advice: /--cache/ });
+  t.end();
+});
+
+void t.test('what can not be a directory, and a cache of a newer version', async (t) => {
+  const { directory, open } = await filled(t);
+  writeFileSync(join(directory, 'version'), '2\n');
+  t.throws(open, { code: 'CACHE_UNUSABLE', message: /newer/, advice: /--cache/ });
+  writeFileSync(join(directory, 'version'), 'one');
+  t.throws(open, { code: 'CACHE_UNUSABLE' });
+  const file = join(directory, 'version');
+  const below = () => openStore({ directory: file, limit: 1e8, source: memorySource() });
+  t.throws(below, { code: 'CACHE_UNUSABLE' });
+});
+
+void t.test('a new directory is closed to others, and told to backup programs', (t) => {
+  const directory = join(t.testdir(), 'a', 'b');
+  const records = openStore({ directory, limit: 1e8, source: memorySource() });
+  t.equal(statSync(directory).mode & 0o777, 0o700);
+  t.ok(existsSync(join(directory, 'CACHEDIR.TAG')));
+  const used = t.testdir({ 'thesis.txt': 'years of work' });
+  const other = openStore({ directory: used, limit: 1e8, source: memorySource() });
+  t.notOk(existsSync(join(used, 'CACHEDIR.TAG')), 'not where other things lie');
+  return Promise.all([records.close(), other.close()]);
+});
+
+void t.test('errors of disk and database have their codes', (t) => {
+  t.equal(diskFull('/x').code, 'CACHE_FULL');
+  for (const [code, expected] of [
+    ['ENOSPC', 'CACHE_FULL'],
+    ['EDQUOT', 'CACHE_FULL'],
+    ['SQLITE_FULL', 'CACHE_FULL'],
+    ['EROFS', 'CACHE_UNUSABLE'],
+    ['SQLITE_BUSY', 'CACHE_UNUSABLE'],
+  ]) {
+    t.equal(unusable('/x', Object.assign(new Error('so'), { code })).code, expected);
+  }
+  t.end();
+});
+
+void t.test('a lock held by another process: reading goes on, what can wait waits', async (t) => {
+  const { directory, index } = await filled(t);
+  const records = new Records(directory);
+  const other = new Database(index);
+  other.exec('BEGIN IMMEDIATE');
+  t.equal(
+    records.tryWrite(() => true),
+    undefined,
+  );
+  t.equal(
+    records.read((sql) => sql.count.get()?.objects),
+    20,
+  );
+  other.exec('COMMIT');
+  t.equal(
+    records.tryWrite(() => true),
+    true,
+  );
+  other.close();
+  records.close();
+});
+
+void t.test('two that begin a cache at the same time', async (t) => {
+  const directory = t.testdir();
+  const source = memorySource();
+  const stores = Array.from({ length: 5 }, () => openStore({ directory, limit: 1e8, source }));
+  const want = source.put(randomBytes(10));
+  for (const store of stores) {
+    await store.fetch(want);
+    t.ok(store.shelf.has(want));
+  }
+  t.equal(source.requests.length, 1);
+  await Promise.all(stores.map((store) => store.close()));
+});
+
+void t.test('ticks rise, and charges are whole blocks', (t) => {
+  let last = 0;
+  for (let count = 0; count < 1000; count++) {
+    const now = tick();
+    if (now <= last) t.fail('it stood still');
+    last = now;
+  }
+  t.same([0, 1, 4096, 4097].map(charge), [4096, 4096, 4096, 8192]);
+  t.end();
+});
