@@ -41,7 +41,7 @@ export async function resolveAttested(
     root: rootWant(hash, undefined),
     tag: attestation.tag,
     judge: ({ properties, sha256 }) => {
-      refuseBlacklisted(opening, properties.revision);
+      refuseBlacklisted(opening, properties.revision, hash.text);
       checkAttestation(attestation, {
         repository: opening.fqrn,
         rootHash: hash.text,

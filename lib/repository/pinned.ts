@@ -1,6 +1,9 @@
-import { type ContentHash } from '../format/hash.js';
+import type { ContentHash } from '../format/hash.js';
 import { blacklistFailure } from '../trust/blacklist.js';
-import type { Judgement } from '../trust/evidence.js';
+import type { Certificate } from '../format/certificate.js';
+import { PinfsError } from '../format/errors.js';
+import { parseManifest } from '../format/manifest.js';
+import { storedCertificate, type Judgement } from '../trust/evidence.js';
 import { pinnedVerdict } from '../trust/verdicts.js';
 import { judgeEvidence, judgedHead, rootWant } from './head.js';
 import type { Opening } from './opening.js';
@@ -14,10 +17,14 @@ export async function resolveHash(
 ): Promise<Snapshot> {
   const signature = await signatureFor(opening, hash, signal);
   return {
-    root: rootWant(hash, signature?.manifest?.rootSize),
+    // An unverified manifest promises nothing.
+    root: rootWant(
+      hash,
+      signature?.failure === undefined ? signature?.manifest?.rootSize : undefined,
+    ),
     tag: undefined,
     judge: ({ properties }) => {
-      refuseBlacklisted(opening, properties.revision);
+      refuseBlacklisted(opening, properties.revision, hash.text);
       return pinnedVerdict({
         fqrn: opening.fqrn,
         rootHash: hash,
@@ -50,9 +57,23 @@ export async function signatureFor(
   return head.manifest?.rootHash.text === hash.text ? head : undefined;
 }
 
-/** The blacklist holds for pins too. @throws PinfsError REVISION_BLACKLISTED */
-export function refuseBlacklisted(opening: Opening, revision: number): void {
+/**
+ * The blacklist holds for pins too: for the revision, and for the certificate with which the snapshot
+ * was verified here, if it ever was.
+ * @throws PinfsError REVISION_BLACKLISTED, CERTIFICATE_BLACKLISTED
+ */
+export function refuseBlacklisted(opening: Opening, revision: number, rootHash: string): void {
   const { blacklist, fqrn } = opening;
-  const refused = blacklistFailure(blacklist, { fqrn, revision, certificate: undefined });
+  const certificate = keptCertificate(opening, rootHash);
+  const refused = blacklistFailure(blacklist, { fqrn, revision, certificate });
   if (refused !== undefined) throw refused;
+}
+
+function keptCertificate(opening: Opening, rootHash: string): Certificate | undefined {
+  const kept = opening.seen.evidence(opening.fqrn, rootHash);
+  if (kept === undefined) return undefined;
+  const manifest = parseManifest(kept.manifest);
+  if (manifest instanceof PinfsError || manifest.certificate === undefined) return undefined;
+  const certificate = storedCertificate(kept.certificate, manifest.certificate);
+  return certificate instanceof PinfsError ? undefined : certificate;
 }

@@ -57,7 +57,7 @@ function offlineSnapshot(
 ): Snapshot {
   const hash = parseHash(seen.rootHash);
   if (hash === undefined) throw failure;
-  refuseBlacklisted(opening, seen.revision);
+  refuseBlacklisted(opening, seen.revision, seen.rootHash);
   return {
     root: rootWant(hash, seen.rootSize),
     tag,
@@ -153,7 +153,7 @@ function tagSnapshot(
   tag: ResolvedTag,
   behind: boolean,
 ): Snapshot {
-  refuseBlacklisted(opening, tag.revision);
+  refuseBlacklisted(opening, tag.revision, tag.hash.text);
   const verdict = verdictOfTag(head.verdict, tag);
   return {
     root: rootWant(tag.hash, tag.size),
@@ -168,7 +168,9 @@ function tagSnapshot(
         rootSize: tag.size,
         verdict,
       });
+      // What vouched for the tag is kept under its own root hash as well: the blacklist asks for it.
       recordEvidence(opening, verifiedManifest(head).rootHash.text, head);
+      recordEvidence(opening, tag.hash.text, head);
     },
   };
 }
