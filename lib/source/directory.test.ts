@@ -19,7 +19,7 @@ function withFile(t: Test): string {
   return `${directory}/inside`;
 }
 
-t.test('a directory is a source', (t) => {
+void t.test('a directory is a source', (t) => {
   conforms(t, (t, files) => {
     const directory = t.testdir();
     write(directory, files);
@@ -31,7 +31,7 @@ t.test('a directory is a source', (t) => {
   t.end();
 });
 
-t.test('links are followed within the directory only', async (t) => {
+void t.test('links are followed within the directory only', async (t) => {
   const inside = withFile(t);
   writeFileSync(`${inside}/../outside`, 'secret');
   symlinkSync('file', `${inside}/link`);
@@ -50,20 +50,20 @@ t.test('links are followed within the directory only', async (t) => {
   }
 });
 
-t.test('the source itself may be a link', async (t) => {
+void t.test('the source itself may be a link', async (t) => {
   const inside = withFile(t);
   symlinkSync(inside, `${inside}/../link`);
   t.equal((await directorySource(`${inside}/../link`).get('file', 10)).toString(), 'inside');
 });
 
-t.test('what is no file is not read', async (t) => {
+void t.test('what is no file is not read', async (t) => {
   const inside = withFile(t);
   execFileSync('mkfifo', [`${inside}/fifo`]);
   const source = directorySource(inside);
   await rejectsWith(t, source.get('fifo', 10), 'OBJECT_MISSING', 'and nobody waits for a fifo');
 });
 
-t.test('a file is bounded by what it claims and by what it has', async (t) => {
+void t.test('a file is bounded by what it claims and by what it has', async (t) => {
   const inside = withFile(t);
   const source = directorySource(inside);
   truncateSync(`${inside}/file`, 2 ** 40);
@@ -77,7 +77,7 @@ t.test('a file is bounded by what it claims and by what it has', async (t) => {
   );
 });
 
-t.test('no directory, no source', async (t) => {
+void t.test('no directory, no source', async (t) => {
   const inside = withFile(t);
   const unreachable = { name: 'PinfsError', code: 'SOURCE_UNREACHABLE' };
   t.throws(() => directorySource(`${inside}/nothing`), unreachable);
@@ -88,7 +88,7 @@ t.test('no directory, no source', async (t) => {
   t.equal(source.traffic.failures, 1);
 });
 
-t.test('what can not be read is said to be so', async (t) => {
+void t.test('what can not be read is said to be so', async (t) => {
   // Reading one's own memory at 0 gives EIO, for root as well.
   const source = directorySource('/proc/self');
   const reading = source.get('mem', 10, { range: { offset: 0, length: 1 } });

@@ -40,7 +40,7 @@ async function listen(t: Test, server: Server): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-t.test('an HTTP server is a source', (t) => {
+void t.test('an HTTP server is a source', (t) => {
   conforms(t, async (t, files) => {
     const { server, source } = await setUp(t, quick, files);
     t.equal(source.label, server.url);
@@ -49,7 +49,7 @@ t.test('an HTTP server is a source', (t) => {
   t.end();
 });
 
-t.test('requests are what servers of CernVM-FS expect', async (t) => {
+void t.test('requests are what servers of CernVM-FS expect', async (t) => {
   const { server, source } = await setUp(t);
   await source.get('file', 10_000);
   await source.get('file', 10_000, { fresh: true });
@@ -65,7 +65,7 @@ t.test('requests are what servers of CernVM-FS expect', async (t) => {
   t.equal(fresh?.pragma, 'no-cache');
 });
 
-t.test('what may pass is asked for again, what may not is not', async (t) => {
+void t.test('what may pass is asked for again, what may not is not', async (t) => {
   const { server, source } = await setUp(t, { ...quick, retries: 2 });
   const status = (status: number): Behaviour => ({ status });
   const cases: [Behaviour, ErrorCode, number][] = [
@@ -101,7 +101,7 @@ t.test('what may pass is asked for again, what may not is not', async (t) => {
   t.ok((await source.get('file', body.length)).equals(body), 'and it lives on');
 });
 
-t.test('one failure is mended by asking again', async (t) => {
+void t.test('one failure is mended by asking again', async (t) => {
   const { server, source } = await setUp(t, { ...quick, ...hasty, retries: 1 });
   const passing = ['error', 'truncated', 'not-http', 'hang', 'hang-in-body', 'drip'] as const;
   for (const behaviour of passing) {
@@ -113,7 +113,7 @@ t.test('one failure is mended by asking again', async (t) => {
   t.equal(source.traffic.failures, passing.length);
 });
 
-t.test('a connection that the server closed is replaced at once', async (t) => {
+void t.test('a connection that the server closed is replaced at once', async (t) => {
   const { server, source } = await setUp(t, { ...quick, retries: 0 });
   server.behave('file', 'reset', 2);
   t.ok((await source.get('file', body.length)).equals(body), 'before the answer');
@@ -123,7 +123,7 @@ t.test('a connection that the server closed is replaced at once', async (t) => {
   }
 });
 
-t.test('slow servers are given up', async (t) => {
+void t.test('slow servers are given up', async (t) => {
   const { server, source } = await setUp(t, { ...quick, ...hasty, retries: 1 });
   for (const behaviour of ['hang', 'hang-in-body', 'drip'] as const) {
     server.reset();
@@ -133,7 +133,7 @@ t.test('slow servers are given up', async (t) => {
   }
 });
 
-t.test('a server that drips just fast enough is given up in the end', async (t) => {
+void t.test('a server that drips just fast enough is given up in the end', async (t) => {
   const options = { ...quick, lowSpeedTime: 50, lowSpeedBytes: 1, totalTimeout: 300 };
   const { server, source } = await setUp(t, options);
   server.behave('file', 'drip');
@@ -141,7 +141,7 @@ t.test('a server that drips just fast enough is given up in the end', async (t) 
   t.equal(server.count('file'), 1);
 });
 
-t.test('waiting ends with the signal, and with the source', async (t) => {
+void t.test('waiting ends with the signal, and with the source', async (t) => {
   const { server, source } = await setUp(t, { ...quick, connections: 1 });
   server.behave('hang', 'hang');
   server.behave('busy', 'error');
@@ -161,7 +161,7 @@ t.test('waiting ends with the signal, and with the source', async (t) => {
   await rejected;
 });
 
-t.test('a pause before asking again ends with the signal', async (t) => {
+void t.test('a pause before asking again ends with the signal', async (t) => {
   const { server, source } = await setUp(t, { backoff: 3_600_000, backoffMax: 3_600_000 });
   const controller = new AbortController();
   server.behave('file', 'error');
@@ -171,7 +171,7 @@ t.test('a pause before asking again ends with the signal', async (t) => {
   await rejectsWith(t, waiting, 'INTERRUPTED');
 });
 
-t.test('answers that end early or late are cut where they should', async (t) => {
+void t.test('answers that end early or late are cut where they should', async (t) => {
   const { server, source } = await setUp(t);
   server.behave('file', 'chunked', 1);
   t.ok((await source.get('file', body.length)).equals(body), 'no length announced');
@@ -183,7 +183,7 @@ t.test('answers that end early or late are cut where they should', async (t) => 
   t.ok((await source.get('file', body.length)).equals(body), 'the rest spoils no other answer');
 });
 
-t.test('ranges hold when the server does not', async (t) => {
+void t.test('ranges hold when the server does not', async (t) => {
   const { server, source } = await setUp(t);
   const range = { offset: 7, length: 20 };
   const part = body.subarray(7, 27);
@@ -200,7 +200,7 @@ t.test('ranges hold when the server does not', async (t) => {
   t.equal(server.requests[0]?.headers.range, 'bytes=7-26');
 });
 
-t.test('redirections are followed only where allowed, and not for ever', async (t) => {
+void t.test('redirections are followed only where allowed, and not for ever', async (t) => {
   const files = new Map([['file', body]]);
   const other = await startBadServer(files, name);
   t.teardown(() => other.close());
@@ -229,7 +229,7 @@ t.test('redirections are followed only where allowed, and not for ever', async (
   await rejectsWith(t, follower.get('bad', 0), 'SOURCE_REDIRECT', 'to nowhere');
 });
 
-t.test('credentials are sent and never shown', async (t) => {
+void t.test('credentials are sent and never shown', async (t) => {
   const { server } = await setUp(t);
   const source = httpSource(server.url.replace('//', '//us%40er:pass%3Aword@'), quick);
   t.teardown(() => source.close());
@@ -241,7 +241,7 @@ t.test('credentials are sent and never shown', async (t) => {
   await t.rejects(source.get('file', 10), { message: /^(?!.*pass).*made\.example\.org\/file/ });
 });
 
-t.test('texts of a server can not write to a terminal', async (t) => {
+void t.test('texts of a server can not write to a terminal', async (t) => {
   const { server, source } = await setUp(t);
   server.behave('file', { status: 302, headers: { Location: `/\u009b31m${'x'.repeat(5000)}` } });
   const error: unknown = await source.get('file', 10).catch((thrown: unknown) => thrown);
@@ -250,7 +250,7 @@ t.test('texts of a server can not write to a terminal', async (t) => {
   t.ok(error.message.length < 1000);
 });
 
-t.test('connections are kept and bounded', async (t) => {
+void t.test('connections are kept and bounded', async (t) => {
   const { server, source } = await setUp(t, { ...quick, connections: 3 });
   let release = (): void => undefined;
   server.behave('file', { after: new Promise<void>((resolve) => (release = resolve)) });
@@ -265,7 +265,7 @@ t.test('connections are kept and bounded', async (t) => {
   t.ok(server.connections <= 3, 'a 404 does not end one');
 });
 
-t.test('a long text with an error status is not read to its end', async (t) => {
+void t.test('a long text with an error status is not read to its end', async (t) => {
   const { server, source } = await setUp(t, quick);
   server.behave('file', { status: 404, headers: { 'Content-Length': '1000000000000' } }, 1);
   await rejectsWith(t, source.get('file', 10), 'OBJECT_MISSING');
@@ -273,7 +273,7 @@ t.test('a long text with an error status is not read to its end', async (t) => {
   t.ok((await source.get('file', body.length)).equals(body));
 });
 
-t.test('nobody listens', async (t) => {
+void t.test('nobody listens', async (t) => {
   const silent = createServer();
   const port = await listen(t, silent);
   silent.close();
@@ -284,7 +284,7 @@ t.test('nobody listens', async (t) => {
   await source.close();
 });
 
-t.test('a certificate that is not trusted is not asked again', async (t) => {
+void t.test('a certificate that is not trusted is not asked again', async (t) => {
   const { certificate: cert, privateKey: key } = testCertificate;
   const port = await listen(t, createTlsServer({ cert, key }));
   const source = httpSource(`https://127.0.0.1:${port}/x`, quick);
@@ -293,7 +293,7 @@ t.test('a certificate that is not trusted is not asked again', async (t) => {
   await source.close();
 });
 
-t.test('a host that takes no connection is given up', async (t) => {
+void t.test('a host that takes no connection is given up', async (t) => {
   // A process that listens and was stopped: once its queue is full, the kernel drops what comes.
   const script = `const s = require('node:net').createServer();
     s.listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => console.log(s.address().port));`;

@@ -6,7 +6,7 @@ import { escapePath } from './path.js';
 const never = (): boolean => false;
 const always = (): boolean => true;
 
-t.test('the pin of a URL is behind the first @ after the authority', (t) => {
+void t.test('the pin of a URL is behind the first @ after the authority', (t) => {
   const split = (text: string): [string, string | undefined] => {
     const { source, pin } = splitSourcePin(text, always);
     return [source, pin];
@@ -22,7 +22,7 @@ t.test('the pin of a URL is behind the first @ after the authority', (t) => {
   t.end();
 });
 
-t.test('the pin of a directory is behind the last @ unless the whole exists', (t) => {
+void t.test('the pin of a directory is behind the last @ unless the whole exists', (t) => {
   t.same(splitSourcePin('/srv/a.b', never), { source: '/srv/a.b', pin: undefined });
   t.same(splitSourcePin('/srv/a.b@v1', never), { source: '/srv/a.b', pin: 'v1' });
   t.same(splitSourcePin('/srv/me@home/a.b@v1', never), { source: '/srv/me@home/a.b', pin: 'v1' });
@@ -35,7 +35,7 @@ t.test('the pin of a directory is behind the last @ unless the whole exists', (t
   t.end();
 });
 
-t.test('the name is the last component', (t) => {
+void t.test('the name is the last component', (t) => {
   t.equal(defaultFqrn('http://h/cvmfs/atlas.cern.ch'), 'atlas.cern.ch');
   t.equal(defaultFqrn('http://u:p@h/cvmfs/atlas.cern.ch///'), 'atlas.cern.ch');
   t.equal(defaultFqrn('http://h/a%2eb'), 'a.b');
@@ -45,7 +45,7 @@ t.test('the name is the last component', (t) => {
   t.end();
 });
 
-t.test('URLs and directories are told apart', async (t) => {
+void t.test('URLs and directories are told apart', async (t) => {
   t.ok(isUrl('https://h/x'));
   t.notOk(isUrl('http:/h/x'));
   t.notOk(isUrl('ftp://h/x'));
@@ -62,7 +62,7 @@ t.test('URLs and directories are told apart', async (t) => {
   });
 });
 
-t.test('paths are encoded byte by byte', (t) => {
+void t.test('paths are encoded byte by byte', (t) => {
   t.equal(escapePath('data/ab/c-rmd160P'), 'data/ab/c-rmd160P');
   t.equal(escapePath('/a b/%41?#'), 'a%20b/%2541%3F%23');
   t.equal(escapePath('\xc3\xbc\xff'), '%C3%BC%FF');

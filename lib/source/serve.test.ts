@@ -57,7 +57,7 @@ async function setUp(t: Test): Promise<Served> {
   return served;
 }
 
-t.test('what is served is a source', (t) => {
+void t.test('what is served is a source', (t) => {
   conforms(t, async (t, files) => {
     const directory = t.testdir();
     mkdirSync(`${directory}/repo`);
@@ -77,7 +77,7 @@ t.test('what is served is a source', (t) => {
   t.end();
 });
 
-t.test('files are served whole', async (t) => {
+void t.test('files are served whole', async (t) => {
   const served = await setUp(t);
   t.match(served.url, /^http:\/\/127\.0\.0\.1:\d+$/, 'on loopback');
   const reply = await ask(served, '/repo/large');
@@ -99,7 +99,7 @@ t.test('files are served whole', async (t) => {
   t.equal(headers.body.length, 0);
 });
 
-t.test('nothing else is served', async (t) => {
+void t.test('nothing else is served', async (t) => {
   const served = await setUp(t);
   const paths = ['/nothing', '/repo', '/repo/', '/out', '/../secret', '/%2e%2e/secret'];
   for (const path of [...paths, '/repo/..%2f..%2fsecret', '/repo/%zz', '/repo/digits%00', '*']) {
@@ -117,7 +117,7 @@ t.test('nothing else is served', async (t) => {
   }
 });
 
-t.test('an unchanged file is not sent again', async (t) => {
+void t.test('an unchanged file is not sent again', async (t) => {
   const served = await setUp(t);
   const etag = (await ask(served, '/repo/digits')).headers.etag ?? '';
   t.match(etag, /^"[^"]+"$/);
@@ -131,7 +131,7 @@ t.test('an unchanged file is not sent again', async (t) => {
   t.equal((await ask(served, '/repo/digits', { 'If-None-Match': etag })).status, 200, 'changed');
 });
 
-t.test('single ranges are served', async (t) => {
+void t.test('single ranges are served', async (t) => {
   const served = await setUp(t);
   const range = async (text: string, path = '/repo/digits'): Promise<[number, string, unknown]> => {
     const { status, body, headers } = await ask(served, path, { Range: text });
@@ -155,7 +155,7 @@ t.test('single ranges are served', async (t) => {
   t.ok(Buffer.from(body).equals(large.subarray(100_000, 900_000)));
 });
 
-t.test('connections are kept, and closing does not wait for them', async (t) => {
+void t.test('connections are kept, and closing does not wait for them', async (t) => {
   const served = await serve(t.testdir({ file: 'x' }));
   const socket = connect(served.port, '127.0.0.1');
   const answers: string[] = [];
@@ -172,7 +172,7 @@ t.test('connections are kept, and closing does not wait for them', async (t) => 
   t.match(answers.join(''), /200 OK[^]*200 OK/);
 });
 
-t.test('what can not be served is said to be so', async (t) => {
+void t.test('what can not be served is said to be so', async (t) => {
   const unreachable = { name: 'PinfsError', code: 'SOURCE_UNREACHABLE' };
   await t.rejects(serve(`${t.testdir({ file: '' })}/nothing`), unreachable);
   await t.rejects(serve(`${t.testdirName}/file`), unreachable);

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { createRequire } from 'node:module';
 import t from 'tap';
 
-t.test('undici is loaded with the first request, and little of it', (t) => {
+void t.test('undici is loaded with the first request, and little of it', (t) => {
   const module = JSON.stringify(new URL('./open.js', import.meta.url).href);
   const script = `
     import { createRequire } from 'node:module';
@@ -21,7 +21,7 @@ t.test('undici is loaded with the first request, and little of it', (t) => {
   t.end();
 });
 
-t.test('the whole package has the same class, for versions without that file', (t) => {
+void t.test('the whole package has the same class, for versions without that file', (t) => {
   const require = createRequire(import.meta.url);
   const { Pool } = require('undici') as { Pool: unknown };
   t.equal(require('undici/lib/dispatcher/pool.js'), Pool);

@@ -24,7 +24,7 @@ async function setUp(
   return { server, source };
 }
 
-t.test('content comes from files in memory, a directory or a function', async (t) => {
+void t.test('content comes from files in memory, a directory or a function', async (t) => {
   const directory = t.testdir({ data: { file: content } });
   for (const contents of [files, directory, (path: string) => files.get(path)]) {
     const { server, source } = await setUp(t, contents);
@@ -38,7 +38,7 @@ t.test('content comes from files in memory, a directory or a function', async (t
   }
 });
 
-t.test('wrong answers that look right', async (t) => {
+void t.test('wrong answers that look right', async (t) => {
   const { server, source } = await setUp(t);
   const get = async (): Promise<string> => (await source.get('data/file', 1000)).toString('latin1');
   server.behave('data/file', 'bit-flipped');
@@ -56,7 +56,7 @@ t.test('wrong answers that look right', async (t) => {
   t.match(await get(), /^<!DOCTYPE html>/);
 });
 
-t.test('rules have their order and their number of times', async (t) => {
+void t.test('rules have their order and their number of times', async (t) => {
   const { server, source } = await setUp(t);
   server.behave(/^data\//, 'missing');
   server.behave('data/file', 'empty', 1);
@@ -74,7 +74,7 @@ t.test('rules have their order and their number of times', async (t) => {
   t.ok((await source.get('data/file', 10)).equals(content));
 });
 
-t.test('an answer can wait for something', async (t) => {
+void t.test('an answer can wait for something', async (t) => {
   const { server, source } = await setUp(t);
   let release = (): void => undefined;
   server.behave('other', { after: new Promise<void>((resolve) => (release = resolve)) });
@@ -86,7 +86,7 @@ t.test('an answer can wait for something', async (t) => {
   await waiting;
 });
 
-t.test('closing does not wait for anyone', async (t) => {
+void t.test('closing does not wait for anyone', async (t) => {
   const server = await startBadServer(files);
   server.behave('hang', 'hang');
   server.behave('drip', 'endless');

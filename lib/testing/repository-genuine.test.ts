@@ -72,7 +72,7 @@ function schema(db: Database.Database): unknown[] {
 
 const repositoryPath = (fqrn: string): string => genuine(fqrn.replace('.example.org', ''), fqrn);
 
-t.test('databases have the tables of the genuine ones', needsGenuine, (t) => {
+void t.test('databases have the tables of the genuine ones', needsGenuine, (t) => {
   const files = directoryFiles(repositoryPath('features-shake128.example.org'));
   const lines = (files('.cvmfspublished') ?? Buffer.alloc(0)).toString('latin1').split('\n');
   const made = makeSmallRepository({});
@@ -91,7 +91,7 @@ t.test('databases have the tables of the genuine ones', needsGenuine, (t) => {
   t.end();
 });
 
-t.test('signatures are those of the genuine tools', needsGenuine, (t) => {
+void t.test('signatures are those of the genuine tools', needsGenuine, (t) => {
   const read = (...path: string[]): string => readFileSync(genuine(...path), 'latin1');
   for (const fqrn of ['features-sha1', 'features-rmd160', 'features-shake128'] as const) {
     const algorithm = fqrn.slice('features-'.length) as 'sha1' | 'rmd160' | 'shake128';
@@ -196,7 +196,7 @@ function specOfExpected(repository: string, tag: string): DirectorySpec {
 }
 
 for (const tag of ['v1-base', 'v5-bulk']) {
-  t.test(`the genuine tree ${tag}, made again, has the same rows`, needsGenuine, (t) => {
+  void t.test(`the genuine tree ${tag}, made again, has the same rows`, needsGenuine, (t) => {
     const repository = 'features-shake128';
     const root = specOfExpected(repository, tag);
     const made = makeRepository({

@@ -36,7 +36,7 @@ const everything = {
   },
 };
 
-t.test('a made repository holds what was asked for', (t) => {
+void t.test('a made repository holds what was asked for', (t) => {
   const made = makeRepository({
     fqrn: 'x.example.org',
     ttl: 60,
@@ -106,7 +106,7 @@ t.test('a made repository holds what was asked for', (t) => {
   t.end();
 });
 
-t.test('a made repository is signed with the test keys', (t) => {
+void t.test('a made repository is signed with the test keys', (t) => {
   const { files, masterKey } = makeSmallRepository({});
   const split = (path: string): { text: Buffer; hash: Buffer; signature: Buffer } => {
     const bytes = files.get(path) ?? Buffer.alloc(0);
@@ -128,7 +128,7 @@ t.test('a made repository is signed with the test keys', (t) => {
   t.end();
 });
 
-t.test('damage is done before the hashes above it are made', (t) => {
+void t.test('damage is done before the hashes above it are made', (t) => {
   const made = makeRepository({
     revisions: [
       {
@@ -156,7 +156,7 @@ t.test('damage is done before the hashes above it are made', (t) => {
   t.end();
 });
 
-t.test('a made repository can be written', (t) => {
+void t.test('a made repository can be written', (t) => {
   const made = makeSmallRepository({ a: file('a') });
   const path = made.writeTo(t.testdir());
   t.equal(path, join(t.testdirName, 'made.example.org'));
@@ -164,7 +164,7 @@ t.test('a made repository can be written', (t) => {
   t.end();
 });
 
-t.test('large trees come from their seed', (t) => {
+void t.test('large trees come from their seed', (t) => {
   const size = { files: 500, directories: 60, nestedCatalogs: 7, seed: 3 };
   const hash = (more = {}): string =>
     makeSmallRepository(makeTree({ ...size, ...more })).head.rootHash.text;

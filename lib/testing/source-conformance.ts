@@ -30,7 +30,7 @@ const files = new Map<string, Buffer>([
 
 /** What every source promises (see `Source`), whatever it is made of. */
 export function conforms(t: Test, make: MakeSource): void {
-  t.test('gives files byte by byte', async (t) => {
+  void t.test('gives files byte by byte', async (t) => {
     const source = await make(t, files);
     for (const [path, content] of files) {
       t.ok((await source.get(path, 1_000_000)).equals(content), JSON.stringify(path));
@@ -39,7 +39,7 @@ export function conforms(t: Test, make: MakeSource): void {
     t.ok((await source.get('digits', 10, { fresh: true })).equals(digits), 'fresh');
   });
 
-  t.test('reads up to the limit and not beyond', async (t) => {
+  void t.test('reads up to the limit and not beyond', async (t) => {
     const source = await make(t, files);
     t.equal((await source.get('digits', 10)).length, 10);
     t.equal((await source.get('empty', 0)).length, 0);
@@ -48,7 +48,7 @@ export function conforms(t: Test, make: MakeSource): void {
     t.ok(source.traffic.bytes < 700_000, 'not read first');
   });
 
-  t.test('knows what is missing', async (t) => {
+  void t.test('knows what is missing', async (t) => {
     const source = await make(t, files);
     for (const path of ['nothing', 'data/00/nothing', 'data/00', 'data', 'digits/below']) {
       await rejectsWith(t, source.get(path, 10), 'OBJECT_MISSING', path);
@@ -56,7 +56,7 @@ export function conforms(t: Test, make: MakeSource): void {
     t.equal(source.traffic.failures, 0, 'which is no failure of the source');
   });
 
-  t.test('has nothing outside itself', async (t) => {
+  void t.test('has nothing outside itself', async (t) => {
     const source = await make(t, files);
     const paths = ['', '/', '.', '..', '../x', 'data/../digits', 'a//b', 'digits/', './digits'];
     for (const path of [...paths, 'digits\0', '/../../etc/passwd']) {
@@ -64,7 +64,7 @@ export function conforms(t: Test, make: MakeSource): void {
     }
   });
 
-  t.test('gives ranges', async (t) => {
+  void t.test('gives ranges', async (t) => {
     const source = await make(t, files);
     const range = async (offset: number, length: number, limit = 10): Promise<string> =>
       (await source.get('digits', limit, { range: { offset, length } })).toString();
@@ -80,7 +80,7 @@ export function conforms(t: Test, make: MakeSource): void {
     await rejectsWith(t, missing, 'OBJECT_MISSING');
   });
 
-  t.test('can be interrupted', async (t) => {
+  void t.test('can be interrupted', async (t) => {
     const source = await make(t, files);
     const aborted = AbortSignal.abort();
     await rejectsWith(t, source.get('digits', 10, { signal: aborted }), 'INTERRUPTED');
@@ -92,7 +92,7 @@ export function conforms(t: Test, make: MakeSource): void {
     t.ok((await source.get('digits', 10, { signal })).equals(digits), 'others go on');
   });
 
-  t.test('gives each of many its own bytes', async (t) => {
+  void t.test('gives each of many its own bytes', async (t) => {
     const many = new Map<string, Buffer>();
     for (let index = 0; index < 200; index++) {
       many.set(`data/${index}`, Buffer.from(`content ${index} `.repeat(index)));
@@ -105,7 +105,7 @@ export function conforms(t: Test, make: MakeSource): void {
     t.match(source.traffic, { requests: 200, bytes: total, failures: 0 });
   });
 
-  t.test('ends when it is closed', async (t) => {
+  void t.test('ends when it is closed', async (t) => {
     const source = await make(t, files);
     await source.get('digits', 10);
     await source.close();
