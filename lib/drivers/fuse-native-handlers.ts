@@ -1,19 +1,23 @@
 import { constants } from 'node:os';
 import { performance } from 'node:perf_hooks';
-import { fromText, type ByteString } from '../format/bytes.js';
-import { andThen, failure } from '../filesystem/outcome.js';
-import type { Attributes, DirectoryPage, Filesystem } from '../filesystem/filesystem.js';
+import { fromText } from '../format/bytes.js';
+import { failure } from '../filesystem/outcome.js';
+import type { Filesystem } from '../filesystem/filesystem.js';
 import { done, type Done, type Failure, type Outcome } from '../store/want.js';
-import type { NodeId } from '../tree/entry.js';
+import { nativeErrno, nativeStatfs, type NativeStat } from './fuse-native-convert.js';
 import {
-  carriesTime,
-  foldInode,
-  nativeErrno,
-  nativeStat,
-  nativeStatfs,
-  nativeText,
-  type NativeStat,
-} from './fuse-native-convert.js';
+  getattr,
+  getxattr,
+  listxattr,
+  open,
+  read,
+  readdir,
+  readlink,
+  type NativeListing,
+  type OpenFiles,
+  type Request,
+  type Run,
+} from './fuse-native-requests.js';
 import type { Ledger } from './ledger.js';
 
 const { errno } = constants;
@@ -24,17 +28,8 @@ export type RunWithin = <T>(
   deadline: number,
 ) => Promise<Done<T> | Failure>;
 
-/** The same, within what is left to one request. */
-type Run = <T>(operation: () => Outcome<T>) => Promise<Done<T> | Failure>;
-
 /** What fuse-native is answered: 0 or a number of bytes, or a negative errno; then the value. */
 type Reply<T> = (result: number, value?: T) => void;
-
-/** What the kernel shows of a directory: names, and as much of a stat as a listing has. */
-export interface NativeListing {
-  readonly names: string[];
-  readonly stats: { readonly mode: number; readonly ino: number }[];
-}
 
 /** The operations that are answered from the tree, in terms of fuse-native: paths, and results by call-back. */
 export interface Handlers {
@@ -59,16 +54,9 @@ export interface Handlers {
   readonly replace: (filesystem: Filesystem) => void;
 }
 
-/** How many entries of a directory one run of an operation gives. */
-const pageSize = 1024;
-/** Linux' limit on a link's target: a page, with its NUL. */
-const longestTarget = 4095;
-/** A failed read stands for this long (ms): the kernel asks for the same bytes again, in pieces. */
-const failureMemory = 1000;
-
 /**
  * The handlers over a filesystem. None throws or rejects: what goes wrong is answered with an errno
- * and written down in the ledger.
+ * and written down in the ledger. `deadline`: of each request, in milliseconds.
  */
 export function makeHandlers(
   first: Filesystem,
@@ -77,8 +65,7 @@ export function makeHandlers(
   ledger: Ledger,
 ): Handlers {
   let current = first;
-  const files = new Map<number, OpenFile>();
-  let lastHandle = 0;
+  const files: OpenFiles = new Map();
 
   /** Counts a request, does its work with the filesystem of now, and answers exactly once. */
   function serve<T>(
@@ -97,42 +84,19 @@ export function makeHandlers(
       .catch((thrown: unknown) => ledger.fault(operation, path, thrown));
   }
 
-  const plain =
-    <T>(reply: Reply<T>) =>
-    (result: Outcome<T>): void =>
-      result.kind === 'done' ? reply(0, result.value) : reply(resultOf(result));
-
-  function keep(filesystem: Filesystem, attributes: Attributes): number {
-    // A signed int that is not 0 is all that fuse-native carries as a handle.
-    do lastHandle = lastHandle >= 0x7fffffff ? 1 : lastHandle + 1;
-    while (files.has(lastHandle));
-    files.set(lastHandle, { filesystem, node: attributes.node, failed: undefined });
-    return lastHandle;
-  }
-
   return {
-    getattr(path, reply) {
-      serve('getattr', path, getattr, plain(reply));
-    },
-    readlink(path, reply) {
-      serve('readlink', path, readlink, plain(reply));
-    },
-    readdir(path, reply) {
-      serve('readdir', path, readdir, plain(reply));
-    },
-    open(path, flags, reply) {
-      const work = async (it: Request): Promise<Outcome<number>> => {
-        const opened = await it.run(() => at(it, (node) => it.filesystem.open(node, flags)));
-        return andThen(opened, (attributes) => done(keep(it.filesystem, attributes)));
-      };
-      serve('open', path, work, plain(reply));
-    },
+    getattr: (path, reply) => serve('getattr', path, getattr, withValue(reply)),
+    readlink: (path, reply) => serve('readlink', path, readlink, withValue(reply)),
+    readdir: (path, reply) => serve('readdir', path, readdir, withValue(reply)),
+    listxattr: (path, reply) => serve('listxattr', path, listxattr, withValue(reply)),
+    getxattr: (path, name, reply) =>
+      serve('getxattr', path, (request) => getxattr(request, name), withValue(reply)),
+    statfs: (path, reply) => serve('statfs', path, statfs, withValue(reply)),
+    open: (path, flags, reply) =>
+      serve('open', path, (request) => open(request, files, flags), withValue(reply)),
     read(path, handle, buffer, length, position, reply) {
       const file = files.get(handle);
-      const work = ({ run }: Request): Promise<Outcome<number>> =>
-        file === undefined
-          ? Promise.resolve(failure(errno.EBADF))
-          : read(file, { buffer, length, position }, run);
+      const work = ({ run }: Request) => read(file, { position, length }, buffer, run);
       serve('read', path, work, (result) =>
         reply(result.kind === 'done' ? result.value : resultOf(result)),
       );
@@ -142,38 +106,10 @@ export function makeHandlers(
       files.delete(handle);
       reply(0);
     },
-    statfs(path, reply) {
-      const work = ({ filesystem }: Request) =>
-        Promise.resolve(done(nativeStatfs(filesystem.statfs())));
-      serve('statfs', path, work, plain(reply));
-    },
-    getxattr(path, name, reply) {
-      const work = (it: Request): Promise<Outcome<Buffer>> =>
-        it.run(() => at(it, (node) => it.filesystem.getxattr(node, fromText(name))));
-      serve('getxattr', path, work, plain(reply));
-    },
-    listxattr(path, reply) {
-      serve('listxattr', path, listxattr, plain(reply));
-    },
     replace(filesystem) {
       current = filesystem;
     },
   };
-}
-
-/** One request while it is being served. */
-interface Request {
-  readonly filesystem: Filesystem;
-  readonly path: ByteString;
-  readonly run: Run;
-  readonly ledger: Ledger;
-}
-
-interface OpenFile {
-  readonly filesystem: Filesystem;
-  readonly node: NodeId;
-  /** The last read that failed because of its data, until when that stands. */
-  failed: { readonly until: number; readonly failure: Failure } | undefined;
 }
 
 async function attempt<T>(
@@ -192,98 +128,17 @@ async function attempt<T>(
   }
 }
 
+/** Answers 0 and the value, or the errno alone. */
+function withValue<T>(reply: Reply<T>): (result: Outcome<T>) => void {
+  return (result) => (result.kind === 'done' ? reply(0, result.value) : reply(resultOf(result)));
+}
+
 /** A miss that is left here is one that nobody would fetch: EIO. */
 function resultOf(result: Exclude<Outcome<unknown>, Done<unknown>>): number {
   return nativeErrno(result.kind === 'failure' ? result.errno : errno.EIO);
 }
 
-function at<T>(request: Request, operation: (node: NodeId) => Outcome<T>): Outcome<T> {
-  return andThen(request.filesystem.resolve(request.path), ({ node }) => operation(node));
-}
-
-async function getattr({ filesystem, path, run, ledger }: Request): Promise<Outcome<NativeStat>> {
-  return andThen(await run(() => filesystem.resolve(path)), (attributes) => {
-    if (!carriesTime(attributes)) ledger.notCarried();
-    return done(nativeStat(attributes));
-  });
-}
-
-async function readlink(request: Request): Promise<Outcome<string>> {
-  const { filesystem, run, ledger } = request;
-  const target = await run(() => at(request, (node) => filesystem.readlink(node)));
-  return andThen(target, (bytes) => {
-    if (bytes.length > longestTarget) return failure(errno.ENAMETOOLONG);
-    const text = nativeText(bytes);
-    if (text !== undefined) return done(text);
-    ledger.notCarried();
-    return failure(errno.EIO);
-  });
-}
-
-/** libfuse wants a whole directory at once; between its pages other requests get their turn. */
-async function readdir({
-  filesystem,
-  path,
-  run,
-  ledger,
-}: Request): Promise<Outcome<NativeListing>> {
-  const found = await run(() => filesystem.resolve(path));
-  if (found.kind === 'failure') return found;
-  const { node } = found.value;
-  const listing: NativeListing = { names: [], stats: [] };
-  for (let after = 0; ;) {
-    const page = await run(() => filesystem.readdir(node, after, pageSize));
-    if (page.kind === 'failure') return page;
-    append(listing, page.value, ledger);
-    const next = page.value.cookies.at(-1);
-    if (page.value.end || next === undefined || next <= after) return done(listing);
-    after = next;
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-}
-
-function append(listing: NativeListing, page: DirectoryPage, ledger: Ledger): void {
-  for (const [index, name] of page.names.entries()) {
-    const text = nativeText(name);
-    const attributes = page.attributes[index];
-    if (text === undefined || attributes === undefined) ledger.notCarried();
-    else {
-      listing.names.push(text);
-      listing.stats.push({ mode: attributes.mode, ino: foldInode(attributes.ino) });
-    }
-  }
-}
-
-interface ReadRequest {
-  readonly buffer: Buffer;
-  readonly length: number;
-  readonly position: number;
-}
-
-async function read(
-  file: OpenFile,
-  { buffer, length, position }: ReadRequest,
-  run: Run,
-): Promise<Outcome<number>> {
-  const { failed, filesystem, node } = file;
-  if (failed !== undefined && performance.now() < failed.until) return failed.failure;
-  let answered = false;
-  const result = await run(() =>
-    // The buffer is libfuse's, and gone once this has been answered.
-    answered ? failure(errno.EIO) : filesystem.read(node, position, length, buffer, 0),
-  );
-  answered = true;
-  if (result.kind === 'failure' && result.error !== undefined) {
-    file.failed = { until: performance.now() + failureMemory, failure: { ...result } };
-  }
-  return result;
-}
-
-/** Names as listxattr(2) gives them: each with a NUL behind it. */
-async function listxattr(request: Request): Promise<Outcome<Buffer>> {
-  const { filesystem, run } = request;
-  const names = await run(() => at(request, (node) => filesystem.listxattr(node)));
-  return andThen(names, (list) =>
-    done(Buffer.from(list.map((name) => `${name}\0`).join(''), 'latin1')),
-  );
+/** Never waits for anything. */
+function statfs({ filesystem }: Request): Promise<Outcome<ReturnType<typeof nativeStatfs>>> {
+  return Promise.resolve(done(nativeStatfs(filesystem.statfs())));
 }
