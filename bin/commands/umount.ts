@@ -26,7 +26,7 @@ async function umount(mountpoint: string, flags: UmountFlags): Promise<void> {
   const stopped = await stopMount(mountpoint, flags.lazy === true, { directories, patience });
   if (flags.json === true) printJson(stopped);
   else if (flags.verbose === true) {
-    const by = stopped.by === 'process' ? 'its own process' : 'the system: its process was gone';
+    const by = stopped.by === 'process' ? 'its own process' : 'the system';
     process.stdout.write(`${printable(fromText(stopped.mountpoint))} unmounted by ${by}\n`);
   }
 }

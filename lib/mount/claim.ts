@@ -1,12 +1,21 @@
 import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { findMount, mountType } from '../drivers/mountinfo.js';
 import { currentMounts, unmountPath } from '../drivers/unmount.js';
+import { toBytes } from '../format/bytes.js';
 import { PinfsError } from '../format/errors.js';
 import { directories, processEnvironment } from '../repository/environment.js';
 import { isUrl, splitSourcePin } from '../source/open.js';
 import type { Log } from './log.js';
-import { checkMountpoint, mountHealth, resolveMountpoint, type Reserved } from './mountpoint.js';
+import {
+  checkMountpoint,
+  checkReserved,
+  mountHealth,
+  resolveMountpoint,
+  type Reserved,
+} from './mountpoint.js';
+import { passedDescriptor } from './options.js';
 import type { MountOrder } from './order.js';
 
 /**
@@ -19,8 +28,8 @@ export async function claimMountpoint(
   log: Log,
 ): Promise<string> {
   const { mount } = order;
-  // Handed over already open by mount.fuse3 (drop_privileges): nothing to look at.
-  if (/^\/dev\/fd\/\d+$/.test(mount.mountpoint)) return mount.mountpoint;
+  const passed = passedDescriptor(mount.mountpoint);
+  if (passed !== undefined) return claimPassed(order, runtimeDirectory, passed);
   const mounts = await currentMounts();
   const ours = (path: string) => findMount(mounts, path)?.type === mountType;
   const mountpoint = resolveMountpoint(mount.mountpoint, ours);
@@ -31,6 +40,25 @@ export async function claimMountpoint(
     log.warn(`removed the mount of a dead process from ${mountpoint}`);
   }
   checkMountpoint(mountpoint, reservedPaths(order, runtimeDirectory));
+  return mountpoint;
+}
+
+/**
+ * Where mount.fuse3 has mounted, as far as the kernel tells (the descriptor's `fuse_connection` is
+ * the minor device number of the mount). Nobody serves it yet, so it must not be touched.
+ */
+export async function claimPassed(
+  order: MountOrder,
+  runtimeDirectory: string | undefined,
+  descriptor: number,
+): Promise<string> {
+  const path = `/proc/self/fdinfo/${descriptor}`;
+  const facts = await readFile(path, 'utf8').catch(() => '');
+  const connection = /^fuse_connection:\s*(\d+)$/m.exec(facts)?.[1];
+  const mounted = (await currentMounts()).find(({ device }) => device === `0:${connection ?? ''}`);
+  if (mounted === undefined) return order.mount.mountpoint;
+  const mountpoint = toBytes(mounted.mountpoint).toString('utf8');
+  checkReserved(mountpoint, reservedPaths(order, runtimeDirectory));
   return mountpoint;
 }
 
@@ -48,7 +76,7 @@ export function alreadyMounted(mountpoint: string): PinfsError {
 /** Everything that this process uses while it serves: on its own mount it would wait for itself. */
 function reservedPaths(
   { options, mount }: MountOrder,
-  runtimeDirectory: string,
+  runtimeDirectory: string | undefined,
 ): readonly Reserved[] {
   const { cache, state } = directories(options, processEnvironment);
   const used = (what: string, path: string | undefined): Reserved[] =>
@@ -56,7 +84,9 @@ function reservedPaths(
   return [
     { what: 'the cache', path: cache, whole: true },
     { what: 'the state', path: state, whole: true },
-    { what: 'the directory of the control socket', path: runtimeDirectory, whole: true },
+    ...(runtimeDirectory === undefined
+      ? []
+      : [{ what: 'the directory of the control socket', path: runtimeDirectory, whole: true }]),
     ...used('the source', splitSourcePin(options.source, existsSync).source),
     ...used('the directory of external files', options.external),
     ...used('the log', mount.log),

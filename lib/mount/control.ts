@@ -190,6 +190,12 @@ async function answerCaller(
     socket.destroy();
     return;
   }
+  // Whoever has gone by now gave up on it, and must not be served later.
+  await new Promise((resolve) => setImmediate(resolve));
+  if (socket.readableEnded || socket.destroyed) {
+    socket.destroy();
+    return;
+  }
   let answer: Answer;
   try {
     if (line.kind === 'too-long') throw new PinfsError('USAGE', 'the request is too long');

@@ -5,7 +5,7 @@ import type { Duplex } from 'node:stream';
 import { PinfsError } from '../format/errors.js';
 import { directories, processEnvironment } from '../repository/environment.js';
 import type { OpenOptions } from '../repository/options.js';
-import type { MountOptions } from './options.js';
+import { passedDescriptor, type MountOptions } from './options.js';
 import { absoluteOrder, type MountOrder } from './order.js';
 import { errorCode, mountName } from './runtime.js';
 import { answerValue, readLine, writeLine } from './wire.js';
@@ -40,6 +40,12 @@ export async function mountInBackground(
   startChild: StartChild = startDaemon,
 ): Promise<unknown> {
   const absolute = absoluteOrder({ options, mount });
+  const passed = passedDescriptor(absolute.mount.mountpoint);
+  if (passed !== undefined) {
+    // Already mounted, and served by nobody: not even the log may lie in it.
+    const { claimPassed } = await import('./claim.js');
+    await claimPassed(absolute, undefined, passed);
+  }
   const log = absolute.mount.log ?? defaultLog(absolute);
   const order = { ...absolute, mount: { ...absolute.mount, log } };
   const started = startChild(order, log);
@@ -77,7 +83,7 @@ async function handOver(
 
 function startDaemon(order: MountOrder, log: string): StartedChild {
   const fd = openLogFile(log);
-  const inherited = inheritedDescriptor(order.mount);
+  const inherited = passedDescriptor(order.mount.mountpoint);
   const pipeNumber = inherited === 3 ? 4 : 3;
   const stdio: ('ignore' | 'pipe' | number)[] = ['ignore', fd, fd];
   const last = Math.max(pipeNumber, inherited ?? 0);
@@ -98,12 +104,6 @@ function startDaemon(order: MountOrder, log: string): StartedChild {
   } finally {
     closeSync(fd);
   }
-}
-
-/** `/dev/fd/N`: an open FUSE device was handed to us as descriptor N (mount.fuse3 drop_privileges). */
-function inheritedDescriptor(mount: MountOptions): number | undefined {
-  const text = /^\/dev\/fd\/(\d{1,3})$/.exec(mount.mountpoint)?.[1];
-  return text === undefined ? undefined : Number(text);
 }
 
 /** @throws PinfsError USAGE when the log can't be written. */

@@ -99,6 +99,24 @@ void t.test('the second signal detaches at once, the third ends the process', as
   t.same(ends, ['die']);
 });
 
+void t.test('a mount that can’t be unmounted does not keep the process', async (t) => {
+  const { events, guard, ends, log } = setUp();
+  const calls: boolean[] = [];
+  const session = {
+    ended: new Promise<MountEnd>(() => undefined),
+    unmount: (lazy: boolean) => {
+      calls.push(lazy);
+      return Promise.reject(new PinfsError('MOUNT_FAILED', 'made by mount.fuse3'));
+    },
+  } as unknown as Session;
+  void guard.attach(session);
+  events.emit('SIGTERM');
+  await turn();
+  t.same(calls, [false, true], 'no second attempt in order: waiting does not help');
+  t.same(ends, ['exit 1']);
+  t.match(log.lines.at(-1), /made by mount.fuse3/);
+});
+
 void t.test('before there is anything to unmount, a signal ends the process as usual', (t) => {
   const { events, ends } = setUp();
   events.emit('SIGINT');

@@ -50,7 +50,8 @@ const signalExit: Readonly<Record<EndingSignal, number>> = {
 /**
  * Ties signals and faults of the process to its mount, so that it is unmounted on every way out.
  * The first signal unmounts in order; while the mount is busy it is tried for ten seconds more,
- * then detached. The second detaches at once. The third ends the process.
+ * then detached. The second detaches at once. The third ends the process, and so does a mount
+ * that we may not unmount (mount.fuse3 made it and took our rights away).
  */
 export function guardProcess(target: GuardedProcess, log: Log, timer: Timer): Guard {
   let session: Session | undefined;
@@ -70,7 +71,11 @@ export function guardProcess(target: GuardedProcess, log: Log, timer: Timer): Gu
     } else {
       const lazy = signals > 1;
       log.info(`${signal}: unmounting${lazy ? ' lazily' : ''}`);
-      const stop = (attached: Session) => void leave(attached, lazy, log, timer);
+      const stop = (attached: Session) => {
+        void leave(attached, lazy, log, timer).then((left) => {
+          if (!left) target.exit(1);
+        });
+      };
       if (session === undefined) ending = stop;
       else stop(session);
     }
@@ -111,17 +116,20 @@ export function guardProcess(target: GuardedProcess, log: Log, timer: Timer): Gu
   };
 }
 
-async function leave(session: Session, lazy: boolean, log: Log, timer: Timer): Promise<void> {
+/** Unmounts as well as it can be done. @returns false when nothing helped. */
+async function leave(session: Session, lazy: boolean, log: Log, timer: Timer): Promise<boolean> {
   for (let attempt = 1; ; attempt += 1) {
     const last = lazy || attempt > attempts;
     try {
       await session.unmount(last);
-      return;
+      return true;
     } catch (thrown) {
       const error = asPinfsError(thrown);
-      if (error.code === 'NOT_MOUNTED') return;
+      if (error.code === 'NOT_MOUNTED') return true;
       if (attempt === 1 || last) log.warn(error.message);
-      if (last) return;
+      if (last) return false;
+      // Waiting helps against users of the mount only.
+      if (error.code !== 'MOUNT_BUSY') return leave(session, true, log, timer);
     }
     await new Promise<void>((resolve) => timer.after(attemptEvery, resolve));
   }

@@ -62,15 +62,7 @@ function linkTarget(path: string, asked: string): string | undefined {
 
 /** @throws PinfsError MOUNTPOINT_UNUSABLE: missing, no directory, or in the way of our own files. */
 export function checkMountpoint(path: string, reserved: readonly Reserved[]): void {
-  for (const { what, path: other, whole } of reserved) {
-    const real = realPath(other);
-    if (isBelow(real, path)) {
-      throw unusable(path, `${what} (${shown(real)}) would be hidden by the mount`, {
-        advice: 'A mount that needs itself hangs. Choose another directory for one of the two.',
-      });
-    }
-    if (whole && isBelow(path, real)) throw unusable(path, `it lies in ${what} (${shown(real)})`);
-  }
+  checkReserved(path, reserved);
   let directory: boolean;
   try {
     directory = statSync(path).isDirectory();
@@ -78,6 +70,20 @@ export function checkMountpoint(path: string, reserved: readonly Reserved[]): vo
     throw unusableBy(path, errorCode(thrown));
   }
   if (!directory) throw unusable(path, 'it is not a directory');
+}
+
+/** As above, without looking at the mountpoint itself. @throws PinfsError MOUNTPOINT_UNUSABLE */
+export function checkReserved(path: string, reserved: readonly Reserved[]): void {
+  for (const { what, path: other, whole } of reserved) {
+    // By its text first: looking at a file in a mount that nobody serves yet would wait for ever.
+    const real = isBelow(resolve(other), path) ? resolve(other) : realPath(other);
+    if (isBelow(real, path)) {
+      throw unusable(path, `${what} (${shown(real)}) would be hidden by the mount`, {
+        advice: 'A mount that needs itself hangs. Choose another directory for one of the two.',
+      });
+    }
+    if (whole && isBelow(path, real)) throw unusable(path, `it lies in ${what} (${shown(real)})`);
+  }
 }
 
 /** Whether a path is the directory or lies in it; both absolute, without links. */

@@ -21,3 +21,9 @@ export const driverChoices: readonly DriverChoice[] = ['auto', 'fuse-native', 'k
 
 /** Milliseconds (design, section 11). */
 export const defaultDeadline = 30_000;
+
+/** `/dev/fd/N`: mount.fuse3 has mounted already, and hands the device to us as descriptor N. */
+export function passedDescriptor(mountpoint: string): number | undefined {
+  const text = /^\/dev\/fd\/(\d{1,3})$/.exec(mountpoint)?.[1];
+  return text === undefined ? undefined : Number(text);
+}

@@ -7,7 +7,7 @@ import { driverLoaders, mountWith, type DriverLoader } from './choose.js';
 import { serveControl, type ControlServer } from './control.js';
 import { followHead, realTimer, type Follower, type Timer } from './follow.js';
 import { openLog, type Log } from './log.js';
-import type { MountOptions } from './options.js';
+import { passedDescriptor, type MountOptions } from './options.js';
 import { shownSource } from './order.js';
 import { ownRuntimeDirectory } from './runtime.js';
 import { mountStatus, type MountStatus } from './status.js';
@@ -135,12 +135,14 @@ async function startSession(
   const repository = await parts.openRepository(options);
   try {
     // Opening took its time: another process may have come here meanwhile.
-    if (!control.owned() || (await ourMountAt(mountpoint))) throw alreadyMounted(mountpoint);
+    const passed = passedDescriptor(mount.mountpoint) !== undefined;
+    if (!control.owned() || (!passed && (await ourMountAt(mountpoint))))
+      throw alreadyMounted(mountpoint);
     parts.onMounting();
     const { driver, mounted } = await mountWith(
       mount.driver,
       parts.loaders,
-      (candidate) => candidate.mount(mountRequest(mountpoint, mount, parts, repository)),
+      (candidate) => candidate.mount(mountRequest(life, mount, parts, repository)),
       log.warn,
     );
     log.info(
@@ -216,13 +218,14 @@ function follow(parts: SessionParts, repository: Repository, mounted: Mounted): 
 const headLifetime = 60;
 
 function mountRequest(
-  mountpoint: string,
+  { mountpoint }: Life,
   mount: MountOptions,
   { log, nextCheck }: SessionParts,
   repository: Repository,
 ): MountRequest {
+  const passed = passedDescriptor(mount.mountpoint) !== undefined;
   return {
-    mountpoint,
+    mountpoint: passed ? mount.mountpoint : mountpoint,
     recipe: repository.recipe,
     filesystem: repository.filesystem,
     store: repository.store,

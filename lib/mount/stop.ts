@@ -1,7 +1,7 @@
 import { findMount, mountType } from '../drivers/mountinfo.js';
 import { currentMounts, unmountPath } from '../drivers/unmount.js';
 import { fromText, printable } from '../format/bytes.js';
-import { PinfsError } from '../format/errors.js';
+import { asPinfsError, PinfsError } from '../format/errors.js';
 import { askControl, findRecords, type FoundMount } from './control.js';
 import { resolveMountpoint } from './mountpoint.js';
 
@@ -53,9 +53,15 @@ function resolveOr(path: string, ours: (path: string) => boolean): string {
   }
 }
 
-/** Whether its process did it. A silent one is left to the system when lazily asked. */
+/** Whether its process did it. One that is silent (when lazily asked), or may not, is left to the system. */
 async function askToUnmount(found: FoundMount, lazy: boolean, patience: number): Promise<boolean> {
-  const answer = await askControl(found.socket, { command: 'unmount', lazy }, patience);
+  const answer = await askControl(found.socket, { command: 'unmount', lazy }, patience).catch(
+    (thrown: unknown) => {
+      const error = asPinfsError(thrown);
+      if (error.code === 'MOUNT_BUSY') throw error;
+      return { kind: 'dead' } as const;
+    },
+  );
   if (answer.kind === 'silent' && !lazy) {
     const { mountpoint, pid } = found.record;
     throw new PinfsError('MOUNT_BUSY', `the process ${pid} of ${mountpoint} does not answer`, {
