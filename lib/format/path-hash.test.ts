@@ -1,0 +1,28 @@
+import t from 'tap';
+import { inodeOfDigest, pathDigest, pathKey } from './path-hash.js';
+
+void t.test('path hashes are those of the format document', (t) => {
+  const examples: [string, bigint, bigint][] = [
+    ['', 338333539836370388n, 9098107892288553193n],
+    ['/foo', 5745132282796244766n, -5819618580357280866n],
+    ['/foo/bar', -2822516800166431715n, 9048809318629099454n],
+    ['/.cvmfscatalog', -5809621311578234096n, -2583071775493035223n],
+    ['/software/1.0', 8413186275036766631n, 8341305021335137739n],
+  ];
+  for (const [path, first, second] of examples)
+    t.strictSame(pathKey(pathDigest(path)), [first, second], path || 'root');
+  t.end();
+});
+
+void t.test('inode numbers have 63 bits and are never 0 or 1', (t) => {
+  const digest = (first: bigint, second: bigint): Buffer => {
+    const bytes = Buffer.alloc(16);
+    bytes.writeBigUInt64LE(first, 0);
+    bytes.writeBigUInt64LE(second, 8);
+    return bytes;
+  };
+  t.equal(inodeOfDigest(digest(0xffff_ffff_ffff_ffffn, 0n)), 0x7fff_ffff_ffff_ffffn);
+  t.equal(inodeOfDigest(digest(0x8000_0000_0000_0001n, 77n)), 77n);
+  t.equal(inodeOfDigest(digest(0n, 0x8000_0000_0000_0000n)), 2n);
+  t.end();
+});

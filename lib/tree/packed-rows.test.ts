@@ -1,0 +1,209 @@
+import Database from 'better-sqlite3';
+import fc from 'fast-check';
+import t from 'tap';
+import { checkChunks } from './chunk-list.js';
+import { digestOfKey, locatedRow } from './located-row.js';
+import { Cursor, packedParent, packedRow, rowAt, spanAt } from './packed-rows.js';
+
+const columns = [
+  'md5path_1',
+  'md5path_2',
+  'parent_1',
+  'parent_2',
+  'hardlinks',
+  'hash',
+  'size',
+  'mode',
+  'mtime',
+  'mtimens',
+  'flags',
+  'name',
+  'symlink',
+  'uid',
+  'gid',
+  'xattr',
+];
+
+/** One row of any values, packed by SQLite. */
+function pack(values: Readonly<Record<string, unknown>>, careful = false): Buffer {
+  const database = new Database(':memory:');
+  database.exec(`CREATE TABLE catalog (${columns.join()})`);
+  const row = columns.map((name) => values[name] ?? null);
+  database.prepare(`INSERT INTO catalog VALUES (${columns.map(() => '?').join()})`).run(row);
+  const sql = `SELECT CAST(concat(${packedParent(careful)},${packedRow(new Set(columns), careful)}) AS BLOB) FROM catalog`;
+  const packed = database.prepare(sql).pluck().get() as Buffer;
+  database.close();
+  return packed;
+}
+
+const sound = {
+  md5path_1: -2822516800166431715n,
+  md5path_2: 9048809318629099454n,
+  parent_1: 0n,
+  parent_2: -1n,
+  hardlinks: (5n << 32n) | 3n,
+  hash: Buffer.alloc(20, 0xab),
+  size: 2n ** 53n - 1n,
+  mode: 33188n,
+  mtime: -1000n,
+  mtimens: null,
+  flags: 4n,
+  name: Buffer.from('a\n"[,\xff', 'latin1'),
+  symlink: 'to\nwhere',
+  uid: 4294967295n,
+  gid: 0n,
+  xattr: Buffer.from([1, 0, 10, 0]),
+};
+
+void t.test('a row comes out of SQLite as it went in', (t) => {
+  for (const careful of [false, true]) {
+    const located = locatedRow(pack(sound, careful));
+    if (located === undefined) throw new Error('no row');
+    const { row, parent } = located;
+    t.equal(digestOfKey(row.key)?.readBigInt64LE(0), sound.md5path_1);
+    t.equal(digestOfKey(row.key)?.readBigInt64LE(8), sound.md5path_2);
+    t.equal(parent.readBigInt64LE(0), 0n);
+    t.equal(parent.readBigInt64LE(8), -1n);
+    t.match(row, {
+      rowid: 1,
+      name: 'a\n"[,\xff',
+      symlink: 'to\nwhere',
+      flags: 4,
+      mode: 33188,
+      size: 2 ** 53 - 1,
+      mtime: -1000,
+      uid: 4294967295,
+      gid: 0,
+      linkGroup: 5,
+      linkCount: 3,
+      hash: 'AB'.repeat(20),
+    });
+    t.ok(Number.isNaN(row.mtimeNs));
+    t.strictSame(Buffer.from(row.xattr ?? []), sound.xattr);
+  }
+  t.end();
+});
+
+void t.test('values of a wrong type are no numbers, and break nothing beside them', (t) => {
+  const wrong = [null, 'text', '5', '"],[1\n\\"', 1.5, 2 ** 80, 'x'.repeat(1000)];
+  for (const value of wrong) {
+    const row = locatedRow(pack({ ...sound, size: value }))?.row;
+    t.ok(Number.isNaN(row?.size), String(value).slice(0, 20));
+    t.match(row, {
+      mode: 33188,
+      flags: 4,
+      linkCount: 3,
+      hash: 'AB'.repeat(20),
+      name: 'a\n"[,\xff',
+    });
+  }
+  t.throws(
+    () => pack({ ...sound, size: Buffer.from('not JSON') }),
+    /JSON/,
+    'the quick form can not do that',
+  );
+  t.ok(Number.isNaN(locatedRow(pack({ ...sound, size: Buffer.from('not JSON') }, true))?.row.size));
+  t.end();
+});
+
+void t.test('columns beyond their limits are left out', (t) => {
+  const long = locatedRow(
+    pack({
+      ...sound,
+      name: 'n'.repeat(256),
+      symlink: 's'.repeat(16385),
+      hash: Buffer.alloc(33),
+      xattr: Buffer.alloc(200_000),
+    }),
+  );
+  t.match(long?.row, { name: '', symlink: undefined, xattr: undefined, hash: 'x', mode: 33188 });
+  const none = locatedRow(pack({ ...sound, name: null, symlink: null, hash: null, xattr: null }));
+  t.match(none?.row, { name: '', symlink: '', xattr: undefined, hash: '', mode: 33188 });
+  t.end();
+});
+
+void t.test('integers keep their 64 bits in two words', (t) => {
+  fc.assert(
+    fc.property(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), (value) => {
+      const cursor = new Cursor(Buffer.from(`${value}]`), 0);
+      const number = cursor.number();
+      const bits = BigInt.asUintN(64, value);
+      return (
+        BigInt(cursor.low) === (bits & 0xffff_ffffn) &&
+        BigInt(cursor.high) === bits >> 32n &&
+        number === Number(value)
+      );
+    }),
+  );
+  t.pass('held');
+  t.end();
+});
+
+void t.test('any bytes are read without an exception and without leaving them', (t) => {
+  const token = fc.constantFrom(
+    '[',
+    ']',
+    ',',
+    '"',
+    '\\',
+    '\n',
+    '-',
+    'null',
+    '1',
+    '255',
+    '99999999999999999999',
+    'x',
+    '\0',
+    '[1,0,0,5]a[1,2,3,4,5,6,7,8,9,10]\n',
+  );
+  fc.assert(
+    fc.property(fc.array(token, { maxLength: 60 }), fc.nat(40), (tokens, position) => {
+      const bytes = Buffer.from(tokens.join(''), 'latin1');
+      rowAt(bytes, position);
+      locatedRow(bytes);
+      checkChunks(bytes, 100, 'sha1');
+      // Walking from row to row ends, since each row lies behind the one before.
+      for (let at = 0, span = spanAt(bytes, at); span !== undefined; span = spanAt(bytes, at)) {
+        if (span.end <= at || span.end > bytes.length) return false;
+        at = span.end;
+      }
+      return true;
+    }),
+    { numRuns: 500 },
+  );
+  t.pass('held');
+  t.end();
+});
+
+const digits = 'AB'.repeat(20);
+
+void t.test('a chunk list has no gap, overlap, empty chunk or missing hash', (t) => {
+  const list = (...chunks: [number | string, number | string, string?][]) =>
+    Buffer.from(
+      chunks.map(([offset, size, hash]) => `[${offset},${size}]${hash ?? digits}\n`).join(''),
+    );
+  t.match(checkChunks(list([0, 10], [10, 5]), 15, 'rmd160'), [
+    { offset: 0, size: 10, object: { hash: { text: `${'ab'.repeat(20)}-rmd160` }, kind: 'chunk' } },
+    { offset: 10, size: 5 },
+  ]);
+  const wrong: [Buffer | null, RegExp][] = [
+    [null, /no chunks/],
+    [list([1, 14]), /gap or overlap at 0/],
+    [list([0, 10], [11, 4]), /gap or overlap at 10/],
+    [list([0, 10], [9, 6]), /gap or overlap at 10/],
+    [list([0, 10]), /end before/],
+    [list([0, 10], [10, 5], [15, 1]), /impossible size/],
+    [list([0, 10], [10, 0], [10, 5]), /impossible size/],
+    [list([0, 2 ** 62]), /impossible size/],
+    [list([0, -15]), /impossible size/],
+    [list(['null', 15]), /gap or overlap/],
+    [list([0, '"15"']), /impossible size/],
+    [list([0, 15, 'x']), /no valid hash/],
+    [list([0, 15, '']), /no valid hash/],
+    [Buffer.from('[0,15]'), /malformed/],
+    [Buffer.from('0,15\n'), /malformed/],
+  ];
+  for (const [packed, reason] of wrong)
+    t.match(checkChunks(packed, 15, 'sha1'), reason, String(packed));
+  t.end();
+});
