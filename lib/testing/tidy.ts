@@ -27,7 +27,7 @@ const owners: Readonly<Record<string, readonly string[]>> = {
   undici: ['source'],
   'lru-cache': ['store', 'tree'],
   'better-sqlite3': ['store', 'tree', 'testing'],
-  'zlib-sync': ['store'],
+  'zlib-sync': ['bench'],
   'fuse-native': ['drivers'],
   koffi: ['drivers', 'testing'],
   pino: ['mount'],
