@@ -100,6 +100,7 @@ function repositoryOf(
 ): Repository {
   const { store } = opening;
   const started = Date.now();
+  const ttl = recipe.identity.pinned ? undefined : tree.properties.ttl;
   const live = (): LiveFacts => liveFacts(opening, started);
   return {
     fqrn: opening.fqrn,
@@ -125,13 +126,18 @@ function repositoryOf(
   };
 }
 
-function liveFacts(opening: Opening, started: number): LiveFacts {
+/** `ttl` in seconds; undefined for a pin. */
+function liveFacts(opening: Opening, started: number, ttl: number | undefined): LiveFacts {
   const { statistics } = opening.store;
   const { traffic } = opening.source;
   const errors = Object.values(statistics.failures).reduce<number>((sum, n) => sum + (n ?? 0), 0);
   return quietFacts({
     version,
     uptime: Math.floor((Date.now() - started) / 1000),
+    ttlLeft:
+      ttl === undefined
+        ? undefined
+        : Math.max(0, ttl - Math.floor((Date.now() - opening.asked.at) / 1000)),
     downloads: traffic.requests,
     errors,
     lastError:

@@ -26,6 +26,8 @@ export interface Opening {
   readonly keys: readonly MasterKey[];
   readonly blacklist: Blacklist;
   readonly trustAt: Date | undefined;
+  /** When the source was asked for its head last, in milliseconds since 1970. */
+  readonly asked: { at: number };
   close(): Promise<void>;
 }
 
@@ -75,6 +77,7 @@ export async function prepare(options: OpenOptions, environment: Environment): P
     keys,
     blacklist,
     trustAt,
+    asked: { at: environment.now().getTime() },
     async close() {
       await store.close();
       await closeSources();
