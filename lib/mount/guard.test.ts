@@ -113,7 +113,7 @@ void t.test('a mount that can’t be unmounted does not keep the process', async
   events.emit('SIGTERM');
   await turn();
   t.same(calls, [false, true], 'no second attempt in order: waiting does not help');
-  t.same(ends, ['exit 1']);
+  t.same(ends, ['die']);
   t.match(log.lines.at(-1), /made by mount.fuse3/);
 });
 

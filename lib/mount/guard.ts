@@ -73,7 +73,8 @@ export function guardProcess(target: GuardedProcess, log: Log, timer: Timer): Gu
       log.info(`${signal}: unmounting${lazy ? ' lazily' : ''}`);
       const stop = (attached: Session) => {
         void leave(attached, lazy, log, timer).then((left) => {
-          if (!left) target.exit(1);
+          // A worker that waits for the device would hold an orderly exit up.
+          if (!left) target.die();
         });
       };
       if (session === undefined) ending = stop;

@@ -8,6 +8,7 @@ import {
   readFileSync,
   statfsSync,
   statSync,
+  type Stats,
 } from 'node:fs';
 import { userInfo } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
@@ -83,6 +84,15 @@ function text(path: string): string | undefined {
   }
 }
 
+/** undefined for what is missing, and for what we may not look at. */
+function lookAt(path: string): Stats | undefined {
+  try {
+    return statSync(path);
+  } catch {
+    return undefined;
+  }
+}
+
 /** CAP_SYS_ADMIN is bit 21 (capabilities(7)). */
 function mayMount(): boolean {
   const hex = /^CapEff:\s*([0-9a-f]+)$/m.exec(text('/proc/self/status') ?? '')?.[1];
@@ -118,7 +128,7 @@ function probeFusermount(): Probes['fusermount'] {
   const places = (process.env['PATH'] ?? '/usr/bin:/bin').split(delimiter);
   for (const name of ['fusermount3', 'fusermount']) {
     for (const place of places) {
-      const found = statSync(join(place, name), { throwIfNoEntry: false });
+      const found = lookAt(join(place, name));
       if (found?.isFile() !== true) continue;
       return { path: join(place, name), setuid: (found.mode & 0o4000) !== 0 && found.uid === 0 };
     }
@@ -169,15 +179,23 @@ function firstReason(stderr: string, message: string): string {
 function probeCache(cache: string | undefined, uid: number): CacheProbe {
   const options = cache === undefined ? { source: '' } : { source: '', cache };
   const directory = directories(options, processEnvironment).cache;
-  const found = statSync(directory, { throwIfNoEntry: false });
+  const found = lookAt(directory);
   const existing = nearest(directory);
-  const { bavail, bsize } = statfsSync(existing);
-  const free = bavail * bsize;
+  const free = freeBytes(existing);
   if (!writable(existing)) return { directory, state: 'denied', free };
   if (found === undefined) return { directory, state: 'to-be-made', free };
   if (found.uid !== uid) return { directory, state: 'foreign', free };
   if ((found.mode & 0o022) !== 0) return { directory, state: 'open-to-group', free };
   return { directory, state: 'usable', free };
+}
+
+function freeBytes(directory: string): number {
+  try {
+    const { bavail, bsize } = statfsSync(directory);
+    return bavail * bsize;
+  } catch {
+    return 0;
+  }
 }
 
 /** The directory itself, or the closest one above it that exists. */
