@@ -75,6 +75,23 @@ void t.test('a user needs a set-uid fusermount and a name; root needs neither', 
   t.end();
 });
 
+void t.test('packages are named only where a mount lacks them', (t) => {
+  t.same(diagnose(probes()).packages, []);
+  t.same(diagnose(probes({ fusermount: undefined })).packages, ['fuse3']);
+  t.same(diagnose(probes({ fusermount: undefined, mayMount: true })).packages, []);
+  const modules = probes({}, ['koffi', 'fuse-native']).modules.map((module) =>
+    module.name === 'fuse-native'
+      ? { ...module, problem: 'Error: libfuse.so.2: cannot open shared object file' }
+      : module,
+  );
+  t.same(diagnose(probes({ modules })).packages, ['libfuse2']);
+  t.same(diagnose(probes({ modules, device: 'absent', fusermount: undefined })).packages, [
+    'fuse3',
+    'libfuse2',
+  ]);
+  t.end();
+});
+
 void t.test('every finding that is a problem says how to mend it', (t) => {
   const worst = probes(
     {

@@ -13,6 +13,8 @@ export interface Diagnosis {
   /** At least one driver can mount here, for this user. */
   readonly canMount: boolean;
   readonly drivers: { readonly kernel: boolean; readonly 'fuse-native': boolean };
+  /** Debian's packages that a mount needs and that are missing; none when one driver works. */
+  readonly packages: readonly string[];
   readonly findings: readonly Finding[];
 }
 
@@ -23,6 +25,7 @@ export function diagnose(probes: Probes): Diagnosis {
   return {
     canMount,
     drivers,
+    packages: canMount ? [] : missingPackages(probes),
     findings: [
       summary(probes, drivers),
       node(probes),
@@ -36,6 +39,12 @@ export function diagnose(probes: Probes): Diagnosis {
       clock(probes),
     ],
   };
+}
+
+function missingPackages(probes: Probes): string[] {
+  const { fusermount: helper, modules } = probes;
+  const library = modules.find(({ name }) => name === 'fuse-native')?.problem?.includes('libfuse');
+  return [...(helper === undefined ? ['fuse3'] : []), ...(library === true ? ['libfuse2'] : [])];
 }
 
 /** Whether somebody mounts for us: we ourselves, or a set-uid fusermount. */

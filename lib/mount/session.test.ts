@@ -108,6 +108,15 @@ void t.test('a head is followed with a short lifetime, a pin never', async (t) =
   await pinned.ended;
 });
 
+void t.test('a driver that can’t tell the kernel of a new head lets it keep little', async (t) => {
+  const driver = stubDriver('fuse-native');
+  const { parts, mount, options } = setUp(t, { pinned: false, driver });
+  const session = await runMount(options, mount, parts);
+  t.equal(driver.requests[0]?.lifetime, 1);
+  await session.unmount(false);
+  await session.ended;
+});
+
 void t.test('what can’t be opened leaves no socket', async (t) => {
   const error = new PinfsError('WHITELIST_EXPIRED', 'expired');
   const { path, driver, parts, mount, options } = setUp(t, { open: () => Promise.reject(error) });

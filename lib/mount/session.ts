@@ -142,7 +142,7 @@ async function startSession(
     const { driver, mounted } = await mountWith(
       mount.driver,
       parts.loaders,
-      (candidate) => candidate.mount(mountRequest(life, mount, parts, repository)),
+      (candidate) => candidate.mount(mountRequest(candidate.name, life, mount, parts, repository)),
       log.warn,
     );
     log.info(
@@ -214,10 +214,14 @@ function follow(parts: SessionParts, repository: Repository, mounted: Mounted): 
   });
 }
 
-/** The longest that the kernel may be wrong about a head that has moved (seconds). */
-const headLifetime = 60;
+/**
+ * How long the kernel may keep what it knows of a head, in seconds. The kernel driver tells it when
+ * the head has moved; libfuse 2 can't, and until then old sizes would stand beside new contents.
+ */
+const headLifetime: Readonly<Record<Driver['name'], number>> = { kernel: 60, 'fuse-native': 1 };
 
 function mountRequest(
+  driver: Driver['name'],
   { mountpoint }: Life,
   mount: MountOptions,
   { log, nextCheck }: SessionParts,
@@ -231,7 +235,7 @@ function mountRequest(
     store: repository.store,
     lifetime: repository.pinned
       ? 'pinned'
-      : Math.min(headLifetime, nextCheck(repository) ?? headLifetime),
+      : Math.min(headLifetime[driver], nextCheck(repository) ?? Infinity),
     allowOther: mount.allowOther,
     suid: mount.suid,
     dev: mount.dev,
