@@ -134,8 +134,10 @@ async function mount(source: string, mountpoint: string, flags: MountFlags): Pro
   };
   if (flags.foreground === true) {
     const { serveMount } = await import('../../lib/mount/foreground.js');
-    const code = await serveMount(options, mountOptions, (session) => {
+    const { notifyReady } = await import('../../lib/mount/notify.js');
+    const code = await serveMount(options, mountOptions, async (session) => {
       if (flags.json === true) printJson(session.status());
+      await notifyReady(session.status().verdict.summary);
     });
     process.exit(code);
   }

@@ -1,0 +1,23 @@
+import { execFile } from 'node:child_process';
+
+/** Milliseconds; systemd itself answers at once. */
+const patience = 5000;
+
+/**
+ * Tells systemd that the mount can be used, when it started us and asked for it (sd_notify(3)).
+ * Node has no datagram sockets for files, so systemd's own program does it. What goes wrong is
+ * systemd's to notice.
+ */
+export function notifyReady(
+  status: string,
+  variables: Readonly<Record<string, string | undefined>> = process.env,
+): Promise<void> {
+  if (variables['NOTIFY_SOCKET'] === undefined) return Promise.resolve();
+  return new Promise((resolve) => {
+    const args = ['--ready', `--status=${status}`];
+    const options = { timeout: patience, cwd: '/', env: { ...variables } };
+    execFile('systemd-notify', args, options, () => {
+      resolve();
+    });
+  });
+}
