@@ -101,7 +101,7 @@ function repositoryOf(
   const { store } = opening;
   const started = Date.now();
   const ttl = recipe.identity.pinned ? undefined : tree.properties.ttl;
-  const live = (): LiveFacts => liveFacts(opening, started);
+  const live = (): LiveFacts => liveFacts(opening, started, ttl);
   return {
     fqrn: opening.fqrn,
     verdict,
