@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { findMount, mountType } from '../drivers/mountinfo.js';
 import { currentMounts, unmountPath } from '../drivers/unmount.js';
 import { fromText, printable } from '../format/bytes.js';
@@ -73,12 +74,17 @@ async function askToUnmount(found: FoundMount, lazy: boolean, patience: number):
 
 /** Waits, for a few seconds at most, until a process is gone, so that what it held is free. */
 async function processEnd(pid: number): Promise<void> {
-  for (let look = 0; look < 200; look += 1) {
-    try {
-      process.kill(pid, 0);
-    } catch {
-      return;
-    }
+  for (let look = 0; look < 200 && lives(pid); look += 1) {
     await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+}
+
+function lives(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    // Its parent may take its time to notice (state Z; proc_pid_stat(5)): it holds nothing any more.
+    return !/^\d+ \(.*\) [ZX] /s.test(readFileSync(`/proc/${pid}/stat`, 'latin1'));
+  } catch {
+    return false;
   }
 }
