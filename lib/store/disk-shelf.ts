@@ -8,6 +8,7 @@ import {
   type BigIntStats,
 } from 'node:fs';
 import { createHash } from 'node:crypto';
+import { resolve } from 'node:path';
 import { LRUCache } from 'lru-cache';
 import { alwaysMiss } from './always-miss.js';
 import { fits } from './inflate.js';
@@ -25,6 +26,10 @@ interface OpenObject {
   saved: number;
 }
 
+// A file that is open takes room even when it was evicted: large ones count for as many as they have MiB.
+const weightUnit = 1024 * 1024;
+// After so many openings those that others evicted are looked for and let go.
+const opensBetweenLooks = 64;
 const usesKept = 1024;
 const usesSavedAfter = 60_000;
 
@@ -35,9 +40,10 @@ const usesSavedAfter = 60_000;
  * @throws PinfsError CACHE_UNUSABLE.
  */
 export function openShelf(directory: string, options: { fileLimit?: number } = {}): Shelf {
-  const records = new Records(directory);
+  const absolute = resolve(directory);
+  const records = new Records(absolute);
   return unlessAlwaysMiss(
-    new DiskShelf(directory, records, options.fileLimit ?? 256, () => records.close()),
+    new DiskShelf(absolute, records, options.fileLimit ?? 256, () => records.close()),
   );
 }
 
@@ -57,6 +63,7 @@ export class DiskShelf implements Shelf {
   // Times of use by id of the record, not yet saved.
   #uses = new Map<number, number>();
   #lastSaved = Date.now();
+  #opens = 0;
 
   constructor(
     directory: string,
@@ -67,8 +74,12 @@ export class DiskShelf implements Shelf {
     this.#directory = directory;
     this.#records = records;
     this.#closed = closed;
+    const most = Math.max(2, fileLimit);
+    const heaviest = Math.min(64, Math.floor(most / 2));
     this.#files = new LRUCache({
-      max: Math.max(2, fileLimit),
+      max: most,
+      maxSize: most,
+      sizeCalculation: ({ size }) => Math.min(heaviest, 1 + Math.floor(size / weightUnit)),
       dispose: (object) => {
         this.#note(object);
         closeSync(object.fd);
@@ -129,6 +140,11 @@ export class DiskShelf implements Shelf {
     return object?.size;
   }
 
+  /** Closes an object that was removed, so that its room is free. */
+  forget(key: string): void {
+    this.#files.delete(key);
+  }
+
   /** Opens an object that was just put here, in place of what was open before. */
   reopen(key: string): void {
     this.#files.delete(key);
@@ -164,6 +180,7 @@ export class DiskShelf implements Shelf {
     }
     const { id, size, used } = record;
     const object = { key, id, fd, size, used, saved: used };
+    if (++this.#opens % opensBetweenLooks === 0) this.#letEvictedGo();
     this.#files.set(key, object);
     if (this.#uses.size >= usesKept || Date.now() - this.#lastSaved > usesSavedAfter) {
       this.#saveUses();
@@ -193,6 +210,12 @@ export class DiskShelf implements Shelf {
     if (!sha256OfFile(fd, status).equals(record.sha256)) return false;
     this.#records.tryWrite((sql) => sql.restamp.run(stamp, record.id, record.sha256));
     return true;
+  }
+
+  #letEvictedGo(): void {
+    for (const object of [...this.#files.values()]) {
+      if (fstatSync(object.fd).nlink === 0) this.#files.delete(object.key);
+    }
   }
 
   #note(object: OpenObject): void {

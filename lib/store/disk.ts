@@ -83,27 +83,32 @@ export class Disk {
   /** Puts objects on the shelf, for all threads and processes, and keeps the limit. One error or none for each. */
   commit(batch: readonly Prepared[]): (PinfsError | undefined)[] {
     try {
-      return this.#write((sql) => {
-        const keys = new Set(batch.map((object) => object.key));
-        this.#makeRoom(
-          sql,
-          batch.reduce((sum, object) => sum + charge(object.size), 0),
-          keys,
-        );
-        const results = batch.map((object) => this.#place(sql, object));
-        this.bytes = total(sql);
-        return results;
-      });
+      try {
+        return this.#commitOnce(batch);
+      } catch (thrown) {
+        // The records need room as well.
+        if (!isFull(thrown) || !this.evict(0)) throw thrown;
+        return this.#commitOnce(batch);
+      }
     } catch (thrown) {
-      for (const object of batch) unlinkIfThere(object.temporary);
       const error = unusable(this.directory, thrown);
+      this.#undo(batch);
       return batch.map(() => error);
     }
   }
 
   /** Makes room when the disk is full. @returns whether anything was removed. */
   evict(bytes: number): boolean {
-    return this.#write((sql) => this.#remove(sql, Math.max(bytes, slack), new Set()) > 0);
+    const goal = Math.max(bytes, Math.min(slack, Math.floor(this.limit / 8)));
+    try {
+      return this.#write((sql) => this.#remove(sql, goal, new Set()) > 0);
+    } catch (thrown) {
+      // There was no room to write that down; the files are gone nevertheless, and found out later.
+      if (!isFull(thrown)) throw thrown;
+      return true;
+    } finally {
+      this.#records.shrink();
+    }
   }
 
   /** Keeps an object from eviction, here and by other processes; counted. */
@@ -136,6 +141,33 @@ export class Disk {
     }
     this.#owner.close();
     this.#records.close();
+  }
+
+  #commitOnce(batch: readonly Prepared[]): (PinfsError | undefined)[] {
+    return this.#write((sql) => {
+      const keys = new Set(batch.map((object) => object.key));
+      const need = batch.reduce((sum, object) => sum + charge(object.size), 0);
+      this.#makeRoom(sql, need, keys);
+      const before = total(sql);
+      this.bytes = before;
+      const results = batch.map((object) => this.#place(sql, object));
+      if (this.bytes !== before) sql.grow.run(this.bytes - before);
+      return results;
+    });
+  }
+
+  /** Removes the files of a batch that could not be recorded. */
+  #undo(batch: readonly Prepared[]): void {
+    for (const { temporary } of batch) unlinkIfThere(temporary);
+    try {
+      this.#records.tryWrite((sql) => {
+        for (const { key } of batch) {
+          if (sql.get.get(key) === undefined) unlinkIfThere(objectFile(this.directory, key));
+        }
+      });
+    } catch {
+      // Strays: swept one day.
+    }
   }
 
   #begin(): { owner: Owner; bytes: number; strays: boolean } {
@@ -188,6 +220,7 @@ export class Disk {
       sql.remove.run(next.id);
       sql.grow.run(-charge(next.size));
       unlinkIfThere(objectFile(this.directory, next.key));
+      this.shelf.forget(next.key);
       freed += charge(next.size);
       this.evicted++;
     }
@@ -197,20 +230,19 @@ export class Disk {
   #place(sql: Statements, object: Prepared): PinfsError | undefined {
     const file = objectFile(this.directory, object.key);
     const record = sql.get.get(object.key);
-    const status = statSync(file, { bigint: true, throwIfNoEntry: false });
-    if (record !== undefined && status !== undefined && stampOf(status) === record.stamp) {
+    if (record !== undefined && stampOfFile(file) === record.stamp) {
       // Another process was quicker.
       unlinkIfThere(object.temporary);
       return undefined;
     }
     const more = charge(object.size) - (record === undefined ? 0 : charge(record.size));
-    if (total(sql) + more > this.limit) {
+    if (this.bytes + more > this.limit) {
       unlinkIfThere(object.temporary);
       return limitReached(this.limit);
     }
     const placed = moveInto(object.temporary, file);
     sql.insert.run(object.key, object.size, object.sha256, stampOf(placed), tick());
-    sql.grow.run(more);
+    this.bytes += more;
     return undefined;
   }
 
@@ -226,6 +258,15 @@ export class Disk {
 
 function total(sql: Statements): number {
   return sql.totals.get()?.bytes ?? 0;
+}
+
+function isFull(thrown: unknown): boolean {
+  return thrown instanceof PinfsError && thrown.code === 'CACHE_FULL';
+}
+
+function stampOfFile(file: string): string | undefined {
+  const status = statSync(file, { bigint: true, throwIfNoEntry: false });
+  return status === undefined ? undefined : stampOf(status);
 }
 
 function limitReached(limit: number): PinfsError {

@@ -22,7 +22,8 @@ const tag =
 const ours = new Set(['objects', 'tmp', 'state', 'version', 'CACHEDIR.TAG']);
 
 export function objectFile(directory: string, key: string): string {
-  return join(directory, 'objects', key.slice(0, 2), key.slice(2));
+  // Not `join`: it costs more than looking an open file up.
+  return `${directory}/objects/${key.slice(0, 2)}/${key.slice(2)}`;
 }
 
 /** The key of a file below objects/. */

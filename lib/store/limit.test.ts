@@ -68,14 +68,21 @@ void t.test('the limit is never passed, whatever comes', async (t) => {
   t.ok(highest <= limit && highest > limit / 2);
 });
 
-void t.test('whoever has an object open goes on reading it', async (t) => {
-  const { store, isThere, put } = open(t, 2 * block);
-  const [a, b, c] = [put(), put(), put()] as const;
+void t.test('whoever has an object open goes on reading it, but not for ever', async (t) => {
+  const { store, isThere, put, directory } = open(t, 70 * block);
+  const [a] = [put()] as const;
   await store.fetch(a);
-  await store.fetch(b);
-  await store.fetch(c);
+  const shelf = openShelf(directory);
+  t.teardown(() => shelf.close());
+  const content = (): number | undefined => shelf.read(a, 0, 100, Buffer.alloc(100), 0);
+  t.equal(content(), 100);
+  const wants = Array.from({ length: 80 }, () => put());
+  for (const want of wants) await store.fetch(want);
   t.notOk(isThere(a));
-  t.equal(store.shelf.read(a, 0, 100, Buffer.alloc(100), 0), 100);
+  t.notOk(store.shelf.has(a), 'who evicts lets go at once');
+  t.equal(content(), 100);
+  for (const want of wants) shelf.has(want);
+  t.equal(content(), undefined, 'its room on the disk is free now');
 });
 
 void t.test('held objects stay, in this process and for others', async (t) => {

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { printable } from '../format/bytes.js';
 import { asPinfsError, PinfsError } from '../format/errors.js';
 import { Disk, type Prepared } from './disk.js';
@@ -44,9 +45,9 @@ class DiskStore implements Store {
   #closing: Promise<void> | undefined;
 
   constructor(options: StoreOptions) {
-    this.directory = options.directory;
+    this.directory = resolve(options.directory);
     this.#sources = options;
-    this.#disk = new Disk(options.directory, options.limit);
+    this.#disk = new Disk(this.directory, options.limit);
     this.#failures = openFailures(options.clock ?? Date.now);
     this.#committer = openCommitter(this.#disk);
     this.shelf = unlessAlwaysMiss(this.#disk.shelf);

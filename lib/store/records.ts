@@ -193,6 +193,15 @@ export class Records {
     });
   }
 
+  /** Brings the log into the database, so that it takes no room; as far as that can be done now. */
+  shrink(): void {
+    try {
+      this.#current.db.pragma('wal_checkpoint(TRUNCATE)');
+    } catch {
+      // Another time.
+    }
+  }
+
   close(): void {
     this.#closed = true;
     this.#current.db.close();
