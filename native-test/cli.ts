@@ -37,8 +37,16 @@ export async function pinfsOrThrow(args: readonly string[]): Promise<CliResult> 
   return result;
 }
 
+/**
+ * Runs a shell command inside a mount. Not by `cwd`, nor by starting a program of the mount: Node waits,
+ * blocked, until a child has entered its directory and is executed, and what it waits for may need Node.
+ */
+export async function inside(mountpoint: string, command: string): Promise<string> {
+  const args = ['-c', `cd "$0" && ${command}`, mountpoint];
+  return (await promisify(execFile)('sh', args, { maxBuffer: 64 * 2 ** 20 })).stdout;
+}
+
 /** What `bin/analyse` of a mounted snapshot prints. */
 export async function analyse(mountpoint: string): Promise<string> {
-  const program = join(mountpoint, 'bin', 'analyse');
-  return (await promisify(execFile)(program, [], { cwd: mountpoint })).stdout;
+  return await inside(mountpoint, 'exec bin/analyse');
 }

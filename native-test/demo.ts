@@ -2,19 +2,23 @@
  * The main job in one minute: `npm run demo`. Serves the repository in native-test/fixtures, mounts two of
  * its tags beside each other, and asks both for the same physics: same data, other software, other answer.
  */
-import { execFile, execFileSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { serve } from '../lib/source/serve.js';
 import { checkout } from '../lib/testing/genuine.js';
-import { analyse, fixtureKey, fixtures, pinfs, pinfsOrThrow, type CliResult } from './cli.js';
+import {
+  analyse,
+  fixtureKey,
+  fixtures,
+  inside,
+  pinfs,
+  pinfsOrThrow,
+  type CliResult,
+} from './cli.js';
 
 const fqrn = 'analysis.example.org';
-// The server lives in this process: nothing that touches a mount may block it.
-const run = promisify(execFile);
-
 const tags = ['2010-reprocessing', '2015-legacy'];
 
 function say(text: string): void {
@@ -59,7 +63,7 @@ function tamper(directory: string): string {
 
 async function timedRead(mountpoint: string): Promise<number> {
   const started = process.hrtime.bigint();
-  await run('sh', ['-c', 'tar cf - . | cat > /dev/null'], { cwd: mountpoint });
+  await inside(mountpoint, 'tar cf - . | cat > /dev/null');
   return Number(process.hrtime.bigint() - started) / 1e6;
 }
 
@@ -90,8 +94,8 @@ async function main(): Promise<void> {
     heading('two of them, mounted beside each other');
     for (const tag of tags) {
       const mountpoint = await mount(tag);
-      const listing = await run('ls', [mountpoint]);
-      say(`${mountpoint}: ${listing.stdout.trim().split('\n').join(' ')}`);
+      const listing = await inside(mountpoint, 'ls');
+      say(`${mountpoint}: ${listing.trim().split('\n').join(' ')}`);
     }
     heading('the same data, analysed by the software of 2010 and of 2015');
     for (const tag of tags) {

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { isoTime } from '../../lib/format/time.js';
 import { printable, fromText } from '../../lib/format/bytes.js';
 import type { Inspection } from '../../lib/repository/inspect.js';
 import {
@@ -44,11 +45,10 @@ async function tags(source: string, flags: SourceFlags): Promise<void> {
       return Promise.resolve();
     }
     for (const tag of inspection.tags ?? []) {
-      const date = new Date(tag.timestamp * 1000).toISOString().slice(0, 19);
       const line = [
         printable(fromText(tag.name)).padEnd(24),
         String(tag.revision).padStart(8),
-        `${date}Z`,
+        isoTime(tag.timestamp),
         printable(fromText(tag.hash)),
         printable(fromText(tag.description)),
       ];

@@ -1,3 +1,4 @@
+import { isoTime } from '../format/time.js';
 import { asPinfsError, type PinfsError } from '../format/errors.js';
 import type { Manifest } from '../format/manifest.js';
 import type { HistoryTag } from '../tree/history.js';
@@ -102,7 +103,7 @@ function factsOf(
     tag: root?.tag ?? null,
     revision: root?.properties.revision ?? manifest?.revision ?? null,
     root_hash: root?.hash ?? manifest?.rootHash.text ?? null,
-    published: verdict.published ?? (lastModified > 0 ? iso(lastModified) : null),
+    published: verdict.published ?? (lastModified > 0 ? isoTime(lastModified) : null),
     ttl_seconds: root?.properties.ttl ?? null,
     schema: root?.properties.schema ?? null,
     certificate_fingerprint: verdict.fingerprint ?? null,
@@ -110,9 +111,4 @@ function factsOf(
     whitelist_expires: verdict.whitelist?.expires ?? null,
     membership_needed: root?.properties.vomsAuthz ?? null,
   };
-}
-
-function iso(seconds: number): string {
-  const date = new Date(seconds * 1000);
-  return Number.isNaN(date.getTime()) ? String(seconds) : date.toISOString();
 }

@@ -1,3 +1,4 @@
+import { isoTime } from '../format/time.js';
 import { PinfsError, type ErrorCode } from '../format/errors.js';
 import { parseHash } from '../format/hash.js';
 import type { SeenHead, SeenTag } from '../trust/seen.js';
@@ -177,7 +178,7 @@ function tagSnapshot(
 
 function verdictOfTag(head: Verdict, tag: ResolvedTag): Verdict {
   const verdict = tagVerdict(head, { ...tag, rootHash: tag.hash });
-  return { ...verdict, published: new Date(tag.timestamp * 1000).toISOString() };
+  return { ...verdict, published: isoTime(tag.timestamp) };
 }
 
 /** With no usable head: the tag as it was resolved before, or what the last verified history says, if it is in the cache. */

@@ -1,3 +1,4 @@
+import { isoTime } from '../format/time.js';
 import { printable } from '../format/bytes.js';
 import { PinfsError } from '../format/errors.js';
 import { parseHash, type ContentHash } from '../format/hash.js';
@@ -178,11 +179,6 @@ export function rootHashOf(tag: HistoryTag): ContentHash {
     'TAG_HASH_MALFORMED',
     `the root hash of the tag ${JSON.stringify(tag.name)} is malformed: ${JSON.stringify(tag.hash.slice(0, 80))}`,
   );
-}
-
-function isoTime(seconds: number): string {
-  const date = new Date(seconds * 1000);
-  return Number.isNaN(date.getTime()) ? String(seconds) : date.toISOString().replace('.000Z', 'Z');
 }
 
 const nearestCount = 3;

@@ -1,3 +1,4 @@
+import { isoTime as isoText } from '../format/time.js';
 import type { PinfsError } from '../format/errors.js';
 import type { TrustStep, Verdict } from './verdict.js';
 
@@ -27,7 +28,7 @@ export function reasonsOf(failures: readonly PinfsError[]): Verdict['reasons'] {
 
 /** Seconds since 1970 as ISO 8601; 0 is "unknown". */
 export function isoTime(seconds: number): string | undefined {
-  return seconds === 0 ? undefined : new Date(seconds * 1000).toISOString().replace('.000Z', 'Z');
+  return seconds === 0 ? undefined : isoText(seconds);
 }
 
 /** How much the root hash is worth, for people who decide whether to rely on it. */
