@@ -8,7 +8,7 @@ import type { Shelf } from '../store/shelf.js';
 import { done, sizeLimits, type Outcome, type Want } from '../store/want.js';
 import { openCatalogFile, type CatalogFile, type NestedRow } from './catalog-file.js';
 import type { NodeId } from './entry.js';
-import { damage, errnos, failure } from './errno.js';
+import { errnos, failure } from './errno.js';
 import { isRowid } from './packed-rows.js';
 import type { TreeStatistics } from './tree.js';
 
@@ -58,7 +58,8 @@ const depthLimit = 256;
 const catalogsLimit = 2 ** 20;
 
 export function createCatalogs(root: Want, shelf: Shelf, statistics: TreeStatistics): Catalogs {
-  const records: Catalog[] = [rootRecord(root)];
+  const rootCatalog = rootRecord(root);
+  const records: Catalog[] = [rootCatalog];
   const byMount = new Map<NodeId, Catalog>();
   const files = new LRUCache<number, CatalogFile>({
     max: openLimit,
@@ -94,46 +95,51 @@ export function createCatalogs(root: Want, shelf: Shelf, statistics: TreeStatist
   const mounted: Catalogs['mounted'] = (parent, node, visible, bind) => {
     const known = byMount.get(node);
     if (known !== undefined) return done(known);
-    const path = parent.prefix + visible.slice(parent.mountpoint.length);
-    const found = query(parent, (file) => ({ row: file.nestedRow(toBytes(path), bind), file }));
+    const place = { number: records.length, parent, mountNode: node, mountpoint: visible, bind };
+    const found = query(parent, (file) => recordOf(file, place));
     if (found.kind !== 'done') return found;
-    const { row, file } = found.value;
-    if (row === undefined) return done(undefined);
-    const want = wantOfNested(row, visible, file.schema.nestedWithoutHash);
-    if (want instanceof PinfsError) return failure(errnos.EIO, want);
-    const refused = refuseLoop(parent, want, visible);
-    if (refused !== undefined) return refused;
-    if (records.length >= catalogsLimit)
-      return damage(
-        'CATALOG_SCHEMA',
-        `too many nested catalogs are in use to open ${printable(visible)}`,
-      );
-    const catalog: Catalog = {
-      number: records.length,
-      parent,
-      mountNode: node,
-      mountpoint: visible,
-      // A bind mountpoint shows the root of another snapshot.
-      prefix: bind ? '' : path,
-      want,
-      bind,
-      depth: parent.depth + 1,
-      rootRowid: 0,
-      fault: undefined,
-    };
-    records.push(catalog);
-    byMount.set(node, catalog);
-    return done(catalog);
+    const made = found.value;
+    if (made === undefined) return done(undefined);
+    if (made instanceof PinfsError) return failure(errnos.EIO, made);
+    records.push(made);
+    byMount.set(node, made);
+    return done(made);
   };
 
   return {
-    // The list begins with the root's record.
-    root: records[0] as Catalog,
+    root: rootCatalog,
     byNumber: (number) => records[number],
     open,
     query,
     mounted,
     close: () => files.clear(),
+  };
+}
+
+/** The record of a catalog from the row that lists it; undefined if it isn't listed, an error if it can't be used. */
+function recordOf(
+  file: CatalogFile,
+  place: Pick<Catalog, 'number' | 'mountNode' | 'mountpoint' | 'bind'> & {
+    readonly parent: Catalog;
+  },
+): Catalog | PinfsError | undefined {
+  const { parent, mountpoint, bind } = place;
+  const path = parent.prefix + mountpoint.slice(parent.mountpoint.length);
+  const row = file.nestedRow(toBytes(path), bind);
+  if (row === undefined) return undefined;
+  const want = wantOfNested(row, mountpoint, file.schema.nestedWithoutHash);
+  if (want instanceof PinfsError) return want;
+  const refusal = refuseLoop(place.number, parent, want);
+  if (refusal !== undefined)
+    return new PinfsError('CATALOG_SCHEMA', `the catalog of ${printable(mountpoint)} ${refusal}`);
+  return {
+    ...place,
+    // A bind mountpoint shows the root of another snapshot.
+    prefix: bind ? '' : path,
+    want,
+    depth: parent.depth + 1,
+    rootRowid: 0,
+    fault: undefined,
   };
 }
 
@@ -239,12 +245,11 @@ export function wantOfNested(
   };
 }
 
-function refuseLoop(parent: Catalog, want: Want, visible: ByteString): Outcome<never> | undefined {
-  if (parent.depth + 1 > depthLimit)
-    return damage('CATALOG_SCHEMA', `catalogs are nested too deeply at ${printable(visible)}`);
+function refuseLoop(number: number, parent: Catalog, want: Want): string | undefined {
+  if (number >= catalogsLimit) return 'is one too many';
+  if (parent.depth + 1 > depthLimit) return 'is nested too deeply';
   for (let above: Catalog | undefined = parent; above !== undefined; above = above.parent) {
-    if (above.want.object.hash.text === want.object.hash.text)
-      return damage('CATALOG_SCHEMA', `the catalog of ${printable(visible)} contains itself`);
+    if (above.want.object.hash.text === want.object.hash.text) return 'contains itself';
   }
   return undefined;
 }

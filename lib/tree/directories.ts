@@ -10,7 +10,7 @@ import { damage, errnos, failure } from './errno.js';
 import { hasDigest, locatedRow } from './located-row.js';
 import { linkIdentity, makeEntry, nodeOf, snapshotPath, type EntryOptions } from './make-entry.js';
 import { isRowid, rowAt, spanAt } from './packed-rows.js';
-import type { TreeStatistics } from './tree.js';
+import type { Listing, TreeStatistics } from './tree.js';
 
 /** A directory whose names are answered from its catalog's rows. */
 export interface Directory {
@@ -44,14 +44,8 @@ export interface Directories {
   load(node: NodeId, path: ByteString, catalog: Catalog): Outcome<Directory>;
   kept(node: NodeId): Directory | undefined;
   find(directory: Directory, name: ByteString): Outcome<Entry>;
-  page(directory: Directory, after: number, limit: number): Outcome<Page>;
-}
-
-/** Entries with the row id of each, hidden ones included. */
-export interface Page {
-  readonly entries: readonly Entry[];
-  readonly rowids: readonly number[];
-  readonly end: boolean;
+  /** Cookies are row ids. Empty only at the end. */
+  page(directory: Directory, after: number, limit: number): Outcome<Listing>;
 }
 
 const pageRows = 512;
@@ -251,17 +245,17 @@ function pageLoaded(
   rows: LoadedRows,
   after: number,
   limit: number,
-): Page {
+): Listing {
   const entries: Entry[] = [];
-  const rowids: number[] = [];
+  const cookies: number[] = [];
   let index = firstAfter(rows.ids, after);
   for (; index < rows.ids.length && entries.length < limit; index++) {
     const entry = entryAt(context, directory, rows, index);
-    if (entry === null || rows.byName.get(entry.name) !== index) continue;
+    if (entry === null || entry.hidden || rows.byName.get(entry.name) !== index) continue;
     entries.push(entry);
-    rowids.push(rows.ids[index] ?? 0);
+    cookies.push(rows.ids[index] ?? 0);
   }
-  return { entries, rowids, end: index >= rows.ids.length };
+  return { entries, cookies, end: index >= rows.ids.length };
 }
 
 /** Index of the first id above `after` in ascending ids. */
@@ -299,10 +293,10 @@ function pageOfMany(
   directory: Directory,
   after: number,
   limit: number,
-): Outcome<Page> {
+): Outcome<Listing> {
   const { catalog, digest } = directory;
   const entries: Entry[] = [];
-  const rowids: number[] = [];
+  const cookies: number[] = [];
   const wanted = Math.min(Math.max(limit, 1), pageRows);
   let position = after;
   // Goes on only while whole pages are refused or hidden; each turn moves on in the directory.
@@ -319,12 +313,12 @@ function pageOfMany(
       at = span.end;
       const entry = entryOfRow(context, directory, undefined, row);
       if (entry === undefined) context.statistics.rowsRefused++;
-      else {
+      else if (!entry.hidden) {
         entries.push(entry);
-        rowids.push(span.rowid);
+        cookies.push(span.rowid);
       }
     }
     const end = read < wanted;
-    if (end || entries.some((entry) => !entry.hidden)) return done({ entries, rowids, end });
+    if (end || entries.length > 0) return done({ entries, cookies, end });
   }
 }

@@ -154,14 +154,8 @@ function list(state: State, node: NodeId, after: number, limit: number): Outcome
   if (directory.kind !== 'done') return directory;
   const page = state.directories.page(directory.value, after, limit);
   if (page.kind !== 'done') return page;
-  const { entries, rowids, end } = page.value;
-  for (const entry of entries) state.recent.set(entry.node, entry);
-  if (!entries.some((entry) => entry.hidden)) return done({ entries, cookies: rowids, end });
-  return done({
-    entries: entries.filter((entry) => !entry.hidden),
-    cookies: rowids.filter((_, index) => entries[index]?.hidden === false),
-    end,
-  });
+  for (const entry of page.value.entries) state.recent.set(entry.node, entry);
+  return page;
 }
 
 function parentOf(state: State, root: NodeId, node: NodeId): Outcome<NodeId> {
