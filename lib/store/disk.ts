@@ -211,7 +211,9 @@ export class Disk {
         if (freed === atLastRefill) break;
         atLastRefill = freed;
         purgeOwners(this.directory, sql, this.#owner.id);
-        this.#candidates = sql.oldest.all(candidatesAtOnce).reverse();
+        // Only the oldest part: what is new by then is not in the list, and may be older than its end.
+        const some = Math.ceil((sql.count.get()?.objects ?? 0) / 8);
+        this.#candidates = sql.oldest.all(Math.min(candidatesAtOnce, some)).reverse();
         continue;
       }
       // The list may be old: held or used since then, or gone.

@@ -42,6 +42,14 @@ void t.test('what was not used for longest goes first', async (t) => {
   t.equal(store.statistics.bytes, 4 * block);
 });
 
+void t.test('catalogs stay longer than what is below them', async (t) => {
+  const { store, source, isThere, put } = open(t, 4 * block);
+  const catalog = source.put(randomBytes(100), { kind: 'catalog' });
+  await store.fetch(catalog);
+  for (let count = 0; count < 10; count++) await store.fetch(put());
+  t.ok(isThere(catalog));
+});
+
 void t.test('uses on a shelf of another thread count as well', async (t) => {
   const { store, isThere, put, directory } = open(t, 4 * block);
   const [a, b, c, d, e] = [put(), put(), put(), put(), put()] as const;

@@ -136,6 +136,9 @@ function openStatistics(disk: Disk): StoreStatistics {
       return disk.bytes;
     },
     limit: disk.limit,
+    get rebuilt() {
+      return disk.rebuilt;
+    },
     failures: {},
     lastFailure: undefined,
   };

@@ -63,6 +63,10 @@ for (const [name, damage] of Object.entries(damages)) {
     damage(index);
     const store = open();
     t.equal(store.statistics.bytes, 0);
+    t.equal(
+      store.statistics.rebuilt,
+      name.startsWith('a lost') || name.startsWith('an empty') ? 0 : 1,
+    );
     t.same(
       wants.map((want) => store.shelf.has(want)),
       wants.map(() => false),

@@ -87,8 +87,10 @@ function prepare(db: Database.Database): Statements {
       'UPDATE totals SET strays = ?, bytes = ' +
         '(SELECT coalesce(sum(max(4096, (size + 4095) / 4096 * 4096)), 0) FROM objects)',
     ),
+    // Catalogs and histories count as used a week later: everything below them hangs on them.
     oldest: db.prepare<[number], Candidate>(
-      'SELECT id, key, size, used FROM objects WHERE key NOT IN (SELECT key FROM holds) ORDER BY used LIMIT ?',
+      'SELECT id, key, size, used FROM objects WHERE key NOT IN (SELECT key FROM holds) ' +
+        "ORDER BY used + (key GLOB '*[CH]') * 604800000000 LIMIT ?",
     ),
     after: db.prepare<[number, number], { id: number; key: string; size: number }>(
       'SELECT id, key, size FROM objects WHERE id > ? ORDER BY id LIMIT ?',

@@ -38,6 +38,7 @@ function fakeStore(fetch: (want: Want, signal?: AbortSignal) => Promise<void>) {
       evicted: 0,
       bytes: 0,
       limit: 0,
+      rebuilt: 0,
       failures: {},
       lastFailure: undefined,
     },

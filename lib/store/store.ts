@@ -34,6 +34,8 @@ export interface StoreStatistics {
   /** Bytes now in the cache, as far as known, and the limit. */
   bytes: number;
   limit: number;
+  /** Times that the records of the cache were damaged or gone, and everything has to be fetched again. */
+  rebuilt: number;
   /** Failed fetches by error code. */
   failures: Partial<Record<string, number>>;
   lastFailure:

@@ -284,6 +284,7 @@ function fakeStore(shelf: Shelf, { objects, present, fetched, failing }: Stock):
       evicted: 0,
       bytes: 0,
       limit: 0,
+      rebuilt: 0,
       failures: {},
       lastFailure: undefined,
     },

@@ -72,6 +72,7 @@ export function stubRepository(
         evicted: 0,
         bytes: 4096,
         limit: 2 ** 32,
+        rebuilt: 0,
         failures: {},
         lastFailure: undefined,
       },
