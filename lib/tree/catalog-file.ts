@@ -237,7 +237,8 @@ function catalogFile(
       const value = queries.one(sql.property, key);
       return value === null ? undefined : fromBytes(value);
     },
-    children: (digest, after, limit) => queries.one(sql.children, ...pathKey(digest), after, limit),
+    children: (digest, after, limit) =>
+      ask((it) => queries.one(it.children, ...pathKey(digest), after, limit)),
     rowByPath: (digest) => ask((it) => queries.one(it.byPath, ...pathKey(digest))),
     rowById: (rowid) => ask((it) => queries.one(it.byId, rowid)),
     allRows: (after, limit) => ask((it) => queries.one(it.all, after, limit)),
