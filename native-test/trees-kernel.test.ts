@@ -1,0 +1,3 @@
+import { treesAreEqual } from './trees.js';
+
+treesAreEqual('kernel');
