@@ -1,4 +1,3 @@
-import type { Test } from 'tap';
 import type { ByteString } from '../format/bytes.js';
 import type { Entry } from '../tree/entry.js';
 import { openTree } from '../tree/open-tree.js';
@@ -13,6 +12,11 @@ export interface OpenedTree {
   readonly shelf: TestShelf;
 }
 
+/** A test, as far as it says when to clean up. */
+interface Ending {
+  teardown(clean: () => void): unknown;
+}
+
 export const treeOptions = { variables: {}, owner: { uid: 0, gid: 0 } };
 
 /** The genuine repository with every feature, its head and the tag that its bind mountpoint `v5-bulk` shows. */
@@ -21,13 +25,13 @@ export const featuresHead = '0f79967b3c3314d9d60afa9c3d0f15c4f5af8bec';
 export const featuresTagged = '722e3e95534c23a6eafe01e1b31da91db48ce842';
 
 /** Opens the head of a made repository; closed again when the test ends. */
-export function openMade(t: Test, made: MadeRepository): OpenedTree {
+export function openMade(t: Ending, made: MadeRepository): OpenedTree {
   const shelf = testShelf((path) => made.files.get(path));
   t.teardown(() => shelf.close());
   return { shelf, tree: openAt(t, shelf, made.head.rootHash.text) };
 }
 
-export function openAt(t: Test, shelf: TestShelf, hash: string): Tree {
+export function openAt(t: Ending, shelf: TestShelf, hash: string): Tree {
   const tree = shelf.must(() => openTree(rootWant(hash), shelf, treeOptions));
   t.teardown(() => tree.close());
   return tree;

@@ -306,16 +306,15 @@ function pageOfMany(
     if (packed.kind !== 'done') return packed;
     let read = 0;
     for (let at = 0; packed.value !== null && at < packed.value.length; read++) {
-      const span = spanAt(packed.value, at);
-      const row = span === undefined ? undefined : rowAt(packed.value, at);
-      if (span === undefined || row === undefined) break;
-      position = span.rowid;
-      at = span.end;
+      const row = rowAt(packed.value, at);
+      if (row === undefined) break;
+      position = row.rowid;
+      at = row.end;
       const entry = entryOfRow(context, directory, undefined, row);
       if (entry === undefined) context.statistics.rowsRefused++;
       else if (!entry.hidden) {
         entries.push(entry);
-        cookies.push(span.rowid);
+        cookies.push(row.rowid);
       }
     }
     const end = read < wanted;

@@ -1,12 +1,10 @@
 import type { RawRow } from '../format/catalog-row.js';
-import { Cursor, rowAt, spanAt } from './packed-rows.js';
+import { Cursor, rowAt, type PackedRow } from './packed-rows.js';
 
 /** A row together with the hash of its parent's path, from which its place can be found again. */
 export interface LocatedRow {
-  readonly row: RawRow;
+  readonly row: PackedRow;
   readonly parent: Buffer;
-  /** Position behind the row. */
-  readonly end: number;
 }
 
 /** Decodes a row that has its parent's hash before it. */
@@ -20,9 +18,7 @@ export function locatedRowAt(packed: Buffer, position: number): LocatedRow | und
   if (!cursor.open()) return undefined;
   const parent = digestOfKey(cursor.key());
   const row = rowAt(packed, cursor.position);
-  const end = spanAt(packed, cursor.position)?.end;
-  if (row === undefined || end === undefined || parent === undefined) return undefined;
-  return { row, parent, end };
+  return row === undefined || parent === undefined ? undefined : { row, parent };
 }
 
 /** The digest whose four words these are; undefined if a word is none. */

@@ -35,7 +35,7 @@ export function objectsPage(
   for (let position = 0; packed !== null && position < packed.length; read++) {
     const located = locatedRowAt(packed, position);
     if (located === undefined) break;
-    position = located.end;
+    position = located.row.end;
     last = located.row.rowid;
     addObjects({ catalog, file, options, pathOf }, located, page);
   }

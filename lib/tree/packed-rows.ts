@@ -1,4 +1,4 @@
-import { fromBytes, type ByteString } from '../format/bytes.js';
+import type { ByteString } from '../format/bytes.js';
 import { isName, type RawRow } from '../format/catalog-row.js';
 import { xattrBlobLimit } from '../format/xattr.js';
 
@@ -105,30 +105,38 @@ export class Cursor {
     const negative = bytes[at] === minus;
     if (negative) at++;
     const first = at;
-    let low = 0;
-    let high = 0;
-    for (; ; at++) {
-      const digit = (bytes[at] ?? 0) - 48;
-      if (digit < 0 || digit > 9) break;
-      low = low * 10 + digit;
-      const carry = Math.floor(low / 2 ** 32);
-      low -= carry * 2 ** 32;
-      high = (high * 10 + carry) % 2 ** 32;
-    }
+    let value = 0;
+    for (let digit = digitAt(bytes, at); digit >= 0; digit = digitAt(bytes, ++at))
+      value = value * 10 + digit;
     const digits = at - first;
     if (digits === 0 || digits > 19 || !this.#ends(at)) {
       this.position = this.#skip(this.position);
       return (this.low = this.high = NaN);
     }
     this.position = at + 1;
-    if (!negative) {
-      this.low = low;
-      this.high = high;
-      return high * 2 ** 32 + low;
+    if (digits < 16) {
+      this.low = value % 2 ** 32;
+      this.high = (value - this.low) / 2 ** 32;
+    } else this.#words(first, at);
+    if (!negative) return value;
+    const borrow = this.low === 0 ? 0 : 1;
+    this.low = borrow === 0 ? 0 : 2 ** 32 - this.low;
+    this.high = (2 ** 32 - this.high - borrow) % 2 ** 32;
+    return -value;
+  }
+
+  /** The words of a number with more digits than a number of JavaScript holds. */
+  #words(first: number, end: number): void {
+    let low = 0;
+    let high = 0;
+    for (let at = first; at < end; at++) {
+      low = low * 10 + digitAt(this.bytes, at);
+      const carry = Math.floor(low / 2 ** 32);
+      low -= carry * 2 ** 32;
+      high = (high * 10 + carry) % 2 ** 32;
     }
-    this.low = low === 0 ? 0 : 2 ** 32 - low;
-    this.high = (2 ** 32 - high - (low === 0 ? 0 : 1)) % 2 ** 32;
-    return -(high * 2 ** 32 + low);
+    this.low = low;
+    this.high = high;
   }
 
   /** The four words of a path hash, kept as two integers. */
@@ -155,6 +163,12 @@ export class Cursor {
   }
 }
 
+/** The digit at a position, -1 for anything else. */
+function digitAt(bytes: Buffer, at: number): number {
+  const digit = (bytes[at] ?? 0) - 48;
+  return digit <= 9 ? digit : -1;
+}
+
 /** Finds the row at a position: its id, its name, its end. Undefined: there is no whole row. */
 export function spanAt(bytes: Buffer, position: number): RowSpan | undefined {
   const head = headAt(bytes, position);
@@ -166,35 +180,51 @@ export function spanAt(bytes: Buffer, position: number): RowSpan | undefined {
   return { rowid: head.rowid, name: isName(name) ? name : undefined, end: end + 1 };
 }
 
+/** A row, and the position behind it. */
+export interface PackedRow extends RawRow {
+  readonly end: number;
+}
+
 /** Decodes the row at a position. Undefined: there is no whole row. */
-export function rowAt(bytes: Buffer, position: number): RawRow | undefined {
+export function rowAt(bytes: Buffer, position: number): PackedRow | undefined {
   const head = headAt(bytes, position);
   if (head === undefined) return undefined;
   const end = bytes.indexOf(newline, head.numbers);
   const cursor = new Cursor(bytes, head.numbers);
   if (end === -1 || !cursor.open()) return undefined;
-  const row = {
-    rowid: head.rowid,
-    key: cursor.key(),
-    name: fromBytes(bytes.subarray(head.nameStart, head.nameEnd)),
-    flags: cursor.number(),
-    mode: cursor.number(),
-    size: cursor.number(),
-    mtime: cursor.number(),
-    mtimeNs: cursor.number(),
-    uid: cursor.number(),
-    gid: cursor.number(),
-    symlink: head.linkFits ? fromBytes(bytes.subarray(head.nameEnd, head.linkEnd)) : undefined,
-    xattr: head.numbers > head.linkEnd ? bytes.subarray(head.linkEnd, head.numbers) : undefined,
-  };
+  const key = cursor.key();
+  const flags = cursor.number();
+  const mode = cursor.number();
+  const size = cursor.number();
+  const mtime = cursor.number();
+  const mtimeNs = cursor.number();
+  const uid = cursor.number();
+  const gid = cursor.number();
   cursor.number();
   // A number that is cut off would otherwise be read from the row behind this one.
   if (cursor.position > end) return undefined;
+  const { nameStart, nameEnd, linkEnd, numbers } = head;
   return {
-    ...row,
+    rowid: head.rowid,
+    key,
+    name: bytes.toString('latin1', nameStart, nameEnd),
+    flags,
+    mode,
+    size,
+    mtime,
+    mtimeNs,
+    uid,
+    gid,
     linkGroup: cursor.high,
     linkCount: cursor.low,
     hash: bytes.toString('latin1', cursor.position, end),
+    symlink: !head.linkFits
+      ? undefined
+      : linkEnd === nameEnd
+        ? ''
+        : bytes.toString('latin1', nameEnd, linkEnd),
+    xattr: numbers > linkEnd ? bytes.subarray(linkEnd, numbers) : undefined,
+    end: end + 1,
   };
 }
 
