@@ -2,10 +2,11 @@ import { Command, CommanderError, Option } from 'commander';
 import { fromText, printable } from '../../lib/format/bytes.js';
 import { PinfsError } from '../../lib/format/errors.js';
 import type { MountOptions, DriverChoice } from '../../lib/mount/options.js';
+import type { MountOrder } from '../../lib/mount/order.js';
 import type { MountStatus } from '../../lib/mount/status.js';
 import { openOptions, printJson, runAction, sourceOptions, type SourceFlags } from './common.js';
 
-interface MountFlags extends SourceFlags {
+export interface MountFlags extends SourceFlags {
   readonly driver: DriverChoice;
   readonly allowOther?: boolean;
   readonly log?: string;
@@ -30,13 +31,14 @@ export function register(program: Command): void {
     async (source: string, mountpoint: string, flags: MountFlags) => {
       await runAction(flags, async () => {
         const { source: whole, flags: merged } = await withMountOptions(source, mountpoint, flags);
-        await mount(whole, mountpoint, merged);
+        await mountAndPrint(mountOrder(whole, mountpoint, merged), merged);
       });
     },
   );
 }
 
-function mountCommand(command: Command): Command {
+/** Adds the arguments and options of `pinfs mount`. */
+export function mountCommand(command: Command): Command {
   return sourceOptions(command)
     .description(description)
     .argument('<source[@pin]>', 'URL or directory, and a root hash, tag or date')
@@ -73,7 +75,7 @@ function parseDeadline(text: string): number {
 }
 
 /** Reads the texts of `-o` as if they stood on the command line as flags. */
-async function withMountOptions(
+export async function withMountOptions(
   source: string,
   mountpoint: string,
   flags: MountFlags,
@@ -115,12 +117,12 @@ function fromCommandLine(command: Command, flags: MountFlags): Partial<MountFlag
   return Object.fromEntries(given);
 }
 
-async function mount(source: string, mountpoint: string, flags: MountFlags): Promise<void> {
+/** What the flags ask for, as the library takes it. @throws PinfsError USAGE */
+export function mountOrder(source: string, mountpoint: string, flags: MountFlags): MountOrder {
   if ((flags.suid === true || flags.dev === true) && process.getuid?.() !== 0) {
     throw new PinfsError('USAGE', '--suid and --dev are for root only');
   }
-  const options = openOptions(source, flags);
-  const mountOptions: MountOptions = {
+  const mount: MountOptions = {
     mountpoint,
     driver: flags.driver,
     allowOther: flags.allowOther === true,
@@ -132,17 +134,21 @@ async function mount(source: string, mountpoint: string, flags: MountFlags): Pro
     ...(flags.log === undefined ? {} : { log: flags.log }),
     ...(flags.trace === undefined ? {} : { trace: flags.trace }),
   };
+  return { options: openOptions(source, flags), mount };
+}
+
+async function mountAndPrint({ options, mount }: MountOrder, flags: MountFlags): Promise<void> {
   if (flags.foreground === true) {
     const { serveMount } = await import('../../lib/mount/foreground.js');
     const { notifyReady } = await import('../../lib/mount/notify.js');
-    const code = await serveMount(options, mountOptions, async (session) => {
+    const code = await serveMount(options, mount, async (session) => {
       if (flags.json === true) printJson(session.status());
       await notifyReady(session.status().verdict.summary);
     });
     process.exit(code);
   }
   const { mountInBackground } = await import('../../lib/mount/daemon.js');
-  const status = (await mountInBackground(options, mountOptions)) as MountStatus;
+  const status = (await mountInBackground(options, mount)) as MountStatus;
   if (flags.json === true) printJson(status);
   else await printMounted(status, flags.verbose === true);
 }

@@ -2,7 +2,7 @@ import t from 'tap';
 import type { Driver } from '../drivers/driver.js';
 import { PinfsError, type ErrorCode } from '../format/errors.js';
 import { stubDriver } from '../testing/stub-mount.js';
-import { driverLoaders, mountWith, type DriverLoader } from './choose.js';
+import { driverLoaders, mountWith, prepareDriver, type DriverLoader } from './choose.js';
 
 function loader(name: Driver['name'], problem?: Error): DriverLoader {
   return {
@@ -70,6 +70,23 @@ void t.test('a mountpoint that can’t be used is not tried twice', async (t) =>
   await t.rejects(mounting, { code: 'MOUNTPOINT_UNUSABLE' });
   t.equal(tried, 1);
 });
+
+void t.test(
+  'the likely driver may prepare, and what fails there is not heard of yet',
+  async (t) => {
+    let prepared = 0;
+    const driver: Driver = { ...stubDriver(), prepare: () => (prepared += 1) };
+    const loaders = [
+      { name: driver.name, load: () => Promise.resolve(driver) },
+      loader('fuse-native', new Error('not to be loaded')),
+    ];
+    await prepareDriver('auto', loaders);
+    await prepareDriver('kernel', loaders);
+    t.equal(prepared, 2);
+    await t.resolves(prepareDriver('fuse-native', loaders));
+    await t.resolves(prepareDriver('kernel', []));
+  },
+);
 
 void t.test('the kernel driver is for Linux only', async (t) => {
   t.same(

@@ -50,6 +50,23 @@ export async function mountWith<T>(
   throw first ?? new PinfsError('USAGE', `there is no driver '${choice}' on ${process.platform}`);
 }
 
+/**
+ * Lets the driver that is likely to mount begin with what takes time, while the repository is opened.
+ * What goes wrong comes again, with its reason, when it is to mount.
+ */
+export async function prepareDriver(
+  choice: DriverChoice,
+  loaders: readonly DriverLoader[],
+): Promise<void> {
+  const likely = loaders.find((loader) => choice === 'auto' || loader.name === choice);
+  try {
+    const driver = await likely?.load();
+    driver?.prepare?.();
+  } catch {
+    return;
+  }
+}
+
 async function loadDriver(loader: DriverLoader): Promise<Driver> {
   try {
     return await loader.load();

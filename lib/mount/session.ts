@@ -3,7 +3,7 @@ import { asPinfsError, PinfsError } from '../format/errors.js';
 import type { OpenOptions } from '../repository/options.js';
 import type { Repository } from '../repository/repository.js';
 import { alreadyMounted, claimMountpoint, ourMountAt } from './claim.js';
-import { driverLoaders, mountWith, type DriverLoader } from './choose.js';
+import { driverLoaders, mountWith, prepareDriver, type DriverLoader } from './choose.js';
 import { serveControl, type ControlServer } from './control.js';
 import { followHead, realTimer, type Follower, type Timer } from './follow.js';
 import { openLog, type Log } from './log.js';
@@ -132,7 +132,9 @@ async function startSession(
 ): Promise<Session> {
   const { log } = parts;
   const { mountpoint } = life;
-  const repository = await parts.openRepository(options);
+  const opening = parts.openRepository(options);
+  void prepareDriver(mount.driver, parts.loaders);
+  const repository = await opening;
   try {
     // Opening took its time: another process may have come here meanwhile.
     const passed = passedDescriptor(mount.mountpoint) !== undefined;

@@ -1,0 +1,104 @@
+import { Command } from 'commander';
+import t from 'tap';
+import { mountCommand, mountOrder, withMountOptions, type MountFlags } from './mount.js';
+
+const root = process.getuid?.() === 0;
+
+/** What `pinfs mount ARGS` asks the library for. */
+async function order(...args: string[]) {
+  const command = mountCommand(new Command())
+    .exitOverride()
+    .configureOutput({ writeErr: () => 0 });
+  command.parse(args, { from: 'user' });
+  const [source = '', mountpoint = ''] = command.args;
+  const merged = await withMountOptions(source, mountpoint, command.opts<MountFlags>());
+  return mountOrder(merged.source, mountpoint, merged.flags);
+}
+
+void t.test('with nothing given, everything is as safe as can be', async (t) => {
+  const { options, mount } = await order('https://127.0.0.1/r@tag', '/mnt');
+  t.same(mount, {
+    mountpoint: '/mnt',
+    driver: 'auto',
+    allowOther: false,
+    suid: false,
+    dev: false,
+    noXattrs: false,
+    deadline: 30_000,
+    verbose: false,
+  });
+  t.same(options, { source: 'https://127.0.0.1/r@tag', keys: [], variables: [], signers: [] });
+});
+
+void t.test('every option reaches the library', async (t) => {
+  const { options, mount } = await order(
+    ...['--key', 'a', '--key', 'b', '--cache', 'c', '--cache-limit', '2G', '--driver', 'kernel'],
+    ...['--allow-other', '--log', 'l', '--trace', 't', '--trust-at', '2015-01-01', '--fqrn', 'f'],
+    ...['--blacklist', 'bl', '--external', 'e', '--env', 'A=1', '--env', 'B', '--offline'],
+    ...['--follow-redirects', '--no-xattrs', '--deadline', '1.5', '--weak-key', '--verbose'],
+    ...['--attestation', 'at', '--signer', 's', 'dir', 'mnt'],
+  );
+  t.same(options, {
+    source: 'dir',
+    keys: ['a', 'b'],
+    cache: 'c',
+    cacheLimit: 2 * 2 ** 30,
+    trustAt: '2015-01-01',
+    fqrn: 'f',
+    blacklist: 'bl',
+    external: 'e',
+    variables: ['A=1', 'B'],
+    offline: true,
+    followRedirects: true,
+    weakKey: true,
+    attestation: 'at',
+    signers: ['s'],
+  });
+  t.match(mount, {
+    mountpoint: 'mnt',
+    driver: 'kernel',
+    allowOther: true,
+    log: 'l',
+    trace: 't',
+    noXattrs: true,
+    deadline: 1500,
+    verbose: true,
+  });
+});
+
+void t.test('the form of mount(8) asks for the same', async (t) => {
+  const text = 'rw,key=a,cache=c,cache_limit=2G,tag=x,no_xattrs,deadline=5,env=A=1,dev,suid';
+  const { options, mount } = await order('https://127.0.0.1/r', '/mnt', '-o', text);
+  t.match(options, {
+    source: 'https://127.0.0.1/r@x',
+    keys: ['a'],
+    cache: 'c',
+    cacheLimit: 2 * 2 ** 30,
+    variables: ['A=1'],
+  });
+  t.match(mount, { noXattrs: true, deadline: 5000, suid: false, dev: false, driver: 'auto' });
+});
+
+void t.test('flags and -o add up, and a default undoes nothing', async (t) => {
+  const flags = ['--key', 'a', '--deadline', '7', '--driver', 'fuse-native', '--no-xattrs'];
+  const { options, mount } = await order(...flags, 'dir', 'mnt', '-o', 'key=b', '-o', 'offline');
+  t.match(options, { keys: ['a', 'b'], offline: true });
+  t.match(mount, { deadline: 7000, driver: 'fuse-native', noXattrs: true });
+});
+
+void t.test('wrong values are wrong usage, in either form', async (t) => {
+  for (const option of ['driver=none', 'deadline=0', 'cache_limit=much', 'frob', 'noexec']) {
+    await t.rejects(order('dir', 'mnt', '-o', option), { code: 'USAGE' }, option);
+  }
+  await t.rejects(order('dir', 'mnt', '--deadline', 'soon'), { code: 'USAGE' });
+  await t.rejects(order('dir', 'mnt', '--driver', 'none'), { code: 'commander.invalidArgument' });
+  await t.rejects(order('dir'), { code: 'commander.missingArgument' });
+});
+
+void t.test('set-uid bits and devices are for root', async (t) => {
+  for (const args of [['--suid'], ['--dev'], ['-o', 'allow_suid'], ['-o', 'allow_dev']]) {
+    const asked = order('dir', 'mnt', ...args);
+    if (root) t.ok((await asked).mount.suid || (await asked).mount.dev, args.join(' '));
+    else await t.rejects(asked, { code: 'USAGE' });
+  }
+});
