@@ -2,6 +2,7 @@ import type Database from 'better-sqlite3';
 import { fromBytes, type ByteString } from '../format/bytes.js';
 import { pathKey } from '../format/path-hash.js';
 import { PinfsError } from '../format/errors.js';
+import { quoted } from './errno.js';
 import { openGuarded, sqliteFault, type Columns, type GuardRules } from './guarded-sqlite.js';
 import { packedParent, packedRow } from './packed-rows.js';
 
@@ -134,7 +135,7 @@ function readSchema(text: string, columns: Columns, rules: GuardRules): CatalogS
   if (!legacy && !near(2.4) && !near(2.5)) {
     throw new PinfsError(
       'CATALOG_UNSUPPORTED',
-      `the ${rules.subject} has the schema ${JSON.stringify(text)}, which pinfs does not know`,
+      `the ${rules.subject} has the schema ${quoted(text)}, which pinfs does not know`,
       {
         advice:
           'Schemas 0.9 to 1.x, 2.4 and 2.5 are known; the others were never released or are newer.',

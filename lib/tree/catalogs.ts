@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { LRUCache } from 'lru-cache';
 import { printable, toBytes, type ByteString } from '../format/bytes.js';
 import { asPinfsError, PinfsError } from '../format/errors.js';
@@ -182,11 +182,11 @@ function openChecked(catalog: Catalog, path: string): Outcome<CatalogFile> {
     return done(file);
   } catch (thrown) {
     file?.close();
-    if ((thrown as NodeJS.ErrnoException).code === 'ENOENT')
-      return { kind: 'miss', want: catalog.want };
+    if (!existsSync(path)) return { kind: 'miss', want: catalog.want };
     const error = asPinfsError(thrown);
     // Faults of this machine, such as too many open files, may pass.
-    if (error.code !== 'INTERNAL') catalog.fault = { error, file: stamp };
+    if (error.code !== 'INTERNAL' && error.code !== 'CACHE_UNUSABLE')
+      catalog.fault = { error, file: stamp };
     return failure(errnos.EIO, error);
   }
 }

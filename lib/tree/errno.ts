@@ -1,4 +1,5 @@
 import { constants } from 'node:os';
+import { fromText, printable } from '../format/bytes.js';
 import { PinfsError, type ErrorCode } from '../format/errors.js';
 import type { Failure } from '../store/want.js';
 
@@ -13,4 +14,9 @@ export function failure(errno: number, error?: PinfsError): Failure {
 /** EIO, with the cause. */
 export function damage(code: ErrorCode, message: string, cause?: unknown): Failure {
   return failure(errnos.EIO, new PinfsError(code, message, { cause }));
+}
+
+/** Text out of somebody's database in a message: in quotes, and unable to write to a terminal. */
+export function quoted(text: string): string {
+  return `"${printable(fromText(text.slice(0, 200)))}"`;
 }

@@ -179,3 +179,18 @@ void t.test('damage inside a catalog is EIO, and the process lives on', (t) => {
   );
   t.end();
 });
+
+void t.test('a file that somebody has locked is not waited for, nor called damaged', (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'pinfs-guard-'));
+  t.teardown(() => rmSync(directory, { recursive: true, force: true }));
+  const path = join(directory, 'catalog');
+  const database = new Database(path);
+  database.exec(good);
+  const open = () => openCatalogFile(path, 'catalog of a test', pathDigest('')).close();
+  database.exec('BEGIN EXCLUSIVE');
+  t.throws(open, { code: 'CACHE_UNUSABLE', message: /locked/ });
+  database.exec('ROLLBACK');
+  database.close();
+  t.doesNotThrow(open);
+  t.end();
+});

@@ -85,6 +85,15 @@ void t.test('an unknown name is answered with those that are like it', (t) => {
   t.end();
 });
 
+void t.test('text out of the database can not write to a terminal', (t) => {
+  const history = openSql(
+    t,
+    `${sound} UPDATE tags SET name='first' || char(27, 155) || '[2J' WHERE name='first'`,
+  );
+  t.throws(() => tagByName(history, 'first'), { advice: /"first\\x1b\\x9b\[2J"/ });
+  t.end();
+});
+
 void t.test('older revisions of the schema lack columns and tables', (t) => {
   const old = (columns: string) =>
     `CREATE TABLE properties (key TEXT PRIMARY KEY, value TEXT); CREATE TABLE tags (${columns}); ${properties}`;

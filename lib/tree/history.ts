@@ -1,7 +1,7 @@
 import { isoTime } from '../format/time.js';
-import { printable } from '../format/bytes.js';
 import { PinfsError } from '../format/errors.js';
 import { parseHash, type ContentHash } from '../format/hash.js';
+import { quoted } from './errno.js';
 import { openGuarded, sqliteFault, type GuardRules } from './guarded-sqlite.js';
 import type Database from 'better-sqlite3';
 
@@ -41,7 +41,9 @@ const rules: GuardRules = {
 };
 
 // A repository that tags each publication, several an hour, for ten years.
-const tagsLimit = 200_000;
+// Bytes of a name; longer descriptions are left out.
+const textLimit = 4096;
+const tagsLimit = 100_000;
 
 /**
  * Reads a history database from a file.
@@ -72,13 +74,13 @@ function checkProperties(database: Database.Database, fqrn: string): void {
     .pluck();
   const schema = property.get('schema');
   if (schema !== '1.0')
-    malformed(`has the schema ${JSON.stringify(schema ?? null)}, which pinfs does not know`);
+    malformed(`has the schema ${quoted(String(schema))}, which pinfs does not know`);
   const name = property.get('fqrn');
   if (typeof name !== 'string') malformed('does not say to which repository it belongs');
   if (name !== fqrn) {
     throw new PinfsError(
       'HISTORY_NAME_MISMATCH',
-      `the tag database belongs to ${printable(Buffer.from(name, 'utf8').toString('latin1'))}, not to ${fqrn}`,
+      `the tag database belongs to ${quoted(name)}, not to ${fqrn}`,
     );
   }
 }
@@ -88,13 +90,15 @@ function readTags(database: Database.Database, columns: ReadonlySet<string>): Hi
     if (!columns.has(name)) malformed(`lacks the column ${name} of table tags`);
   }
   const text = (name: string): string =>
-    columns.has(name) ? `iif(octet_length(${name})<=4096,CAST(${name} AS TEXT),NULL)` : `''`;
+    columns.has(name)
+      ? `iif(octet_length(${name})<=${textLimit},CAST(${name} AS TEXT),NULL)`
+      : `''`;
   const integer = (name: string): string =>
     columns.has(name) ? `iif(typeof(${name})='integer',${name},NULL)` : '0';
   const rows = database
     .prepare(
       `SELECT ${text('name')}, ${text('hash')}, ${integer('revision')}, ${integer('timestamp')},
-         ${integer('channel')}, coalesce(${text('description')},''), coalesce(${integer('size')},0), coalesce(${text('branch')},'')
+         ${integer('channel')}, coalesce(substr(${text('description')},1,1024),''), coalesce(${integer('size')},0), coalesce(${text('branch')},'')
        FROM tags LIMIT ${tagsLimit + 1}`,
     )
     .raw()
@@ -108,7 +112,7 @@ function tagOfRow(row: readonly (string | number | null)[]): HistoryTag {
   if (typeof name !== 'string' || name === '' || typeof hash !== 'string')
     malformed('has a tag without name or hash');
   if (!isCount(revision) || !isCount(timestamp)) {
-    malformed(`has no valid revision or time for the tag ${JSON.stringify(name)}`);
+    malformed(`has no valid revision or time for the tag ${quoted(name)}`);
   }
   return {
     name,
@@ -134,7 +138,7 @@ export function tagByName(history: HistoryTags, name: string): HistoryTag {
   const found = history.tags.find((tag) => tag.name === name);
   if (found !== undefined) return found;
   const near = nearestNames(history, name);
-  throw new PinfsError('TAG_UNKNOWN', `${history.fqrn} has no tag ${JSON.stringify(name)}`, {
+  throw new PinfsError('TAG_UNKNOWN', `${history.fqrn} has no tag ${quoted(name)}`, {
     advice:
       near.length > 0
         ? `Tags with names like it: ${near.join(', ')}. All of them: pinfs tags SOURCE.`
@@ -163,7 +167,7 @@ export function tagByDate(history: HistoryTags, time: number): HistoryTag {
     oldest === undefined
       ? {}
       : {
-          advice: `Its oldest tag is ${JSON.stringify(oldest.name)} of ${isoTime(oldest.timestamp)}.`,
+          advice: `Its oldest tag is ${quoted(oldest.name)} of ${isoTime(oldest.timestamp)}.`,
         },
   );
 }
@@ -177,7 +181,7 @@ export function rootHashOf(tag: HistoryTag): ContentHash {
   if (hash !== undefined) return hash;
   throw new PinfsError(
     'TAG_HASH_MALFORMED',
-    `the root hash of the tag ${JSON.stringify(tag.name)} is malformed: ${JSON.stringify(tag.hash.slice(0, 80))}`,
+    `the root hash of the tag ${quoted(tag.name)} is malformed: ${quoted(tag.hash)}`,
   );
 }
 
@@ -191,7 +195,7 @@ function nearestNames(history: HistoryTags, name: string): string[] {
     .map((tag) => ({ tag, distance: editDistance(wanted, tag.name.slice(0, 128).toLowerCase()) }))
     .sort((a, b) => a.distance - b.distance)
     .slice(0, nearestCount)
-    .map(({ tag }) => JSON.stringify(tag.name));
+    .map(({ tag }) => quoted(tag.name));
 }
 
 /** How many letters have to be put in, taken out or changed to make one text of the other. */

@@ -1,10 +1,12 @@
+import { rmSync } from 'node:fs';
 import t from 'tap';
 import { wantKey } from '../store/want.js';
 import { genuine, needsGenuine } from '../testing/genuine.js';
-import { manifestLine, storedIn, testShelf } from '../testing/memory-shelf.js';
+import { manifestLine, rootWant, storedIn, testShelf } from '../testing/memory-shelf.js';
 import {
   listAll,
   openAt,
+  treeOptions,
   openMade,
   walkAll,
   features,
@@ -22,6 +24,7 @@ import {
 import { wantsForRange } from './content.js';
 import type { Entry } from './entry.js';
 import { errnos } from './errno.js';
+import { openTree } from './open-tree.js';
 import type { ByteString } from '../format/bytes.js';
 
 void t.test(
@@ -249,3 +252,74 @@ void t.test('more catalogs than may be open at once are served all the same', (t
   t.equal(opened.tree.statistics.catalogsOpen, 0);
   t.end();
 });
+
+void t.test(
+  'catalogs of schema 0.9 show their root, and EIO below their mount points',
+  needsGenuine,
+  (t) => {
+    const read = storedIn([genuine('legacy', 'schema-0.9', 'schemas.example.org')]);
+    const shelf = testShelf(read);
+    t.teardown(() => shelf.close());
+    const tree = openAt(t, shelf, manifestLine(read('.cvmfspublished'), 'C') ?? '');
+    t.equal(shelf.must(() => tree.resolve('/nested')).type, 'directory');
+    t.match(
+      shelf.run(() => tree.resolve('/nested/x')),
+      {
+        errno: errnos.EIO,
+        error: { code: 'CATALOG_UNSUPPORTED' },
+      },
+    );
+    const { broken } = shelf.must(() => tree.nested(shelf.must(() => tree.catalogOf(tree.root))));
+    t.strictSame(
+      broken.map(({ path }) => path),
+      ['/nested'],
+    );
+    t.end();
+  },
+);
+
+void t.test('genuine catalogs of schemas that are not supported are refused', needsGenuine, (t) => {
+  for (const schema of ['2.0', '2.1', '2.6', '3.0']) {
+    const read = storedIn([genuine('legacy', `schema-${schema}`, 'schemas.example.org')]);
+    const shelf = testShelf(read);
+    t.teardown(() => shelf.close());
+    const root = rootWant(manifestLine(read('.cvmfspublished'), 'C') ?? '');
+    t.match(
+      shelf.run(() => openTree(root, shelf, treeOptions)),
+      {
+        errno: errnos.EIO,
+        error: { code: 'CATALOG_UNSUPPORTED', message: schema },
+      },
+    );
+  }
+  t.end();
+});
+
+void t.test('a catalog that names one above it is refused, however it got its hash', (t) => {
+  const hash = '5'.repeat(40);
+  const sql = `UPDATE nested_catalogs SET sha1='${hash}', size=NULL`;
+  const made = makeRepository({ revisions: [{ tree: { n: nested({ f: file('x') }) }, sql }] });
+  const shelf = testShelf((path) => made.files.get(path));
+  t.teardown(() => shelf.close());
+  const want = rootWant(made.head.rootHash);
+  shelf.provide(want);
+  const forged = { ...shelf, path: () => shelf.path(want) };
+  const tree = shelf.must(() => openTree(rootWant(hash), forged, treeOptions));
+  t.teardown(() => tree.close());
+  t.match(tree.resolve('/n/f'), { errno: errnos.EIO, error: { message: /contains itself/ } });
+  t.end();
+});
+
+void t.test(
+  'a catalog that leaves the shelf before it is opened is a miss, and one that is open goes on',
+  (t) => {
+    const made = makeSmallRepository({ n: nested({ f: file('x') }) });
+    const { tree, shelf } = openMade(t, made);
+    const gone = { ...shelf, path: () => '/nowhere/at/all' };
+    const want = rootWant(made.head.rootHash);
+    t.strictSame(openTree(want, gone, treeOptions), { kind: 'miss', want });
+    rmSync(shelf.path(want) ?? '');
+    t.equal(shelf.must(() => tree.resolve('/n/f')).size, 1);
+    t.end();
+  },
+);
