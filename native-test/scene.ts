@@ -1,13 +1,13 @@
 import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
 import type { Shown } from '../lib/testing/oracle.js';
 import { pinfs, type CliResult } from './cli.js';
 import type { DriverName } from './machine.js';
+import type { Step } from './probe.js';
 
 /** A place for the mounts of one test; all of it is gone afterwards. */
 export interface Scene {
@@ -63,8 +63,12 @@ export function scene(t: Test, driver: DriverName): Scene {
     return { ...result, mountpoint };
   };
   t.teardown(async () => {
-    for (const mountpoint of mounted) await pinfs(['umount', '--lazy', mountpoint]);
-    rmSync(work, { recursive: true, force: true });
+    for (const mountpoint of mounted) {
+      const { code } = await pinfs(['umount', mountpoint]);
+      if (code !== 0) await pinfs(['umount', '--lazy', mountpoint]);
+    }
+    // A process that was detached may still be writing its last words.
+    rmSync(work, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
   });
   return {
     work,
@@ -94,11 +98,14 @@ export interface RunResult {
   readonly stderr: string;
 }
 
-/** Runs a program, for at most half a minute; the output as byte strings. */
+/**
+ * Runs a program, for at most half a minute; the output as byte strings. Never a program that lies in a
+ * mount, nor in a directory there: Node waits, blocked, until a child runs (use the shell).
+ */
 export async function run(
   program: string,
   args: readonly string[],
-  options: { readonly cwd?: string; readonly timeout?: number } = {},
+  options: { readonly timeout?: number } = {},
 ): Promise<RunResult> {
   return await new Promise((resolve) => {
     const settings = {
@@ -115,11 +122,9 @@ export async function run(
   });
 }
 
-export async function shell(
-  text: string,
-  ...args: Parameters<typeof run> extends [unknown, unknown, infer O] ? [O?] : []
-): Promise<RunResult> {
-  return await run('sh', ['-c', text], ...args);
+/** Runs a command of the shell with `$1`, `$2`… */
+export async function shell(text: string, ...args: readonly string[]): Promise<RunResult> {
+  return await run('sh', ['-c', text, 'sh', ...args]);
 }
 
 /** A compiled helper of this folder. */
@@ -140,4 +145,14 @@ export async function walkMount(
     .split('\n')
     .filter((line) => line !== '')
     .map((line) => JSON.parse(line) as Shown);
+}
+
+/** What came of each system call, made in a process of its own (see probe.ts). */
+export async function probe(steps: readonly Step[]): Promise<unknown[]> {
+  const { code, stdout, stderr } = await run(process.execPath, [
+    helper('probe'),
+    JSON.stringify(steps),
+  ]);
+  if (code !== 0) throw new Error(`the probe ended with ${String(code)}: ${stderr}`);
+  return JSON.parse(Buffer.from(stdout, 'latin1').toString('utf8')) as unknown[];
 }
