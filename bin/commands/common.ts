@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { printableText } from '../../lib/format/bytes.js';
 import { asPinfsError, PinfsError } from '../../lib/format/errors.js';
 import type { OpenOptions } from '../../lib/repository/options.js';
 
@@ -149,8 +150,8 @@ export function reportError(thrown: unknown, flags: OutputFlags): number {
       },
     });
   } else {
-    process.stderr.write(`pinfs: ${error.message} [${error.code}]\n`);
-    if (error.advice !== undefined) process.stderr.write(`  ${error.advice}\n`);
+    process.stderr.write(`pinfs: ${printableText(error.message)} [${error.code}]\n`);
+    if (error.advice !== undefined) process.stderr.write(`  ${printableText(error.advice)}\n`);
     if (flags.verbose === true || error.code === 'INTERNAL') {
       process.stderr.write(`${describeCause(error)}\n`);
     }

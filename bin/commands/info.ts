@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { isoTime } from '../../lib/format/time.js';
-import { printable, fromText } from '../../lib/format/bytes.js';
+import { printableText } from '../../lib/format/bytes.js';
 import type { Inspection } from '../../lib/repository/inspect.js';
 import {
   openOptions,
@@ -46,11 +46,11 @@ async function tags(source: string, flags: SourceFlags): Promise<void> {
     }
     for (const tag of inspection.tags ?? []) {
       const line = [
-        printable(fromText(tag.name)).padEnd(24),
+        printableText(tag.name).padEnd(24),
         String(tag.revision).padStart(8),
         isoTime(tag.timestamp),
-        printable(fromText(tag.hash)),
-        printable(fromText(tag.description)),
+        printableText(tag.hash),
+        printableText(tag.description),
       ];
       process.stdout.write(`${line.join('  ').trimEnd()}\n`);
     }
@@ -80,5 +80,5 @@ function errorJson({ failure }: Inspection): unknown {
 }
 
 function shown(value: unknown): string {
-  return printable(fromText(String(value)));
+  return printableText(String(value));
 }

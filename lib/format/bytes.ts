@@ -37,6 +37,17 @@ export function printable(bytes: ByteString): string {
   return result;
 }
 
+/**
+ * A message for a terminal, whoever wrote parts of it. Backslashes stay single: names in it have been
+ * through `printable` once already.
+ */
+export function printableText(text: string): string {
+  return text
+    .split('\\')
+    .map((piece) => printable(fromText(piece)))
+    .join('\\');
+}
+
 // Direction marks that make a terminal show a name in another order than it is (Unicode Bidi_Control).
 const bidi = new Set([
   0x061c, 0x200e, 0x200f, 0x202a, 0x202b, 0x202c, 0x202d, 0x202e, 0x2066, 0x2067, 0x2068, 0x2069,

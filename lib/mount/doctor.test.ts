@@ -2,7 +2,7 @@ import t from 'tap';
 import { diagnose, type Finding } from './doctor.js';
 import type { NativeModule, Probes } from './probes.js';
 
-const names: NativeModule[] = ['better-sqlite3', 'fuse-native', 'koffi', 'zlib-sync'];
+const names: NativeModule[] = ['better-sqlite3', 'fuse-native', 'koffi'];
 
 function probes(changes: Partial<Probes> = {}, broken: NativeModule[] = []): Probes {
   return {

@@ -211,12 +211,6 @@ function nativeModule({ name, loads: works, problem: why }: ModuleProbe): Findin
         `${message}; the fuse-native driver needs it`,
         'apt-get install -y libfuse2 fuse3, then npm rebuild fuse-native',
       );
-    case 'zlib-sync':
-      return note(
-        name,
-        `${message}; small objects are inflated a little slower without it`,
-        'apt-get install -y build-essential python3 && npm rebuild zlib-sync',
-      );
   }
 }
 

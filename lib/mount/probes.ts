@@ -44,7 +44,7 @@ export interface ModuleProbe {
   readonly problem: string | undefined;
 }
 
-export type NativeModule = 'better-sqlite3' | 'fuse-native' | 'koffi' | 'zlib-sync';
+export type NativeModule = 'better-sqlite3' | 'fuse-native' | 'koffi';
 
 export interface CacheProbe {
   readonly directory: string;
@@ -150,7 +150,6 @@ const loadingCode: Readonly<Record<NativeModule, string>> = {
   'better-sqlite3': "new (require('better-sqlite3'))(':memory:').close()",
   'fuse-native': "require('fuse-native')",
   koffi: "require('koffi')",
-  'zlib-sync': "require('zlib-sync')",
 };
 
 const loadTime = 20_000;

@@ -1,4 +1,4 @@
-import { fromText, printable } from '../format/bytes.js';
+import { printableText } from '../format/bytes.js';
 import type { TrustStep, Verdict } from './verdict.js';
 
 /** A verdict for people, line by line. Nothing in it can write to a terminal. */
@@ -20,12 +20,12 @@ export function verdictLines(verdict: Verdict): string[] {
   ];
   const width = Math.max(...rows.map(([label]) => label.length)) + 2;
   const lines = rows.flatMap(([label, value]) =>
-    value === undefined ? [] : [`${`${label}:`.padEnd(width)}${safe(value)}`],
+    value === undefined ? [] : [`${`${label}:`.padEnd(width)}${printableText(value)}`],
   );
   return [
     ...lines,
     ...verdict.steps.map(stepLine),
-    ...verdict.reasons.map(({ code, message }) => `reason: ${code}: ${safe(message)}`),
+    ...verdict.reasons.map(({ code, message }) => `reason: ${code}: ${printableText(message)}`),
   ];
 }
 
@@ -37,13 +37,5 @@ const marks: Record<TrustStep['outcome'], string> = {
 
 function stepLine(step: TrustStep): string {
   const code = step.code === undefined ? '' : `${step.code}: `;
-  return `  ${marks[step.outcome]} ${step.step.padEnd(20)} ${code}${safe(step.detail)}`;
-}
-
-/** Like `printable`, but backslashes stay single: messages have been through it once already. */
-function safe(text: string): string {
-  return text
-    .split('\\')
-    .map((piece) => printable(fromText(piece)))
-    .join('\\');
+  return `  ${marks[step.outcome]} ${step.step.padEnd(20)} ${code}${printableText(step.detail)}`;
 }

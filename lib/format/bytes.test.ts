@@ -1,0 +1,34 @@
+import fc from 'fast-check';
+import t from 'tap';
+import { fromBytes, fromText, printable, printableText, toBytes } from './bytes.js';
+
+t.test('byte strings carry any bytes', (t) => {
+  fc.assert(
+    fc.property(fc.uint8Array(), (bytes) => {
+      t.same([...toBytes(fromBytes(bytes))], [...bytes]);
+    }),
+    { numRuns: 50 },
+  );
+  t.equal(fromText('é'), '\xc3\xa9');
+  t.end();
+});
+
+t.test('what is printed can neither move the cursor nor lie about its order', (t) => {
+  t.equal(printable(fromText('naïve.txt')), 'naïve.txt');
+  t.equal(printable('caf\xe9'), 'caf\\xe9', 'bytes that are not UTF-8');
+  t.equal(printable('a\nb\tc\\d'), 'a\\nb\\tc\\\\d');
+  t.equal(printable('\x1b[2J'), '\\x1b[2J');
+  t.equal(printable(fromText('\u202egpj.exe')), '\\u{202e}gpj.exe');
+  fc.assert(
+    fc.property(fc.uint8Array(), (bytes) => {
+      t.notMatch(printable(fromBytes(bytes)), /[\x00-\x1f\x7f-\x9f\u202a-\u202e]/);
+    }),
+    { numRuns: 100 },
+  );
+  t.end();
+});
+
+t.test('a message that was escaped once is not escaped again', (t) => {
+  t.equal(printableText(`no ${printable('caf\xe9')}: \x07`), 'no caf\\xe9: \\x07');
+  t.end();
+});

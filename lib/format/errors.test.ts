@@ -1,0 +1,47 @@
+import { join } from 'node:path';
+import t from 'tap';
+import { checkout } from '../testing/genuine.js';
+import { sourceFiles } from '../testing/tidy.js';
+import { asPinfsError, errorCodes, PinfsError } from './errors.js';
+
+t.test('exit codes are those of the README', (t) => {
+  t.equal(new PinfsError('USAGE', '').exit, 2);
+  t.equal(new PinfsError('WHITELIST_EXPIRED', '').exit, 3);
+  t.equal(new PinfsError('SOURCE_TIMEOUT', '').exit, 4);
+  t.equal(new PinfsError('OBJECT_MISSING', '').exit, 5);
+  t.equal(new PinfsError('MOUNT_NO_DEVICE', '').exit, 6);
+  t.equal(new PinfsError('INTERNAL', '').exit, 1);
+  t.end();
+});
+
+t.test('whatever is thrown becomes an error of ours, and keeps its cause', (t) => {
+  const error = new PinfsError('USAGE', 'x');
+  t.equal(asPinfsError(error), error);
+  const cause = new Error('broken');
+  t.match(asPinfsError(cause), { code: 'INTERNAL', message: 'broken', cause });
+  t.match(asPinfsError('text'), { code: 'INTERNAL', message: 'text' });
+  t.end();
+});
+
+t.test('every code is raised somewhere, and provoked by a test', (t) => {
+  const files = sourceFiles(checkout).filter(
+    ({ path }) => path !== join('lib', 'format', 'errors.ts') && !path.endsWith('errors.test.ts'),
+  );
+  const isTest = (path: string): boolean =>
+    path.endsWith('.test.ts') || path.startsWith('native-test') || path.includes('testing');
+  const holding = (code: string, test: boolean): boolean =>
+    files.some(({ path, text }) => isTest(path) === test && new RegExp(`\\b${code}\\b`).test(text));
+  // Put together from the name of the file, in lib/trust/evidence.ts.
+  const composed = new Set(['MANIFEST_MISSING', 'WHITELIST_MISSING', 'CERTIFICATE_MISSING']);
+  t.same(
+    errorCodes.filter((code) => !composed.has(code) && !holding(code, false)),
+    [],
+    'codes that nothing raises',
+  );
+  t.same(
+    errorCodes.filter((code) => !holding(code, true)),
+    [],
+    'codes that no test knows',
+  );
+  t.end();
+});
