@@ -14,6 +14,14 @@ export interface PinDate {
 
 /** @throws PinfsError PIN_MALFORMED for an empty or impossible pin. */
 export function parsePin(text: string | undefined): Pin {
+  if (text === undefined) return { kind: 'head' };
+  if (text === '') {
+    throw new PinfsError('PIN_MALFORMED', 'there is nothing behind the @', {
+      advice: 'Give a root hash, a tag or a date, or leave the @ out for the head.',
+    });
+  }
+  const hash = parseHash(text);
+  if (hash !== undefined) return { kind: 'hash', hash };
   if (/^[0-9a-fA-F]{40}(-.*)?$/.test(text)) {
     throw new PinfsError('PIN_MALFORMED', `'${text}' is no root hash`, {
       advice: 'A root hash is 40 lower-case hex digits, with -rmd160 or -shake128 where it is one.',
