@@ -90,7 +90,10 @@ void t.test('text out of the database can not write to a terminal', (t) => {
     t,
     `${sound} UPDATE tags SET name='first' || char(27, 155) || '[2J' WHERE name='first'`,
   );
-  t.throws(() => tagByName(history, 'first'), { advice: /"first\\x1b\\x9b\[2J"/ });
+  t.throws(() => tagByName(history, 'first'), {
+    code: 'TAG_UNKNOWN',
+    advice: /"first\\x1b\\x9b\[2J"/,
+  });
   t.end();
 });
 
