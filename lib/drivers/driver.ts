@@ -7,6 +7,8 @@ import type { Store } from '../store/store.js';
 /** Serves a filesystem to the kernel. Seam: fuse-native, kernel, none (the library). */
 export interface Driver {
   readonly name: 'fuse-native' | 'kernel';
+  /** Begins what takes time before any mount; worth calling before the repository is opened. */
+  prepare?(): void;
   /** Mounts and resolves once the mount answers. @throws PinfsError MOUNT_*. */
   mount(request: MountRequest): Promise<Mounted>;
 }

@@ -7,7 +7,7 @@ import type { Driver, DriverStatistics, Mounted, MountEnd, MountRequest } from '
 import { prepareMountpoint } from '../mountpoint.js';
 import { systemCalls, type Pipe } from './device.js';
 import { openFetches } from './fetches.js';
-import { openLink, type Link, type LinkEnd } from './link.js';
+import { openLink, startThread, type Link, type LinkEnd } from './link.js';
 import type { NotifierStart, Notifications } from './messages.js';
 import { mountDevice, passedDescriptor, type MountedDevice } from './mounting.js';
 import { usualWishes } from './negotiation.js';
@@ -18,7 +18,25 @@ import { counters, countError, readErrors, readLatency, type Counters } from './
 import { startSupervisor, type Supervisor } from './supervisor.js';
 
 /** Speaks the FUSE protocol on /dev/fuse itself, from a worker thread (Linux only). */
-export const kernelDriver: Driver = { name: 'kernel', mount: (request) => mountKernel(request) };
+export const kernelDriver: Driver = {
+  name: 'kernel',
+  prepare() {
+    if (process.platform === 'linux') early ??= startThread(usualMaker);
+  },
+  mount: (request) => mountKernel(request),
+};
+
+const usualMaker = new URL('./filesystem-maker.js', import.meta.url).href;
+
+// A thread takes a tenth of a second to start, which can pass while the repository is opened.
+let early: Worker | undefined;
+
+function takeThread(maker: string): Worker {
+  const thread = early;
+  if (thread === undefined || maker !== usualMaker) return startThread(maker);
+  early = undefined;
+  return thread;
+}
 
 /** What only tests change. */
 export interface Inner {
@@ -104,9 +122,9 @@ function startWorker(mount: Mount): Promise<Link> {
     ...inner.settings,
   };
   return openLink({
+    thread: takeThread(inner.maker ?? usualMaker),
     start: {
       settings,
-      maker: inner.maker ?? new URL('./filesystem-maker.js', import.meta.url).href,
       counters: mount.counters.memory,
       wake: mount.wake.read,
       trace: request.trace,
@@ -215,9 +233,11 @@ async function finish(
   closeSync(device.device);
   await mount.notifier;
   closePipe(mount.wake);
-  await device.unmount(true).catch((error: unknown) => {
-    mount.request.log('warn', error instanceof Error ? error.message : String(error));
-  });
+  if (end.reason !== 'unmounted') {
+    await device.unmount(true).catch((error: unknown) => {
+      mount.request.log('warn', error instanceof Error ? error.message : String(error));
+    });
+  }
   supervisor?.dismiss();
   switch (end.reason) {
     case 'unmounted':

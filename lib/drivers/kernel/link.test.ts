@@ -9,7 +9,7 @@ import { slowWant } from '../../testing/fake-maker.js';
 import { fakeRecipe, pinnedSettings } from '../../testing/fake-session.js';
 import { systemCalls } from './device.js';
 import { openFetches } from './fetches.js';
-import { openLink, type Link } from './link.js';
+import { openLink, startThread, type Link } from './link.js';
 import type { Settings } from './service.js';
 import { counters } from './statistics.js';
 
@@ -51,9 +51,9 @@ async function openBench(t: Test, settings: Partial<Settings> = {}, minor = 45):
     fetchAhead: () => undefined,
   };
   const link = await openLink({
+    thread: startThread(new URL('../../testing/fake-maker.js', import.meta.url).href),
     start: {
       settings: { ...pinnedSettings, ...settings },
-      maker: new URL('../../testing/fake-maker.js', import.meta.url).href,
       counters: counted.memory,
       wake: wake.read,
       trace: undefined,

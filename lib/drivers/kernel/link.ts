@@ -5,7 +5,14 @@ import { PinfsError } from '../../format/errors.js';
 import type { Store } from '../../store/store.js';
 import { systemCalls, type Pipe } from './device.js';
 import type { Fetches } from './fetches.js';
-import type { Built, FromWorker, Notifications, ToWorker, WorkerStart } from './messages.js';
+import type {
+  Built,
+  FromWorker,
+  Notifications,
+  ToWorker,
+  WorkerData,
+  WorkerStart,
+} from './messages.js';
 import { raiseFlag, type Counters } from './statistics.js';
 
 /** The main thread's side of the worker: messages there and back, and its end. */
@@ -30,6 +37,7 @@ export type LinkEnd =
   | { readonly reason: 'failed'; readonly message: string };
 
 export interface LinkOptions {
+  readonly thread: Worker;
   readonly start: WorkerStart;
   readonly counters: Counters;
   readonly wake: Pipe;
@@ -47,14 +55,23 @@ interface Wait<Value> {
 // Each try to build a filesystem needs at least one more object than the last.
 const mostTries = 64;
 
-/** Starts the worker; resolves when it is ready for messages. @throws PinfsError of its start. */
+/** Starts a worker thread. Until a link is opened with it, it keeps nothing alive. */
+export function startThread(maker: string): Worker {
+  const workerData: WorkerData = { maker };
+  const thread = new Worker(new URL('./worker.js', import.meta.url), {
+    workerData,
+    name: 'pinfs-fuse',
+  });
+  thread.unref();
+  return thread;
+}
+
+/** Resolves when the worker is ready for messages. @throws PinfsError of its start. */
 export async function openLink(options: LinkOptions): Promise<Link> {
   const calls = systemCalls();
   const { counters, wake } = options;
-  const worker = new Worker(new URL('./worker.js', import.meta.url), {
-    workerData: options.start,
-    name: 'pinfs-fuse',
-  });
+  const worker = options.thread;
+  worker.ref();
   let over = false;
   let gone: Gone | undefined;
   let thrown: Error | undefined;
@@ -121,7 +138,7 @@ export async function openLink(options: LinkOptions): Promise<Link> {
   };
   await ready.promise;
   const serve = (device: number) => {
-    send({ kind: 'serve', device });
+    send({ kind: 'serve', device, start: options.start });
     return connected.promise;
   };
   return { build, serve, send, sendLater, ended };

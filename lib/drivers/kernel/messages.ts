@@ -12,10 +12,15 @@ export interface ErrorText {
   readonly message: string;
 }
 
-export interface WorkerStart {
-  readonly settings: Settings;
+/** What a worker is told when it is made; it does not depend on what is to be mounted. */
+export interface WorkerData {
   /** Module that makes the filesystem of a recipe in the worker (see filesystem-maker.ts). */
   readonly maker: string;
+}
+
+/** How to serve. */
+export interface WorkerStart {
+  readonly settings: Settings;
   /** Counters in shared memory. */
   readonly counters: SharedArrayBuffer;
   /** Reading end of the pipe that wakes the worker. */
@@ -33,7 +38,7 @@ export type ToWorker =
       readonly facts: LiveFacts;
     }
   /** Serve this device; the last message before the worker enters its loop. */
-  | { readonly kind: 'serve'; readonly device: number }
+  | { readonly kind: 'serve'; readonly device: number; readonly start: WorkerStart }
   /** An object is on the shelf. */
   | { readonly kind: 'have'; readonly key: string }
   /** An object can't be had. */

@@ -10,7 +10,14 @@ import { PinfsError } from '../../format/errors.js';
 import { systemCalls } from './device.js';
 import type { FilesystemMaker } from './filesystem-maker.js';
 import { runLoop, writeReply } from './loop.js';
-import type { Built, FromWorker, Notifications, ToWorker, WorkerStart } from './messages.js';
+import type {
+  Built,
+  FromWorker,
+  Notifications,
+  ToWorker,
+  WorkerData,
+  WorkerStart,
+} from './messages.js';
 import { changeNotifications } from './notifications.js';
 import { openSession, type Session } from './session.js';
 import { closeSnapshots, openSnapshots, replaceSnapshot, type Snapshots } from './snapshots.js';
@@ -23,7 +30,6 @@ import { openTrace } from './trace.js';
  */
 interface Worker {
   readonly port: MessagePort;
-  readonly start: WorkerStart;
   readonly maker: FilesystemMaker;
   facts: LiveFacts | undefined;
   snapshots: Snapshots | undefined;
@@ -33,11 +39,10 @@ interface Worker {
 }
 
 async function main(port: MessagePort): Promise<void> {
-  const start = workerData as WorkerStart;
-  const { openMaker } = (await import(start.maker)) as { openMaker: () => FilesystemMaker };
+  const { maker } = workerData as WorkerData;
+  const { openMaker } = (await import(maker)) as { openMaker: () => FilesystemMaker };
   const worker: Worker = {
     port,
-    start,
     maker: openMaker(),
     facts: undefined,
     snapshots: undefined,
@@ -46,7 +51,7 @@ async function main(port: MessagePort): Promise<void> {
   };
   systemCalls();
   port.on('message', (message: ToWorker) => {
-    if (message.kind === 'serve') serve(worker, message.device);
+    if (message.kind === 'serve') serve(worker, message.device, message.start);
     else if (!act(worker, message)) port.close();
   });
   post(port, { kind: 'ready' });
@@ -129,8 +134,8 @@ function ownFacts(worker: Worker): Partial<LiveFacts> {
   return { opens: service.opens, directoryOpens: service.directoryOpens };
 }
 
-function serve(worker: Worker, device: number): void {
-  const { port, start, snapshots } = worker;
+function serve(worker: Worker, device: number, start: WorkerStart): void {
+  const { port, snapshots } = worker;
   if (snapshots === undefined) throw new PinfsError('INTERNAL', 'told to serve without a snapshot');
   const calls = systemCalls();
   const counted = counters(start.counters);
