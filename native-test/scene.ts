@@ -50,9 +50,12 @@ export interface MountFacts {
 export function scene(t: Test, driver: DriverName): Scene {
   const work = mkdtempSync(join(tmpdir(), 'pinfs-native-'));
   const mounted = new Set<string>();
+  const made = new Set<string>();
   const directory = (name: string): string => {
     const path = join(work, name);
-    mkdirSync(path, { recursive: true });
+    // Never touched again: a mount, or a dead one, may be there by then.
+    if (!made.has(path)) mkdirSync(path, { recursive: true });
+    made.add(path);
     return path;
   };
   const tryMount = async ({ source, at = 'mnt', cache = 'cache', args = [] }: SceneMount) => {

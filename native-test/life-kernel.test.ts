@@ -1,0 +1,3 @@
+import { lives } from './life.js';
+
+lives('kernel');
