@@ -1,9 +1,8 @@
 import { constants } from 'node:os';
 import { performance } from 'node:perf_hooks';
 import { fromText } from '../format/bytes.js';
-import { failure } from '../filesystem/outcome.js';
 import type { Filesystem } from '../filesystem/filesystem.js';
-import { done, type Done, type Failure, type Outcome } from '../store/want.js';
+import { done, type Done, type Failure, type Outcome, failure } from '../store/want.js';
 import { nativeErrno, nativeStatfs, type NativeStat } from './fuse-native-convert.js';
 import {
   getattr,

@@ -1,9 +1,8 @@
 import { constants } from 'node:os';
 import { performance } from 'node:perf_hooks';
 import { fromText, type ByteString } from '../format/bytes.js';
-import { andThen, failure } from '../filesystem/outcome.js';
 import type { Attributes, DirectoryPage, Filesystem } from '../filesystem/filesystem.js';
-import { done, type Done, type Failure, type Outcome } from '../store/want.js';
+import { done, type Done, type Failure, type Outcome, andThen, failure } from '../store/want.js';
 import type { NodeId } from '../tree/entry.js';
 import {
   carriesTime,

@@ -1,7 +1,7 @@
-import { done, type Outcome } from '../store/want.js';
+import { errno } from '../format/errno.js';
+import { done, type Outcome, failure } from '../store/want.js';
 import type { Entry } from '../tree/entry.js';
 import type { Attributes } from './filesystem.js';
-import { errno, failure } from './outcome.js';
 
 /** st_blksize of everything (format document, 5.6). */
 export const blockSize = 4096;

@@ -1,11 +1,10 @@
 import type { Shelf } from '../store/shelf.js';
-import { done, type Outcome } from '../store/want.js';
+import { done, type Outcome, andThen } from '../store/want.js';
 import { openTree } from '../tree/open-tree.js';
 import type { Tree } from '../tree/tree.js';
 import type { Filesystem } from './filesystem.js';
 import type { LiveFacts } from './live-facts.js';
 import { openFilesystem } from './open-filesystem.js';
-import { andThen } from './outcome.js';
 import type { Recipe } from './recipe.js';
 
 export interface BuiltFilesystem {

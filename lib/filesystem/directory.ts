@@ -1,10 +1,10 @@
+import { errno } from '../format/errno.js';
 import type { ByteString } from '../format/bytes.js';
-import { done, type Outcome } from '../store/want.js';
+import { done, type Outcome, andThen, failure } from '../store/want.js';
 import type { Entry, NodeId } from '../tree/entry.js';
 import type { Listing, Tree } from '../tree/tree.js';
 import { attributesOf, sound } from './attributes.js';
 import type { Attributes, DirectoryPage } from './filesystem.js';
-import { andThen, errno, failure } from './outcome.js';
 
 // `.` has cookie 1 and `..` cookie 2; those of the tree, which begin at 1, lie behind them.
 const dots = 2;

@@ -1,3 +1,4 @@
+import { errno } from '../format/errno.js';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import t from 'tap';
@@ -14,7 +15,6 @@ import { rootWant, storedIn, testShelf, type TestShelf } from '../testing/memory
 import { buildFilesystem } from './build.js';
 import type { Attributes, Filesystem } from './filesystem.js';
 import { quietFacts } from './live-facts.js';
-import { errno } from './outcome.js';
 import type { Recipe } from './recipe.js';
 
 const name = 'features-sha1';

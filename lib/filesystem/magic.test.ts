@@ -1,3 +1,4 @@
+import { errno } from '../format/errno.js';
 import t from 'tap';
 import type { Outcome } from '../store/want.js';
 import { makeFakeTree } from '../testing/fake-tree.js';
@@ -5,7 +6,6 @@ import type { Filesystem } from './filesystem.js';
 import { quietFacts, type LiveFacts } from './live-facts.js';
 import { splitPages } from './magic.js';
 import { openFilesystem } from './open-filesystem.js';
-import { errno } from './outcome.js';
 import type { Identity } from './recipe.js';
 
 const identity: Identity = {

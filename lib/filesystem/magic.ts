@@ -1,10 +1,10 @@
+import { errno } from '../format/errno.js';
 import { fromText, toBytes, type ByteString } from '../format/bytes.js';
-import { done, type Outcome } from '../store/want.js';
+import { done, type Outcome, andThen, failure } from '../store/want.js';
 import type { Entry } from '../tree/entry.js';
 import type { Tree } from '../tree/tree.js';
 import type { LiveFacts } from './live-facts.js';
 import { entryValues, globalValues, type MagicContext, type MagicValue } from './magic-values.js';
-import { andThen, errno, failure } from './outcome.js';
 import type { Identity } from './recipe.js';
 
 /** Extended attributes of an entry: those stored in the catalog, and the magic ones above them. */

@@ -1,3 +1,4 @@
+import { errno } from '../format/errno.js';
 import { constants } from 'node:fs';
 import t from 'tap';
 import { PinfsError } from '../format/errors.js';
@@ -7,7 +8,6 @@ import type { RootProperties } from '../tree/tree.js';
 import type { Filesystem } from './filesystem.js';
 import { quietFacts, type LiveFacts } from './live-facts.js';
 import { openFilesystem } from './open-filesystem.js';
-import { errno } from './outcome.js';
 import type { Identity } from './recipe.js';
 
 const identity: Identity = {

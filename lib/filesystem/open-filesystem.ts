@@ -1,7 +1,8 @@
+import { errno } from '../format/errno.js';
 import { constants } from 'node:fs';
 import type { ByteString } from '../format/bytes.js';
 import type { Shelf } from '../store/shelf.js';
-import { done, type Outcome } from '../store/want.js';
+import { done, type Outcome, andThen, failure } from '../store/want.js';
 import type { Entry, EntryType, NodeId } from '../tree/entry.js';
 import type { Tree } from '../tree/tree.js';
 import { attributesOf, sound } from './attributes.js';
@@ -9,7 +10,6 @@ import { readDirectory } from './directory.js';
 import type { Filesystem } from './filesystem.js';
 import type { LiveFacts } from './live-facts.js';
 import { magicAttributes } from './magic.js';
-import { andThen, errno, failure } from './outcome.js';
 import { readContent } from './reading.js';
 import type { Identity } from './recipe.js';
 import { statfsOf } from './statfs.js';

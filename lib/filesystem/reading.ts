@@ -1,11 +1,11 @@
+import { errno } from '../format/errno.js';
 import { PinfsError } from '../format/errors.js';
 import { objectText } from '../format/hash.js';
 import type { Shelf } from '../store/shelf.js';
-import { done, type Outcome } from '../store/want.js';
+import { done, type Outcome, andThen, failure } from '../store/want.js';
 import { wantsBehind, wantsForRange, type Piece } from '../tree/content.js';
 import type { Entry } from '../tree/entry.js';
 import type { Tree } from '../tree/tree.js';
-import { andThen, errno, failure } from './outcome.js';
 
 interface Range {
   readonly offset: number;

@@ -48,6 +48,11 @@ export function printableText(text: string): string {
     .join('\\');
 }
 
+/** Foreign text in a message: in quotes, at most 200 characters, and unable to write to a terminal. */
+export function quoted(text: string): string {
+  return `"${printable(fromText(text.slice(0, 200)))}"`;
+}
+
 // Direction marks that make a terminal show a name in another order than it is (Unicode Bidi_Control).
 const bidi = new Set([
   0x061c, 0x200e, 0x200f, 0x202a, 0x202b, 0x202c, 0x202d, 0x202e, 0x2066, 0x2067, 0x2068, 0x2069,

@@ -1,22 +1,7 @@
-/** Linux errno numbers (errno.h) that pinfs answers with, and their words for people. */
-export const errno = {
-  ENOENT: 2,
-  EINTR: 4,
-  EIO: 5,
-  EACCES: 13,
-  EBUSY: 16,
-  ENOTDIR: 20,
-  EISDIR: 21,
-  EINVAL: 22,
-  ENOSPC: 28,
-  EROFS: 30,
-  ERANGE: 34,
-  ENAMETOOLONG: 36,
-  ENOSYS: 38,
-  ELOOP: 40,
-  ENODATA: 61,
-  ETIMEDOUT: 110,
-} as const;
+import { constants } from 'node:os';
+
+/** Errno numbers by name, as this system counts them. */
+export const { errno } = constants;
 
 const words: Readonly<Record<number, string>> = {
   [errno.ENOENT]: 'no such file or directory',

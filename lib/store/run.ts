@@ -1,10 +1,11 @@
 import { fstatSync } from 'node:fs';
+import { errno } from '../format/errno.js';
 import { asPinfsError, PinfsError } from '../format/errors.js';
 import { idle } from './always-miss.js';
 import { describe } from './inflate.js';
 import type { Shelf } from './shelf.js';
 import type { Store } from './store.js';
-import { done, wantKey } from './want.js';
+import { done, failure, wantKey } from './want.js';
 import type { Done, Failure, Miss, Outcome, Want } from './want.js';
 
 export interface RunOptions {
@@ -22,16 +23,15 @@ const defaultRuns = 4096;
 // or shared by many; and ALWAYS_MISS denies each once.
 const fetchesOfOne = 16;
 
-const EIO = 5;
-const errnos: Partial<Record<string, number>> = {
-  INTERRUPTED: 4,
-  ACCESS_DENIED: 13,
-  CACHE_FULL: 28,
+const numbers: Partial<Record<string, number>> = {
+  INTERRUPTED: errno.EINTR,
+  ACCESS_DENIED: errno.EACCES,
+  CACHE_FULL: errno.ENOSPC,
 };
 
 /** What an error looks like to a system call: an errno of errno.h, EIO unless it is another cause. */
 export function failureOf(error: PinfsError): Failure {
-  return { kind: 'failure', errno: errnos[error.code] ?? EIO, error };
+  return failure(numbers[error.code] ?? errno.EIO, error);
 }
 
 /** Runs a synchronous operation once. Never throws: a fault of ours becomes EIO with INTERNAL. */

@@ -52,6 +52,16 @@ export function done<T>(value: T): Done<T> {
   return { kind: 'done', value };
 }
 
+/** An operation that ends with an errno; `error` where the data or this machine is to blame. */
+export function failure(errno: number, error?: PinfsError): Failure {
+  return error === undefined ? { kind: 'failure', errno } : { kind: 'failure', errno, error };
+}
+
+/** Goes on with the value, if there is one; a miss or a failure is handed through. */
+export function andThen<T, U>(outcome: Outcome<T>, next: (value: T) => Outcome<U>): Outcome<U> {
+  return outcome.kind === 'done' ? next(outcome.value) : outcome;
+}
+
 /** One key for each object as kept: the same stored bytes read with another compression are another object. */
 export function wantKey(want: {
   readonly object: ObjectName;

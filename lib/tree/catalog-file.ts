@@ -1,8 +1,7 @@
 import type Database from 'better-sqlite3';
-import { fromBytes, type ByteString } from '../format/bytes.js';
+import { fromBytes, type ByteString, quoted } from '../format/bytes.js';
 import { pathKey } from '../format/path-hash.js';
 import { PinfsError } from '../format/errors.js';
-import { quoted } from './errno.js';
 import { openGuarded, sqliteFault, type Columns, type GuardRules } from './guarded-sqlite.js';
 import { packedParent, packedRow } from './packed-rows.js';
 

@@ -1,3 +1,4 @@
+import { errno } from '../format/errno.js';
 import { existsSync, statSync } from 'node:fs';
 import { LRUCache } from 'lru-cache';
 import { printable, toBytes, type ByteString } from '../format/bytes.js';
@@ -5,10 +6,9 @@ import { asPinfsError, PinfsError } from '../format/errors.js';
 import { objectText, parseHash } from '../format/hash.js';
 import { pathDigest } from '../format/path-hash.js';
 import type { Shelf } from '../store/shelf.js';
-import { done, sizeLimits, type Outcome, type Want } from '../store/want.js';
+import { done, sizeLimits, type Outcome, type Want, failure } from '../store/want.js';
 import { openCatalogFile, type CatalogFile, type NestedRow } from './catalog-file.js';
 import type { NodeId } from './entry.js';
-import { errnos, failure } from './errno.js';
 import { isRowid } from './packed-rows.js';
 import type { TreeStatistics } from './tree.js';
 
@@ -88,7 +88,7 @@ export function createCatalogs(root: Want, shelf: Shelf, statistics: TreeStatist
     try {
       return done(ask(file.value));
     } catch (error) {
-      return failure(errnos.EIO, asPinfsError(error));
+      return failure(errno.EIO, asPinfsError(error));
     }
   };
 
@@ -100,7 +100,7 @@ export function createCatalogs(root: Want, shelf: Shelf, statistics: TreeStatist
     if (found.kind !== 'done') return found;
     const made = found.value;
     if (made === undefined) return done(undefined);
-    if (made instanceof PinfsError) return failure(errnos.EIO, made);
+    if (made instanceof PinfsError) return failure(errno.EIO, made);
     records.push(made);
     byMount.set(node, made);
     return done(made);
@@ -170,7 +170,7 @@ function openChecked(catalog: Catalog, path: string): Outcome<CatalogFile> {
   try {
     const stat = statSync(path);
     stamp = `${stat.dev}:${stat.ino}:${stat.mtimeMs}:${stat.size}`;
-    if (catalog.fault?.file === stamp) return failure(errnos.EIO, catalog.fault.error);
+    if (catalog.fault?.file === stamp) return failure(errno.EIO, catalog.fault.error);
   } catch {
     // Evicted between the question and the answer.
     return { kind: 'miss', want: catalog.want };
@@ -187,7 +187,7 @@ function openChecked(catalog: Catalog, path: string): Outcome<CatalogFile> {
     // Faults of this machine, such as too many open files, may pass.
     if (error.code !== 'INTERNAL' && error.code !== 'CACHE_UNUSABLE')
       catalog.fault = { error, file: stamp };
-    return failure(errnos.EIO, error);
+    return failure(errno.EIO, error);
   }
 }
 

@@ -1,8 +1,8 @@
+import { errno } from '../format/errno.js';
 import t from 'tap';
 import { openMade } from '../testing/opened-tree.js';
 import { file, makeSmallRepository } from '../testing/repository.js';
 import { wantsBehind, wantsForRange } from './content.js';
-import { errnos } from './errno.js';
 
 void t.test('ranges touch only the chunks that they lie in', (t) => {
   const content = Buffer.from(Array.from({ length: 100 }, (_, i) => i));
@@ -55,11 +55,11 @@ void t.test('ranges touch only the chunks that they lie in', (t) => {
   t.strictSame(wantsBehind(tree, at('/w'), 0, 4), []);
   t.match(
     shelf.run(() => wantsForRange(tree, at(''), 0, 1)),
-    { errno: errnos.EISDIR },
+    { errno: errno.EISDIR },
   );
   t.match(
     shelf.run(() => tree.chunks(at('/w').node)),
-    { errno: errnos.EINVAL },
+    { errno: errno.EINVAL },
   );
   t.end();
 });

@@ -1,6 +1,7 @@
-import { done, type Outcome, type Want } from '../store/want.js';
+import { errno } from '../format/errno.js';
+import { damage } from './damage.js';
+import { done, type Outcome, type Want, failure } from '../store/want.js';
 import type { Chunk, Content, Entry } from './entry.js';
-import { damage, errnos, failure } from './errno.js';
 import { printable } from '../format/bytes.js';
 import type { Tree } from './tree.js';
 
@@ -22,9 +23,9 @@ export function wantsForRange(
   offset: number,
   length: number,
 ): Outcome<readonly Piece[]> {
-  if (entry.broken !== undefined) return failure(errnos.EIO, entry.broken);
+  if (entry.broken !== undefined) return failure(errno.EIO, entry.broken);
   if (entry.type !== 'file')
-    return failure(entry.type === 'directory' ? errnos.EISDIR : errnos.EINVAL);
+    return failure(entry.type === 'directory' ? errno.EISDIR : errno.EINVAL);
   const { content } = entry;
   const end = Math.min(offset + length, entry.size);
   if (content === undefined)

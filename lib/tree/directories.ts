@@ -1,12 +1,13 @@
+import { errno } from '../format/errno.js';
+import { damage } from './damage.js';
 import { LRUCache } from 'lru-cache';
 import { printable, type ByteString } from '../format/bytes.js';
 import { isName, type RawRow } from '../format/catalog-row.js';
 import { pathDigest } from '../format/path-hash.js';
-import { done, type Outcome } from '../store/want.js';
+import { done, type Outcome, failure } from '../store/want.js';
 import type { CatalogFile } from './catalog-file.js';
 import type { Catalog, Catalogs } from './catalogs.js';
 import type { Entry, NodeId } from './entry.js';
-import { damage, errnos, failure } from './errno.js';
 import { hasDigest, locatedRow } from './located-row.js';
 import { linkIdentity, makeEntry, nodeOf, snapshotPath, type EntryOptions } from './make-entry.js';
 import { isRowid, rowAt, spanAt } from './packed-rows.js';
@@ -168,14 +169,14 @@ function findLoaded(
   name: ByteString,
 ): Outcome<Entry> {
   const index = rows.byName.get(name);
-  if (index === undefined) return failure(errnos.ENOENT);
+  if (index === undefined) return failure(errno.ENOENT);
   const entry = entryAt(context, directory, rows, index);
   if (entry !== null) return done(entry);
   // A row that is not what its name says isn't there; one whose type can't be told is, but of no use.
   const row = rowOf(rows, index);
   const isThere =
     row !== undefined && hasDigest(row, pathDigest(`${snapshotOf(directory)}/${name}`));
-  return isThere ? unusable(directory, name) : failure(errnos.ENOENT);
+  return isThere ? unusable(directory, name) : failure(errno.ENOENT);
 }
 
 function unusable(directory: Directory, name: ByteString): Outcome<never> {
@@ -282,7 +283,7 @@ function findSingle(context: Context, directory: Directory, name: ByteString): O
     !found.parent.equals(directory.digest) ||
     !isRowid(found.row.rowid)
   )
-    return failure(errnos.ENOENT);
+    return failure(errno.ENOENT);
   const entry = entryOfRow(context, directory, undefined, found.row);
   return entry === undefined ? unusable(directory, name) : done(entry);
 }

@@ -1,8 +1,7 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import Database from 'better-sqlite3';
-import { fromText, printable } from '../format/bytes.js';
+import { fromText, printable, quoted } from '../format/bytes.js';
 import { PinfsError, type ErrorCode } from '../format/errors.js';
-import { quoted } from './errno.js';
 
 /**
  * SQLite files made by strangers (design, section 7). What could make a query run for ever, write, or

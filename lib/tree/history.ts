@@ -1,7 +1,7 @@
+import { quoted } from '../format/bytes.js';
 import { isoTime } from '../format/time.js';
 import { PinfsError } from '../format/errors.js';
 import { parseHash, type ContentHash } from '../format/hash.js';
-import { quoted } from './errno.js';
 import { openGuarded, sqliteFault, type GuardRules } from './guarded-sqlite.js';
 import type Database from 'better-sqlite3';
 

@@ -1,3 +1,4 @@
+import { errno } from '../format/errno.js';
 import { rmSync } from 'node:fs';
 import t from 'tap';
 import { wantKey } from '../store/want.js';
@@ -23,7 +24,6 @@ import {
 } from '../testing/repository.js';
 import { wantsForRange } from './content.js';
 import type { Entry } from './entry.js';
-import { errnos } from './errno.js';
 import { openTree } from './open-tree.js';
 import type { ByteString } from '../format/bytes.js';
 
@@ -169,7 +169,7 @@ void t.test('facts and counters of catalogs are told, missing ones as 0', (t) =>
   );
   t.match(
     shelf.run(() => tree.nested({ ...info, number: 99 })),
-    { errno: errnos.ENOENT },
+    { errno: errno.ENOENT },
   );
   t.end();
 });
@@ -210,7 +210,7 @@ void t.test('catalogs that are listed but can not be had are named as broken', (
   );
   t.match(
     shelf.run(() => tree.resolve('/b/x')),
-    { errno: errnos.EIO, error: { code: 'OBJECT_TOO_LARGE' } },
+    { errno: errno.EIO, error: { code: 'OBJECT_TOO_LARGE' } },
   );
   t.end();
 });
@@ -223,7 +223,7 @@ void t.test('a catalog that was refused is not opened again until its file is an
   const { tree, shelf } = openMade(t, made);
   const look = () => shelf.run(() => tree.resolve('/n/f'));
   const first = look();
-  t.match(first, { errno: errnos.EIO, error: { code: 'CATALOG_UNSUPPORTED' } });
+  t.match(first, { errno: errno.EIO, error: { code: 'CATALOG_UNSUPPORTED' } });
   const second = look();
   t.equal(
     first.kind === 'failure' && second.kind === 'failure' && first.error === second.error,
@@ -234,7 +234,7 @@ void t.test('a catalog that was refused is not opened again until its file is an
   if (want === undefined) throw new Error('no nested catalog');
   shelf.provide(want);
   const third = look();
-  t.match(third, { errno: errnos.EIO, error: { code: 'CATALOG_UNSUPPORTED' } });
+  t.match(third, { errno: errno.EIO, error: { code: 'CATALOG_UNSUPPORTED' } });
   t.not(third.kind === 'failure' && third.error, first.kind === 'failure' && first.error);
   t.equal(shelf.must(() => tree.resolve('/ok')).size, 1);
   t.end();
@@ -265,7 +265,7 @@ void t.test(
     t.match(
       shelf.run(() => tree.resolve('/nested/x')),
       {
-        errno: errnos.EIO,
+        errno: errno.EIO,
         error: { code: 'CATALOG_UNSUPPORTED' },
       },
     );
@@ -287,7 +287,7 @@ void t.test('genuine catalogs of schemas that are not supported are refused', ne
     t.match(
       shelf.run(() => openTree(root, shelf, treeOptions)),
       {
-        errno: errnos.EIO,
+        errno: errno.EIO,
         error: { code: 'CATALOG_UNSUPPORTED', message: schema },
       },
     );
@@ -306,7 +306,7 @@ void t.test('a catalog that names one above it is refused, however it got its ha
   const forged = { ...shelf, path: () => shelf.path(want) };
   const tree = shelf.must(() => openTree(rootWant(hash), forged, treeOptions));
   t.teardown(() => tree.close());
-  t.match(tree.resolve('/n/f'), { errno: errnos.EIO, error: { message: /contains itself/ } });
+  t.match(tree.resolve('/n/f'), { errno: errno.EIO, error: { message: /contains itself/ } });
   t.end();
 });
 

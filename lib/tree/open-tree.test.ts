@@ -1,3 +1,4 @@
+import { errno } from '../format/errno.js';
 import t from 'tap';
 import { fromText } from '../format/bytes.js';
 import { needsGenuine } from '../testing/genuine.js';
@@ -19,7 +20,6 @@ import {
   special,
   symlink,
 } from '../testing/repository.js';
-import { errnos } from './errno.js';
 import { openTree } from './open-tree.js';
 import type { ByteString } from '../format/bytes.js';
 import type { OpenedTree } from '../testing/opened-tree.js';
@@ -68,7 +68,7 @@ void t.test(
     for (const node of [0, -1, NaN, 5000, 77 * 2 ** 32 + 1, 2 ** 60])
       t.match(
         again.shelf.run(() => again.tree.entry(node)),
-        { kind: 'failure', errno: errnos.ENOENT },
+        { kind: 'failure', errno: errno.ENOENT },
       );
     t.end();
   },
@@ -76,22 +76,22 @@ void t.test(
 
 void t.test('names that are not there end with the errno that says why', (t) => {
   const opened = openMade(t, makeSmallRepository({ d: directory({ f: file('x') }), f: file('x') }));
-  t.equal(errnoOf(opened, '', 'absent'), errnos.ENOENT);
-  t.equal(errnoOf(opened, '/f', 'absent'), errnos.ENOTDIR);
-  t.equal(errnoOf(opened, '', 'n'.repeat(255)), errnos.ENOENT);
-  t.equal(errnoOf(opened, '', 'n'.repeat(256)), errnos.ENAMETOOLONG);
+  t.equal(errnoOf(opened, '', 'absent'), errno.ENOENT);
+  t.equal(errnoOf(opened, '/f', 'absent'), errno.ENOTDIR);
+  t.equal(errnoOf(opened, '', 'n'.repeat(255)), errno.ENOENT);
+  t.equal(errnoOf(opened, '', 'n'.repeat(256)), errno.ENAMETOOLONG);
   for (const name of ['', '.', '..', 'd/f', 'f\0'])
-    t.equal(errnoOf(opened, '', name), errnos.ENOENT, name);
+    t.equal(errnoOf(opened, '', name), errno.ENOENT, name);
   t.equal(errnoOf(opened, '', 'd'), 0);
   t.match(
     opened.shelf.run(() => opened.tree.resolve('/f/x')),
-    { errno: errnos.ENOTDIR },
+    { errno: errno.ENOTDIR },
   );
   t.match(
     opened.shelf.run(() =>
       opened.tree.list(opened.shelf.must(() => opened.tree.resolve('f')).node, 0, 1),
     ),
-    { errno: errnos.ENOTDIR },
+    { errno: errno.ENOTDIR },
   );
   t.equal(opened.shelf.must(() => opened.tree.resolve('//d///f/')).path, '/d/f');
   t.end();
@@ -128,7 +128,7 @@ void t.test('listings go on behind any cookie, in small and in very large direct
         opened.shelf.must(() => opened.tree.resolve(entry.path)),
         entry,
       );
-    t.equal(errnoOf(opened, path, 'n5001'), errnos.ENOENT);
+    t.equal(errnoOf(opened, path, 'n5001'), errno.ENOENT);
   }
   t.equal(opened.tree.statistics.rowsRefused, 0);
   t.end();

@@ -1,16 +1,17 @@
+import { errno } from '../format/errno.js';
+import { damage } from './damage.js';
 import { LRUCache } from 'lru-cache';
 import { printable, type ByteString } from '../format/bytes.js';
 import { isName } from '../format/catalog-row.js';
 import { linkVariables } from '../format/link-variables.js';
 import { pathDigest } from '../format/path-hash.js';
 import type { Shelf } from '../store/shelf.js';
-import { done, type Outcome, type Want } from '../store/want.js';
+import { done, type Outcome, type Want, failure } from '../store/want.js';
 import { describeCatalog, listNested, readProperties } from './catalog-facts.js';
 import { createCatalogs, type Catalog, type Catalogs } from './catalogs.js';
 import { checkChunks, chunksLimit } from './chunk-list.js';
 import { createDirectories, type Directories, type Directory } from './directories.js';
 import type { Chunk, Entry, NodeId } from './entry.js';
-import { damage, errnos, failure } from './errno.js';
 import { locatedRow } from './located-row.js';
 import { makeEntry, nodeOf, snapshotPath, type EntryOptions } from './make-entry.js';
 import { objectsPage } from './objects.js';
@@ -71,12 +72,12 @@ export function openTree(root: Want, shelf: Shelf, options: TreeOptions): Outcom
     },
     nested: ({ number }) => {
       const catalog = catalogs.byNumber(number);
-      if (catalog === undefined) return failure(errnos.ENOENT);
+      if (catalog === undefined) return failure(errno.ENOENT);
       return catalogs.query(catalog, (file) => listNested(catalog, file));
     },
     objects: ({ number }, after, limit) => {
       const catalog = catalogs.byNumber(number);
-      if (catalog === undefined) return failure(errnos.ENOENT);
+      if (catalog === undefined) return failure(errno.ENOENT);
       return catalogs.query(catalog, (file) =>
         objectsPage(catalog, file, entryOptions, after, limit),
       );
@@ -105,13 +106,13 @@ function entryOf(state: State, node: NodeId): Outcome<Entry> {
   const recent = state.recent.get(node);
   if (recent !== undefined) return done(recent);
   const catalog = catalogOfNode(state, node);
-  if (catalog === undefined) return failure(errnos.ENOENT);
+  if (catalog === undefined) return failure(errno.ENOENT);
   const found = state.catalogs.query(catalog, (file) => {
     const place = placeOfRow(catalog, file, node % 2 ** 32);
     return place && makeEntry(place.row, { ...place, node }, state.options);
   });
   if (found.kind !== 'done') return found;
-  if (found.value === undefined) return failure(errnos.ENOENT);
+  if (found.value === undefined) return failure(errno.ENOENT);
   state.recent.set(node, found.value);
   return done(found.value);
 }
@@ -119,7 +120,7 @@ function entryOf(state: State, node: NodeId): Outcome<Entry> {
 /** The catalog that holds the children of a directory, or the entry itself. */
 function childrenCatalog(state: State, entry: Entry): Outcome<Catalog> {
   const own = catalogOfNode(state, entry.node);
-  if (own === undefined) return failure(errnos.ENOENT);
+  if (own === undefined) return failure(errno.ENOENT);
   if (!entry.nestedMountpoint && !entry.bindMountpoint) return done(own);
   const bind = entry.bindMountpoint;
   const mounted = state.catalogs.mounted(own, entry.node, entry.path, bind);
@@ -132,18 +133,18 @@ function directoryOf(state: State, node: NodeId): Outcome<Directory> {
   if (kept !== undefined) return done(kept);
   const entry = entryOf(state, node);
   if (entry.kind !== 'done') return entry;
-  if (entry.value.type !== 'directory') return failure(errnos.ENOTDIR);
-  if (entry.value.broken !== undefined) return failure(errnos.EIO, entry.value.broken);
+  if (entry.value.type !== 'directory') return failure(errno.ENOTDIR);
+  if (entry.value.broken !== undefined) return failure(errno.EIO, entry.value.broken);
   const catalog = childrenCatalog(state, entry.value);
   if (catalog.kind !== 'done') return catalog;
   return state.directories.load(node, entry.value.path, catalog.value);
 }
 
 function lookup(state: State, node: NodeId, name: ByteString): Outcome<Entry> {
-  if (name.length > 255) return failure(errnos.ENAMETOOLONG);
+  if (name.length > 255) return failure(errno.ENAMETOOLONG);
   const directory = directoryOf(state, node);
   if (directory.kind !== 'done') return directory;
-  if (!isName(name)) return failure(errnos.ENOENT);
+  if (!isName(name)) return failure(errno.ENOENT);
   const found = state.directories.find(directory.value, name);
   if (found.kind === 'done') state.recent.set(found.value.node, found.value);
   return found;
@@ -163,7 +164,7 @@ function parentOf(state: State, root: NodeId, node: NodeId): Outcome<NodeId> {
   if (entry.kind !== 'done') return entry;
   if (node === root) return done(root);
   const catalog = catalogOfNode(state, node);
-  if (catalog === undefined) return failure(errnos.ENOENT);
+  if (catalog === undefined) return failure(errno.ENOENT);
   const path = entry.value.path.slice(0, entry.value.path.lastIndexOf('/'));
   if (path === catalog.mountpoint)
     return done(catalog.parent === undefined ? root : catalog.mountNode);
@@ -173,7 +174,7 @@ function parentOf(state: State, root: NodeId, node: NodeId): Outcome<NodeId> {
     (file) => locatedRow(file.rowByPath(digest))?.row.rowid,
   );
   if (rowid.kind !== 'done') return rowid;
-  return rowid.value === undefined ? failure(errnos.ENOENT) : done(nodeOf(catalog, rowid.value));
+  return rowid.value === undefined ? failure(errno.ENOENT) : done(nodeOf(catalog, rowid.value));
 }
 
 function resolve(state: State, root: NodeId, path: ByteString): Outcome<Entry> {
@@ -193,7 +194,7 @@ function chunksOf(state: State, node: NodeId): Outcome<readonly Chunk[]> {
   const entry = found.value;
   const catalog = catalogOfNode(state, node);
   const { content } = entry;
-  if (catalog === undefined || content?.chunked !== true) return failure(errnos.EINVAL);
+  if (catalog === undefined || content?.chunked !== true) return failure(errno.EINVAL);
   const digest = pathDigest(snapshotPath(catalog, entry.path));
   const packed = state.catalogs.query(catalog, (file) => file.chunkRows(digest, chunksLimit + 1));
   if (packed.kind !== 'done') return packed;
