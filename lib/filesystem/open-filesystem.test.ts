@@ -29,6 +29,8 @@ const content: FakeEntry = {
     chunked: { bytes, chunkSize: 30 },
     empty: { bytes: Buffer.alloc(0) },
     link: { target: 'file' },
+    'long link': { target: 'x'.repeat(4095) },
+    'too long link': { target: 'x'.repeat(4096) },
     directory: { children: { inner: { bytes }, more: { children: {} } } },
     device: { type: 'block', rdev: 2049 },
     fifo: { type: 'fifo' },
@@ -81,6 +83,9 @@ void t.test('errors are those of POSIX', (t) => {
   t.equal(errnoOf(filesystem.readlink(node(filesystem, '/file'))), errno.EINVAL);
   t.equal(errnoOf(filesystem.readdir(node(filesystem, '/file'), 0, 10)), errno.ENOTDIR);
   t.equal(value(filesystem.readlink(node(filesystem, '/link'))), 'file');
+  t.equal(value(filesystem.readlink(node(filesystem, '/long link'))).length, 4095);
+  const tooLong = filesystem.readlink(node(filesystem, '/too long link'));
+  t.equal(errnoOf(tooLong), errno.ENAMETOOLONG, 'the kernel takes no page without its NUL');
   t.end();
 });
 

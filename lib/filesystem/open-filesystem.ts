@@ -57,8 +57,12 @@ function entryOf(tree: Tree, node: NodeId): Outcome<Entry> {
   return andThen(tree.entry(node), sound);
 }
 
+/** Linux' limit on a link's target: a page, with its NUL. The kernel takes no longer reply. */
+const longestTarget = 4095;
+
 function readlink(entry: Entry): Outcome<ByteString> {
-  return entry.type === 'symlink' ? done(entry.target) : failure(errno.EINVAL);
+  if (entry.type !== 'symlink') return failure(errno.EINVAL);
+  return entry.target.length > longestTarget ? failure(errno.ENAMETOOLONG) : done(entry.target);
 }
 
 // What open(2) and read(2) say of a type; 0: they may.

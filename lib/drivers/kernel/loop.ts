@@ -1,5 +1,5 @@
 import { PinfsError } from '../../format/errors.js';
-import { inputSize, systemErrno } from './constants.js';
+import { headerSize, inputSize, systemErrno } from './constants.js';
 import { isReady, pollSet, type SystemCalls } from './device.js';
 import { makeFrame } from './protocol.js';
 import type { Session } from './session.js';
@@ -26,6 +26,7 @@ export type LoopEnd = 'unmounted' | 'aborted' | 'stopped';
 const longestWait = 1000;
 const ENOENT = 2;
 const EINTR = 4;
+const EIO = 5;
 
 /**
  * Serves the device until it ends: reads first, and polls device and pipe only when nothing is there.
@@ -67,15 +68,37 @@ function ended(number: number): LoopEnd {
   throw new PinfsError('INTERNAL', `reading the FUSE device failed with errno ${number}`);
 }
 
-/** Writes one reply. A client that is gone, or an ended connection (the next read says so), is no error. */
+/**
+ * Writes one reply. A client that is gone, or an ended connection (the next read says so), is no error.
+ * A reply that the kernel takes for malformed ends its own request with EIO, and nothing else: what a
+ * catalog holds must not be able to end the mount.
+ */
 export function writeReply(
-  calls: SystemCalls,
+  calls: Pick<SystemCalls, 'write'>,
   device: number,
   bytes: Buffer,
   length: number,
 ): void {
   const result = calls.write(device, bytes, length);
-  if (result >= 0 || result === -ENOENT || result === -systemErrno.ENODEV) return;
-  if (result === -systemErrno.ECONNABORTED) return;
+  if (result >= 0 || passing.has(-result)) return;
+  if (result === -systemErrno.EINVAL && length > headerSize.reply) {
+    writeReply(calls, device, refusalOf(bytes), headerSize.reply);
+    return;
+  }
   throw new PinfsError('INTERNAL', `writing to the FUSE device failed with errno ${-result}`);
+}
+
+const passing: ReadonlySet<number> = new Set([
+  ENOENT,
+  systemErrno.ENODEV,
+  systemErrno.ECONNABORTED,
+]);
+
+/** The answer EIO to the request that a reply is for. */
+function refusalOf(reply: Buffer): Buffer {
+  const refusal = Buffer.alloc(headerSize.reply);
+  refusal.writeUInt32LE(headerSize.reply, 0);
+  refusal.writeInt32LE(-EIO, 4);
+  reply.copy(refusal, 8, 8, 16);
+  return refusal;
 }

@@ -1,0 +1,49 @@
+import t from 'tap';
+import { readReply } from '../../testing/fake-kernel.js';
+import { systemErrno } from './constants.js';
+import { writeReply } from './loop.js';
+
+const device = 7;
+
+/** A device whose writes end with these results, one after the other. */
+function writing(...results: number[]) {
+  const written: Buffer[] = [];
+  return {
+    written,
+    write: (_: number, bytes: Buffer, length: number) => {
+      written.push(Buffer.from(bytes.subarray(0, length)));
+      return results.shift() ?? length;
+    },
+  };
+}
+
+function reply(length: number): Buffer {
+  const bytes = Buffer.alloc(length);
+  bytes.writeUInt32LE(length, 0);
+  bytes.writeBigUInt64LE(0x1234_5678_9abcn, 8);
+  return bytes;
+}
+
+void t.test('a reply that the kernel refuses ends its own request only', (t) => {
+  // It has answered the request itself by then (ENOENT), or waits for another answer.
+  for (const second of [16, -2]) {
+    const calls = writing(-systemErrno.EINVAL, second);
+    writeReply(calls, device, reply(5000), 5000);
+    t.equal(calls.written.length, 2);
+    const refusal = readReply(calls.written[1] ?? Buffer.alloc(0));
+    t.match(refusal, { length: 16, error: -5, unique: 0x1234_5678_9abc });
+  }
+  t.end();
+});
+
+void t.test('whoever is gone is no error, everything else is', (t) => {
+  for (const errno of [2, systemErrno.ENODEV, systemErrno.ECONNABORTED]) {
+    const calls = writing(-errno);
+    writeReply(calls, device, reply(100), 100);
+    t.equal(calls.written.length, 1);
+  }
+  for (const results of [[-systemErrno.EBADF], [-systemErrno.EINVAL, -systemErrno.EINVAL]]) {
+    t.throws(() => writeReply(writing(...results), device, reply(100), 100), { code: 'INTERNAL' });
+  }
+  t.end();
+});
