@@ -233,7 +233,7 @@ async function finish(
   closeSync(device.device);
   await mount.notifier;
   closePipe(mount.wake);
-  if (end.reason !== 'unmounted') {
+  if (device.number !== undefined) {
     await device.unmount(true).catch((error: unknown) => {
       mount.request.log('warn', error instanceof Error ? error.message : String(error));
     });

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
@@ -31,7 +32,14 @@ function recipeOf(directory: string, rootHash: string) {
   return { ...recipe, identity: { ...recipe.identity, rootHash } };
 }
 
-async function openBench(t: Test, settings: Partial<Settings> = {}, minor = 45): Promise<Bench> {
+const fakeMaker = new URL('../../testing/fake-maker.js', import.meta.url).href;
+
+async function openBench(
+  t: Test,
+  settings: Partial<Settings> = {},
+  minor = 45,
+  thread = startThread(fakeMaker),
+): Promise<Bench> {
   const directory = t.testdir({});
   const wake = systemCalls().pipe();
   if (typeof wake === 'number') throw new Error('no pipe');
@@ -51,7 +59,7 @@ async function openBench(t: Test, settings: Partial<Settings> = {}, minor = 45):
     fetchAhead: () => undefined,
   };
   const link = await openLink({
-    thread: startThread(new URL('../../testing/fake-maker.js', import.meta.url).href),
+    thread,
     start: {
       settings: { ...pinnedSettings, ...settings },
       counters: counted.memory,
@@ -287,4 +295,23 @@ void t.test('a reply may be large', async (t) => {
   const node = (await kernel.receive()).body.subarray(0, 8);
   kernel.send({ opcode: opcodes.READ, unique: 6, node, body: bodyOf.read(0, 131072) });
   t.equal((await kernel.receive()).body.length, 131072);
+});
+
+void t.test('a thread that was ready before anybody listened serves all the same', async (t) => {
+  const thread = startThread(fakeMaker);
+  thread.ref();
+  await once(thread, 'message');
+  const bench = await openBench(t, {}, 45, thread);
+  t.equal((await bench.kernel.receive()).error, 0);
+  await bench.serving;
+});
+
+void t.test('a thread that failed before anybody listened is told of', async (t) => {
+  const thread = startThread('data:text/javascript,throw new Error("no such maker")');
+  thread.ref();
+  await once(thread, 'exit');
+  await t.rejects(openBench(t, {}, 45, thread), {
+    code: 'MOUNT_FAILED',
+    message: 'no such maker',
+  });
 });

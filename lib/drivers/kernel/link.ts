@@ -55,12 +55,26 @@ interface Wait<Value> {
 // Each try to build a filesystem needs at least one more object than the last.
 const mostTries = 64;
 
+/** What a thread did before somebody listened to it: its messages are not kept for later. */
+const early = new WeakMap<Worker, { ready: boolean; over: boolean; error: Error | undefined }>();
+
 /** Starts a worker thread. Until a link is opened with it, it keeps nothing alive. */
 export function startThread(maker: string): Worker {
   const workerData: WorkerData = { maker };
   const thread = new Worker(new URL('./worker.js', import.meta.url), {
     workerData,
     name: 'pinfs-fuse',
+  });
+  const state = { ready: false, over: false, error: undefined as Error | undefined };
+  early.set(thread, state);
+  thread.on('message', (message: FromWorker) => {
+    if (message.kind === 'ready') state.ready = true;
+  });
+  thread.on('error', (error: Error) => {
+    state.error = error;
+  });
+  thread.once('exit', () => {
+    state.over = true;
   });
   thread.unref();
   return thread;
@@ -71,11 +85,17 @@ export async function openLink(options: LinkOptions): Promise<Link> {
   const calls = systemCalls();
   const { counters, wake } = options;
   const worker = options.thread;
+  const before = early.get(worker);
+  if (before?.over === true) {
+    const message = before.error?.message ?? 'the thread that serves the device ended';
+    throw new PinfsError('MOUNT_FAILED', message, { cause: before.error });
+  }
   worker.ref();
   let over = false;
   let gone: Gone | undefined;
   let thrown: Error | undefined;
   const ready = waitFor<undefined>();
+  if (before?.ready === true) ready.resolve(undefined);
   const connected = waitFor<undefined>();
   const builds = new Map<number, Wait<FromWorker & { kind: 'built' }>>();
   const sendLater = (message: ToWorker) => {

@@ -1,0 +1,310 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import type { DaemonOptions } from './kernel-daemon.js';
+import { isMounted, run, startClient, startDaemon, until, type Daemon } from './kernel-scene.js';
+import { needsAll, needsDriver, needsRoot } from './machine.js';
+
+// What can go wrong between a kernel and its file system daemon: each was a hang once.
+const needs = needsAll(needsDriver('kernel'), needsRoot);
+
+interface Scene extends Daemon {
+  readonly mountpoint: string;
+  readonly path: (name: string) => string;
+}
+
+async function scene(t: Test, options: Omit<DaemonOptions, 'mountpoint'> = {}): Promise<Scene> {
+  // Not in t.testdir(): that is emptied before the mount is gone.
+  const mountpoint = mkdtempSync(join(tmpdir(), 'pinfs-kernel-'));
+  return {
+    ...(await serve(t, { ...options, mountpoint })),
+    mountpoint,
+    path: (name) => join(mountpoint, name),
+  };
+}
+
+async function serve(t: Test, options: DaemonOptions): Promise<Daemon> {
+  const daemon = startDaemon(options);
+  t.teardown(async () => {
+    daemon.child.kill('SIGKILL');
+    await daemon.gone;
+    await run('umount', '-l', '-c', options.mountpoint);
+    await until('nothing is mounted', () => !isMounted(options.mountpoint));
+    rmSync(options.mountpoint, { recursive: true, force: true });
+  });
+  await daemon.hear('mounted');
+  return daemon;
+}
+
+void t.test('a mount serves, and ends when it is unmounted from outside', needs, async (t) => {
+  const it = await scene(t);
+  t.equal((await run('cat', it.path('hello'))).out, 'hello, first\n');
+  t.match((await run('touch', it.path('new'))).err, /Read-only file system/);
+  t.match((await run('cat', it.path('none'))).err, /No such file/);
+  t.equal((await run('umount', it.mountpoint)).code, 0);
+  t.equal((await it.hear('ended')).reason, 'unmounted');
+  await it.gone;
+});
+
+void t.test('what a pin has told once is never asked again', needs, async (t) => {
+  const it = await scene(t);
+  const walk = async () => {
+    await run('find', it.mountpoint, '-ls');
+    await run('cat', it.path('hello'), it.path('big'));
+    await run('stat', it.path('none'));
+    await it.ask({ kind: 'statistics' });
+    const told = it.said.findLast((message) => message.kind === 'statistics');
+    // These two the kernel keeps no answers of.
+    const requests = told?.kind === 'statistics' ? told.requests : {};
+    return { ...requests, STATFS: 0, GETXATTR: 0 };
+  };
+  const first = await walk();
+  t.same(await walk(), first);
+});
+
+void t.test(
+  'a held LOOKUP: others are served, and it ends when its object comes',
+  needs,
+  async (t) => {
+    const it = await scene(t);
+    const slow = startClient('cat', it.path('slow-name'));
+    await it.hear('fetch');
+    t.equal((await run('cat', it.path('hello'))).out, 'hello, first\n');
+    await it.ask({ kind: 'have', name: 'slow-name' });
+    t.equal((await slow.result).out, 'slow name');
+  },
+);
+
+void t.test(
+  'a held LOOKUP can be interrupted and killed, and its fetch is given up',
+  needs,
+  async (t) => {
+    const it = await scene(t);
+    for (const [name, signal] of [
+      ['slow-name-1', 'SIGINT'],
+      ['slow-name-2', 'SIGKILL'],
+    ] as const) {
+      const slow = startClient('stat', it.path(name));
+      await it.hear('fetch', (message) => message.name === name);
+      slow.child.kill(signal);
+      t.equal((await slow.result).code, signal);
+      await it.hear('dropped', (message) => message.name === name);
+    }
+  },
+);
+
+void t.test(
+  'a held READ: its reader can be killed, its fetch goes on for others',
+  needs,
+  async (t) => {
+    const it = await scene(t);
+    const first = startClient('cat', it.path('slow-read'));
+    await it.hear('fetch');
+    const second = startClient('cat', it.path('slow-read'));
+    first.child.kill('SIGKILL');
+    t.equal((await first.result).code, 'SIGKILL');
+    await it.ask({ kind: 'have', name: 'slow-read' });
+    t.equal((await second.result).out, 'slow read');
+    t.notOk(it.said.some(({ kind }) => kind === 'dropped'));
+  },
+);
+
+void t.test(
+  'a failed fetch is an error for the reader, and the next read tries again',
+  needs,
+  async (t) => {
+    const it = await scene(t);
+    const reader = startClient('cat', it.path('slow-read'));
+    await it.hear('fetch');
+    await it.ask({ kind: 'fail', name: 'slow-read' });
+    t.match((await reader.result).err, /Input\/output error/);
+    await it.ask({ kind: 'have', name: 'slow-read' });
+    let out = '';
+    for (let round = 0; round < 100 && out === ''; round += 1) {
+      out = (await run('cat', it.path('slow-read'))).out;
+    }
+    t.equal(out, 'slow read');
+  },
+);
+
+void t.test('no system call outlasts the deadline', needs, async (t) => {
+  const it = await scene(t, { deadline: 200 });
+  const [name, read] = await Promise.all([
+    run('stat', it.path('slow-name')),
+    run('cat', it.path('slow-read')),
+  ]);
+  t.match(name.err, /timed out/);
+  t.match(read.err, /timed out|Input\/output error/);
+});
+
+void t.test('main is blocked: what is cached is answered', needs, async (t) => {
+  const it = await scene(t);
+  it.tell({ kind: 'block', milliseconds: 3000 });
+  t.equal((await run('cat', it.path('hello'))).out, 'hello, first\n');
+  t.notOk(
+    it.said.some(({ kind }) => kind === 'done'),
+    'and that was in between',
+  );
+  await it.hear('done');
+});
+
+for (const minor of [45, 43]) {
+  const how = minor === 45 ? 'by the epoch' : 'by names';
+  void t.test(`a head that moves, told ${how}: nothing old is seen`, needs, async (t) => {
+    const settings = { noOpen: false, wishes: { minor, passthrough: false } };
+    const it = await scene(t, { lifetime: 3600, settings });
+    const listing = async () => (await run('ls', it.mountpoint)).out.split('\n');
+    const look = async (name: string) => (await run('cat', it.path(name))).out;
+    t.ok((await listing()).includes('only-first'));
+    t.match((await run('stat', it.path('only-second'))).code, 1);
+    t.equal(await look('hello'), 'hello, first\n');
+    t.equal(await look('sub/same'), 'sub first');
+    for (const round of ['second', 'first', 'second'] as const) {
+      t.equal(await it.ask({ kind: 'replace', rootHash: round }), undefined);
+      const other = round === 'second' ? 'first' : 'second';
+      const names = await listing();
+      t.ok(names.includes(`only-${round}`), round);
+      t.notOk(names.includes(`only-${other}`));
+      t.equal((await run('stat', it.path(`only-${other}`))).code, 1);
+      t.match(await look('hello'), new RegExp(`^hello, ${round}`));
+      t.match(await look('sub/same'), new RegExp(`^sub ${round}`));
+      const size = (await run('stat', '-c', '%s', it.path('sub/same'))).out;
+      t.equal(Number(size), (await look('sub/same')).length);
+    }
+  });
+
+  void t.test(`a head moves ${how} while a LOOKUP and a READ are held`, needs, async (t) => {
+    const settings = { noOpen: false, wishes: { minor, passthrough: false } };
+    const it = await scene(t, { lifetime: 3600, settings });
+    const name = startClient('cat', it.path('slow-name'));
+    const read = startClient('cat', it.path('slow-read'));
+    await it.hear('fetch', (message) => message.name === 'slow-name');
+    await it.hear('fetch', (message) => message.name === 'slow-read');
+    const replaced = it.ask({ kind: 'replace', rootHash: 'second' });
+    t.equal((await run('stat', '-f', it.mountpoint)).code, 0, 'others are served meanwhile');
+    await it.ask({ kind: 'have', name: 'slow-read' });
+    t.equal((await read.result).out, 'slow read', 'an open file stays what it was');
+    await it.ask({ kind: 'have', name: 'slow-name' });
+    t.equal((await name.result).out, 'slow name');
+    t.equal(await replaced, undefined);
+    t.match((await run('cat', it.path('hello'))).out, /second/);
+  });
+}
+
+void t.test('a busy mount stays, unless it is unmounted lazily', needs, async (t) => {
+  const it = await scene(t);
+  const inside = startClient('sh', '-c', `cd '${it.mountpoint}' && echo in && sleep 60`);
+  await until('it is inside', () => inside.out() !== '');
+  t.equal(await it.ask({ kind: 'unmount', lazy: false }), 'MOUNT_BUSY');
+  t.equal((await run('cat', it.path('hello'))).out, 'hello, first\n');
+  await it.ask({ kind: 'unmount', lazy: true });
+  t.notOk(isMounted(it.mountpoint));
+  await it.gone;
+  inside.child.kill('SIGKILL');
+});
+
+void t.test('unmounted while something is held: who waits gets an error', needs, async (t) => {
+  const it = await scene(t);
+  const slow = startClient('stat', it.path('slow-name'));
+  await it.hear('fetch');
+  await it.ask({ kind: 'unmount', lazy: true });
+  t.equal((await slow.result).code, 1);
+  t.notOk(isMounted(it.mountpoint));
+  await it.gone;
+});
+
+void t.test(
+  'the thread dies in the middle of readers: all get errors, nothing hangs',
+  needs,
+  async (t) => {
+    const it = await scene(t);
+    const readers = Array.from({ length: 16 }, () => startClient('cat', it.path('slow-read')));
+    await it.hear('fetch');
+    t.equal((await run('stat', it.path('crash'))).code, 1);
+    for (const reader of readers) t.equal((await reader.result).code, 1);
+    t.equal((await it.hear('ended')).reason, 'failed');
+    t.notOk(isMounted(it.mountpoint));
+  },
+);
+
+void t.test(
+  'SIGKILL in the middle of 64 readers: all get errors, the mount is gone',
+  needs,
+  async (t) => {
+    const it = await scene(t);
+    const readers = Array.from({ length: 64 }, () => startClient('cat', it.path('slow-read')));
+    await it.hear('fetch');
+    it.child.kill('SIGKILL');
+    for (const reader of readers) t.equal((await reader.result).code, 1);
+    await until('the supervisor has unmounted', () => !isMounted(it.mountpoint));
+  },
+);
+
+void t.test('an exception in the main thread ends the mount as well', needs, async (t) => {
+  const it = await scene(t);
+  const reader = startClient('cat', it.path('slow-read'));
+  await it.hear('fetch');
+  it.tell({ kind: 'throw' });
+  t.equal((await reader.result).code, 1);
+  await it.gone;
+  await until('the supervisor has unmounted', () => !isMounted(it.mountpoint));
+});
+
+void t.test('clients that are killed at any moment leave nothing behind', needs, async (t) => {
+  const it = await scene(t);
+  let seed = 7;
+  const random = () => (seed = (seed * 1103515245 + 12345) & 0x7fffffff) / 0x7fffffff;
+  for (let round = 0; round < 12; round += 1) {
+    const clients = Array.from({ length: 12 }, () =>
+      random() < 0.5
+        ? startClient('find', it.mountpoint, '-ls')
+        : startClient('cat', it.path('hello'), it.path('slow-name'), it.path('big')),
+    );
+    for (const { child } of clients) setTimeout(() => child.kill('SIGKILL'), random() * 40);
+    await Promise.all(clients.map(({ result }) => result));
+  }
+  t.equal((await run('cat', it.path('hello'))).out, 'hello, first\n');
+  t.equal(await it.ask({ kind: 'unmount', lazy: false }), undefined, 'nobody holds it');
+});
+
+void t.test('a connection that is aborted from outside ends the mount', needs, async (t) => {
+  const it = await scene(t);
+  const held = startClient('stat', it.path('slow-name'));
+  await it.hear('fetch');
+  await run('umount', '-f', it.mountpoint);
+  t.equal((await held.result).code, 1);
+  t.match((await it.hear('ended')).reason, /aborted|unmounted/);
+  t.notOk(isMounted(it.mountpoint));
+});
+
+void t.test('the mount of a dead daemon is taken away by the next one', needs, async (t) => {
+  const it = await scene(t);
+  // Stopped, its supervisor can't help.
+  const supervisors = (await run('pgrep', '-P', String(it.child.pid), '-f', 'pinfs-supervisor'))
+    .out;
+  const supervisor = Number(supervisors.trim());
+  t.ok(supervisor > 0);
+  process.kill(supervisor, 'SIGKILL');
+  it.child.kill('SIGKILL');
+  await it.gone;
+  t.ok(isMounted(it.mountpoint));
+  t.equal((await run('cat', it.path('hello'))).code, 1);
+  const next = await serve(t, { mountpoint: it.mountpoint });
+  t.equal((await run('cat', it.path('hello'))).out, 'hello, first\n');
+  t.equal(await next.ask({ kind: 'unmount', lazy: false }), undefined);
+  t.notOk(isMounted(it.mountpoint));
+});
+
+void t.test('a trace has one line for each request', needs, async (t) => {
+  const file = join(t.testdir({}), 'trace');
+  const it = await scene(t, { trace: file });
+  await run('cat', it.path('hello'));
+  await it.ask({ kind: 'unmount', lazy: false });
+  await it.gone;
+  const lines = readFileSync(file, 'utf8').trim().split('\n');
+  const grammar =
+    /^[A-Z_0-9]+ unique=\d+ node=[0-9a-f]+ pid=\d+( name="[^"]*"| offset=\d+ size=\d+)? = -?\d+ \d+us$/;
+  for (const line of lines) t.match(line, grammar);
+  t.ok(lines.some((line) => line.startsWith('LOOKUP ') && line.includes(' name="hello" = 128 ')));
+});

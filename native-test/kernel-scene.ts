@@ -1,0 +1,113 @@
+import { fork, spawn, type ChildProcess } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { setTimeout as wait } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { parseMountinfo } from '../lib/drivers/mountinfo.js';
+import type { DaemonOptions, FromDaemon, ToDaemon } from './kernel-daemon.js';
+
+const daemonPath = fileURLToPath(new URL('kernel-daemon.js', import.meta.url));
+const patience = 20_000;
+
+/** Polls until something is so. @throws after twenty seconds. */
+export async function until(what: string, isSo: () => boolean): Promise<void> {
+  const end = performance.now() + patience;
+  while (performance.now() < end) {
+    if (isSo()) return;
+    await wait(5);
+  }
+  throw new Error(`in vain: ${what}`);
+}
+
+export function isMounted(mountpoint: string): boolean {
+  return parseMountinfo(readFileSync('/proc/self/mountinfo', 'latin1')).some(
+    (mount) => mount.mountpoint === mountpoint,
+  );
+}
+
+/** A daemon under test, and what it told. */
+export interface Daemon {
+  readonly child: ChildProcess;
+  readonly said: FromDaemon[];
+  readonly tell: (message: ToDaemon) => void;
+  /** Waits until it has said so. */
+  readonly hear: <K extends FromDaemon['kind']>(
+    kind: K,
+    fits?: (message: FromDaemon & { kind: K }) => boolean,
+  ) => Promise<FromDaemon & { kind: K }>;
+  /** Tells it to do something and waits until it is done; the code of its error. */
+  readonly ask: (message: ToDaemon) => Promise<string | undefined>;
+  readonly gone: Promise<void>;
+}
+
+export function startDaemon(options: DaemonOptions): Daemon {
+  const child = fork(daemonPath, [JSON.stringify(options)], {
+    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+  });
+  const said: FromDaemon[] = [];
+  child.on('message', (message) => said.push(message as FromDaemon));
+  const tell = (message: ToDaemon) => {
+    child.send(message);
+  };
+  const hear: Daemon['hear'] = async (kind, fits = () => true) => {
+    type Wanted = FromDaemon & { kind: typeof kind };
+    const found = () =>
+      said.find((message): message is Wanted => message.kind === kind && fits(message as Wanted));
+    await until(`the daemon says ${kind}`, () => found() !== undefined);
+    const message = found();
+    if (message === undefined) throw new Error('it was there a moment ago');
+    return message;
+  };
+  const ask = async (message: ToDaemon) => {
+    const before = said.length;
+    tell(message);
+    const isDone = (it: FromDaemon) => it.kind === 'done' && it.of === message.kind;
+    await until(`it has done ${message.kind}`, () => said.slice(before).some(isDone));
+    const done = said.slice(before).find(isDone);
+    return done?.kind === 'done' ? done.error : undefined;
+  };
+  const gone = new Promise<void>((resolve) => {
+    child.once('exit', () => {
+      resolve();
+    });
+  });
+  return { child, said, tell, hear, ask, gone };
+}
+
+/** A program that uses the mount, in a process of its own: this one must never wait for a mount of a test. */
+export interface Client {
+  readonly child: ChildProcess;
+  /** What it wrote so far. */
+  readonly out: () => string;
+  /** Its exit code, or the name of the signal that ended it, and what it wrote. */
+  readonly result: Promise<{
+    readonly code: number | string;
+    readonly out: string;
+    readonly err: string;
+  }>;
+}
+
+export function startClient(command: string, ...parameters: readonly string[]): Client {
+  const child = spawn(command, parameters, {
+    cwd: '/',
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, LC_ALL: 'C' },
+    timeout: patience,
+  });
+  let out = '';
+  let err = '';
+  child.stdout.on('data', (data: Buffer) => (out += data.toString('latin1')));
+  child.stderr.on('data', (data: Buffer) => (err += data.toString('latin1')));
+  const result = new Promise<{ code: number | string; out: string; err: string }>((resolve) => {
+    child.once('error', (error) => {
+      resolve({ code: -1, out, err: error.message });
+    });
+    child.once('close', (code, signal) => {
+      resolve({ code: code ?? signal ?? -1, out, err });
+    });
+  });
+  return { child, out: () => out, result };
+}
+
+export function run(command: string, ...parameters: readonly string[]): Client['result'] {
+  return startClient(command, ...parameters).result;
+}
