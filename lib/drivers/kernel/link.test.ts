@@ -309,7 +309,7 @@ void t.test('a thread that was ready before anybody listened serves all the same
 void t.test('a thread that failed before anybody listened is told of', async (t) => {
   const thread = startThread('data:text/javascript,throw new Error("no such maker")');
   thread.ref();
-  await once(thread, 'exit');
+  await new Promise((resolve) => thread.once('exit', resolve));
   await t.rejects(openBench(t, {}, 45, thread), {
     code: 'MOUNT_FAILED',
     message: 'no such maker',
