@@ -4,7 +4,7 @@ import { Worker } from 'node:worker_threads';
 import { quietFacts, type LiveFacts } from '../../filesystem/live-facts.js';
 import { PinfsError } from '../../format/errors.js';
 import type { Driver, DriverStatistics, Mounted, MountEnd, MountRequest } from '../driver.js';
-import { prepareMountpoint } from '../mountpoint.js';
+import { prepareMountpoint, recoverStale } from '../mountpoint.js';
 import { systemCalls, type Pipe } from './device.js';
 import { openFetches } from './fetches.js';
 import { openLink, startThread, type Link, type LinkEnd } from './link.js';
@@ -233,8 +233,9 @@ async function finish(
   closeSync(device.device);
   await mount.notifier;
   closePipe(mount.wake);
-  if (device.number !== undefined) {
-    await device.unmount(true).catch((error: unknown) => {
+  // After an abort a dead mount may be left. What answers is another one, with the number of ours.
+  if (end.reason !== 'stopped' && device.number !== undefined) {
+    await recoverStale(mount.mountpoint).catch((error: unknown) => {
       mount.request.log('warn', error instanceof Error ? error.message : String(error));
     });
   }
