@@ -181,14 +181,13 @@ function recordHead(path: string, fqrn: string, head: SeenHead): void {
   }
   const name = `head-${head.revision}-${head.published}.json`;
   writeState(join(path, name), encodeState(head), { replace: true });
-  const own = headNames(path);
-  const at = own.findIndex((other) => other.name === name);
-  // Only what is lower than this one: a higher one may have been written meanwhile.
-  if (at >= 0)
-    sweepState(
-      path,
-      own.slice(at + 1).map((lower) => lower.name),
-    );
+  // What is lower than the highest one goes, be it this one: whoever removes the highest saw a higher one.
+  sweepState(
+    path,
+    headNames(path)
+      .slice(1)
+      .map((lower) => lower.name),
+  );
 }
 
 /** Tag names are any text, so their files are named after a hash. */
