@@ -143,6 +143,7 @@ async function main(): Promise<void> {
     );
     orders.add(order);
   });
+  process.on('SIGTERM', () => void mounted.unmount(true));
   tell({ kind: 'mounted' });
   const { reason } = await mounted.ended;
   tell({ kind: 'ended', reason });

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { PinfsError } from '../../format/errors.js';
 import { systemCalls } from './device.js';
+import { helperFailed } from './mount-errors.js';
 
 /**
  * The set-uid helper by which an ordinary user mounts: it opens the device, mounts, and sends the
@@ -63,25 +64,3 @@ function runHelper(
     });
   });
 }
-
-function helperFailed(mountpoint: string, code: number, words: string): PinfsError {
-  const said = words === '' ? `${helper} ended with ${code}` : words;
-  if (/allow_other/.test(words)) {
-    return new PinfsError('MOUNT_NOT_PERMITTED', said, {
-      advice: 'root can put `user_allow_other` into /etc/fuse.conf; or mount without --allow-other',
-    });
-  }
-  if (/device not found/.test(words)) {
-    return new PinfsError('MOUNT_NO_DEVICE', said, { advice: noDevice });
-  }
-  if (/[Pp]ermission denied|not permitted|no write access|user has no/.test(words)) {
-    return new PinfsError('MOUNT_NOT_PERMITTED', `can't mount on ${mountpoint}: ${said}`, {
-      advice:
-        'the mountpoint must be yours, /dev/fuse readable, and fusermount3 set-uid root; or use `unshare -Urm`',
-    });
-  }
-  return new PinfsError('MOUNT_FAILED', `can't mount on ${mountpoint}: ${said}`);
-}
-
-export const noDevice =
-  'load the kernel module (`modprobe fuse`); in a container pass the device (`--device /dev/fuse`)';

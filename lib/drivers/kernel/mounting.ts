@@ -1,12 +1,11 @@
 import { constants, openSync } from 'node:fs';
-import { constants as osConstants } from 'node:os';
-import { getSystemErrorName } from 'node:util';
 import { PinfsError } from '../../format/errors.js';
-import { mountFlags, systemErrno, unmountFlags } from './constants.js';
+import { mountFlags, unmountFlags } from './constants.js';
 import { systemCalls } from './device.js';
 import { findMount, mountType } from '../mountinfo.js';
 import { currentMounts, unmountPath } from '../unmount.js';
-import { fusermount, noDevice } from './fusermount.js';
+import { fusermount } from './fusermount.js';
+import { deviceFailed, devicePath, mountFailed, words } from './mount-errors.js';
 
 /** What has to be known to mount. */
 export interface MountWish {
@@ -26,18 +25,8 @@ export interface MountedDevice {
   readonly unmount: (lazy: boolean) => Promise<void>;
 }
 
-const devicePath = '/dev/fuse';
-
 function isRoot(): boolean {
   return process.geteuid?.() === 0;
-}
-
-function words(number: number): string {
-  try {
-    return getSystemErrorName(-number);
-  } catch {
-    return `errno ${number}`;
-  }
 }
 
 /** N, if the mountpoint reads /dev/fd/N: mount.fuse3 has mounted already, and passes the device. */
@@ -93,16 +82,7 @@ function openDevice(): number {
   try {
     return openSync(devicePath, constants.O_RDWR | constants.O_NONBLOCK);
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'EACCES' || code === 'EPERM') {
-      throw new PinfsError('MOUNT_NOT_PERMITTED', `${devicePath} may not be opened: ${code}`, {
-        advice:
-          'it must be readable and writable; in a container pass it with `--device /dev/fuse`',
-        cause: error,
-      });
-    }
-    const message = `there is no FUSE device: opening ${devicePath} gives ${code ?? 'an error'}`;
-    throw new PinfsError('MOUNT_NO_DEVICE', message, { advice: noDevice, cause: error });
+    throw deviceFailed(error as NodeJS.ErrnoException);
   }
 }
 
@@ -131,20 +111,4 @@ function helperOptions(wish: MountWish): string {
   const parts = ['ro', permissions(wish), `fsname=${source}`, 'subtype=pinfs'];
   parts.push(wish.suid ? 'suid' : 'nosuid', wish.dev ? 'dev' : 'nodev');
   return parts.join(',');
-}
-
-function mountFailed(mountpoint: string, number: number): PinfsError {
-  const said = `mount(2) on ${mountpoint} says ${words(number)}`;
-  if (number === systemErrno.EPERM || number === osConstants.errno.EACCES) {
-    return new PinfsError('MOUNT_NOT_PERMITTED', said, {
-      advice:
-        'mounting needs CAP_SYS_ADMIN: in a container `--cap-add SYS_ADMIN`, or `unshare -Urm`',
-    });
-  }
-  if (number === systemErrno.ENODEV) {
-    return new PinfsError('MOUNT_NO_DEVICE', `${said}: this kernel has no FUSE`, {
-      advice: noDevice,
-    });
-  }
-  return new PinfsError('MOUNT_FAILED', said);
 }

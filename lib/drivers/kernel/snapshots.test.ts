@@ -1,0 +1,96 @@
+import t from 'tap';
+import { fakeFilesystem } from '../../testing/fake-session.js';
+import { makeFakeTree } from '../../testing/fake-tree.js';
+import {
+  closeSnapshots,
+  forget,
+  kernelNodeHigh,
+  kernelNodeLow,
+  openSnapshots,
+  releaseDirectory,
+  replaceSnapshot,
+  snapshotOf,
+  treeNode,
+  type Snapshots,
+} from './snapshots.js';
+
+function built(closed: string[], name: string) {
+  const filesystem = fakeFilesystem(makeFakeTree({ children: {} }));
+  return { filesystem, close: () => closed.push(name) };
+}
+
+function open() {
+  const closed: string[] = [];
+  const snapshots = openSnapshots(built(closed, 'first'));
+  return { snapshots, closed };
+}
+
+function idOf(snapshots: Snapshots, node: number) {
+  return [kernelNodeLow(node), kernelNodeHigh(snapshots.current, node)] as const;
+}
+
+void t.test('a node id leads back to the node, whatever its size', (t) => {
+  const { snapshots } = open();
+  for (const node of [1, 2, 0xffffffff, 2 ** 32, 7 * 2 ** 32 + 5, 2 ** 53 - 1]) {
+    const [low, high] = idOf(snapshots, node);
+    t.equal(snapshotOf(snapshots, low, high), snapshots.current);
+    t.equal(treeNode(snapshots.current, low, high), node);
+    t.notOk(high === 0, 'never 0 or 1, which mean something else');
+  }
+  t.equal(snapshotOf(snapshots, 1, 0), snapshots.current, 'the root');
+  t.equal(treeNode(snapshots.current, 1, 0), snapshots.current.filesystem.root);
+  t.end();
+});
+
+void t.test('a replaced snapshot stays until its last node is forgotten', (t) => {
+  const { snapshots, closed } = open();
+  const [low, high] = idOf(snapshots, 9);
+  const first = snapshots.current;
+  first.lookups = 3;
+  replaceSnapshot(snapshots, built(closed, 'second'));
+  t.equal(snapshotOf(snapshots, low, high), first);
+  t.equal(snapshotOf(snapshots, 1, 0), snapshots.current);
+  t.not(snapshots.current, first);
+  forget(snapshots, high, 2);
+  t.same(closed, []);
+  releaseDirectory(snapshots, first.epoch);
+  t.same(closed, ['first']);
+  t.equal(snapshotOf(snapshots, low, high), undefined);
+  forget(snapshots, high, 1);
+  releaseDirectory(snapshots, first.epoch);
+  t.equal(snapshots.oddForgets, 1);
+  t.end();
+});
+
+void t.test('one that nobody holds is closed at once, and the numbers come round', (t) => {
+  const { snapshots, closed } = open();
+  for (let change = 0; change < 5000; change += 1) {
+    const before = snapshots.current.epoch;
+    replaceSnapshot(snapshots, built(closed, String(change)));
+    if (snapshots.current.epoch === before || snapshots.current.epoch === 0)
+      t.fail('a used number');
+  }
+  t.equal(closed.length, 5000);
+  t.equal(snapshots.byEpoch.size, 1);
+  t.end();
+});
+
+void t.test('a number that is held is not given twice, and not too many are held', (t) => {
+  const { snapshots, closed } = open();
+  snapshots.current.lookups = 1;
+  const first = snapshots.current;
+  for (let change = 0; change < 2100; change += 1) {
+    replaceSnapshot(snapshots, built(closed, String(change)));
+    if (snapshots.current.epoch === first.epoch) t.fail('it is held');
+  }
+  t.ok(snapshots.byEpoch.has(first.epoch));
+  for (let change = 0; change < 20; change += 1) {
+    snapshots.current.lookups = 1;
+    replaceSnapshot(snapshots, built(closed, 'held'));
+  }
+  t.equal(snapshots.byEpoch.size, 8);
+  t.notOk(snapshots.byEpoch.has(first.epoch), 'the oldest goes first');
+  closeSnapshots(snapshots);
+  t.equal(snapshots.byEpoch.size, 0);
+  t.end();
+});
