@@ -55,7 +55,6 @@ export async function startBadServer(
   const find = finder(contents);
   const server = createServer((request, response) => {
     response.on('error', () => undefined);
-    request.socket.on('error', () => undefined);
     const path = pathOf(request, name);
     requests.push({ path, method: request.method ?? '', headers: request.headers });
     const rule = rules.find((one) => one.left > 0 && one.matches(path));
@@ -66,7 +65,10 @@ export async function startBadServer(
   // Headers are not checked against what is sent: that is the point.
   server.keepAliveTimeout = 60_000;
   let connections = 0;
-  server.on('connection', () => connections++);
+  server.on('connection', (socket) => {
+    connections++;
+    socket.on('error', () => undefined);
+  });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   // A server that listens on TCP has an address of this form.
