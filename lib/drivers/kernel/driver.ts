@@ -3,18 +3,18 @@ import { relative } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { quietFacts, type LiveFacts } from '../../filesystem/live-facts.js';
 import { PinfsError } from '../../format/errors.js';
-import type { Driver, DriverStatistics, Mounted, MountEnd, MountRequest } from '../driver.js';
+import type { Driver, Mounted, MountEnd, MountRequest } from '../driver.js';
 import { prepareMountpoint, recoverStale } from '../mountpoint.js';
 import { systemCalls, type Pipe } from './device.js';
 import { openFetches } from './fetches.js';
 import { openLink, startThread, type Link, type LinkEnd } from './link.js';
-import type { NotifierStart, Notifications } from './messages.js';
+import { notify } from './notify.js';
 import { mountDevice, passedDescriptor, type MountedDevice } from './mounting.js';
 import { usualWishes } from './negotiation.js';
-import { operations, unknownOpcode } from './opcodes.js';
 import { isLittleEndian } from './protocol.js';
 import type { Settings } from './service.js';
-import { counters, countError, readErrors, readLatency, type Counters } from './statistics.js';
+import { counters, countError, type Counters } from './statistics.js';
+import { readStatistics } from './driver-statistics.js';
 import { startSupervisor, type Supervisor } from './supervisor.js';
 
 /** Speaks the FUSE protocol on /dev/fuse itself, from a worker thread (Linux only). */
@@ -260,38 +260,8 @@ async function replace(
   // One after another: the notifications of two changes must not mix.
   await mount.notifier;
   const change = await link.build(recipe, liveFacts(mount.request), mount.request.store);
-  if (change !== undefined) await notify(mount, device.device, change);
-}
-
-/** Resolves when the notifications that are needed are written; the others go on in the background. */
-function notify(mount: Mount, device: number, change: Notifications): Promise<void> {
-  const duplicate = systemCalls().duplicate(device);
-  if (duplicate < 0) throw new PinfsError('INTERNAL', `no descriptor: errno ${-duplicate}`);
-  const start: NotifierStart = { ...change, device: duplicate };
-  const notifier = new Worker(new URL('./notifier.js', import.meta.url), { workerData: start });
-  const exited = new Promise<void>((resolve) => {
-    notifier.once('exit', () => {
-      resolve();
-    });
-  });
-  mount.notifier = exited;
-  return new Promise((resolve, reject) => {
-    notifier.once('message', resolve);
-    notifier.once('error', (cause) => {
-      reject(new PinfsError('INTERNAL', `the kernel could not be told: ${cause.message}`));
-    });
-    void exited.then(resolve);
-  });
-}
-
-function readStatistics(counted: Counters): DriverStatistics {
-  const requests: Partial<Record<string, number>> = {};
-  const latencies: NonNullable<DriverStatistics['latencies']> = {};
-  for (const { number, name } of [unknownOpcode, ...operations]) {
-    const latency = readLatency(counted, number);
-    if (latency === undefined) continue;
-    requests[name] = latency.count;
-    latencies[name] = latency;
-  }
-  return { requests, latencies, errors: readErrors(counted), notCarried: 0 };
+  if (change === undefined) return;
+  const notifying = notify(device.device, change);
+  mount.notifier = notifying.exited;
+  await notifying.told;
 }

@@ -46,8 +46,10 @@ export interface LinkOptions {
 }
 
 type Gone = FromWorker & { readonly kind: 'gone' };
+type BuiltMessage = FromWorker & { readonly kind: 'built' };
 
 interface Wait<Value> {
+  readonly promise: Promise<Value>;
   readonly resolve: (value: Value) => void;
   readonly reject: (error: PinfsError) => void;
 }
@@ -58,6 +60,15 @@ const mostTries = 64;
 /** What a thread did before somebody listened to it: its messages are not kept for later. */
 const early = new WeakMap<Worker, { ready: boolean; over: boolean; error: Error | undefined }>();
 
+/** What a thread did before somebody listened to it: its messages are not kept for later. */
+interface Early {
+  ready: boolean;
+  over: boolean;
+  error: Error | undefined;
+}
+
+const earlyLives = new WeakMap<Worker, Early>();
+
 /** Starts a worker thread. Until a link is opened with it, it keeps nothing alive. */
 export function startThread(maker: string): Worker {
   const workerData: WorkerData = { maker };
@@ -65,16 +76,16 @@ export function startThread(maker: string): Worker {
     workerData,
     name: 'pinfs-fuse',
   });
-  const state = { ready: false, over: false, error: undefined as Error | undefined };
-  early.set(thread, state);
+  const early: Early = { ready: false, over: false, error: undefined };
+  earlyLives.set(thread, early);
   thread.on('message', (message: FromWorker) => {
-    if (message.kind === 'ready') state.ready = true;
+    if (message.kind === 'ready') early.ready = true;
   });
   thread.on('error', (error: Error) => {
-    state.error = error;
+    early.error = error;
   });
   thread.once('exit', () => {
-    state.over = true;
+    early.over = true;
   });
   thread.unref();
   return thread;
@@ -82,94 +93,143 @@ export function startThread(maker: string): Worker {
 
 /** Resolves when the worker is ready for messages. @throws PinfsError of its start. */
 export async function openLink(options: LinkOptions): Promise<Link> {
-  const calls = systemCalls();
-  const { counters, wake } = options;
   const worker = options.thread;
-  const before = early.get(worker);
-  if (before?.over === true) {
-    const message = before.error?.message ?? 'the thread that serves the device ended';
-    throw new PinfsError('MOUNT_FAILED', message, { cause: before.error });
-  }
+  const early = earlyLives.get(worker);
+  if (early?.over === true) throw endedWith(early.error);
   worker.ref();
-  let over = false;
-  let gone: Gone | undefined;
-  let thrown: Error | undefined;
-  const ready = waitFor<undefined>();
-  if (before?.ready === true) ready.resolve(undefined);
-  const connected = waitFor<undefined>();
-  const builds = new Map<number, Wait<FromWorker & { kind: 'built' }>>();
-  const sendLater = (message: ToWorker) => {
-    if (over) return;
-    worker.postMessage(message);
-    raiseFlag(counters);
+  const state: State = {
+    options,
+    ready: waitFor<undefined>(),
+    connected: waitFor<undefined>(),
+    builds: new Map(),
+    over: false,
+    gone: undefined,
+    thrown: undefined,
+    nextId: 0,
   };
-  const byte = Buffer.from([1]);
+  if (early?.ready === true) state.ready.resolve(undefined);
   const send = (message: ToWorker) => {
-    sendLater(message);
-    // A full pipe means that a wake-up is under way.
-    if (!over) calls.write(wake.write, byte, 1);
+    sendTo(state, message, true);
   };
   const fetches = options.fetches(send);
   worker.on('message', (message: FromWorker) => {
-    if (message.kind === 'ready') ready.resolve(undefined);
-    else if (message.kind === 'connected') connected.resolve(undefined);
-    else if (message.kind === 'refused') {
-      connected.reject(new PinfsError('MOUNT_FAILED', message.message));
-    } else if (message.kind === 'built') {
-      builds.get(message.id)?.resolve(message);
-      builds.delete(message.id);
-    } else if (message.kind === 'miss') fetches.miss(message.key, message.want, message.ahead);
-    else if (message.kind === 'drop') fetches.drop(message.key);
-    else if (message.kind === 'error') {
-      options.error(`${message.error.code}: ${message.error.message}`);
-    } else gone = message;
+    receive(state, fetches, message);
   });
   worker.on('error', (error: Error) => {
-    thrown = error;
+    state.thrown = error;
   });
   const ended = new Promise<LinkEnd>((resolve) => {
     worker.once('exit', () => {
-      over = true;
       fetches.stop();
-      const message = thrown?.message ?? 'the thread that serves the device ended';
-      const error = new PinfsError('MOUNT_FAILED', message, { cause: thrown });
-      for (const wait of [ready, connected, ...builds.values()]) wait.reject(error);
-      resolve(gone === undefined ? { reason: 'failed', message } : { reason: gone.reason });
+      resolve(endOf(state));
     });
   });
-  let nextId = 0;
-  const buildOnce = (id: number, recipe: Recipe, facts: LiveFacts) => {
-    const wait = waitFor<FromWorker & { kind: 'built' }>();
-    builds.set(id, wait);
-    if (over) wait.reject(new PinfsError('NOT_MOUNTED', 'the mount has ended'));
-    send({ kind: 'build', id, recipe, facts });
-    return wait.promise;
+  await state.ready.promise;
+  return {
+    build: (recipe, facts, store) => build(state, recipe, facts, store),
+    serve: (device) => {
+      send({ kind: 'serve', device, start: options.start });
+      return state.connected.promise;
+    },
+    send,
+    sendLater: (message) => {
+      sendTo(state, message, false);
+    },
+    ended,
   };
-  const build: Link['build'] = async (recipe, facts, store) => {
-    nextId += 1;
-    const id = nextId;
-    for (let tries = 0; tries < mostTries; tries += 1) {
-      const { result, change } = await buildOnce(id, recipe, facts);
-      if (result.outcome === 'done') return change;
-      if (result.outcome === 'failure') throw failed(result);
-      await store.fetch(result.want);
-    }
-    throw new PinfsError('INTERNAL', `the snapshot still lacks an object after ${mostTries} tries`);
-  };
-  await ready.promise;
-  const serve = (device: number) => {
-    send({ kind: 'serve', device, start: options.start });
-    return connected.promise;
-  };
-  return { build, serve, send, sendLater, ended };
+}
+
+interface State {
+  readonly options: LinkOptions;
+  readonly ready: Wait<undefined>;
+  readonly connected: Wait<undefined>;
+  readonly builds: Map<number, Wait<BuiltMessage>>;
+  over: boolean;
+  gone: Gone | undefined;
+  thrown: Error | undefined;
+  nextId: number;
+}
+
+const byte = Buffer.from([1]);
+
+function sendTo({ options, over }: State, message: ToWorker, wake: boolean): void {
+  if (over) return;
+  options.thread.postMessage(message);
+  raiseFlag(options.counters);
+  // A full pipe means that a wake-up is under way.
+  if (wake) systemCalls().write(options.wake.write, byte, 1);
+}
+
+function receive(state: State, fetches: Fetches, message: FromWorker): void {
+  switch (message.kind) {
+    case 'ready':
+      state.ready.resolve(undefined);
+      return;
+    case 'connected':
+      state.connected.resolve(undefined);
+      return;
+    case 'refused':
+      state.connected.reject(new PinfsError('MOUNT_FAILED', message.message));
+      return;
+    case 'built':
+      state.builds.get(message.id)?.resolve(message);
+      state.builds.delete(message.id);
+      return;
+    case 'miss':
+      fetches.miss(message.key, message.want, message.ahead);
+      return;
+    case 'drop':
+      fetches.drop(message.key);
+      return;
+    case 'error':
+      state.options.error(`${message.error.code}: ${message.error.message}`);
+      return;
+    case 'gone':
+      state.gone = message;
+  }
+}
+
+/** The thread is over: whoever waits for it hears why. */
+function endOf(state: State): LinkEnd {
+  state.over = true;
+  const error = endedWith(state.thrown);
+  for (const wait of [state.ready, state.connected, ...state.builds.values()]) wait.reject(error);
+  if (state.gone !== undefined) return { reason: state.gone.reason };
+  return { reason: 'failed', message: error.message };
+}
+
+function endedWith(cause: Error | undefined): PinfsError {
+  const message = cause?.message ?? 'the thread that serves the device ended';
+  return new PinfsError('MOUNT_FAILED', message, { cause });
+}
+
+async function build(
+  state: State,
+  recipe: Recipe,
+  facts: LiveFacts,
+  store: Pick<Store, 'fetch'>,
+): Promise<Notifications | undefined> {
+  state.nextId += 1;
+  const id = state.nextId;
+  for (let tries = 0; tries < mostTries; tries += 1) {
+    const wait = waitFor<BuiltMessage>();
+    state.builds.set(id, wait);
+    if (state.over) wait.reject(new PinfsError('NOT_MOUNTED', 'the mount has ended'));
+    sendTo(state, { kind: 'build', id, recipe, facts }, true);
+    const { result, change } = await wait.promise;
+    if (result.outcome === 'done') return change;
+    if (result.outcome === 'failure') throw failed(result);
+    await store.fetch(result.want);
+  }
+  throw new PinfsError('INTERNAL', `the snapshot still lacks an object after ${mostTries} tries`);
 }
 
 function failed(result: Built & { outcome: 'failure' }): PinfsError {
   return new PinfsError(result.error.code, result.error.message);
 }
 
-function waitFor<Value>(): Wait<Value> & { readonly promise: Promise<Value> } {
-  let settle: Wait<Value> | undefined;
+function waitFor<Value>(): Wait<Value> {
+  let settle: Pick<Wait<Value>, 'resolve' | 'reject'> | undefined;
   const promise = new Promise<Value>((resolve, reject) => {
     settle = { resolve, reject };
   });

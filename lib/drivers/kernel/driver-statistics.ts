@@ -1,0 +1,16 @@
+import type { DriverStatistics } from '../driver.js';
+import { operations, unknownOpcode } from './opcodes.js';
+import { readErrors, readLatency, type Counters } from './statistics.js';
+
+/** The counters as the driver shows them. */
+export function readStatistics(counted: Counters): DriverStatistics {
+  const requests: Partial<Record<string, number>> = {};
+  const latencies: NonNullable<DriverStatistics['latencies']> = {};
+  for (const { number, name } of [unknownOpcode, ...operations]) {
+    const latency = readLatency(counted, number);
+    if (latency === undefined) continue;
+    requests[name] = latency.count;
+    latencies[name] = latency;
+  }
+  return { requests, latencies, errors: readErrors(counted), notCarried: 0 };
+}
