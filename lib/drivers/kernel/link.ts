@@ -58,9 +58,6 @@ interface Wait<Value> {
 const mostTries = 64;
 
 /** What a thread did before somebody listened to it: its messages are not kept for later. */
-const early = new WeakMap<Worker, { ready: boolean; over: boolean; error: Error | undefined }>();
-
-/** What a thread did before somebody listened to it: its messages are not kept for later. */
 interface Early {
   ready: boolean;
   over: boolean;
