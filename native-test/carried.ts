@@ -10,7 +10,7 @@ export function carried(tree: ExpectedTree, driver: DriverName): Map<ByteString,
   const found = new Map<ByteString, ExpectedEntry>();
   for (const [path, line] of tree) {
     if (!reachable(tree, path)) continue;
-    const seen = readable(line) ? line : { ...line, ...unreadable(line) };
+    const seen = seenByUser(line);
     const shown = driver === 'fuse-native' ? byFuseNative(path, seen) : seen;
     if (shown !== undefined) found.set(path, shown);
   }
@@ -58,14 +58,17 @@ function reachable(tree: ExpectedTree, path: ByteString): boolean {
   return true;
 }
 
-function readable(line: ExpectedEntry): boolean {
-  return line.type !== 'file' || may(line, read);
-}
-
-function unreadable({ xattrs }: ExpectedEntry): Partial<ExpectedEntry> {
-  // user.* attributes can be read by whom the file may be read by.
-  const left = Object.entries(xattrs ?? {}).filter(([name]) => !name.startsWith('user.'));
-  return { sha256: 'EACCES', xattrs: Object.fromEntries(left) };
+/** The kernel shows `trusted.*` to root only, and `user.*` to whom the file may be read by. */
+function seenByUser(line: ExpectedEntry): ExpectedEntry {
+  if (isRoot) return line;
+  const readable = line.type !== 'file' || may(line, read);
+  const hidden = readable ? /^trusted\./ : /^(trusted|user)\./;
+  const xattrs = Object.entries(line.xattrs ?? {}).filter(([name]) => !hidden.test(name));
+  return {
+    ...line,
+    ...(readable ? {} : { sha256: 'EACCES' }),
+    xattrs: Object.fromEntries(xattrs),
+  };
 }
 
 /** Paths of a tree whose names are not UTF-8. */

@@ -3,6 +3,7 @@
  * and prints what came of each: its value, or the name of the error. A mount must only be touched from
  * a process that serves nothing (see walk.ts).
  */
+import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 
 /** The name of a call of `node:fs`, or one of those below, and its arguments. */
@@ -31,6 +32,9 @@ const calls: Readonly<Record<string, (...args: never[]) => unknown>> = {
       fs.closeSync(file);
     }
   },
+  /** The begin of the SHA-256 of all that can be read. */
+  content: (path: string) =>
+    createHash('sha256').update(fs.readFileSync(path)).digest('hex').slice(0, 8),
   write: (path: string, text: string) => fs.writeFileSync(path, text),
   append: (path: string, text: string) => fs.appendFileSync(path, text),
   mkdir: (path: string) => fs.mkdirSync(path),

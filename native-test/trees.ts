@@ -74,11 +74,10 @@ async function isTheTree(
   const shown = await walkMount(mountpoint, binds);
   const owned = ownerless.test(repository.folder) ? ownedByMe(lines) : lines;
   t.strictSame(differences(shown, carried(owned, driver)), []);
-  const status = (await here.status(mountpoint))?.status;
-  t.equal(status?.driver, driver);
-  t.equal(status?.verdict.status, 'verified');
-  if (driver === 'fuse-native' && notUtf8(lines).length > 0) {
-    t.ok((status?.notCarried ?? 0) >= notUtf8(lines).length, 'what is left out is counted');
+  const left = driver === 'fuse-native' ? notUtf8(lines).length : 0;
+  if (left > 0) {
+    const counted = (await here.status(mountpoint))?.status?.notCarried ?? 0;
+    t.ok(counted >= left, 'what is left out is counted');
   }
   await here.umount(mountpoint);
 }

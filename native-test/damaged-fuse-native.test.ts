@@ -1,0 +1,3 @@
+import { damagedAreSafe } from './damaged.js';
+
+damagedAreSafe('fuse-native');
