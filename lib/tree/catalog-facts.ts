@@ -2,6 +2,7 @@ import { fromBytes, toBytes, type ByteString } from '../format/bytes.js';
 import { isName } from '../format/catalog-row.js';
 import { PinfsError } from '../format/errors.js';
 import type { CatalogFile } from './catalog-file.js';
+import { disorder } from './damage.js';
 import { wantOfNested, type Catalog } from './catalogs.js';
 import type {
   BrokenPath,
@@ -77,6 +78,7 @@ export function listNested(catalog: Catalog, file: CatalogFile): NestedCatalogs 
       const rows = file.nestedRows(bind, after, nestedPage);
       more = rows.length === nestedPage;
       for (const row of rows) {
+        if (!(row.rowid > after)) throw disorder(catalog.mountpoint);
         after = row.rowid;
         const mountpoint = visibleMountpoint(catalog, fromBytes(row.path));
         // What lies elsewhere is never mounted, so it isn't part of the tree (11.3).

@@ -2,8 +2,21 @@ import type Database from 'better-sqlite3';
 import { fromBytes, type ByteString, quoted } from '../format/bytes.js';
 import { pathKey } from '../format/path-hash.js';
 import { PinfsError } from '../format/errors.js';
-import { openGuarded, sqliteFault, type Columns, type GuardRules } from './guarded-sqlite.js';
-import { packedParent, packedRow } from './packed-rows.js';
+import {
+  byPathHash,
+  identitySql,
+  lookups,
+  sqlFor,
+  type CatalogSql,
+  type NestedWhere,
+} from './catalog-sql.js';
+import {
+  checkPlans,
+  openGuarded,
+  sqliteFault,
+  type Columns,
+  type GuardRules,
+} from './guarded-sqlite.js';
 
 /** Which of the schemas of the format document (5.2) a catalog has. */
 export interface CatalogSchema {
@@ -70,9 +83,9 @@ const catalogRules: Omit<GuardRules, 'subject'> = {
     bind_mountpoints: [['path']],
     properties: [['key']],
   },
+  queries: [{ sql: identitySql, by: ['key=?', byPathHash] }],
 };
 
-const propertyLimit = 8192;
 const always = [
   'md5path_1',
   'md5path_2',
@@ -101,6 +114,8 @@ export function openCatalogFile(path: string, subject: string, root: Buffer): Ca
     const identity = readIdentity(database, root);
     const schema = readSchema(identity.schema, columns, rules);
     requireColumns(columns, schema, rules);
+    if (!planned.has(columns)) checkPlans(database, lookups(columns), rules);
+    planned.add(columns);
     return catalogFile(database, columns, { schema, ...identity.place }, rules);
   } catch (error) {
     database.close();
@@ -108,16 +123,10 @@ export function openCatalogFile(path: string, subject: string, root: Buffer): Ca
   }
 }
 
-/** All that opening has to know in one query: preparing one costs more than running it. */
 function readIdentity(database: Database.Database, root: Buffer) {
   const key = pathKey(root);
   const [schema, prefix, rowid, mode] = database
-    .prepare(
-      `SELECT (SELECT iif(octet_length(value)<=64,CAST(value AS TEXT),'') FROM properties WHERE key='schema' LIMIT 1),
-         (SELECT iif(octet_length(value)<=${propertyLimit},CAST(value AS BLOB),NULL) FROM properties WHERE key='root_prefix' LIMIT 1),
-         (SELECT rowid FROM catalog WHERE md5path_1=? AND md5path_2=? LIMIT 1),
-         (SELECT iif(typeof(mode)='integer',mode,0) FROM catalog WHERE md5path_1=? AND md5path_2=? LIMIT 1)`,
-    )
+    .prepare(identitySql)
     .raw()
     .get(...key, ...key) as [string | null, Buffer | null, number | null, number | null];
   const rootRow = rowid === null ? undefined : { rowid, mode: mode ?? 0 };
@@ -252,79 +261,8 @@ function catalogFile(
   };
 }
 
-type NestedWhere = 'byPath' | 'after';
-
-interface CatalogSql {
-  readonly property: string;
-  readonly children: string;
-  readonly byPath: string;
-  readonly byId: string;
-  readonly all: string;
-  /** Empty, like those below, where the schema has no such table. */
-  readonly chunks: string;
-  readonly nested: Readonly<Record<NestedWhere, Readonly<Record<'nested' | 'bind', string>>>>;
-  readonly counters: string;
-}
-
-// Texts of queries by schema: files with the same schema have the same object `columns`.
-const sqlByColumns = [
-  new WeakMap<Columns, CatalogSql>(),
-  new WeakMap<Columns, CatalogSql>(),
-] as const;
-const rowidRange = 'rowid>? AND rowid<=4294967295';
-
-function sqlFor(columns: Columns, careful: boolean): CatalogSql {
-  const made = sqlByColumns[careful ? 1 : 0];
-  const known = made.get(columns);
-  if (known !== undefined) return known;
-  const row = packedRow(columns.get('catalog') ?? new Set(), careful);
-  const parent = packedParent(careful);
-  const number = (name: string) => (careful ? `iif(typeof(${name})='blob',NULL,${name})` : name);
-  const joined = (from: string): string =>
-    `SELECT CAST(group_concat(r,'') AS BLOB) FROM (${from} LIMIT ?)`;
-  const path = 'md5path_1=? AND md5path_2=?';
-  const located = `SELECT CAST(concat(${parent},${row}) AS BLOB) FROM catalog WHERE`;
-  const nested = (where: string) => ({
-    nested: nestedSql(columns, 'nested_catalogs', where),
-    bind: nestedSql(columns, 'bind_mountpoints', where),
-  });
-  const sql: CatalogSql = {
-    property: `SELECT iif(octet_length(value)<=${propertyLimit},CAST(value AS BLOB),NULL) FROM properties WHERE key=? LIMIT 1`,
-    children: joined(
-      `SELECT ${row} AS r FROM catalog WHERE parent_1=? AND parent_2=? AND ${rowidRange} ORDER BY rowid`,
-    ),
-    byPath: `${located} ${path} LIMIT 1`,
-    byId: `${located} rowid=? LIMIT 1`,
-    all: joined(
-      `SELECT concat(${parent},${row}) AS r FROM catalog WHERE ${rowidRange} ORDER BY rowid`,
-    ),
-    chunks: columns.has('chunks')
-      ? joined(
-          `SELECT concat(json_array(${number('offset')},${number('size')}),iif(octet_length(hash)>32,'x',hex(hash)),char(10)) AS r
-             FROM chunks WHERE ${path} ORDER BY offset`,
-        )
-      : '',
-    nested: { byPath: nested('path=CAST(? AS TEXT)'), after: nested('rowid>?') },
-    // As text, since a counter may pass 2^53.
-    counters: columns.has('statistics')
-      ? `SELECT iif(octet_length(counter)<=64,CAST(counter AS TEXT),''), CAST(iif(typeof(value)='integer',value,0) AS TEXT)
-         FROM statistics LIMIT ${countersLimit}`
-      : '',
-  };
-  made.set(columns, sql);
-  return sql;
-}
-
-function nestedSql(columns: Columns, table: string, where: string): string {
-  const names = columns.get(table);
-  if (names === undefined) return '';
-  const hash = names.has('sha1')
-    ? `iif(typeof(sha1)='text' AND octet_length(sha1)<=64,sha1,NULL)`
-    : 'NULL';
-  const size = names.has('size') ? `iif(typeof(size)='integer',size,0)` : '0';
-  return `SELECT rowid, iif(octet_length(path)<=8192,CAST(path AS BLOB),x''), ${hash}, ${size}
-    FROM ${table} WHERE ${where} ORDER BY rowid LIMIT ?`;
-}
+// Schemas whose queries were looked at.
+const planned = new WeakSet<Columns>();
 
 function nestedRowOf(row: readonly unknown[]): NestedRow {
   const [rowid, path, hash, size] = row;
@@ -335,8 +273,6 @@ function nestedRowOf(row: readonly unknown[]): NestedRow {
     size: typeof size === 'number' && size > 0 ? size : 0,
   };
 }
-
-const countersLimit = 256;
 
 function counterOf([name, value]: readonly unknown[]): [string, bigint] {
   return [String(name), BigInt(String(value))];

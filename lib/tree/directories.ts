@@ -1,5 +1,5 @@
 import { errno } from '../format/errno.js';
-import { damage } from './damage.js';
+import { damage, disorder } from './damage.js';
 import { LRUCache } from 'lru-cache';
 import { printable, type ByteString } from '../format/bytes.js';
 import { isName, type RawRow } from '../format/catalog-row.js';
@@ -101,9 +101,10 @@ interface Context {
 
 function sizeOf(directory: Directory): number {
   const rows = directory.rows;
-  if (rows === undefined) return 1000;
+  const own = 1000 + directory.path.length;
+  if (rows === undefined) return own;
   const bytes = rows.pages.reduce((sum, page) => sum + page.length, 0);
-  return 1000 + bytes + rows.ids.length * entryBytes;
+  return own + bytes + rows.ids.length * entryBytes;
 }
 
 function loadRows(
@@ -127,6 +128,7 @@ function loadRows(
     for (let position = 0; position < packed.length; read++) {
       const span = spanAt(packed, position);
       if (span === undefined) break;
+      if (!(span.rowid > after)) throw disorder(snapshotPath);
       after = span.rowid;
       if (span.name === undefined || !isRowid(span.rowid)) statistics.rowsRefused++;
       else {
@@ -309,6 +311,7 @@ function pageOfMany(
     for (let at = 0; packed.value !== null && at < packed.value.length; read++) {
       const row = rowAt(packed.value, at);
       if (row === undefined) break;
+      if (!(row.rowid > position)) return failure(errno.EIO, disorder(directory.path));
       position = row.rowid;
       at = row.end;
       const entry = entryOfRow(context, directory, undefined, row);

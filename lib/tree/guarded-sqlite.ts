@@ -1,22 +1,26 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { fromText, printable, quoted } from '../format/bytes.js';
-import { PinfsError, type ErrorCode } from '../format/errors.js';
+import { PinfsError } from '../format/errors.js';
+import { checkPages, schemaEntriesLimit, type PageRules } from './database-pages.js';
 
 /**
  * SQLite files made by strangers (design, section 7). What could make a query run for ever, write, or
  * allocate without bound is refused by looking at the header and the schema before the first query,
  * because nothing can stop a query once it runs.
  */
-export interface GuardRules {
-  /** What the file is, for messages: `catalog 1234… at /a/b`. */
-  readonly subject: string;
-  readonly notSqlite: ErrorCode;
-  readonly badSchema: ErrorCode;
+export interface GuardRules extends PageRules {
   /** The tables that may stand in it, and whether each has to. */
   readonly tables: Readonly<Record<string, 'required' | 'optional'>>;
   /** Columns that an index has to begin with, by table: a query by them is never a scan. */
   readonly indexed: Readonly<Record<string, readonly (readonly string[])[]>>;
+  /** Queries that are made first of all, to be looked at by `checkPlans`. */
+  readonly queries: readonly Lookup[];
+}
+
+/** A query, and how SQLite has to find what it looks for, as EXPLAIN QUERY PLAN says it: `key=?`. */
+export interface Lookup {
+  readonly sql: string;
+  readonly by: readonly string[];
 }
 
 export interface Guarded {
@@ -27,8 +31,6 @@ export interface Guarded {
 
 export type Columns = ReadonlyMap<string, ReadonlySet<string>>;
 
-const headerSize = 100;
-const schemaEntriesLimit = 64;
 const schemaTextLimit = 8192;
 // Schemas that were looked at and found good; a repository has very few, an attacker could make many.
 const knownSchemas = new Map<string, Columns>();
@@ -40,7 +42,7 @@ const rowidNames = ['rowid', 'oid', '_rowid_'];
  * @throws PinfsError with the codes of the rules; an error of the file system as it is.
  */
 export function openGuarded(path: string, rules: GuardRules): Guarded {
-  checkHeader(path, rules);
+  checkPages(path, rules);
   const database = new Database(path, { readonly: true, fileMustExist: true, timeout: 0 });
   try {
     // Nobody ever writes to the file, so its lock may be kept: a query then costs a tenth (measured 0.3 for 6 µs).
@@ -56,7 +58,8 @@ export function openGuarded(path: string, rules: GuardRules): Guarded {
 }
 
 // What this machine, not the file, is to blame for.
-const machineFaults = /^SQLITE_(BUSY|CANTOPEN|IOERR|LOCKED|NOMEM|PERM|PROTOCOL)/;
+// READONLY is a journal that lies beside the file: SQLite won't read without playing it back.
+const machineFaults = /^SQLITE_(BUSY|CANTOPEN|IOERR|LOCKED|NOMEM|PERM|PROTOCOL|READONLY)/;
 
 /** What SQLite threw, as an error that names the file; errors that are ours already stay. */
 export function sqliteFault(
@@ -75,48 +78,19 @@ export function sqliteFault(
   return new PinfsError(code, `the ${rules.subject} can't be read: ${message}`, { cause: thrown });
 }
 
-function checkHeader(path: string, rules: GuardRules): void {
-  const header = Buffer.alloc(headerSize);
-  const descriptor = openSync(path, 'r');
-  let size: number;
-  let read: number;
-  try {
-    size = fstatSync(descriptor).size;
-    read = readSync(descriptor, header, 0, headerSize, 0);
-  } finally {
-    closeSync(descriptor);
-  }
-  const refuse = (code: ErrorCode, what: string): never => {
-    throw new PinfsError(code, `the ${rules.subject} ${what}`);
-  };
-  if (read < headerSize || header.toString('latin1', 0, 16) !== 'SQLite format 3\0')
-    refuse(rules.notSqlite, 'is not a SQLite database');
-  const stored = header.readUInt16BE(16);
-  const pageSize = stored === 1 ? 65536 : stored;
-  if (pageSize < 512 || (pageSize & (pageSize - 1)) !== 0)
-    refuse(rules.notSqlite, `has an impossible page size (${stored})`);
-  // Opening a file in WAL mode would create files beside it.
-  if (header[18] !== 1 || header[19] !== 1)
-    refuse(rules.badSchema, 'is in write-ahead-log mode, which a published database never is');
-  if (header.readUInt32BE(56) !== 1) refuse(rules.badSchema, 'does not hold UTF-8 text');
-  // The page count is only kept up by newer writers, which show it by two equal change counters.
-  const counted = header.readUInt32BE(24) === header.readUInt32BE(92);
-  if (size % pageSize !== 0 || (counted && header.readUInt32BE(28) * pageSize > size))
-    refuse(rules.notSqlite, 'is truncated');
-}
-
 function checkSchema(database: Database.Database, rules: GuardRules): Columns {
   const text = database
     .prepare(
-      `SELECT group_concat(concat_ws(char(1),type,name,tbl_name,rootpage>0,substr(sql,1,${schemaTextLimit + 1})),char(2))
+      `SELECT json_group_array(json_array(type,name,tbl_name,rootpage>0,substr(sql,1,${schemaTextLimit + 1})))
        FROM (SELECT * FROM sqlite_master LIMIT ${schemaEntriesLimit + 1})`,
     )
     .pluck()
-    .get() as string | null;
+    .get() as string;
   // Which tables are wanted differs between catalogs and histories.
-  const known = knownSchemas.get(Object.keys(rules.tables).join() + (text ?? ''));
+  const kind = Object.keys(rules.tables).join() + text;
+  const known = knownSchemas.get(kind);
   if (known !== undefined) return known;
-  checkEntries(text ?? '', rules);
+  checkEntries(JSON.parse(text) as SchemaEntry[], rules);
   const columns = new Map<string, ReadonlySet<string>>();
   checkTableList(database, rules);
   for (const [table, need] of Object.entries(rules.tables)) {
@@ -125,8 +99,9 @@ function checkSchema(database: Database.Database, rules: GuardRules): Columns {
     else if (need === 'required') refuseSchema(rules, `has no table ${table}`);
   }
   for (const table of columns.keys()) checkIndexes(database, table, rules);
+  checkPlans(database, rules.queries, rules);
   if (knownSchemas.size >= knownSchemasLimit) knownSchemas.clear();
-  knownSchemas.set(Object.keys(rules.tables).join() + (text ?? ''), columns);
+  knownSchemas.set(kind, columns);
   return columns;
 }
 
@@ -134,14 +109,19 @@ function refuseSchema(rules: GuardRules, what: string): never {
   throw new PinfsError(rules.badSchema, `the ${rules.subject} ${what}`);
 }
 
+/** A row of sqlite_master: type, name, table, whether pages belong to it, SQL. */
+type SchemaEntry = readonly unknown[];
+
 /** The text of the schema decides what SQLite makes of it, whatever the columns beside it say. */
-function checkEntries(text: string, rules: GuardRules): void {
-  const entries = text === '' ? [] : text.split('\x02');
+function checkEntries(entries: readonly SchemaEntry[], rules: GuardRules): void {
   if (entries.length > schemaEntriesLimit) refuseSchema(rules, 'has too many tables and indexes');
   for (const entry of entries) {
-    const [type = '', name = '', table = '', stored = '', sql = ''] = entry.split('\x01');
+    const [type, name, table, stored, sql] = entry.map((value) => value ?? '');
+    if (typeof type !== 'string' || typeof name !== 'string' || typeof table !== 'string')
+      refuseSchema(rules, 'has a schema that is no schema');
+    if (typeof sql !== 'string') refuseSchema(rules, 'has a schema that is no schema');
     if (sql.length > schemaTextLimit) refuseSchema(rules, 'has a definition that is too long');
-    const allowed = Object.hasOwn(rules.tables, table) && stored === '1';
+    const allowed = Object.hasOwn(rules.tables, table) && stored === 1;
     const isTable = type === 'table' && name === table && /^CREATE TABLE\s/i.test(sql);
     const isIndex =
       type === 'index' &&
@@ -198,5 +178,31 @@ function checkIndexes(database: Database.Database, table: string, rules: GuardRu
   for (const wanted of rules.indexed[table] ?? []) {
     if (!begins.some((begin) => wanted.every((column, i) => begin[i] === column)))
       refuseSchema(rules, `has no index on (${wanted.join(', ')}) of table ${table}`);
+  }
+}
+
+// Steps of a plan that look at no table. All others have to be a search by what is asked for: else
+// how many rows are looked at, and whether they ever end, is up to who made the file.
+const harmless = /^(CO-ROUTINE |SCAN \(subquery-\d+\)$|SCAN CONSTANT ROW$|SCALAR SUBQUERY )/;
+
+/**
+ * Holds that these queries find what they look for by an index, in order, without sorting: so that their
+ * LIMIT bounds the work. Once for each schema will do.
+ * @throws PinfsError with the code of the rules for a bad schema; SqliteError.
+ */
+export function checkPlans(
+  database: Database.Database,
+  lookups: readonly Lookup[],
+  rules: GuardRules,
+): void {
+  for (const { sql, by } of lookups) {
+    const parameters = (sql.match(/\?/g) ?? []).map(() => 1);
+    const plan = database.prepare(`EXPLAIN QUERY PLAN ${sql}`).all(...parameters);
+    const details = (plan as { detail: string }[]).map(({ detail }) => detail);
+    const isSearch = (detail: string): boolean =>
+      detail.startsWith('SEARCH ') && by.some((constraint) => detail.endsWith(`(${constraint})`));
+    const wrong = details.find((detail) => !harmless.test(detail) && !isSearch(detail));
+    if (wrong !== undefined)
+      refuseSchema(rules, `can't be asked without looking at all of it: ${quoted(wrong)}`);
   }
 }

@@ -27,6 +27,9 @@ export interface HistoryTags {
   readonly tags: readonly HistoryTag[];
 }
 
+const propertySql =
+  'SELECT iif(octet_length(value)<=1024,CAST(value AS TEXT),NULL) FROM properties WHERE key=? LIMIT 1';
+
 const rules: GuardRules = {
   subject: 'tag database',
   notSqlite: 'HISTORY_MALFORMED',
@@ -38,6 +41,7 @@ const rules: GuardRules = {
     recycle_bin: 'optional',
   },
   indexed: { properties: [['key']] },
+  queries: [{ sql: propertySql, by: ['key=?'] }],
 };
 
 // A repository that tags each publication, several an hour, for ten years.
@@ -67,11 +71,7 @@ function malformed(what: string): never {
 }
 
 function checkProperties(database: Database.Database, fqrn: string): void {
-  const property = database
-    .prepare(
-      `SELECT iif(octet_length(value)<=1024,CAST(value AS TEXT),NULL) FROM properties WHERE key=? LIMIT 1`,
-    )
-    .pluck();
+  const property = database.prepare(propertySql).pluck();
   const schema = property.get('schema');
   if (schema !== '1.0')
     malformed(`has the schema ${quoted(String(schema))}, which pinfs does not know`);

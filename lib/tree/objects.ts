@@ -5,6 +5,7 @@ import type { CatalogFile } from './catalog-file.js';
 import type { Catalog } from './catalogs.js';
 import { checkChunks, chunksLimit } from './chunk-list.js';
 import { chunkWant, wholeWant } from './content.js';
+import { disorder } from './damage.js';
 import type { Entry } from './entry.js';
 import { locatedRowAt, type LocatedRow } from './located-row.js';
 import { makeEntry, nodeOf, type EntryOptions } from './make-entry.js';
@@ -35,6 +36,7 @@ export function objectsPage(
   for (let position = 0; packed !== null && position < packed.length; read++) {
     const located = locatedRowAt(packed, position);
     if (located === undefined) break;
+    if (!(located.row.rowid > last)) throw disorder(catalog.mountpoint);
     position = located.row.end;
     last = located.row.rowid;
     addObjects({ catalog, file, options, pathOf }, located, page);

@@ -19,6 +19,8 @@ import { placeOfRow } from './row-place.js';
 import type { Listing, Tree, TreeOptions, TreeStatistics } from './tree.js';
 
 const recentEntries = 4096;
+// Attributes of an entry may have 128 KiB.
+const recentBytes = 16 * 1024 * 1024;
 const recentChunks = 2 ** 18;
 
 /**
@@ -43,7 +45,7 @@ export function openTree(root: Want, shelf: Shelf, options: TreeOptions): Outcom
     catalogs,
     directories: createDirectories(catalogs, entryOptions, statistics),
     options: entryOptions,
-    recent: new LRUCache({ max: recentEntries }),
+    recent: new LRUCache({ max: recentEntries, maxSize: recentBytes, sizeCalculation: sizeOf }),
     chunkLists: new LRUCache({ maxSize: recentChunks, sizeCalculation: (list) => list.length + 1 }),
   };
   const rootNode = nodeOf(catalogs.root, catalogs.root.rootRowid);
@@ -96,6 +98,13 @@ interface State {
   /** Entries that were given out last; any other is found again from its row. */
   readonly recent: LRUCache<NodeId, Entry>;
   readonly chunkLists: LRUCache<NodeId, readonly Chunk[]>;
+}
+
+/** About what an entry takes in memory (bytes). */
+function sizeOf({ path, rawTarget, target, xattrs }: Entry): number {
+  let size = 600 + path.length + rawTarget.length + target.length;
+  for (const [name, value] of xattrs ?? []) size += 200 + name.length + value.length;
+  return size;
 }
 
 function catalogOfNode(state: State, node: NodeId): Catalog | undefined {
