@@ -1,0 +1,93 @@
+/**
+ * Run with fork(): mounts a head that it asks for again when its parent says so, not when a time is
+ * over. The mount is its own, so that nobody waits for himself.
+ */
+import type { Timer } from '../lib/mount/follow.js';
+import type { MountOptions } from '../lib/mount/options.js';
+import { realParts, runMount, type Session } from '../lib/mount/session.js';
+import type { OpenOptions } from '../lib/repository/options.js';
+
+export interface DaemonOrder {
+  readonly options: OpenOptions;
+  readonly mount: MountOptions;
+}
+
+export type FromDaemon =
+  | { readonly kind: 'mounted'; readonly rootHash: string | undefined }
+  | { readonly kind: 'refused'; readonly message: string }
+  /** The head was asked for, and what there was to apply is applied. */
+  | {
+      readonly kind: 'checked';
+      readonly rootHash: string | undefined;
+      readonly problem: string | undefined;
+    };
+
+function tell(message: FromDaemon): void {
+  if (process.connected) process.send?.(message);
+}
+
+// Far more than any time to live.
+const leap = 2 * 86_400_000;
+
+interface TurnedTimer extends Timer {
+  /** All times are over now. */
+  leap(): void;
+}
+
+function turnedTimer(): TurnedTimer {
+  const pending = new Set<() => void>();
+  let ahead = 0;
+  return {
+    now: () => Date.now() + ahead,
+    after(_milliseconds, callback) {
+      pending.add(callback);
+      return () => pending.delete(callback);
+    },
+    leap() {
+      ahead += leap;
+      const due = [...pending];
+      pending.clear();
+      for (const callback of due) callback();
+    },
+  };
+}
+
+function check(session: Session, timer: TurnedTimer): void {
+  const before = session.status().head?.nextCheck;
+  timer.leap();
+  const look = (): void => {
+    const { head, verdict } = session.status();
+    // The time of the next check is set when one is over.
+    if (head?.nextCheck === before) {
+      setTimeout(look, 2);
+      return;
+    }
+    const problem = head?.lastProblem;
+    tell({
+      kind: 'checked',
+      rootHash: verdict.rootHash,
+      problem: problem === null ? undefined : problem?.message,
+    });
+  };
+  look();
+}
+
+async function serve({ options, mount }: DaemonOrder): Promise<void> {
+  const timer = turnedTimer();
+  const session = await runMount(options, mount, { ...(await realParts(mount)), timer });
+  process.on('message', () => {
+    check(session, timer);
+  });
+  process.on('disconnect', () => {
+    session.unmount(true).catch(() => process.exit(1));
+  });
+  tell({ kind: 'mounted', rootHash: session.status().verdict.rootHash });
+  await session.ended;
+}
+
+try {
+  await serve(JSON.parse(process.argv[2] ?? '{}') as DaemonOrder);
+} catch (thrown) {
+  tell({ kind: 'refused', message: thrown instanceof Error ? thrown.message : String(thrown) });
+}
+process.exit();
