@@ -1,4 +1,4 @@
-import { existsSync, statfsSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { PinfsError } from '../format/errors.js';
 import type { Blacklist } from '../format/blacklist.js';
 import { defaultFqrn, openSource, splitSourcePin } from '../source/open.js';
@@ -55,7 +55,8 @@ export async function prepare(options: OpenOptions, environment: Environment): P
   try {
     store = openStore({
       directory: places.cache,
-      limit: cacheLimit(options, places.cache),
+      // The store itself takes never more than half of what is free and its own.
+      limit: options.cacheLimit ?? defaultCacheLimit,
       source,
       offline: options.offline ?? false,
       clock: () => environment.now().getTime(),
@@ -83,16 +84,6 @@ export async function prepare(options: OpenOptions, environment: Environment): P
       await closeSources();
     },
   };
-}
-
-/** The default is never more than half of what is free (design, section 11); a given limit stands as it is. */
-function cacheLimit(options: OpenOptions, cache: string): number {
-  if (options.cacheLimit !== undefined) return options.cacheLimit;
-  let existing = cache;
-  while (existing !== '/' && !existsSync(existing))
-    existing = existing.replace(/\/[^/]*$/, '') || '/';
-  const disk = statfsSync(existing);
-  return Math.min(defaultCacheLimit, Math.max(1, Math.floor((disk.bavail * disk.bsize) / 2)));
 }
 
 /** The moment of judgement. */

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { PinfsError } from '../format/errors.js';
 import { DiskShelf, inOrder, unlinkIfThere } from './disk-shelf.js';
 import { ensureFolders, errorCode, objectFile, prepareDirectory, unusable } from './layout.js';
-import { makeOwner, purgeOwners, type Owner } from './owners.js';
+import { forgetOwner, makeOwner, purgeOwners, type Owner } from './owners.js';
 import { charge, Records, stampOf, tick, type Candidate, type Statements } from './records.js';
 import { sweepLater } from './sweep.js';
 
@@ -122,7 +122,10 @@ export class Disk {
     const count = this.#holds.get(key) ?? 0;
     if (count > 1) this.#holds.set(key, count - 1);
     else if (this.#holds.delete(key)) {
-      this.#write((sql) => sql.release.run(key, this.#owner.id));
+      this.#write((sql) => {
+        sql.touchHeld.run(tick(), this.#owner.id);
+        sql.release.run(key, this.#owner.id);
+      });
     }
   }
 
@@ -132,10 +135,7 @@ export class Disk {
     this.#stopSweep?.();
     this.shelf.close();
     try {
-      this.#records.write((sql) => {
-        sql.releaseAll.run(this.#owner.id);
-        sql.removeOwner.run(this.#owner.id);
-      });
+      this.#records.write((sql) => forgetOwner(sql, this.#owner.id));
     } catch {
       // The lock is gone in a moment, and the next one to open finds that out.
     }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { memorySource, wantFor } from '../testing/memory-source.js';
@@ -7,6 +7,7 @@ import { openShelf } from './disk-shelf.js';
 import { objectFile } from './layout.js';
 import { openStore } from './open.js';
 import { readWhole } from './run.js';
+import type { Store } from './store.js';
 import { wantKey, type Want } from './want.js';
 
 const block = 4096;
@@ -120,6 +121,34 @@ void t.test('held objects stay, in this process and for others', async (t) => {
   for (let round = 0; round < 5; round++) await second.store.fetch(second.put());
   t.notOk(isThere(other), 'nothing is held by a store that was closed');
 });
+
+void t.test(
+  'what was held was in use until it was let go, also by a process that died',
+  async (t) => {
+    const ends: Readonly<
+      Record<string, (directory: string, store: Store) => void | Promise<void>>
+    > = {
+      closed: (_, store) => store.close(),
+      died: (directory) => {
+        // As the kernel does: its lock is gone.
+        for (const name of readdirSync(join(directory, 'tmp')))
+          rmSync(join(directory, 'tmp', name));
+      },
+    };
+    for (const [name, end] of Object.entries(ends)) {
+      const directory = t.testdir();
+      const { store, put } = open(t, 100 * block, directory);
+      const held = put();
+      await store.fetch(held);
+      store.hold(held);
+      for (let count = 0; count < 20; count++) await store.fetch(put());
+      await end(directory, store);
+      const smaller = open(t, 5 * block, directory);
+      t.ok(smaller.isThere(held), name);
+      t.ok(onDisk(directory) <= 5 * block);
+    }
+  },
+);
 
 void t.test('a cache full of what is held says so', async (t) => {
   const { store, put } = open(t, 2 * block);

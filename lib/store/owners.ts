@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { unlinkIfThere } from './disk-shelf.js';
 import { errorCode } from './layout.js';
-import type { Statements } from './records.js';
+import { tick, type Statements } from './records.js';
 
 /**
  * A store that is open owns its holds and its files in tmp/. Whether it still lives is told by a
@@ -46,14 +46,20 @@ export function purgeOwners(directory: string, sql: Statements, self: string | u
       continue;
     }
     dead++;
-    sql.releaseAll.run(id);
-    sql.removeOwner.run(id);
+    forgetOwner(sql, id);
   }
   if (self !== undefined) living.add(self);
   for (const name of readdirSync(join(directory, 'tmp'))) {
     if (!living.has(name.slice(0, name.indexOf('.')))) unlinkIfThere(join(directory, 'tmp', name));
   }
   return dead;
+}
+
+/** Ends an owner and its holds: what it held was used until now. */
+export function forgetOwner(sql: Statements, id: string): void {
+  sql.touchHeld.run(tick(), id);
+  sql.releaseAll.run(id);
+  sql.removeOwner.run(id);
 }
 
 function lockFile(directory: string, id: string): string {

@@ -98,6 +98,10 @@ function prepare(db: Database.Database): Statements {
     held: db.prepare<[string]>('SELECT 1 FROM holds WHERE key = ? LIMIT 1'),
     hold: db.prepare('INSERT OR IGNORE INTO holds(key, owner) VALUES (?, ?)'),
     release: db.prepare('DELETE FROM holds WHERE key = ? AND owner = ?'),
+    // What is held is in use all the time, however long ago it was opened.
+    touchHeld: db.prepare(
+      'UPDATE objects SET used = max(used, ?) WHERE key IN (SELECT key FROM holds WHERE owner = ?)',
+    ),
     releaseAll: db.prepare('DELETE FROM holds WHERE owner = ?'),
     owners: db.prepare<[], { id: string }>('SELECT id FROM owners'),
     addOwner: db.prepare('INSERT OR IGNORE INTO owners(id) VALUES (?)'),
@@ -130,6 +134,7 @@ export interface Statements {
   readonly held: Database.Statement<[string]>;
   readonly hold: Database.Statement;
   readonly release: Database.Statement;
+  readonly touchHeld: Database.Statement;
   readonly releaseAll: Database.Statement;
   readonly owners: Database.Statement<[], { id: string }>;
   readonly addOwner: Database.Statement;
