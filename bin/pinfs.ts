@@ -59,6 +59,11 @@ export function withMountForm(args: readonly string[], commands: ReadonlySet<str
 }
 
 async function main(): Promise<void> {
+  // A reader that leaves early, such as head(1), is nothing to report.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit(1);
+  });
   const program = makeProgram();
   const commands = new Set(['help', ...program.commands.map((command) => command.name())]);
   try {
