@@ -1,4 +1,12 @@
-import { mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { randomBytes } from 'node:crypto';
 import { PinfsError } from '../format/errors.js';
@@ -20,6 +28,19 @@ const tag =
 
 // What may lie in a directory before it becomes a cache; another's files are no cache to a backup.
 const ours = new Set(['objects', 'tmp', 'state', 'version', 'CACHEDIR.TAG']);
+
+/** What is a cache's own, and removed there when nobody knows of it. */
+const swept = ['objects', 'tmp', 'index.db'];
+
+/** Whether a directory has been made a cache. */
+export function isCache(directory: string): boolean {
+  return existsSync(join(directory, 'version'));
+}
+
+function isEmpty(directory: string): boolean {
+  const status = statSync(directory, { throwIfNoEntry: false });
+  return status === undefined || (status.isDirectory() && readdirSync(directory).length === 0);
+}
 
 export function objectFile(directory: string, key: string): string {
   // Not `join`: it costs more than looking an open file up.
@@ -73,9 +94,16 @@ function checkVersion(directory: string): void {
   const file = join(directory, 'version');
   const text = readIfThere(file);
   if (text === undefined) {
-    if (readdirSync(directory).every((name) => ours.has(name))) {
-      writeFileSync(join(directory, 'CACHEDIR.TAG'), tag);
+    const names = readdirSync(directory);
+    // Without `version` what lies there is somebody else's (a git directory has objects/ as well),
+    // and would be swept as strays; unless another process has just made it a cache.
+    const foreign = swept.find((name) => names.includes(name) && !isEmpty(join(directory, name)));
+    if (foreign !== undefined && readIfThere(file) === undefined) {
+      throw new PinfsError('CACHE_UNUSABLE', `${directory} has ${foreign}, and is no cache`, {
+        advice: 'Give an empty or new directory with --cache DIR.',
+      });
     }
+    if (names.every((name) => ours.has(name))) writeFileSync(join(directory, 'CACHEDIR.TAG'), tag);
     const temporary = `${file}.${process.pid}.${randomBytes(4).toString('hex')}`;
     writeFileSync(temporary, `${layoutVersion}\n`);
     renameSync(temporary, file);

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync, unlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { memorySource } from '../testing/memory-source.js';
@@ -26,6 +26,14 @@ void t.test('a directory that is not there is an empty cache, and stays away', a
   t.match(await verifyAll(directory), { objects: 0, damaged: [] });
   t.match(await clearCache(directory), { objects: 0, bytes: 0 });
   t.notOk(existsSync(directory));
+});
+
+void t.test('a directory that is no cache stays as it is', async (t) => {
+  const directory = t.testdir({ objects: { ab: { cdef: 'of a git repository' } } });
+  t.match(await verifyAll(directory), { objects: 0, strays: 0 });
+  t.match(await clearCache(directory), { objects: 0, bytes: 0 });
+  t.ok(existsSync(join(directory, 'objects', 'ab', 'cdef')));
+  t.same(readdirSync(directory), ['objects']);
 });
 
 void t.test('size', async (t) => {

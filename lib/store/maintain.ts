@@ -1,9 +1,9 @@
-import { closeSync, constants, fstatSync, openSync, statSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { listFolder, sweepFolder } from './sweep.js';
 import { drop, sha256OfFile, unlinkIfThere } from './disk-shelf.js';
-import { errorCode, objectFile, prepareDirectory } from './layout.js';
+import { errorCode, isCache, objectFile, prepareDirectory } from './layout.js';
 import { purgeOwners } from './owners.js';
 import { charge, Records } from './records.js';
 
@@ -143,7 +143,8 @@ async function withRecords<T>(
   none: T,
   work: (records: Records) => T | Promise<T>,
 ): Promise<T> {
-  if (statSync(directory, { throwIfNoEntry: false }) === undefined) return none;
+  // Nothing is made in a directory that is no cache.
+  if (!isCache(directory)) return none;
   prepareDirectory(directory);
   const records = new Records(directory);
   try {

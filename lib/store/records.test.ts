@@ -161,6 +161,26 @@ void t.test('a new directory is closed to others, and told to backup programs', 
   return Promise.all([records.close(), other.close()]);
 });
 
+void t.test("another program's objects are not taken for strays of a cache", async (t) => {
+  for (const name of ['objects', 'tmp']) {
+    const directory = t.testdir({ [name]: { ab: { cdef: 'of a git repository' } } });
+    const open = () => openStore({ directory, limit: 1e8, source: memorySource() });
+    t.throws(open, { code: 'CACHE_UNUSABLE', message: /is no cache/, advice: /--cache/ });
+    t.same(readdirSync(directory), [name], 'nothing was made');
+    t.ok(existsSync(join(directory, name, 'ab', 'cdef')), 'nothing was removed');
+  }
+  const directory = t.testdir({ 'index.db': 'of a library' });
+  t.throws(() => openStore({ directory, limit: 1e8, source: memorySource() }), {
+    code: 'CACHE_UNUSABLE',
+  });
+  const empty = openStore({
+    directory: t.testdir({ objects: {} }),
+    limit: 1e8,
+    source: memorySource(),
+  });
+  await empty.close();
+});
+
 void t.test('errors of disk and database have their codes', (t) => {
   t.equal(diskFull('/x').code, 'CACHE_FULL');
   for (const [code, expected] of [
