@@ -12,7 +12,7 @@ import {
 import { attestedVerdict } from '../trust/verdicts.js';
 import { rootWant } from './head.js';
 import type { Opening } from './opening.js';
-import { refuseBlacklisted, signatureFor } from './pinned.js';
+import { refuseBanned, refuseBlacklisted, signatureFor } from './pinned.js';
 import type { Repository } from './repository.js';
 import type { Snapshot } from './snapshot.js';
 
@@ -37,6 +37,7 @@ export async function resolveAttested(
   checkPin(opening, attestation);
   checkAttestation(attestation, { repository: opening.fqrn, rootHash: hash.text });
   const signature = await signatureFor(opening, hash, signal);
+  refuseBanned(signature);
   return {
     root: rootWant(hash, undefined),
     tag: attestation.tag,

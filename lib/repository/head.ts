@@ -2,6 +2,7 @@ import { PinfsError } from '../format/errors.js';
 import type { Manifest } from '../format/manifest.js';
 import { sizeLimits, type Want } from '../store/want.js';
 import { judgeHead, type Evidence, type Judgement } from '../trust/judge.js';
+import type { Verdict } from '../trust/verdict.js';
 import { gatherEvidence } from './evidence.js';
 import { offlineError, type Opening } from './opening.js';
 import type { ContentHash } from '../format/hash.js';
@@ -26,15 +27,21 @@ export function judgeEvidence(
   evidence: Evidence,
   againstSeen: boolean,
 ): Judgement {
+  const seen = againstSeen ? opening.seen.get(opening.fqrn)?.head : undefined;
   return judgeHead(evidence, {
     fqrn: opening.fqrn,
     keys: opening.keys,
     now: opening.environment.now(),
     trustAt: opening.trustAt,
     blacklist: opening.blacklist,
-    seen: againstSeen ? opening.seen.get(opening.fqrn)?.head : undefined,
+    seen: seen !== undefined && countsNow(opening, seen.verdict) ? seen : undefined,
     weakKey: opening.options.weakKey ?? false,
   });
+}
+
+/** What was good as of another day, because someone asked so, is no measure for who does not ask so. */
+export function countsNow(opening: Opening, verdict: Verdict): boolean {
+  return !verdict.trustAtGiven || opening.trustAt !== undefined;
 }
 
 function nothing(error: PinfsError): Evidence {

@@ -16,6 +16,7 @@ export async function resolveHash(
   signal?: AbortSignal,
 ): Promise<Snapshot> {
   const signature = await signatureFor(opening, hash, signal);
+  refuseBanned(signature);
   return {
     // An unverified manifest promises nothing.
     root: rootWant(
@@ -67,6 +68,21 @@ export function refuseBlacklisted(opening: Opening, revision: number, rootHash: 
   const certificate = keptCertificate(opening, rootHash);
   const refused = blacklistFailure(blacklist, { fqrn, revision, certificate });
   if (refused !== undefined) throw refused;
+}
+
+/**
+ * What is signed with a banned certificate is refused however it is named, if it is signed with it: a
+ * server could say so of anything.
+ * @throws PinfsError CERTIFICATE_BLACKLISTED
+ */
+export function refuseBanned(signature: Judgement | undefined): void {
+  if (signature === undefined) return;
+  const { steps, reasons } = signature.verdict;
+  const isSigned = steps.some(
+    ({ step, outcome }) => step === 'manifest-signature' && outcome === 'passed',
+  );
+  const banned = reasons.find(({ code }) => code === 'CERTIFICATE_BLACKLISTED');
+  if (isSigned && banned !== undefined) throw new PinfsError(banned.code, banned.message);
 }
 
 function keptCertificate(opening: Opening, rootHash: string): Certificate | undefined {

@@ -4,7 +4,7 @@ import { parseHash } from '../format/hash.js';
 import type { SeenHead, SeenTag } from '../trust/seen.js';
 import { offlineAllowed, offlineVerdict, tagVerdict, withRootCatalog } from '../trust/verdicts.js';
 import type { Verdict } from '../trust/verdict.js';
-import { judgedHead, manifestRoot, rootWant, type JudgedHead } from './head.js';
+import { countsNow, judgedHead, manifestRoot, rootWant, type JudgedHead } from './head.js';
 import { findTag, type ResolvedTag } from './history.js';
 import type { Opening } from './opening.js';
 import type { Snapshot } from './snapshot.js';
@@ -57,7 +57,7 @@ function offlineSnapshot(
   failure: PinfsError,
 ): Snapshot {
   const hash = parseHash(seen.rootHash);
-  if (hash === undefined) throw failure;
+  if (hash === undefined || !countsNow(opening, seen.verdict)) throw failure;
   refuseBlacklisted(opening, seen.revision, seen.rootHash);
   return {
     root: rootWant(hash, seen.rootSize),

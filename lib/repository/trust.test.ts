@@ -1,26 +1,25 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { startBadServer, type BadServer } from '../testing/bad-server.js';
+import {
+  changedManifest,
+  expiredWhitelist,
+  openBench,
+  readText,
+  type Bench,
+} from '../testing/bench.js';
 import { otherMasterKey, weakMasterKey } from '../testing/keys.js';
 import {
   file,
   fingerprint,
   makeRepository,
-  signManifest,
   signWhitelist,
   whitelistLines,
-  type MadeRepository,
   type MadeRevision,
 } from '../testing/repository.js';
 import { generateKeyPair, makeAttestation, readSecretKey, writeKeyPair } from '../trust/attest.js';
 import { attestationOf } from './attested.js';
-import type { Environment } from './environment.js';
 import { nextCheck, refresh } from './follow.js';
-import { openRepository } from './open.js';
-import type { OpenOptions } from './options.js';
-import { readRange, walk } from './path.js';
 import type { Repository } from './repository.js';
 
 const made = makeRepository({
@@ -33,88 +32,18 @@ const made = makeRepository({
 const [first, second] = made.revisions as [MadeRevision, MadeRevision];
 const fqrn = made.fqrn;
 
-/** A server of one repository, and a machine that mounts from it. */
-interface Bench {
-  readonly server: BadServer;
-  readonly work: string;
-  /** What is published now; tests change it. */
-  readonly files: Map<string, Buffer>;
-  readonly key: string;
-  readonly environment: Environment;
-  setClock(time: string): void;
-  /** Opens with the key and the cache `cache` unless told otherwise; closed at the end of the test. */
-  open(pin?: string, options?: Partial<OpenOptions>): Promise<Repository>;
-}
-
-async function setUp(t: Test, repository: MadeRepository = made): Promise<Bench> {
-  const work = mkdtempSync(join(tmpdir(), 'pinfs-trust-'));
-  const files = new Map(repository.files);
-  const server = await startBadServer(files, fqrn);
-  const key = join(work, 'key.pub');
-  writeFileSync(key, repository.masterKey);
-  const openOnes = new Set<Repository>();
-  let now = new Date('2030-06-01T00:00:00Z');
-  t.teardown(async () => {
-    for (const one of openOnes) await one.close();
-    await server.close();
-    rmSync(work, { recursive: true, force: true });
-  });
-  const environment: Environment = {
-    variables: { HOME: work },
-    now: () => now,
-    network: { retries: 0 },
-  };
-  return {
-    server,
-    work,
-    files,
-    key,
-    environment,
-    setClock: (time) => (now = new Date(time)),
-    async open(pin, options = {}) {
-      const source = server.url + (pin === undefined ? '' : `@${pin}`);
-      const given = { source, keys: [key], cache: join(work, 'cache'), ...options };
-      const opened = await openRepository(given, environment);
-      openOnes.add(opened);
-      return opened;
-    },
-  };
-}
-
-async function read(repository: Repository, path = '/file'): Promise<string> {
-  const pieces: Buffer[] = [];
-  for await (const piece of readRange(repository, await walk(repository, path, true))) {
-    pieces.push(piece);
-  }
-  return Buffer.concat(pieces).toString();
-}
-
 function passedSteps(repository: Repository): string[] {
   return repository.verdict.steps
     .filter(({ outcome }) => outcome === 'passed')
     .map(({ step }) => step);
 }
 
-/** Manifest lines with some of them changed. */
-function changed(
-  { manifestLines }: MadeRevision,
-  change: Readonly<Record<string, string>>,
-): Buffer {
-  const lines = manifestLines.map((line) => {
-    const value = change[line.slice(0, 1)];
-    return value === undefined ? line : line.slice(0, 1) + value;
-  });
-  return signManifest(lines);
-}
-
-function expiredWhitelist(): Buffer {
-  return signWhitelist(whitelistLines(fqrn, [fingerprint()], '20200201000000'));
-}
+const setUp = (t: Test): Promise<Bench> => openBench(t, made);
 
 void t.test('a pin by root hash needs no key', async (t) => {
   const bench = await setUp(t);
   const bare = await bench.open(first.rootHash.text, { keys: [], cache: join(bench.work, 'bare') });
-  t.equal(await read(bare), 'one');
+  t.equal(await readText(bare), 'one');
   t.equal(bare.verdict.status, 'pinned');
   t.match(bare.verdict.summary, /content matches the hash; no signature checked/);
   t.same(passedSteps(bare), ['root-catalog']);
@@ -133,12 +62,12 @@ void t.test('what was verified once shows its evidence years later', async (t) =
   bench.files.set('.cvmfspublished', first.manifest);
   await bench.open();
   bench.files.set('.cvmfspublished', second.manifest);
-  bench.files.set('.cvmfswhitelist', expiredWhitelist());
+  bench.files.set('.cvmfswhitelist', expiredWhitelist(fqrn));
   bench.setClock('2045-01-01T00:00:00Z');
   const pinned = await bench.open(first.rootHash.text);
   t.equal(pinned.verdict.status, 'pinned');
   t.ok(passedSteps(pinned).includes('manifest-signature'));
-  t.equal(await read(pinned), 'one');
+  t.equal(await readText(pinned), 'one');
 });
 
 void t.test('a repository without a key, or with the wrong one, is refused', async (t) => {
@@ -158,25 +87,25 @@ void t.test('a repository without a key, or with the wrong one, is refused', asy
   bench.files.set('.cvmfswhitelist', signWhitelist(lines, 'sha1', weakMasterKey));
   const options = { keys: [weak], cache: join(bench.work, 'weak') };
   await t.rejects(bench.open(undefined, options), { code: 'KEY_WEAK', exit: 3 });
-  t.equal(await read(await bench.open(undefined, { ...options, weakKey: true })), 'two');
+  t.equal(await readText(await bench.open(undefined, { ...options, weakKey: true })), 'two');
 });
 
 void t.test('a rebooted node with no network comes up as it was', async (t) => {
   const bench = await setUp(t);
-  await read(await bench.open());
-  await read(await bench.open('v1'));
+  await readText(await bench.open());
+  await readText(await bench.open('v1'));
   bench.server.behave(() => true, 'reset');
 
   const head = await bench.open();
   t.equal(head.verdict.status, 'offline');
   t.equal(head.verdict.reasons[0]?.code, 'SOURCE_UNREACHABLE');
   t.equal(head.recipe.identity.revision, 2);
-  t.equal(await read(head), 'two');
+  t.equal(await readText(head), 'two');
 
   const tag = await bench.open('v1');
   t.equal(tag.verdict.status, 'offline');
   t.equal(tag.recipe.identity.tag, 'v1');
-  t.equal(await read(tag), 'one');
+  t.equal(await readText(tag), 'one');
 
   const fromHistory = await bench.open('v2');
   t.equal(fromHistory.recipe.identity.revision, 2, 'the verified history is in the cache');
@@ -184,7 +113,7 @@ void t.test('a rebooted node with no network comes up as it was', async (t) => {
 
   const asked = bench.server.requests.length;
   const offline = await bench.open(undefined, { offline: true });
-  t.equal(await read(offline), 'two');
+  t.equal(await readText(offline), 'two');
   t.equal(bench.server.requests.length, asked, '--offline asks nobody');
 
   const unknown = { cache: join(bench.work, 'other') };
@@ -193,26 +122,26 @@ void t.test('a rebooted node with no network comes up as it was', async (t) => {
 
 void t.test('a revision older than one seen does not replace it', async (t) => {
   const bench = await setUp(t);
-  await read(await bench.open());
+  await readText(await bench.open());
   bench.files.set('.cvmfspublished', first.manifest);
   const head = await bench.open();
   t.equal(head.verdict.status, 'offline');
   t.equal(head.verdict.reasons[0]?.code, 'ROLLBACK');
-  t.equal(await read(head), 'two');
-  t.equal(await read(await bench.open('v1')), 'one', 'a tag is a pin');
-  t.equal(await read(await bench.open(first.rootHash.text)), 'one', 'so is a root hash');
+  t.equal(await readText(head), 'two');
+  t.equal(await readText(await bench.open('v1')), 'one', 'a tag is a pin');
+  t.equal(await readText(await bench.open(first.rootHash.text)), 'one', 'so is a root hash');
   const dated = await bench.open('2020-01-01');
   t.equal(dated.verdict.status, 'offline', 'a date asks the newest history that was verified here');
-  t.equal(await read(dated), 'one');
+  t.equal(await readText(dated), 'one');
   const fresh = await bench.open(undefined, { cache: join(bench.work, 'fresh') });
   t.equal(fresh.verdict.status, 'verified', 'who has seen nothing newer takes it');
-  t.equal(await read(fresh), 'one');
+  t.equal(await readText(fresh), 'one');
 });
 
 void t.test('one revision has one root hash', async (t) => {
   const bench = await setUp(t);
   await bench.open();
-  bench.files.set('.cvmfspublished', changed(second, { C: first.rootHash.text }));
+  bench.files.set('.cvmfspublished', changedManifest(second, { C: first.rootHash.text }));
   const error = await bench.open().catch((thrown: unknown) => thrown);
   t.match(error, { code: 'REVISION_CHANGED', exit: 3 });
   t.match(error, { message: new RegExp(first.rootHash.text) });
@@ -235,20 +164,20 @@ void t.test('a tag that moved is refused, trunk may move', async (t) => {
   t.match(error, { code: 'TAG_MOVED', exit: 3 });
   t.match(error, { message: new RegExp(first.rootHash.text) });
   t.match(error, { message: new RegExp(moved.head.rootHash.text) });
-  t.equal(await read(await bench.open('trunk')), 'three');
+  t.equal(await readText(await bench.open('trunk')), 'three');
 });
 
 void t.test(
   'an expired whitelist refuses a head, unless it is judged as of its time',
   async (t) => {
     const bench = await setUp(t);
-    bench.files.set('.cvmfswhitelist', expiredWhitelist());
+    bench.files.set('.cvmfswhitelist', expiredWhitelist(fqrn));
     await t.rejects(bench.open(), { code: 'WHITELIST_EXPIRED', exit: 3 });
     const then = await bench.open(undefined, { trustAt: '2020-01-15' });
     t.equal(then.verdict.status, 'verified');
     t.ok(then.verdict.trustAtGiven, 'the verdict says so');
     t.match(then.verdict.judgedAt, /^2020-01-15/);
-    t.equal(await read(then), 'two');
+    t.equal(await readText(then), 'two');
     await t.rejects(
       bench.open(undefined, { trustAt: '2020-02-02', cache: join(bench.work, 'b') }),
       {
@@ -256,17 +185,24 @@ void t.test(
       },
     );
     await t.rejects(bench.open(undefined, { trustAt: 'yesterday' }), { code: 'USAGE', exit: 2 });
+    // Later, without being asked for: what was good as of that day only is no state to stay at.
+    await t.rejects(bench.open(), { code: 'WHITELIST_EXPIRED', exit: 3 });
+    bench.server.behave(() => true, 'reset');
+    await t.rejects(bench.open(), { code: 'SOURCE_UNREACHABLE' });
+    const again = await bench.open(undefined, { trustAt: '2020-01-15' });
+    t.equal(again.verdict.status, 'offline');
+    t.ok(again.verdict.trustAtGiven);
   },
 );
 
 void t.test('a whitelist that expires later leaves the last verified head', async (t) => {
   const bench = await setUp(t);
-  await read(await bench.open());
-  bench.files.set('.cvmfswhitelist', expiredWhitelist());
+  await readText(await bench.open());
+  bench.files.set('.cvmfswhitelist', expiredWhitelist(fqrn));
   const head = await bench.open();
   t.equal(head.verdict.status, 'offline');
   t.equal(head.verdict.reasons[0]?.code, 'WHITELIST_EXPIRED');
-  t.equal(await read(head), 'two');
+  t.equal(await readText(head), 'two');
 });
 
 void t.test('the blacklist holds for pins too', async (t) => {
@@ -276,7 +212,19 @@ void t.test('the blacklist holds for pins too', async (t) => {
   const refused = { code: 'REVISION_BLACKLISTED', exit: 3 };
   await t.rejects(bench.open('v1', { blacklist }), refused);
   await t.rejects(bench.open(first.rootHash.text, { blacklist, keys: [] }), refused);
-  t.equal(await read(await bench.open('v2', { blacklist })), 'two');
+  t.equal(await readText(await bench.open('v2', { blacklist })), 'two');
+  // The certificate is banned: whatever it signed is refused, where that can be seen.
+  writeFileSync(blacklist, fingerprint());
+  const banned = { code: 'CERTIFICATE_BLACKLISTED', exit: 3 };
+  const cache = join(bench.work, 'never seen');
+  await t.rejects(bench.open(second.rootHash.text, { blacklist, cache }), banned);
+  bench.files.set('.cvmfspublished', changedManifest(second, { X: second.rootHash.text }));
+  const fresh = { blacklist, cache: join(bench.work, 'nor here') };
+  t.equal(
+    await readText(await bench.open(second.rootHash.text, fresh)),
+    'two',
+    'nobody knows of it',
+  );
 });
 
 void t.test('an attestation mounts exactly what was attested', async (t) => {
@@ -295,13 +243,13 @@ void t.test('an attestation mounts exactly what was attested', async (t) => {
     return name;
   };
   // No master key, an expired whitelist, another machine: the signature is of its own.
-  bench.files.set('.cvmfswhitelist', expiredWhitelist());
+  bench.files.set('.cvmfswhitelist', expiredWhitelist(fqrn));
   const signers = [path('signer.pub')];
   const options = { keys: [], cache: path('elsewhere'), signers };
   const attested = await bench.open(undefined, { ...options, attestation: attest({}) });
   t.equal(attested.verdict.status, 'attested');
   t.ok(attested.pinned);
-  t.equal(await read(attested), 'one');
+  t.equal(await readText(attested), 'one');
 
   const mismatches: Record<string, object> = {
     'another repository': { repository: 'other.example.org' },
@@ -314,7 +262,7 @@ void t.test('an attestation mounts exactly what was attested', async (t) => {
   }
   const attestation = attest({});
   await t.rejects(bench.open('v2', { ...options, attestation }), { code: 'ATTESTATION_MISMATCH' });
-  t.equal(await read(await bench.open('v1', { ...options, attestation })), 'one');
+  t.equal(await readText(await bench.open('v1', { ...options, attestation })), 'one');
   const wrongSigner = { ...options, attestation, signers: [path('other.pub')] };
   await t.rejects(bench.open(undefined, wrongSigner), { code: 'ATTESTATION_SIGNATURE', exit: 3 });
   await t.rejects(bench.open(undefined, { ...options, attestation, signers: [] }), {
@@ -339,8 +287,8 @@ void t.test('a head is followed', async (t) => {
   const fresh = await refresh(old);
   if (fresh === undefined) throw new Error('it did not move');
   t.equal(fresh.verdict.status, 'verified');
-  t.equal(await read(fresh), 'two');
-  t.equal(await read(old), 'one', 'whoever is in the old one stays in it');
+  t.equal(await readText(fresh), 'two');
+  t.equal(await readText(old), 'one', 'whoever is in the old one stays in it');
   old.leave();
 
   bench.server.behave('.cvmfspublished', 'error');
@@ -363,7 +311,7 @@ void t.test('a head is followed', async (t) => {
     { code: 'MANIFEST_HASH_MISMATCH' },
     'a head that is refused is told',
   );
-  t.equal(await read(back), 'two', 'what is mounted stays');
+  t.equal(await readText(back), 'two', 'what is mounted stays');
   bench.files.set('.cvmfspublished', first.manifest);
   const rolledBack = await refresh(back);
   t.equal(rolledBack?.verdict.reasons[0]?.code, 'ROLLBACK');
@@ -390,9 +338,9 @@ void t.test('a new head whose root catalog is not there yet', async (t) => {
   const { text } = second.rootHash;
   bench.server.behave(`data/${text.slice(0, 2)}/${text.slice(2)}C`, 'missing');
   await t.rejects(refresh(old), { code: 'OBJECT_MISSING' });
-  t.equal(await read(old), 'one');
+  t.equal(await readText(old), 'one');
   const mounted = await bench.open();
   t.equal(mounted.verdict.status, 'offline', 'a reboot comes up with the last one');
   t.equal(mounted.verdict.reasons[0]?.code, 'OBJECT_MISSING');
-  t.equal(await read(mounted), 'one');
+  t.equal(await readText(mounted), 'one');
 });

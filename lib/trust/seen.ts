@@ -110,7 +110,9 @@ export function openSeen(directory: string): Seen {
     recordTag: (fqrn, tag) => recordTag(made(fqrn), fqrn, tag),
     recordEvidence(fqrn, rootHash, evidence) {
       const path = made(fqrn);
-      writeState(join(path, evidenceName(rootHash)), encodeEvidence(evidence), { replace: true });
+      const file = join(path, evidenceName(rootHash));
+      const isKnown = decodeEvidence(readState(file) ?? Buffer.alloc(0)) !== undefined;
+      writeOrKeep(isKnown, () => writeState(file, encodeEvidence(evidence), { replace: true }));
       sweepState(path, superfluousEvidence(path, fqrn));
     },
     forget(fqrn) {
@@ -164,7 +166,9 @@ function readHead(path: string, fqrn: string): SeenHead | undefined {
 
 function recordHead(path: string, fqrn: string, head: SeenHead): void {
   const known = readHead(path, fqrn);
-  if (known !== undefined) {
+  const surpassed = known !== undefined && lessSure(known.verdict, head.verdict);
+  if (known !== undefined && !surpassed) {
+    if (lessSure(head.verdict, known.verdict)) return;
     if (known.revision > head.revision) return;
     if (known.revision === head.revision) {
       if (known.rootHash !== head.rootHash) {
@@ -180,14 +184,25 @@ function recordHead(path: string, fqrn: string, head: SeenHead): void {
     }
   }
   const name = `head-${head.revision}-${head.published}.json`;
-  writeState(join(path, name), encodeState(head), { replace: true });
+  const isKnown = known?.rootHash === head.rootHash && known.revision === head.revision;
+  writeOrKeep(isKnown, () => writeState(join(path, name), encodeState(head), { replace: true }));
   // What is lower than the highest one goes, be it this one: whoever removes the highest saw a higher one.
-  sweepState(
-    path,
-    headNames(path)
-      .slice(1)
-      .map((lower) => lower.name),
-  );
+  const names = headNames(path).map((one) => one.name);
+  sweepState(path, surpassed ? names.filter((one) => one !== name) : names.slice(1));
+}
+
+/** What was judged as of another day does not stand in the way of what was judged as of its own. */
+function lessSure(one: Verdict, other: Verdict): boolean {
+  return one.trustAtGiven && !other.trustAtGiven;
+}
+
+/** Writes; a fact that is known already is not lost where nothing can be written, as on a full disk. */
+function writeOrKeep(isKnown: boolean, write: () => unknown): void {
+  try {
+    write();
+  } catch (error) {
+    if (!isKnown || !(error instanceof PinfsError)) throw error;
+  }
 }
 
 /** Tag names are any text, so their files are named after a hash. */
@@ -218,16 +233,16 @@ const moving = new Set(['trunk', 'trunk-previous']);
 
 function recordTag(path: string, fqrn: string, tag: SeenTag): void {
   const file = join(path, tagName(tag.name));
-  if (moving.has(tag.name)) {
-    writeState(file, encodeState(tag), { replace: true });
-    return;
-  }
-  if (writeState(file, encodeState(tag), { replace: false })) return;
-  const known = readTag(file, fqrn);
-  if (known !== undefined && known.rootHash !== tag.rootHash) {
+  const before = readTag(file, fqrn);
+  // The link that makes a new file decides between two processes that come at once.
+  if (before === undefined && writeState(file, encodeState(tag), { replace: false })) return;
+  const known = before ?? readTag(file, fqrn);
+  const same = known?.rootHash === tag.rootHash;
+  if (known !== undefined && !same && !moving.has(tag.name)) {
     throw tagMoved(fqrn, known, tag.rootHash);
   }
-  writeState(file, encodeState(tag), { replace: true });
+  if (same && lessSure(tag.verdict, known.verdict)) return;
+  writeOrKeep(same, () => writeState(file, encodeState(tag), { replace: true }));
 }
 
 /** The error for a tag that now names another root hash than the one known. */
