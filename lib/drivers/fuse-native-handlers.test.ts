@@ -265,16 +265,46 @@ void t.test('extended attributes: lengths, buffers that are too small, names', a
   t.end();
 });
 
-void t.test('after a replacement open files keep what they had', async (t) => {
+/** Goes over to a tree with these entries. */
+function replace({ handlers }: Made, children: Readonly<Record<string, FakeEntry>>): FakeTree {
+  const next = makeFakeTree({ children });
+  handlers.replace(openFilesystem(next.tree, next.shelf, identity, () => quietFacts({ uid: 0 })));
+  return next;
+}
+
+void t.test('after a replacement open files are what they were, or nothing', async (t) => {
   const made = make();
   const { handlers } = made;
   const handle = await open(made, '/file');
-  const next = makeFakeTree({ children: { other: { bytes: Buffer.from('new') } } });
-  handlers.replace(openFilesystem(next.tree, next.shelf, identity, () => quietFacts({ uid: 0 })));
+  const chunked = await open(made, '/chunked');
+  const other = Buffer.from(bytes);
+  other.writeUInt8(255, 500);
+  replace(made, {
+    other: { bytes: Buffer.from('new') },
+    file: { bytes },
+    chunked: { bytes: other, chunkSize: 200 },
+  });
   t.equal((await ask((reply) => handlers.getattr('/other', reply)))[0], 0);
-  t.equal((await ask((reply) => handlers.getattr('/file', reply)))[0], -errno.ENOENT);
   t.same(await read(made, handle, 0, 5), [5, bytes.subarray(0, 5)]);
+  t.same(await read(made, chunked, 0, 300), [300, bytes.subarray(0, 300)], 'the same so far');
+  t.equal((await read(made, chunked, 400, 300))[0], -errno.ESTALE, 'pages must not mix');
+  for (const file of [{ bytes: other }, { bytes: bytes.subarray(1) }, { target: 'x' }]) {
+    replace(made, { file });
+    t.equal((await read(made, handle, 400, 300))[0], -errno.ESTALE);
+  }
+  replace(made, {});
+  t.equal((await ask((reply) => handlers.getattr('/file', reply)))[0], -errno.ENOENT);
+  t.equal((await read(made, handle, 0, 5))[0], -errno.ESTALE);
   const [result] = await ask((reply) => handlers.release('/file', handle, reply));
   t.equal(result, 0);
   t.equal((await read(made, handle, 0, 5))[0], -errno.EBADF);
+});
+
+void t.test('a read that waits while the head moves is held against the new tree', async (t) => {
+  const made = make();
+  const handle = await open(made, '/file');
+  made.fake.clear();
+  const waiting = read(made, handle, 0, 5);
+  replace(made, { file: { bytes: Buffer.alloc(1000, 'n') } });
+  t.equal((await waiting)[0], -errno.ESTALE);
 });

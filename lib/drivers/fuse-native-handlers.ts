@@ -49,7 +49,7 @@ export interface Handlers {
   readonly statfs: (path: string, reply: Reply<ReturnType<typeof nativeStatfs>>) => void;
   readonly getxattr: (path: string, name: string, reply: Reply<Buffer>) => void;
   readonly listxattr: (path: string, reply: Reply<Buffer>) => void;
-  /** Requests that begin from now on see this filesystem; open files keep the one they have. */
+  /** Requests that begin from now on see this filesystem; an open file that is another there gives ESTALE. */
   readonly replace: (filesystem: Filesystem) => void;
 }
 
@@ -77,7 +77,7 @@ export function makeHandlers(
     const ends = performance.now() + deadline;
     const run: Run = (it) => runWithin(it, Math.max(1, ends - performance.now()));
     attempt(ledger, operation, path, () =>
-      work({ filesystem: current, path: fromText(path), run, ledger }),
+      work({ filesystem: current, latest: () => current, path: fromText(path), run, ledger }),
     )
       .then(reply)
       .catch((thrown: unknown) => ledger.fault(operation, path, thrown));
@@ -95,7 +95,7 @@ export function makeHandlers(
       serve('open', path, (request) => open(request, files, flags), withValue(reply)),
     read(path, handle, buffer, length, position, reply) {
       const file = files.get(handle);
-      const work = ({ run }: Request) => read(file, { position, length }, buffer, run);
+      const work = (request: Request) => read(file, { position, length }, buffer, request);
       serve('read', path, work, (result) =>
         reply(result.kind === 'done' ? result.value : resultOf(result)),
       );

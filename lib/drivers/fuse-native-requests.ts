@@ -23,6 +23,8 @@ export type Run = <T>(operation: () => Outcome<T>) => Promise<Done<T> | Failure>
 /** One request while it is being served. */
 export interface Request {
   readonly filesystem: Filesystem;
+  /** The filesystem of now, which a request that waits may see change. */
+  readonly latest: () => Filesystem;
   readonly path: ByteString;
   readonly run: Run;
   readonly ledger: Ledger;
@@ -116,8 +118,8 @@ export async function listxattr(request: Request): Promise<Outcome<Buffer>> {
 }
 
 export interface OpenFile {
-  readonly filesystem: Filesystem;
-  readonly node: NodeId;
+  filesystem: Filesystem;
+  attributes: Attributes;
   /** The last read that nobody had time to wait for, and until when it counts. */
   late: (Range & { readonly until: number; readonly failure: Failure }) | undefined;
 }
@@ -138,10 +140,10 @@ export async function open(
 ): Promise<Outcome<number>> {
   const { filesystem, run } = request;
   const opened = await run(() => at(request, (node) => filesystem.open(node, flags)));
-  return andThen(opened, ({ node }: Attributes) => {
+  return andThen(opened, (attributes: Attributes) => {
     let handle = files.size + 1;
     while (files.has(handle)) handle = handle >= largestHandle ? 1 : handle + 1;
-    files.set(handle, { filesystem, node, late: undefined });
+    files.set(handle, { filesystem, attributes, late: undefined });
     return done(handle);
   });
 }
@@ -155,10 +157,11 @@ export async function read(
   file: OpenFile | undefined,
   range: Range,
   buffer: Buffer,
-  run: Run,
+  { run, latest }: Pick<Request, 'run' | 'latest'>,
 ): Promise<Outcome<number>> {
   if (file === undefined) return failure(errno.EBADF);
-  const { filesystem, node, late } = file;
+  const { filesystem, late } = file;
+  const { node } = file.attributes;
   if (late !== undefined && performance.now() < late.until && overlap(late, range)) {
     return late.failure;
   }
@@ -171,7 +174,49 @@ export async function read(
   if (result.kind === 'failure' && result.error?.code === 'SOURCE_TIMEOUT') {
     file.late = { ...range, until: performance.now() + lateMemory, failure: result };
   }
+  if (result.kind === 'failure') return result;
+  const bytes = buffer.subarray(0, result.value);
+  for (let seen = file.filesystem; seen !== latest();) {
+    seen = latest();
+    const still = await stillThere(file, seen, range.position, bytes, run);
+    if (still.kind === 'failure') return still;
+  }
   return result;
+}
+
+/**
+ * Whether a file that was opened before a head moved has these bytes in the newest tree. libfuse
+ * knows files by path alone: to the kernel the old file and the new one are one, with the same pages,
+ * and what is read for whoever has the old one open is shown to those who open the new one.
+ * ESTALE where they differ. Where the whole content is the same, the file goes over to the new tree.
+ */
+async function stillThere(
+  file: OpenFile,
+  newest: Filesystem,
+  position: number,
+  bytes: Buffer,
+  run: Run,
+): Promise<Done<undefined> | Failure> {
+  const { entry } = file.attributes;
+  const found = await run(() => newest.resolve(entry.path));
+  if (found.kind === 'failure') return isAbsence(found.errno) ? stale : found;
+  const { node, entry: now } = found.value;
+  if (now.type !== 'file' || now.size !== entry.size) return stale;
+  if (now.content?.hash !== undefined && now.content.hash.text === entry.content?.hash?.text) {
+    file.filesystem = newest;
+    file.attributes = found.value;
+    return done(undefined);
+  }
+  const there = Buffer.alloc(bytes.length);
+  const read = await run(() => newest.read(node, position, there.length, there, 0));
+  if (read.kind === 'failure') return read;
+  return there.equals(bytes) ? done(undefined) : stale;
+}
+
+const stale = failure(errno.ESTALE);
+
+function isAbsence(code: number): boolean {
+  return code === errno.ENOENT || code === errno.ENOTDIR;
 }
 
 function overlap(one: Range, other: Range): boolean {
