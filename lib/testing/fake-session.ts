@@ -9,7 +9,7 @@ import type { Settings } from '../drivers/kernel/service.js';
 import { openSession, type Session } from '../drivers/kernel/session.js';
 import { openSnapshots, type Snapshots } from '../drivers/kernel/snapshots.js';
 import { counters, type Counters } from '../drivers/kernel/statistics.js';
-import type { PinfsError } from '../format/errors.js';
+import { PinfsError } from '../format/errors.js';
 import { hashBytes } from '../format/hash.js';
 import type { Miss } from '../store/want.js';
 import { makeFakeTree, type FakeEntry, type FakeTree } from './fake-tree.js';
@@ -141,3 +141,20 @@ export function lookUp(fake: FakeSession, name: string, node?: Buffer): Buffer {
   if (reply?.error !== 0) throw new Error(`${name} was not found`);
   return reply.body.subarray(0, 8);
 }
+
+/** A tree with one of each kind. */
+export const sampleTree: FakeEntry = {
+  children: {
+    hello: { bytes: Buffer.from('hello, world\n') },
+    empty: { bytes: Buffer.alloc(0) },
+    chunked: { bytes: Buffer.from('0123456789'), chunkSize: 4 },
+    link: { target: 'caf\xe9' },
+    'caf\xe9': { bytes: Buffer.from('x') },
+    tagged: { bytes: Buffer.from('t'), xattrs: new Map([['user.note', Buffer.from('v1')]]) },
+    sub: { children: { deep: { bytes: Buffer.from('d') } } },
+    broken: {
+      bytes: Buffer.from('b'),
+      broken: new PinfsError('OBJECT_SIZE_MISMATCH', 'a bad row'),
+    },
+  },
+};

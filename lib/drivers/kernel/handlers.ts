@@ -14,17 +14,20 @@ import {
   encodeNoEntry,
   encodeOpen,
   encodeXattrSize,
+  inHeader,
   type GetxattrIn,
   type ReadIn,
 } from './protocol.js';
 import { refusal, silent, type Answer, type Call, type Service } from './service.js';
-import { forget, kernelNodeHigh, kernelNodeLow, releaseDirectory } from './snapshots.js';
+import { forget, isPlain, kernelNodeHigh, kernelNodeLow, releaseDirectory } from './snapshots.js';
 
 /** What is done for each opcode. Side effects (lookup counts) come after the last possible miss. */
 
 const body = headerSize.reply;
 const invalid = refusal(errno.EINVAL);
 const notSupported = refusal(errno.ENOSYS);
+const noData = refusal(errno.ENODATA);
+const nothing = done(0);
 
 export function runInit(call: Call): Answer {
   const { service } = call;
@@ -70,7 +73,8 @@ export function encodeLookup(call: Call, attributes: Attributes | undefined): nu
 function encodeNode(call: Call, at: number, attributes: Attributes): number {
   const { names, values } = call.service.lifetimes;
   const low = kernelNodeLow(attributes.node);
-  const high = kernelNodeHigh(call.snapshot, attributes.node);
+  const plain = attributes.entry.xattrs === undefined;
+  const high = kernelNodeHigh(call.snapshot, attributes.node, plain);
   return encodeEntry(call.output.view, at, low, high, attributes, names, values);
 }
 
@@ -145,6 +149,11 @@ function listDirectory(call: Call, request: ReadIn, plus: boolean): Outcome<numb
   const snapshot = opened ?? call.snapshot;
   call.snapshot = snapshot;
   const directory = call.isRoot ? snapshot.filesystem.root : node;
+  // After the last entry the kernel asks once more, for every directory.
+  const { listed } = service;
+  if (listed.directory === directory && listed.snapshot === snapshot) {
+    if (listed.cookie === request.offset && request.offset > 0) return nothing;
+  }
   const size = Math.min(request.size, output.bytes.length - body);
   const least = leastPlain + (plus ? entrySize : 0);
   let used = 0;
@@ -156,20 +165,25 @@ function listDirectory(call: Call, request: ReadIn, plus: boolean): Outcome<numb
     if (page.kind === 'miss' || (page.kind === 'failure' && used === 0)) return page;
     if (page.kind === 'failure') break;
     const { names, attributes, cookies } = page.value;
-    full = page.value.end || names.length === 0;
+    let isLast = page.value.end;
+    full = isLast || names.length === 0;
     for (const [index, name] of names.entries()) {
       const of = attributes[index];
       const cookie = cookies[index];
       if (of === undefined || cookie === undefined) return invalid;
       const record = direntSize(name.length) + (plus ? entrySize : 0);
-      full ||= used + record > size;
-      if (used + record > size) break;
+      if (used + record > size) {
+        full = true;
+        isLast = false;
+        break;
+      }
       const at = body + used;
       if (plus) given += encodeEntryPlus(call, at, name, of);
       encodeDirent(output, plus ? at + entrySize : at, name, of, cookie);
       used += record;
       after = cookie;
     }
+    if (isLast) service.listed = { snapshot, directory, cookie: after };
   }
   snapshot.lookups += given;
   return done(used);
@@ -201,6 +215,8 @@ export function getxattr(
   request: GetxattrIn,
 ): Outcome<{ readonly size: number; readonly value: Buffer }> {
   if (call.service.settings.noXattrs) return notSupported;
+  // All that pinfs makes up itself is `user.*`.
+  if (isPlain(inHeader.nodeHigh(call.frame)) && !request.name.startsWith('user.')) return noData;
   const outcome = call.snapshot.filesystem.getxattr(call.node, request.name);
   if (outcome.kind !== 'done') return outcome;
   return fitting(request.size, outcome.value, call);

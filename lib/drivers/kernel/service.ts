@@ -25,6 +25,12 @@ export interface Service {
   readonly snapshots: Snapshots;
   readonly output: Output;
   connection: Connection | undefined;
+  /** The directory that was last listed to its end, and the cookie of its last entry. */
+  listed: {
+    readonly snapshot: Snapshot | undefined;
+    readonly directory: NodeId;
+    readonly cookie: number;
+  };
   opens: number;
   directoryOpens: number;
   /** INIT came: what was agreed, or why nothing can be. */

@@ -77,6 +77,7 @@ export function openSession(options: SessionOptions): Session {
     snapshots: options.snapshots,
     output,
     connection: undefined,
+    listed: { snapshot: undefined, directory: 0, cookie: 0 },
     opens: 0,
     directoryOpens: 0,
     connected: options.connected,

@@ -4,6 +4,7 @@ import { makeFakeTree } from '../../testing/fake-tree.js';
 import {
   closeSnapshots,
   forget,
+  isPlain,
   kernelNodeHigh,
   kernelNodeLow,
   openSnapshots,
@@ -25,8 +26,8 @@ function open() {
   return { snapshots, closed };
 }
 
-function idOf(snapshots: Snapshots, node: number) {
-  return [kernelNodeLow(node), kernelNodeHigh(snapshots.current, node)] as const;
+function idOf(snapshots: Snapshots, node: number, plain = false) {
+  return [kernelNodeLow(node), kernelNodeHigh(snapshots.current, node, plain)] as const;
 }
 
 void t.test('a node id leads back to the node, whatever its size', (t) => {
@@ -36,6 +37,11 @@ void t.test('a node id leads back to the node, whatever its size', (t) => {
     t.equal(snapshotOf(snapshots, low, high), snapshots.current);
     t.equal(treeNode(snapshots.current, low, high), node);
     t.notOk(high === 0, 'never 0 or 1, which mean something else');
+    t.notOk(isPlain(high));
+    const [, other] = idOf(snapshots, node, true);
+    t.ok(isPlain(other));
+    t.equal(treeNode(snapshots.current, low, other), node);
+    t.equal(snapshotOf(snapshots, low, other), snapshots.current);
   }
   t.equal(snapshotOf(snapshots, 1, 0), snapshots.current, 'the root');
   t.equal(treeNode(snapshots.current, 1, 0), snapshots.current.filesystem.root);

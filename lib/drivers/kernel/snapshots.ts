@@ -7,8 +7,10 @@ import { rootNode } from './constants.js';
  * The snapshots that the kernel may hold nodes of, and the translation of node ids.
  *
  * A node id of the kernel is the tree's own number with the number of the snapshot (the epoch) in its
- * eleven highest bits, so it is never 0 or 1 and no table of nodes is needed. Only the root, which
- * the protocol fixes as 1, stands for the root of whatever snapshot is current.
+ * ten highest bits, so it is never 0 or 1 and no table of nodes is needed. Only the root, which
+ * the protocol fixes as 1, stands for the root of whatever snapshot is current. The bit below the
+ * epoch says that no extended attribute is stored with the node: `ls -l` asks for some that nearly
+ * nobody has, one by one, and finding the row again for each costs ten times the request.
  * Lookup counts serve one thing: to know when nobody holds a node of a replaced snapshot any more, so
  * that it can be closed. Hence one number for each snapshot is exact enough, whatever the tree's size.
  */
@@ -29,7 +31,9 @@ export interface Snapshots {
 
 const catalogBits = 21;
 const catalogMask = (1 << catalogBits) - 1;
-const epochs = 1 << (32 - catalogBits);
+const plainBit = 1 << catalogBits;
+const epochShift = catalogBits + 1;
+const epochs = 1 << (32 - epochShift);
 const two32 = 2 ** 32;
 // Replaced snapshots that are kept for whoever still stands in them; the oldest goes first.
 const keptSnapshots = 8;
@@ -79,7 +83,7 @@ export function snapshotOf(
   nodeHigh: number,
 ): Snapshot | undefined {
   const { current } = snapshots;
-  const epoch = nodeHigh >>> catalogBits;
+  const epoch = nodeHigh >>> epochShift;
   if (epoch === current.epoch) return current;
   if (epoch === 0) return nodeHigh === 0 && nodeLow === rootNode ? current : undefined;
   return snapshots.byEpoch.get(epoch);
@@ -95,15 +99,21 @@ export function kernelNodeLow(node: NodeId): number {
   return node >>> 0;
 }
 
-export function kernelNodeHigh(snapshot: Snapshot, node: NodeId): number {
-  return ((snapshot.epoch << catalogBits) | Math.floor(node / two32)) >>> 0;
+/** `plain`: no extended attribute is stored with it. */
+export function kernelNodeHigh(snapshot: Snapshot, node: NodeId, plain: boolean): number {
+  return ((snapshot.epoch << epochShift) | (plain ? plainBit : 0) | Math.floor(node / two32)) >>> 0;
+}
+
+/** Whether a node id says that no extended attribute is stored with its node. */
+export function isPlain(nodeHigh: number): boolean {
+  return (nodeHigh & plainBit) !== 0;
 }
 
 /** Takes back `count` lookups of a node; of its id only the upper word matters. */
 export function forget(snapshots: Snapshots, nodeHigh: number, count: number): void {
   // The root is never looked up, hence never counted.
   if (nodeHigh === 0) return;
-  const snapshot = snapshots.byEpoch.get(nodeHigh >>> catalogBits);
+  const snapshot = snapshots.byEpoch.get(nodeHigh >>> epochShift);
   if (snapshot === undefined || count > snapshot.lookups) snapshots.oddForgets += 1;
   if (snapshot === undefined) return;
   snapshot.lookups = Math.max(0, snapshot.lookups - count);
@@ -112,5 +122,5 @@ export function forget(snapshots: Snapshots, nodeHigh: number, count: number): v
 
 /** Takes back what an open directory of a snapshot counted for. */
 export function releaseDirectory(snapshots: Snapshots, epoch: number): void {
-  if (snapshots.byEpoch.has(epoch)) forget(snapshots, epoch << catalogBits, 1);
+  if (snapshots.byEpoch.has(epoch)) forget(snapshots, epoch << epochShift, 1);
 }
