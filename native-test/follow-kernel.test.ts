@@ -1,0 +1,3 @@
+import { follows } from './follow.js';
+
+follows('kernel');
