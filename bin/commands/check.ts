@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { printableText } from '../../lib/format/bytes.js';
 import { formatSize, printJson, sourceOptions, type SourceFlags } from './common.js';
 import { startProgress } from './progress.js';
 import { pathArgument, withRepository } from './with-repository.js';
@@ -37,7 +38,7 @@ async function checkCommand(source: string, path: string, flags: CheckFlags): Pr
     if (flags.json === true) printJson({ ...report, trust: repository.verdict });
     else {
       for (const { path: where, code, message } of report.problems) {
-        process.stdout.write(`${where}: ${message} [${code}]\n`);
+        process.stdout.write(`${where}: ${printableText(message)} [${code}]\n`);
       }
       process.stdout.write(
         `${report.catalogs} catalogs, ${report.objects} objects, ${formatSize(report.bytes)}: ` +

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { printableText } from '../../lib/format/bytes.js';
+import { printableJson, printableText } from '../../lib/format/bytes.js';
 import { asPinfsError, PinfsError } from '../../lib/format/errors.js';
 import type { OpenOptions } from '../../lib/repository/options.js';
 
@@ -121,11 +121,7 @@ export function formatSize(bytes: number): string {
 }
 
 export function printJson(value: unknown): void {
-  process.stdout.write(JSON.stringify(value, jsonSafe, 2) + '\n');
-}
-
-function jsonSafe(_key: string, value: unknown): unknown {
-  return typeof value === 'bigint' ? value.toString() : value;
+  process.stdout.write(`${printableJson(value, 2)}\n`);
 }
 
 /** Runs the body of a command: its errors are printed, and decide the exit code. */
@@ -160,7 +156,7 @@ export function reportError(thrown: unknown, flags: OutputFlags): number {
 }
 
 function describeCause(error: PinfsError): string {
-  const cause = error.cause;
-  if (cause instanceof Error) return `  cause: ${cause.stack ?? cause.message}`;
-  return `  ${error.stack ?? ''}`;
+  const { cause, stack } = error;
+  const text = cause instanceof Error ? `cause: ${cause.stack ?? cause.message}` : (stack ?? '');
+  return `  ${text.split('\n').map(printableText).join('\n')}`;
 }

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { printableText } from '../../lib/format/bytes.js';
 import { PinfsError } from '../../lib/format/errors.js';
 import { formatSize, printJson, sourceOptions, type SourceFlags } from './common.js';
 import { startProgress } from './progress.js';
@@ -37,7 +38,9 @@ async function cp(
     });
     progress.stop();
     if (flags.json === true) printJson(report);
-    for (const skipped of report.skipped) process.stderr.write(`pinfs: not copied: ${skipped}\n`);
+    for (const skipped of report.skipped) {
+      process.stderr.write(`pinfs: not copied: ${printableText(skipped)}\n`);
+    }
     if (report.skipped.length > 0) process.exitCode = 1;
   });
 }

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { printable, toBytes } from '../../lib/format/bytes.js';
+import { printable, printableJson, toBytes } from '../../lib/format/bytes.js';
 import type { Attributes } from '../../lib/filesystem/filesystem.js';
 import { sourceOptions, type SourceFlags } from './common.js';
 import { entryJson, longLine } from './entry-text.js';
@@ -52,7 +52,7 @@ async function find(source: string, path: string, flags: FindFlags): Promise<voi
 /** One JSON value a line with --json: a tree can be larger than memory. */
 function shown(attributes: Attributes, flags: FindFlags): Buffer | string {
   const path = attributes.entry.path === '' ? '/' : attributes.entry.path;
-  if (flags.json === true) return `${JSON.stringify(entryJson(attributes))}\n`;
+  if (flags.json === true) return `${printableJson(entryJson(attributes))}\n`;
   if (flags.print0 === true) return Buffer.concat([toBytes(path), Buffer.of(0)]);
   return `${flags.ls === true ? longLine(attributes, path) : printable(path)}\n`;
 }

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { printable } from '../../lib/format/bytes.js';
+import { printable, printableText } from '../../lib/format/bytes.js';
 import { printJson, sourceOptions, type SourceFlags } from './common.js';
 import { entryJson, longLine } from './entry-text.js';
 import { pathArgument, withRepository } from './with-repository.js';
@@ -34,7 +34,7 @@ async function stat(source: string, path: string, flags: SourceFlags): Promise<v
       ...[...(entry.xattrs ?? [])].map(
         ([name, value]) => `  xattr ${printable(name)} = ${printable(value.toString('latin1'))}`,
       ),
-      ...(entry.broken === undefined ? [] : [`  broken: ${entry.broken.message}`]),
+      ...(entry.broken === undefined ? [] : [`  broken: ${printableText(entry.broken.message)}`]),
     ];
     process.stdout.write(`${lines.join('\n')}\n`);
   });

@@ -1,5 +1,5 @@
 import type { Repository } from '../../lib/repository/repository.js';
-import { fromText, type ByteString } from '../../lib/format/bytes.js';
+import { fromText, printableText, type ByteString } from '../../lib/format/bytes.js';
 import { openOptions, runAction, type SourceFlags } from './common.js';
 
 /** Opens SOURCE[@PIN], runs the body, closes; a verdict that is not plain `verified` is said on stderr. */
@@ -14,7 +14,7 @@ export async function withRepository(
     try {
       if (flags.verbose === true) await printVerdict(repository);
       else if (repository.verdict.status === 'offline') {
-        process.stderr.write(`pinfs: ${repository.verdict.summary}\n`);
+        process.stderr.write(`pinfs: ${printableText(repository.verdict.summary)}\n`);
       }
       await body(repository);
     } finally {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { fromBytes, fromText, printable, printableText, toBytes } from './bytes.js';
+import { fromBytes, fromText, printable, printableJson, printableText, toBytes } from './bytes.js';
 
 t.test('byte strings carry any bytes', (t) => {
   fc.assert(
@@ -25,6 +25,17 @@ t.test('what is printed can neither move the cursor nor lie about its order', (t
     }),
     { numRuns: 100 },
   );
+  t.end();
+});
+
+t.test('so can JSON, which is the same value all the same', (t) => {
+  const hostile = 'a\x1b[2J\x7f\x9b31m\u202egpj\u2066 é \\ "';
+  const value = { [hostile]: [hostile, 2n ** 60n] };
+  for (const indent of [undefined, 2]) {
+    const text = printableJson(value, indent);
+    t.notMatch(text, /[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/);
+    t.same(JSON.parse(text), { [hostile]: [hostile, '1152921504606846976'] });
+  }
   t.end();
 });
 

@@ -53,6 +53,19 @@ export function quoted(text: string): string {
   return `"${printable(fromText(text.slice(0, 200)))}"`;
 }
 
+/**
+ * JSON that can't write to a terminal either: what JSON leaves as it is stands as `\uXXXX`. The value is
+ * the same. Integers of 64 bits become texts.
+ */
+export function printableJson(value: unknown, indent?: number): string {
+  const plain = (_: string, part: unknown): unknown =>
+    typeof part === 'bigint' ? part.toString() : part;
+  return JSON.stringify(value, plain, indent).replace(
+    /[\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
+
 // Direction marks that make a terminal show a name in another order than it is (Unicode Bidi_Control).
 const bidi = new Set([
   0x061c, 0x200e, 0x200f, 0x202a, 0x202b, 0x202c, 0x202d, 0x202e, 0x2066, 0x2067, 0x2068, 0x2069,

@@ -49,6 +49,9 @@ function firstTarget(repository: Repository, start: Attributes, destination: str
   return Buffer.concat([Buffer.from(join(destination, '/')), name]);
 }
 
+// What a local file system says of an entry that it can't hold; anything else is a fault of its own.
+const notHere = new Set(['EEXIST', 'EILSEQ', 'EINVAL', 'ENAMETOOLONG', 'ENOENT']);
+
 async function copyEntry(copy: Copy, source: Attributes, target: Buffer): Promise<void> {
   const { entry } = source;
   copy.report.entries += 1;
@@ -57,6 +60,17 @@ async function copyEntry(copy: Copy, source: Attributes, target: Buffer): Promis
     skip(copy, entry.path, entry.broken.message);
     return;
   }
+  try {
+    await copyAny(copy, source, target);
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+    if (error instanceof PinfsError || !notHere.has(code)) throw error;
+    skip(copy, entry.path, `it can't be made here: ${code}`);
+  }
+}
+
+async function copyAny(copy: Copy, source: Attributes, target: Buffer): Promise<void> {
+  const { entry } = source;
   switch (entry.type) {
     case 'directory':
       await copyDirectory(copy, source, target);
@@ -97,14 +111,11 @@ async function copyDirectory(copy: Copy, source: Attributes, target: Buffer): Pr
 
 async function copyFile(copy: Copy, source: Attributes, target: Buffer): Promise<void> {
   const first = source.entry.linkGroup === 0 ? undefined : copy.links.get(source.ino);
-  if (first !== undefined) {
-    fs.linkSync(first, target);
-    return;
-  }
+  if (first !== undefined && isLinked(first, target)) return;
   const file = fs.openSync(target, 'wx', 0o600);
   try {
     for await (const piece of readRange(copy.repository, source)) {
-      fs.writeSync(file, piece);
+      writeAll(file, piece);
       copy.report.bytes += piece.length;
     }
     fs.fchmodSync(file, source.mode & 0o1777);
@@ -118,4 +129,20 @@ async function copyFile(copy: Copy, source: Attributes, target: Buffer): Promise
     fs.closeSync(file);
   }
   if (source.entry.linkGroup !== 0) copy.links.set(source.ino, target);
+}
+
+/** Another name for a file; not where it has as many as it can have. */
+function isLinked(first: Buffer, target: Buffer): boolean {
+  try {
+    fs.linkSync(first, target);
+    return true;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'EMLINK') return false;
+    throw error;
+  }
+}
+
+/** A write may be short, as on a disk that becomes full. */
+function writeAll(file: number, bytes: Buffer): void {
+  for (let at = 0; at < bytes.length;) at += fs.writeSync(file, bytes, at);
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { quoted } from '../format/bytes.js';
 import { PinfsError } from '../format/errors.js';
 import { parseHash } from '../format/hash.js';
 import { isRepositoryName } from '../format/manifest.js';
@@ -249,7 +250,7 @@ function recordTag(path: string, fqrn: string, tag: SeenTag): void {
 export function tagMoved(fqrn: string, known: SeenTag, rootHash: string): PinfsError {
   return new PinfsError(
     'TAG_MOVED',
-    `the tag ${JSON.stringify(known.name)} of ${fqrn} now names ${rootHash}, and named ${known.rootHash} before`,
+    `the tag ${quoted(known.name)} of ${fqrn} now names ${rootHash}, and named ${known.rootHash} before`,
     {
       advice: `ask the publisher why; pin by root hash (@${known.rootHash}), or \`pinfs forget ${fqrn}\``,
     },

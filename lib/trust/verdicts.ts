@@ -1,3 +1,4 @@
+import { quoted } from '../format/bytes.js';
 import type { ErrorCode, PinfsError } from '../format/errors.js';
 import type { ContentHash } from '../format/hash.js';
 import type { Attestation, Signer } from './attest.js';
@@ -58,7 +59,7 @@ export function tagVerdict(
     readonly revision: number;
   },
 ): Verdict {
-  const summary = `revision ${tag.revision}, named ${JSON.stringify(tag.name)} by the history of: ${head.summary}`;
+  const summary = `revision ${tag.revision}, named ${quoted(tag.name)} by the history of: ${head.summary}`;
   return {
     ...head,
     summary: head.status === 'refused' ? head.summary : summary,
@@ -107,7 +108,7 @@ export function offlineVerdict(previous: Verdict, reason: PinfsError, now: Date)
   const what =
     previous.tag === undefined
       ? `the last revision verified here, ${previous.revision ?? 'unknown'}`
-      : `${JSON.stringify(previous.tag)} as it was resolved here, revision ${previous.revision ?? 'unknown'}`;
+      : `${quoted(previous.tag)} as it was resolved here, revision ${previous.revision ?? 'unknown'}`;
   return {
     ...previous,
     status: 'offline',
