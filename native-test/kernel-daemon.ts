@@ -21,6 +21,9 @@ export interface DaemonOptions {
   readonly allowOther?: boolean;
   readonly deadline?: number;
   readonly trace?: string;
+  readonly passthrough?: boolean;
+  /** Content of the file that stands behind `big`; another one than READ gives. */
+  readonly backing?: string;
   readonly settings?: Partial<Settings>;
 }
 
@@ -102,9 +105,13 @@ async function obey(mounted: Mounted, message: ToDaemon): Promise<void> {
   }
 }
 
+const bigSize = 300_000;
 const filesystem = fakeFilesystem(makeFakeTree({ children: {} }));
 
 async function main(): Promise<void> {
+  if (options.backing !== undefined) {
+    writeFileSync(join(directory, 'backing-big'), options.backing.repeat(bigSize));
+  }
   const store: Pick<Store, 'directory' | 'fetch' | 'fetchAhead'> = {
     directory,
     fetch,
@@ -125,6 +132,7 @@ async function main(): Promise<void> {
       noXattrs: false,
       log: () => undefined,
       trace: options.trace,
+      passthrough: options.passthrough,
     },
     {
       maker: new URL('../lib/testing/fake-maker.js', import.meta.url).href,

@@ -152,7 +152,7 @@ void t.test('main is blocked: what is cached is answered', needs, async (t) => {
 for (const minor of [45, 43]) {
   const how = minor === 45 ? 'by the epoch' : 'by names';
   void t.test(`a head that moves, told ${how}: nothing old is seen`, needs, async (t) => {
-    const settings = { noOpen: false, wishes: { minor, passthrough: false } };
+    const settings = { noOpen: false, noOpendir: false, wishes: { minor, passthrough: false } };
     const it = await scene(t, { lifetime: 3600, settings });
     const listing = async () => (await run('ls', it.mountpoint)).out.split('\n');
     const look = async (name: string) => (await run('cat', it.path(name))).out;
@@ -175,7 +175,7 @@ for (const minor of [45, 43]) {
   });
 
   void t.test(`a head moves ${how} while a LOOKUP and a READ are held`, needs, async (t) => {
-    const settings = { noOpen: false, wishes: { minor, passthrough: false } };
+    const settings = { noOpen: false, noOpendir: false, wishes: { minor, passthrough: false } };
     const it = await scene(t, { lifetime: 3600, settings });
     const name = startClient('cat', it.path('slow-name'));
     const read = startClient('cat', it.path('slow-read'));
@@ -294,6 +294,29 @@ void t.test('the mount of a dead daemon is taken away by the next one', needs, a
   t.equal((await run('cat', it.path('hello'))).out, 'hello, first\n');
   t.equal(await next.ask({ kind: 'unmount', lazy: false }), undefined);
   t.notOk(isMounted(it.mountpoint));
+});
+
+const passthroughs = async (it: Scene) => {
+  await it.ask({ kind: 'statistics' });
+  const told = it.said.findLast((message) => message.kind === 'statistics');
+  return told?.kind === 'statistics' ? told.requests : {};
+};
+
+void t.test('passthrough: the kernel reads large files of the cache itself', needs, async (t) => {
+  const it = await scene(t, { passthrough: true, backing: 'K' });
+  const big = async () => new Set((await run('cat', it.path('big'))).out);
+  t.same(await big(), new Set(['K']), 'from the file, not from READ');
+  t.equal((await run('cat', it.path('hello'))).out, 'hello, first\n', 'a small one as usual');
+  const both = `exec 3< '${it.path('big')}'; head -c 1 <&3; cat '${it.path('big')}' | tail -c 1; tail -c 1 <&3`;
+  t.equal((await run('sh', '-c', both)).out, 'KKK', 'opened twice at once');
+  t.equal((await passthroughs(it))['OPENDIR'] ?? 0, 0);
+  t.equal(await it.ask({ kind: 'unmount', lazy: false }), undefined);
+});
+
+void t.test('passthrough that is not allowed is no error', needs, async (t) => {
+  const it = await scene(t, { passthrough: true });
+  t.same(new Set((await run('cat', it.path('big'))).out), new Set(['b']));
+  t.ok(((await passthroughs(it))['READ'] ?? 0) > 0);
 });
 
 void t.test('a trace has one line for each request', needs, async (t) => {

@@ -33,6 +33,11 @@ export interface MountRequest {
   readonly live?: (() => LiveFacts) | undefined;
   /** A file that gets one line for each request (kernel driver; its grammar is in kernel/trace.ts). */
   readonly trace?: string | undefined;
+  /**
+   * Large files that the cache holds in one piece are read by the kernel itself, not through us (kernel
+   * driver, as root). For few large files: it costs two requests for each open of every file.
+   */
+  readonly passthrough?: boolean | undefined;
 }
 
 export interface Mounted {

@@ -1,9 +1,10 @@
-import { existsSync } from 'node:fs';
+import { existsSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import type { FilesystemMaker } from '../drivers/kernel/filesystem-maker.js';
 import type { Filesystem } from '../filesystem/filesystem.js';
 import { hashBytes } from '../format/hash.js';
 import type { Want } from '../store/want.js';
+import type { NodeId } from '../tree/entry.js';
 import { makeFakeTree, type FakeEntry } from './fake-tree.js';
 import { fakeFilesystem } from './fake-session.js';
 
@@ -46,6 +47,7 @@ export function slowWant(name: string): Want {
 export function openMaker(): FilesystemMaker {
   return {
     beginRun: () => undefined,
+    close: () => undefined,
     make(recipe) {
       const name = recipe.identity.rootHash;
       const lacks = (file: string) => !existsSync(join(recipe.cacheDirectory, file));
@@ -55,7 +57,11 @@ export function openMaker(): FilesystemMaker {
       const filesystem = fakeFilesystem(tree);
       return {
         kind: 'done',
-        value: { filesystem: slowed(filesystem, lacks), close: () => undefined },
+        value: {
+          filesystem: slowed(filesystem, lacks),
+          close: () => undefined,
+          backing: (node) => backing(filesystem, node, recipe.cacheDirectory),
+        },
       };
     },
   };
@@ -78,4 +84,12 @@ function slowed(filesystem: Filesystem, lacks: (file: string) => boolean): Files
       return filesystem.read(node, offset, length, target, targetOffset);
     },
   };
+}
+
+/** A file of the cache directory with the name of the node, if there is one; it stays open. */
+function backing(filesystem: Filesystem, node: NodeId, directory: string): number | undefined {
+  const found = filesystem.getattr(node);
+  if (found.kind !== 'done') return undefined;
+  const path = join(directory, `backing-${found.value.entry.name}`);
+  return existsSync(path) ? openSync(path, 'r') : undefined;
 }

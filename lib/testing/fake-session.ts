@@ -61,6 +61,7 @@ export const pinnedSettings: Settings = {
   lifetime: 'pinned',
   noXattrs: false,
   noOpen: true,
+  noOpendir: true,
   deadline: 30_000,
   wishes: usualWishes,
 };

@@ -113,12 +113,15 @@ function closePipe(pipe: Pipe): void {
 function startWorker(mount: Mount): Promise<Link> {
   const { request, inner } = mount;
   const pinned = request.lifetime === 'pinned';
+  const passthrough = request.passthrough === true;
   const settings: Settings = {
     lifetime: request.lifetime,
     noXattrs: request.noXattrs,
-    noOpen: pinned,
+    // Passthrough is agreed at each OPEN, so these are asked for then.
+    noOpen: pinned && !passthrough,
+    noOpendir: pinned,
     deadline: request.deadline,
-    wishes: usualWishes,
+    wishes: { ...usualWishes, passthrough },
     ...inner.settings,
   };
   return openLink({

@@ -1,20 +1,27 @@
 import { buildFilesystem, type BuiltFilesystem } from '../../filesystem/build.js';
+import { andThen } from '../../store/want.js';
 import type { LiveFacts } from '../../filesystem/live-facts.js';
 import type { Recipe } from '../../filesystem/recipe.js';
 import { openShelf } from '../../store/disk-shelf.js';
-import type { Outcome } from '../../store/want.js';
+import type { Shelf } from '../../store/shelf.js';
+import { done, type Outcome } from '../../store/want.js';
+import { wantsForRange } from '../../tree/content.js';
+import type { NodeId } from '../../tree/entry.js';
+import type { Tree } from '../../tree/tree.js';
 
 /**
  * Makes filesystems in the worker thread. A module of its own, named by the main thread, so that a
  * test can serve another one.
  */
 export interface FilesystemMaker {
-  readonly make: (
-    recipe: Recipe,
-    facts: () => LiveFacts,
-    run: object,
-  ) => Outcome<Pick<BuiltFilesystem, 'filesystem' | 'close'>>;
+  readonly make: (recipe: Recipe, facts: () => LiveFacts, run: object) => Outcome<ServedFilesystem>;
   readonly beginRun: (run: object) => void;
+  readonly close: () => void;
+}
+
+export interface ServedFilesystem extends Pick<BuiltFilesystem, 'filesystem' | 'close'> {
+  /** A descriptor of a file's whole content, good for a moment; undefined if the cache has no such file. */
+  readonly backing?: (node: NodeId) => number | undefined;
 }
 
 /** The maker over the cache directory that recipes name. */
@@ -25,10 +32,25 @@ export function openMaker(): FilesystemMaker {
       const shelf = shelves.get(recipe.cacheDirectory) ?? openShelf(recipe.cacheDirectory);
       shelves.set(recipe.cacheDirectory, shelf);
       shelf.beginRun(run);
-      return buildFilesystem(recipe, shelf, facts);
+      return andThen(buildFilesystem(recipe, shelf, facts), (built) =>
+        done({ ...built, backing: (node) => backingOf(built.tree, shelf, node) }),
+      );
     },
     beginRun(run) {
       for (const shelf of shelves.values()) shelf.beginRun(run);
     },
+    close() {
+      for (const shelf of shelves.values()) shelf.close();
+    },
   };
+}
+
+/** Files of one object only: chunks lie in as many files of the cache. */
+function backingOf(tree: Tree, shelf: Shelf, node: NodeId): number | undefined {
+  const entry = tree.entry(node);
+  if (entry.kind !== 'done') return undefined;
+  const pieces = wantsForRange(tree, entry.value, 0, entry.value.size);
+  if (pieces.kind !== 'done' || pieces.value.length !== 1) return undefined;
+  const [piece] = pieces.value;
+  return piece === undefined ? undefined : shelf.descriptor(piece.want);
 }

@@ -18,7 +18,7 @@ import {
   type GetxattrIn,
   type ReadIn,
 } from './protocol.js';
-import { refusal, silent, type Answer, type Call, type Service } from './service.js';
+import { refusal, silent, type Answer, type Call } from './service.js';
 import { forget, isPlain, kernelNodeHigh, kernelNodeLow, releaseDirectory } from './snapshots.js';
 
 /** What is done for each opcode. Side effects (lookup counts) come after the last possible miss. */
@@ -84,24 +84,39 @@ export function encodeGetattr(call: Call, attributes: Attributes): number {
   return encodeAttrOut(call.output.view, body, attributes, values);
 }
 
-function neverAsk(service: Service, offered: boolean | undefined): boolean {
-  return service.settings.noOpen && offered === true;
-}
-
 export function open(call: Call, flags: number): Outcome<Attributes> {
   const outcome = call.snapshot.filesystem.open(call.node, flags);
   if (outcome.kind !== 'done') return outcome;
-  return neverAsk(call.service, call.service.connection?.noOpen) ? notSupported : outcome;
+  const { connection, settings } = call.service;
+  return settings.noOpen && connection?.noOpen === true ? notSupported : outcome;
 }
 
+// Below this a file is not worth the system calls of its own that passthrough takes.
+const leastBacked = 128 * 1024;
+
 /** Pages keep over opens: what is behind a node id never changes. */
-export function encodeOpenFile(call: Call): number {
-  call.service.opens += 1;
-  return encodeOpen(call.output.view, body, 0, openFlags.KEEP_CACHE | openFlags.NOFLUSH);
+export function encodeOpenFile(call: Call, { size }: Attributes): number {
+  const { service, snapshot, node } = call;
+  service.opens += 1;
+  const backings = service.connection?.passthrough === true ? service.backings : undefined;
+  const find = () => (size < leastBacked ? undefined : snapshot.backing?.(node));
+  const id = backings?.open(nodeKey(call), find) ?? 0;
+  const flags = id > 0 ? openFlags.PASSTHROUGH : openFlags.KEEP_CACHE;
+  return encodeOpen(call.output.view, body, 0, flags | openFlags.NOFLUSH, id);
+}
+
+function nodeKey({ frame }: Call): string {
+  return `${inHeader.nodeHigh(frame)}:${inHeader.nodeLow(frame)}`;
+}
+
+export function release(call: Call): Done<undefined> {
+  call.service.backings?.release(nodeKey(call));
+  return absent;
 }
 
 export function opendir(call: Call): Outcome<Attributes> {
-  if (neverAsk(call.service, call.service.connection?.noOpendir)) return notSupported;
+  const { connection, settings } = call.service;
+  if (settings.noOpendir && connection?.noOpendir === true) return notSupported;
   return call.snapshot.filesystem.getattr(call.node);
 }
 

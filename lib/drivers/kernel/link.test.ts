@@ -244,7 +244,7 @@ void t.test('what never becomes complete is given up', async (t) => {
 void t.test(
   'a change of the snapshot: new names, old nodes as long as they are held',
   async (t) => {
-    const bench = await openBench(t, { lifetime: 60, noOpen: false });
+    const bench = await openBench(t, { lifetime: 60, noOpen: false, noOpendir: false });
     const { kernel, link, directory } = bench;
     await kernel.receive();
     const lookup = async (unique: number, name: string) => {
@@ -276,7 +276,7 @@ void t.test(
 );
 
 void t.test('without the epoch every name is named before the change is complete', async (t) => {
-  const bench = await openBench(t, { lifetime: 60, noOpen: false }, 43);
+  const bench = await openBench(t, { lifetime: 60, noOpen: false, noOpendir: false }, 43);
   await bench.kernel.receive();
   const change = await bench.link.build(
     recipeOf(bench.directory, 'second'),

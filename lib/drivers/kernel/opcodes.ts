@@ -1,5 +1,4 @@
 import { errno } from '../../format/errno.js';
-import { done } from '../../store/want.js';
 import { headerSize } from './constants.js';
 import * as on from './handlers.js';
 import {
@@ -15,7 +14,6 @@ import {
 import { define, defineNodeless, defineRefused, type Call, type Operation } from './service.js';
 
 const empty = () => 0;
-const nothing = done(undefined);
 
 function statfs(call: Call): number {
   const { current } = call.service.snapshots;
@@ -50,7 +48,7 @@ export const operations: readonly Operation[] = [
   defineRefused(16, 'WRITE', errno.EROFS),
   // Never waits, whatever the state of the snapshot.
   defineNodeless(17, 'STATFS', statfs),
-  define(18, 'RELEASE', decodeRelease, () => nothing, empty),
+  define(18, 'RELEASE', decodeRelease, on.release, empty),
   // Nothing is ever dirty: the kernel takes ENOSYS as done, and asks no more.
   defineRefused(20, 'FSYNC', errno.ENOSYS),
   defineRefused(21, 'SETXATTR', errno.EROFS),

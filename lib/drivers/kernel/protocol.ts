@@ -257,10 +257,16 @@ export function encodeAttrOut(
   return 16 + encodeAttributes(view, at + 16, attributes);
 }
 
-export function encodeOpen(view: DataView, at: number, handle: number, flags: number): number {
+export function encodeOpen(
+  view: DataView,
+  at: number,
+  handle: number,
+  flags: number,
+  backingId = 0,
+): number {
   writeLong(view, at, handle);
   view.setUint32(at + 8, flags, true);
-  view.setInt32(at + 12, 0, true);
+  view.setInt32(at + 12, backingId, true);
   return 16;
 }
 

@@ -2,6 +2,7 @@ import type { Failure, Miss, Outcome } from '../../store/want.js';
 import { errno } from '../../format/errno.js';
 import type { NodeId } from '../../tree/entry.js';
 import { unlimited } from './constants.js';
+import type { Backings } from './backings.js';
 import type { Connection, Wishes } from './negotiation.js';
 import type { Frame, Lifetime, Output } from './protocol.js';
 import type { Snapshot, Snapshots } from './snapshots.js';
@@ -11,8 +12,10 @@ export interface Settings {
   /** `pinned`, or the lifetime of names in seconds. */
   readonly lifetime: 'pinned' | number;
   readonly noXattrs: boolean;
-  /** Let the kernel stop asking for OPEN and OPENDIR (only for pins: nothing behind a node ever changes). */
+  /** Let the kernel stop asking for OPEN (only for pins, and without passthrough). */
   readonly noOpen: boolean;
+  /** Let the kernel stop asking for OPENDIR (only for pins: the root of a head changes). */
+  readonly noOpendir: boolean;
   /** Deadline of a request that waits for a fetch, in milliseconds. */
   readonly deadline: number;
   readonly wishes: Wishes;
@@ -25,6 +28,8 @@ export interface Service {
   readonly snapshots: Snapshots;
   readonly output: Output;
   connection: Connection | undefined;
+  /** Only where the kernel agreed to passthrough. */
+  backings: Backings | undefined;
   /** The directory that was last listed to its end, and the cookie of its last entry. */
   listed: {
     readonly snapshot: Snapshot | undefined;

@@ -42,7 +42,7 @@ void t.test('a pin keeps names, absent names and attributes for ever', (t) => {
 });
 
 void t.test('a head keeps names for a while, and attributes of all but the root', (t) => {
-  const fake = fakeSession(tree, { settings: { lifetime: 1.5, noOpen: false } });
+  const fake = fakeSession(tree, { settings: { lifetime: 1.5, noOpen: false, noOpendir: false } });
   const found = fake.ask(opcodes.LOOKUP, bodyOf.name('hello'));
   t.equal(found?.body.readUInt32LE(16), 1);
   t.equal(found?.body.readUInt32LE(32), 500_000_000);
@@ -151,7 +151,7 @@ void t.test('opening is asked once for a pin, and answered for a head', (t) => {
   t.equal(pin.ask(opcodes.OPENDIR, bodyOf.open())?.error, -errno.ENOSYS);
   t.equal(pin.ask(opcodes.OPEN, bodyOf.open(1), file)?.error, -errno.EROFS, 'for writing');
   t.equal(pin.ask(opcodes.FLUSH, Buffer.alloc(24), file)?.error, -errno.ENOSYS);
-  const head = fakeSession(tree, { settings: { lifetime: 60, noOpen: false } });
+  const head = fakeSession(tree, { settings: { lifetime: 60, noOpen: false, noOpendir: false } });
   const opened = head.ask(opcodes.OPEN, bodyOf.open(), lookUp(head, 'hello'));
   t.equal(opened?.error, 0);
   t.equal(opened?.body.readUInt32LE(8), 2 | 32, 'pages keep, no FLUSH');

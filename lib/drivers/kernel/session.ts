@@ -19,6 +19,7 @@ import { operationByNumber, unknownOpcode } from './opcodes.js';
 import { copyFrame, encodeHeader, inHeader, makeFrame, type Frame } from './protocol.js';
 import { lifetimesOf, type Answer, type Call, type Service, type Settings } from './service.js';
 import { snapshotOf, treeNode, type Snapshots } from './snapshots.js';
+import type { Backings } from './backings.js';
 import { countError, countRequest, type Counters } from './statistics.js';
 
 /**
@@ -57,6 +58,8 @@ export interface SessionOptions {
   readonly drop: (key: string) => void;
   /** An error of ours that a request met. */
   readonly report: (error: PinfsError) => void;
+  /** Used if the kernel agrees to passthrough. */
+  readonly backings?: Backings | undefined;
   /** Only while requests are traced: called after each, the frame still holds it. */
   readonly trace?: ((frame: Frame, result: number, microseconds: number) => void) | undefined;
 }
@@ -77,6 +80,7 @@ export function openSession(options: SessionOptions): Session {
     snapshots: options.snapshots,
     output,
     connection: undefined,
+    backings: options.backings,
     listed: { snapshot: undefined, directory: 0, cookie: 0 },
     opens: 0,
     directoryOpens: 0,

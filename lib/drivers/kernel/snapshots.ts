@@ -1,7 +1,6 @@
-import type { BuiltFilesystem } from '../../filesystem/build.js';
-import type { Filesystem } from '../../filesystem/filesystem.js';
 import type { NodeId } from '../../tree/entry.js';
 import { rootNode } from './constants.js';
+import type { ServedFilesystem } from './filesystem-maker.js';
 
 /**
  * The snapshots that the kernel may hold nodes of, and the translation of node ids.
@@ -14,10 +13,8 @@ import { rootNode } from './constants.js';
  * Lookup counts serve one thing: to know when nobody holds a node of a replaced snapshot any more, so
  * that it can be closed. Hence one number for each snapshot is exact enough, whatever the tree's size.
  */
-export interface Snapshot {
+export interface Snapshot extends ServedFilesystem {
   readonly epoch: number;
-  readonly filesystem: Filesystem;
-  readonly close: () => void;
   /** Lookups that the kernel has not yet forgotten, summed over all nodes. */
   lookups: number;
 }
@@ -38,16 +35,13 @@ const two32 = 2 ** 32;
 // Replaced snapshots that are kept for whoever still stands in them; the oldest goes first.
 const keptSnapshots = 8;
 
-export function openSnapshots(built: Pick<BuiltFilesystem, 'filesystem' | 'close'>): Snapshots {
+export function openSnapshots(built: ServedFilesystem): Snapshots {
   const current: Snapshot = { ...built, epoch: 1, lookups: 0 };
   return { current, byEpoch: new Map([[1, current]]), oddForgets: 0 };
 }
 
 /** Goes over to another snapshot; the old one stays until the kernel forgets its nodes. */
-export function replaceSnapshot(
-  snapshots: Snapshots,
-  built: Pick<BuiltFilesystem, 'filesystem' | 'close'>,
-): void {
+export function replaceSnapshot(snapshots: Snapshots, built: ServedFilesystem): void {
   const old = snapshots.current;
   let epoch = old.epoch;
   do epoch = (epoch % (epochs - 1)) + 1;

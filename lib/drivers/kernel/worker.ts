@@ -7,6 +7,7 @@ import {
 import type { LiveFacts } from '../../filesystem/live-facts.js';
 import { errno } from '../../format/errno.js';
 import { PinfsError } from '../../format/errors.js';
+import { openBackings } from './backings.js';
 import { systemCalls } from './device.js';
 import type { FilesystemMaker } from './filesystem-maker.js';
 import { runLoop, writeReply } from './loop.js';
@@ -161,6 +162,7 @@ function serve(worker: Worker, device: number, start: WorkerStart): void {
       post(port, { kind: 'drop', key });
     },
     report: openReport(port),
+    backings: start.settings.wishes.passthrough ? openBackings(calls, device) : undefined,
     trace: trace?.line,
   });
   worker.session = session;
@@ -179,6 +181,7 @@ function serve(worker: Worker, device: number, start: WorkerStart): void {
   session.stop(errno.EIO);
   trace?.close();
   closeSnapshots(snapshots);
+  worker.maker.close();
   post(port, { kind: 'gone', reason: end });
   port.close();
 }
