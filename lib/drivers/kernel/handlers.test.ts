@@ -93,6 +93,7 @@ void t.test('what nearly nobody has is not looked for; what is stored is shown',
   t.same(asked, []);
   t.equal(get('user.none', plain)?.error, -errno.ENODATA);
   t.equal(get('security.capability', lookUp(fake, 'capable'))?.body.toString(), '1');
-  t.same(asked, ['user.none', 'security.capability']);
+  get('xfsroot.rawlink', plain);
+  t.same(asked, ['user.none', 'security.capability', 'xfsroot.rawlink']);
   t.end();
 });

@@ -225,13 +225,17 @@ export function encodeText(call: Call, text: string): number {
   return call.output.bytes.write(text, body, 'latin1');
 }
 
+/** What the kernel and `ls` ask for by themselves; nothing that pinfs makes up has such a name. */
+function isOfSystem(name: string): boolean {
+  return name.startsWith('security.') || name.startsWith('system.');
+}
+
 export function getxattr(
   call: Call,
   request: GetxattrIn,
 ): Outcome<{ readonly size: number; readonly value: Buffer }> {
   if (call.service.settings.noXattrs) return notSupported;
-  // All that pinfs makes up itself is `user.*`.
-  if (isPlain(inHeader.nodeHigh(call.frame)) && !request.name.startsWith('user.')) return noData;
+  if (isPlain(inHeader.nodeHigh(call.frame)) && isOfSystem(request.name)) return noData;
   const outcome = call.snapshot.filesystem.getxattr(call.node, request.name);
   if (outcome.kind !== 'done') return outcome;
   return fitting(request.size, outcome.value, call);
