@@ -2,6 +2,10 @@
  * Run with fork(): mounts a head that it asks for again when its parent says so, not when a time is
  * over. The mount is its own, so that nobody waits for himself.
  */
+import type { Driver } from '../lib/drivers/driver.js';
+import { mountKernel } from '../lib/drivers/kernel/driver.js';
+import { usualWishes } from '../lib/drivers/kernel/negotiation.js';
+import type { DriverLoader } from '../lib/mount/choose.js';
 import type { Timer } from '../lib/mount/follow.js';
 import type { MountOptions } from '../lib/mount/options.js';
 import { realParts, runMount, type Session } from '../lib/mount/session.js';
@@ -10,6 +14,8 @@ import type { OpenOptions } from '../lib/repository/options.js';
 export interface DaemonOrder {
   readonly options: OpenOptions;
   readonly mount: MountOptions;
+  /** Speak no newer minor version of the FUSE protocol (kernel driver). */
+  readonly minor?: number;
 }
 
 export type FromDaemon =
@@ -72,9 +78,18 @@ function check(session: Session, timer: TurnedTimer): void {
   look();
 }
 
-async function serve({ options, mount }: DaemonOrder): Promise<void> {
+/** The kernel driver as it is with an older kernel. */
+function olderDriver(minor: number): DriverLoader {
+  const inner = { settings: { wishes: { ...usualWishes, minor } } };
+  const mount: Driver['mount'] = (request) => mountKernel(request, inner);
+  return { name: 'kernel', load: () => Promise.resolve({ name: 'kernel', mount }) };
+}
+
+async function serve({ options, mount, minor }: DaemonOrder): Promise<void> {
   const timer = turnedTimer();
-  const session = await runMount(options, mount, { ...(await realParts(mount)), timer });
+  const usual = await realParts(mount);
+  const loaders = minor === undefined ? usual.loaders : [olderDriver(minor)];
+  const session = await runMount(options, mount, { ...usual, loaders, timer });
   process.on('message', () => {
     check(session, timer);
   });
