@@ -1,5 +1,7 @@
 #!/usr/bin/env node
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, Help, type Option } from 'commander';
+import { PinfsError } from '../lib/format/errors.js';
+import { version } from '../lib/repository/version.js';
 import { register as registerMount } from './commands/mount.js';
 import { register as registerUmount } from './commands/umount.js';
 import { register as registerStatus } from './commands/status.js';
@@ -16,17 +18,25 @@ import { register as registerBench } from './commands/bench.js';
 import { register as registerAttest } from './commands/attest.js';
 import { register as registerCache } from './commands/cache.js';
 import { reportError } from './commands/common.js';
+import { flushOutput, guardOutput } from './commands/output.js';
 
 const exitCodes = `
 Exit codes: 0 done; 1 other failure; 2 wrong usage; 3 refused by trust; 4 not reachable;
 5 damaged or missing object; 6 can't mount here.`;
 
+/** Lists that are empty at first are no default worth showing. */
+function optionDescription(option: Option): string {
+  const isList = Array.isArray(option.defaultValue);
+  return isList ? option.description : new Help().optionDescription(option);
+}
+
 export function makeProgram(): Command {
   const program = new Command('pinfs')
     .description('Mounts verified, pinned, read-only snapshots of CernVM-FS repositories.')
-    .version('0.1.0')
+    .version(version)
     .addHelpText('after', exitCodes)
-    .configureHelp({ showGlobalOptions: true })
+    .configureHelp({ optionDescription })
+    .configureOutput({ outputError: () => undefined })
     .exitOverride();
   const registrations = [
     registerMount,
@@ -46,7 +56,6 @@ export function makeProgram(): Command {
     registerDoctor,
   ];
   for (const register of registrations) register(program);
-  for (const command of program.commands) command.exitOverride();
   return program;
 }
 
@@ -58,23 +67,37 @@ export function withMountForm(args: readonly string[], commands: ReadonlySet<str
   return isMountForm ? ['mount', ...args] : [...args];
 }
 
+/** What commander found wrong, as an error of ours; undefined: it printed help or version, as asked. */
+export function usageError(
+  thrown: CommanderError,
+  args: readonly string[],
+): PinfsError | undefined {
+  if (thrown.exitCode === 0) return undefined;
+  const isHelp = thrown.code.startsWith('commander.help');
+  const message = isHelp ? 'no command is given' : thrown.message.replace(/^error: /, '');
+  const names = args.slice(0, 2).filter((arg) => /^[a-z]+$/.test(arg));
+  const known = makeProgram().commands.some((command) => command.name() === names[0]);
+  const words = ['pinfs', ...(known ? names.slice(0, 1) : []), '--help'];
+  return new PinfsError('USAGE', message, { advice: `See: ${words.join(' ')}` });
+}
+
 async function main(): Promise<void> {
-  // A reader that leaves early, such as head(1), is nothing to report.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
-    process.exit(1);
-  });
+  guardOutput();
   const program = makeProgram();
   const commands = new Set(['help', ...program.commands.map((command) => command.name())]);
+  const args = withMountForm(process.argv.slice(2), commands);
+  const flags = { json: args.includes('--json') };
   try {
-    await program.parseAsync(withMountForm(process.argv.slice(2), commands), { from: 'user' });
+    await program.parseAsync(args, { from: 'user' });
   } catch (thrown) {
-    if (thrown instanceof CommanderError) {
-      // Commander has printed its message; help and version end with 0, wrong usage with 2.
-      process.exitCode = thrown.exitCode === 0 ? 0 : 2;
-    } else {
-      process.exitCode = reportError(thrown, { json: process.argv.includes('--json') });
-    }
+    const error = thrown instanceof CommanderError ? usageError(thrown, args) : thrown;
+    if (error !== undefined) process.exitCode = reportError(error, flags);
+  }
+  try {
+    await flushOutput();
+  } catch (thrown) {
+    const code = reportError(thrown, {});
+    process.exitCode ??= code;
   }
 }
 

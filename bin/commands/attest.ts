@@ -1,9 +1,11 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import type { Command } from 'commander';
+import { PinfsError } from '../../lib/format/errors.js';
 import {
   outputOptions,
   printJson,
   runAction,
+  sourceArgument,
   sourceOptions,
   type OutputFlags,
   type SourceFlags,
@@ -24,7 +26,7 @@ interface KeyFlags extends OutputFlags {
 export function register(program: Command): void {
   sourceOptions(program.command('attest'), '--master-key')
     .description('sign what a snapshot is: repository, root hash, revision, tag and time')
-    .argument('<source@pin>')
+    .argument('<source@pin>', sourceArgument)
     .requiredOption('--key <file>', 'secret Ed25519 key, made by `pinfs key generate`')
     .requiredOption('-o, --output <file>', 'file to write the attestation to')
     .action(attest);
@@ -40,13 +42,29 @@ async function attest(source: string, flags: AttestFlags): Promise<void> {
   await withRepository(source, opening, async (repository) => {
     const { makeAttestation, readSecretKey } = await import('../../lib/trust/attest.js');
     const { attestationOf } = await import('../../lib/repository/attested.js');
+    const secret = readSecretKey(
+      local('read the key', flags.key, () => readFileSync(flags.key)),
+      flags.key,
+    );
     const attestation = await attestationOf(repository, new Date());
-    const envelope = makeAttestation(attestation, readSecretKey(readFileSync(flags.key)));
-    writeFileSync(flags.output, envelope, { flag: 'wx' });
+    const envelope = makeAttestation(attestation, secret);
+    local('write the attestation', flags.output, () => {
+      writeFileSync(flags.output, envelope, { flag: 'wx' });
+    });
     if (flags.json === true) printJson({ attestation: flags.output, ...attestation });
     else
       process.stdout.write(`${flags.output}: ${attestation.repository} ${attestation.rootHash}\n`);
   });
+}
+
+/** Something done with a file that was named. @throws PinfsError USAGE */
+function local<T>(what: string, file: string, body: () => T): T {
+  try {
+    return body();
+  } catch (cause) {
+    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
+    throw new PinfsError('USAGE', `can't ${what} ${file}: ${code}`, { cause });
+  }
 }
 
 async function generate(flags: KeyFlags): Promise<void> {

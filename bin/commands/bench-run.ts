@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { PinfsError } from '../../lib/format/errors.js';
+import { errorCodes, PinfsError } from '../../lib/format/errors.js';
 import type { ListedMount } from '../../lib/mount/list.js';
 import type { MountStatus } from '../../lib/mount/status.js';
 
@@ -50,7 +50,7 @@ const execute = promisify(execFile);
 /**
  * Mounts `repeats` times with an empty cache: the first run of the workload is cold, the same again
  * hot; then once more with the cache and a fresh mount: warm.
- * @throws PinfsError of the mount; INTERNAL when the workload fails.
+ * @throws PinfsError of the mount; WORKLOAD_FAILED; INTERRUPTED. Nothing stays mounted.
  */
 export async function runBench(
   source: string,
@@ -60,38 +60,44 @@ export async function runBench(
   progress: (run: number) => void,
 ): Promise<BenchReport> {
   const directory = realpathSync(mkdtempSync(join(tmpdir(), 'pinfs-bench-')));
+  const mountpoint = join(directory, 'mnt');
+  mkdirSync(mountpoint);
+  const interrupted = new AbortController();
+  const interrupt = (): void => {
+    interrupted.abort(new PinfsError('INTERRUPTED', 'the benchmark was interrupted'));
+  };
+  for (const signal of signals) process.once(signal, interrupt);
   const runs: Record<'cold' | 'warm' | 'hot', Run[]> = { cold: [], warm: [], hot: [] };
   const mounts: number[] = [];
   let driver = '';
   try {
     for (let index = 0; index < repeats; index++) {
-      const mountpoint = join(directory, 'mnt');
       const cache = join(directory, `cache-${index}`);
-      mkdirSync(mountpoint, { recursive: true });
       const mount = async (): Promise<void> => {
         const started = performance.now();
         await pinfs(['mount', ...mountArguments, '--cache', cache, source, mountpoint]);
         mounts.push(performance.now() - started);
       };
+      const run = (): Promise<Run> => timed(workload, mountpoint, interrupted.signal);
       await mount();
-      try {
-        runs.cold.push(await timed(workload, mountpoint));
-        runs.hot.push(await timed(workload, mountpoint));
-        driver = (await status(mountpoint)).driver;
-      } finally {
-        await pinfs(['umount', '--lazy', mountpoint]);
-      }
+      runs.cold.push(await run());
+      runs.hot.push(await run());
+      driver = (await status(mountpoint)).driver;
+      await pinfs(['umount', '--lazy', mountpoint]);
       await mount();
-      try {
-        runs.warm.push(await timed(workload, mountpoint));
-      } finally {
-        await pinfs(['umount', '--lazy', mountpoint]);
-      }
+      runs.warm.push(await run());
+      await pinfs(['umount', '--lazy', mountpoint]);
       rmSync(cache, { recursive: true, force: true });
       progress(index + 1);
     }
+  } catch (thrown) {
+    // What the signal ended on its way is not what went wrong.
+    interrupted.signal.throwIfAborted();
+    throw thrown;
   } finally {
+    await leave(mountpoint);
     rmSync(directory, { recursive: true, force: true });
+    for (const signal of signals) process.off(signal, interrupt);
   }
   return {
     source,
@@ -107,10 +113,21 @@ export async function runBench(
   };
 }
 
-async function timed(workload: string, mountpoint: string): Promise<Run> {
+const signals = ['SIGINT', 'SIGTERM'] as const;
+
+/** Unmounts, where something is still mounted. */
+async function leave(mountpoint: string): Promise<void> {
+  try {
+    await pinfs(['umount', '--lazy', mountpoint]);
+  } catch (thrown) {
+    if (!(thrown instanceof PinfsError) || thrown.code !== 'NOT_MOUNTED') throw thrown;
+  }
+}
+
+async function timed(workload: string, mountpoint: string, signal: AbortSignal): Promise<Run> {
   const before = await status(mountpoint);
   const started = performance.now();
-  await shell(workloads[workload] ?? workload, mountpoint);
+  await shell(workloads[workload] ?? workload, mountpoint, signal);
   const milliseconds = performance.now() - started;
   const after = await status(mountpoint);
   return {
@@ -127,18 +144,29 @@ function total(counts: Readonly<Record<string, number>>): number {
   return Object.values(counts).reduce((sum, count) => sum + count, 0);
 }
 
-async function shell(command: string, cwd: string): Promise<void> {
+async function shell(command: string, cwd: string, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
   const child = spawn('sh', ['-c', command], { cwd, stdio: ['ignore', 'ignore', 'inherit'] });
+  const stop = (): void => {
+    child.kill();
+  };
+  signal.addEventListener('abort', stop);
   const code = await new Promise<number | null>((resolve, reject) => {
     child.on('error', reject);
     child.on('close', resolve);
+  }).finally(() => {
+    signal.removeEventListener('abort', stop);
   });
-  if (code !== 0)
-    throw new PinfsError('INTERNAL', `the workload '${command}' ended with ${code ?? 'a signal'}`);
+  signal.throwIfAborted();
+  if (code === 0) return;
+  throw new PinfsError(
+    'WORKLOAD_FAILED',
+    `the workload '${command}' ended with ${code ?? 'a signal'}`,
+  );
 }
 
 async function status(mountpoint: string): Promise<MountStatus> {
-  const { stdout } = await pinfs(['status', '--json']);
+  const { stdout } = await pinfs(['status']);
   const { mounts } = JSON.parse(stdout) as { mounts: readonly ListedMount[] };
   const found = mounts.find((mount) => mount.mountpoint === mountpoint)?.status;
   if (found === undefined || found === null) {
@@ -150,14 +178,26 @@ async function status(mountpoint: string): Promise<MountStatus> {
 async function pinfs(args: readonly string[]): Promise<{ stdout: string }> {
   const script = process.argv[1] ?? '';
   try {
-    return await execute(process.execPath, [script, ...args], { maxBuffer: 16 * 2 ** 20 });
+    return await execute(process.execPath, [script, ...args, '--json'], {
+      maxBuffer: 16 * 2 ** 20,
+    });
   } catch (thrown) {
-    const { stderr } = thrown as { stderr?: string };
-    throw new PinfsError(
-      'MOUNT_FAILED',
-      `pinfs ${args[0] ?? ''} failed: ${stderr ?? String(thrown)}`,
-    );
+    throw errorOf(String((thrown as { stdout?: unknown }).stdout)) ?? thrown;
   }
+}
+
+/** The error that a pinfs of ours printed. */
+function errorOf(stdout: string): PinfsError | undefined {
+  let printed: { error?: { code?: string; message?: string; advice?: string | null } };
+  try {
+    printed = JSON.parse(stdout) as typeof printed;
+  } catch {
+    return undefined;
+  }
+  const { code, message = '', advice } = printed.error ?? {};
+  const known = errorCodes.find((one) => one === code);
+  if (known === undefined) return undefined;
+  return new PinfsError(known, message, typeof advice === 'string' ? { advice } : {});
 }
 
 function figures(runs: readonly Run[]): StateFigures {

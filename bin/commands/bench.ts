@@ -1,8 +1,16 @@
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { PinfsError } from '../../lib/format/errors.js';
-import { formatSize, printJson, runAction, sourceOptions, type SourceFlags } from './common.js';
+import {
+  formatSize,
+  printJson,
+  runAction,
+  sourceArgument,
+  sourceOptions,
+  type SourceFlags,
+} from './common.js';
 import type { BenchReport, Figure } from './bench-run.js';
-import { startProgress } from './progress.js';
+import { print } from './output.js';
+import { withProgress } from './progress.js';
 
 interface BenchFlags extends SourceFlags {
   readonly workload: string;
@@ -13,10 +21,14 @@ interface BenchFlags extends SourceFlags {
 export function register(program: Command): void {
   sourceOptions(program.command('bench'))
     .description('time a workload cold (empty cache), warm (disk cache) and hot (kernel caches)')
-    .argument('<source[@pin]>')
+    .argument('<source[@pin]>', sourceArgument)
     .option('--workload <name>', "walk, tar, or a shell command run in the mount's root", 'walk')
     .option('--repeats <n>', 'how often, 1 to 100', parseRepeats, 5)
-    .option('--driver <name>', 'auto, fuse-native or kernel', 'auto')
+    .addOption(
+      new Option('--driver <name>', 'how to speak to the kernel')
+        .choices(['auto', 'fuse-native', 'kernel'])
+        .default('auto'),
+    )
     .action(bench);
 }
 
@@ -53,19 +65,13 @@ async function bench(source: string, flags: BenchFlags): Promise<void> {
       });
     }
     const { runBench } = await import('./bench-run.js');
-    const progress = startProgress('run', flags.repeats);
-    const report = await runBench(
-      source,
-      mountArguments(flags),
-      flags.workload,
-      flags.repeats,
-      (n) => {
-        progress.update(n, '');
-      },
+    const report = await withProgress('run', flags.repeats, (progress) =>
+      runBench(source, mountArguments(flags), flags.workload, flags.repeats, (run) => {
+        progress.update(run, '');
+      }),
     );
-    progress.stop();
     if (flags.json === true) printJson(report);
-    else process.stdout.write(reportText(report));
+    else await print(reportText(report));
   });
 }
 

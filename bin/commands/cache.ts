@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import { directories, processEnvironment } from '../../lib/repository/environment.js';
 import { formatSize, outputOptions, printJson, runAction, type OutputFlags } from './common.js';
-import { startProgress } from './progress.js';
+import { print } from './output.js';
+import { withProgress } from './progress.js';
 
 interface CacheFlags extends OutputFlags {
   readonly cache?: string;
@@ -39,26 +40,26 @@ async function size(flags: CacheFlags): Promise<void> {
     const { cache } = cacheDirectory(flags);
     const found = await cacheSize(cache);
     if (flags.json === true) printJson({ directory: cache, ...found });
-    else process.stdout.write(`${cache}: ${found.objects} objects, ${formatSize(found.bytes)}\n`);
+    else await print(`${cache}: ${found.objects} objects, ${formatSize(found.bytes)}\n`);
   });
 }
 
 async function verify(flags: CacheFlags): Promise<void> {
   await runAction(flags, async () => {
     const { verifyAll } = await import('../../lib/store/maintain.js');
-    const progress = startProgress('verified', undefined);
-    const report = await verifyAll(cacheDirectory(flags).cache, (objects, bytes) => {
-      progress.update(objects, formatSize(bytes));
-    });
-    progress.stop();
+    const report = await withProgress('verified', undefined, (progress) =>
+      verifyAll(cacheDirectory(flags).cache, (objects, bytes) => {
+        progress.update(objects, formatSize(bytes));
+      }),
+    );
+    if (report.damaged.length > 0) process.exitCode = 5;
     if (flags.json === true) printJson(report);
     else {
-      process.stdout.write(
+      await print(
         `${report.objects} objects, ${formatSize(report.bytes)}: ${report.damaged.length} damaged and thrown away\n`,
       );
-      for (const key of report.damaged) process.stdout.write(`  ${key}\n`);
+      for (const key of report.damaged) await print(`  ${key}\n`);
     }
-    if (report.damaged.length > 0) process.exitCode = 5;
   });
 }
 
@@ -67,7 +68,7 @@ async function clear(flags: CacheFlags): Promise<void> {
     const { clearCache } = await import('../../lib/store/maintain.js');
     const removed = await clearCache(cacheDirectory(flags).cache);
     if (flags.json === true) printJson(removed);
-    else process.stdout.write(`removed ${removed.objects} objects, ${formatSize(removed.bytes)}\n`);
+    else await print(`removed ${removed.objects} objects, ${formatSize(removed.bytes)}\n`);
   });
 }
 
@@ -76,6 +77,6 @@ async function forget(fqrn: string, flags: CacheFlags): Promise<void> {
     const { openSeen } = await import('../../lib/trust/seen.js');
     const forgotten = openSeen(cacheDirectory(flags).state).forget(fqrn);
     if (flags.json === true) printJson({ fqrn, forgotten });
-    else process.stdout.write(forgotten ? `forgot ${fqrn}\n` : `nothing was known of ${fqrn}\n`);
+    else await print(forgotten ? `forgot ${fqrn}\n` : `nothing was known of ${fqrn}\n`);
   });
 }

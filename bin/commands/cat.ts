@@ -1,12 +1,12 @@
-import { once } from 'node:events';
 import type { Command } from 'commander';
-import { sourceOptions, type SourceFlags } from './common.js';
+import { sourceArgument, sourceOptions, type SourceFlags } from './common.js';
+import { print } from './output.js';
 import { pathArgument, withRepository } from './with-repository.js';
 
 export function register(program: Command): void {
   sourceOptions(program.command('cat'))
     .description('write files of a snapshot to the standard output')
-    .argument('<source[@pin]>')
+    .argument('<source[@pin]>', sourceArgument)
     .argument('<path...>', 'paths in the repository')
     .action(cat);
 }
@@ -17,7 +17,7 @@ async function cat(source: string, paths: string[], flags: SourceFlags): Promise
     for (const path of paths) {
       const file = await walk(repository, pathArgument(path), true);
       for await (const piece of readRange(repository, file)) {
-        if (!process.stdout.write(piece)) await once(process.stdout, 'drain');
+        await print(piece);
       }
     }
   });

@@ -1,7 +1,14 @@
 import type { Command } from 'commander';
 import { printableText } from '../../lib/format/bytes.js';
-import { formatSize, printJson, sourceOptions, type SourceFlags } from './common.js';
-import { startProgress } from './progress.js';
+import {
+  formatSize,
+  printJson,
+  sourceArgument,
+  sourceOptions,
+  type SourceFlags,
+} from './common.js';
+import { print } from './output.js';
+import { withProgress } from './progress.js';
 import { pathArgument, withRepository } from './with-repository.js';
 
 interface CheckFlags extends SourceFlags {
@@ -14,9 +21,12 @@ const damaged = 5;
 export function register(program: Command): void {
   sourceOptions(program.command('check'))
     .description(
-      'fetch and verify everything that a snapshot reaches; list what is missing or damaged',
+      `fetch and verify everything that a snapshot reaches; list what is missing or damaged
+
+What is in the cache already is not asked for again: give an empty --cache to check a server.`,
     )
-    .argument('<source[@pin]>')
+    .summary('fetch and verify everything that a snapshot reaches')
+    .argument('<source[@pin]>', sourceArgument)
     .argument('[path]', 'only what is below this path', '/')
     .option('--catalogs', 'only the catalogs, not the content of files')
     .action(checkCommand);
@@ -25,22 +35,23 @@ export function register(program: Command): void {
 async function checkCommand(source: string, path: string, flags: CheckFlags): Promise<void> {
   await withRepository(source, flags, async (repository) => {
     const { check } = await import('../../lib/repository/check.js');
-    const progress = startProgress('checked', undefined);
-    const report = await check(repository, {
-      path: pathArgument(path),
-      catalogsOnly: flags.catalogs === true,
-      external: flags.external !== undefined,
-      progress: (now) => {
-        progress.update(now.objects, `${now.catalogs} catalogs, ${formatSize(now.bytes)}`);
-      },
-    });
-    progress.stop();
+    const report = await withProgress('checked', undefined, (progress) =>
+      check(repository, {
+        path: pathArgument(path),
+        catalogsOnly: flags.catalogs === true,
+        external: flags.external !== undefined,
+        progress: (now) => {
+          progress.update(now.objects, `${now.catalogs} catalogs, ${formatSize(now.bytes)}`);
+        },
+      }),
+    );
+    if (report.problems.length > 0) process.exitCode = damaged;
     if (flags.json === true) printJson({ ...report, trust: repository.verdict });
     else {
       for (const { path: where, code, message } of report.problems) {
-        process.stdout.write(`${where}: ${printableText(message)} [${code}]\n`);
+        await print(`${where}: ${printableText(message)} [${code}]\n`);
       }
-      process.stdout.write(
+      await print(
         `${report.catalogs} catalogs, ${report.objects} objects, ${formatSize(report.bytes)}: ` +
           `${report.problems.length} missing or damaged` +
           (report.externalSkipped > 0
@@ -48,6 +59,5 @@ async function checkCommand(source: string, path: string, flags: CheckFlags): Pr
             : '\n'),
       );
     }
-    if (report.problems.length > 0) process.exitCode = damaged;
   });
 }

@@ -1,7 +1,15 @@
+import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
-import { printableJson, printableText } from '../../lib/format/bytes.js';
+import {
+  fromBytes,
+  fromText,
+  printableJson,
+  printableText,
+  type ByteString,
+} from '../../lib/format/bytes.js';
 import { asPinfsError, PinfsError } from '../../lib/format/errors.js';
 import type { OpenOptions } from '../../lib/repository/options.js';
+import { ReaderLeft } from './output.js';
 
 /** Flags that every command has. */
 export interface OutputFlags {
@@ -25,6 +33,10 @@ export interface SourceFlags extends OutputFlags {
   readonly attestation?: string;
   readonly signer: string[];
 }
+
+/** What the help says of SOURCE[@PIN]. */
+export const sourceArgument =
+  'URL or directory, and a root hash, tag or date (no pin: the signed head)';
 
 /** Adds `--json` and `--verbose`. */
 export function outputOptions(command: Command): Command {
@@ -52,7 +64,7 @@ export function sourceOptions(command: Command, masterKey = '--key'): Command {
     .option('--blacklist <file>', 'fingerprints and revisions that are refused')
     .option('--external <url|dir>', 'where external files lie')
     .option('--env <name[=value]>', 'a variable for links like $(NAME) (repeatable)', collect, [])
-    .option('--attestation <file>', 'mount exactly what this attestation says, or refuse')
+    .option('--attestation <file>', 'exactly the snapshot that this file attests, or nothing')
     .option(
       '--signer <pub>',
       'public key that may have signed the attestation (repeatable)',
@@ -69,8 +81,17 @@ function collect(value: string, before: string[]): string[] {
   return [...before, value];
 }
 
-/** The options of the library for what stands on the command line. */
+/** The options of the library for what stands on the command line. @throws PinfsError USAGE */
 export function openOptions(source: string, flags: SourceFlags): OpenOptions {
+  if (flags.signer.length > 0 && flags.attestation === undefined) {
+    throw new PinfsError(
+      'USAGE',
+      '--signer says who may have signed an attestation: none is given',
+      {
+        advice: 'Give it with --attestation FILE.',
+      },
+    );
+  }
   return {
     source,
     keys: flags.key,
@@ -133,18 +154,18 @@ export async function runAction(flags: OutputFlags, body: () => Promise<void>): 
   }
 }
 
+/** What an error is for programs. */
+export function errorJson(error: PinfsError): Record<string, string | number | null> {
+  const { code, message, exit } = error;
+  return { code, message, advice: error.advice ?? null, exit };
+}
+
 /** Prints an error (text to stderr; with `--json` one JSON value to stdout) and gives its exit code. */
 export function reportError(thrown: unknown, flags: OutputFlags): number {
+  if (thrown instanceof ReaderLeft) return 1;
   const error = asPinfsError(thrown);
   if (flags.json === true) {
-    printJson({
-      error: {
-        code: error.code,
-        message: error.message,
-        advice: error.advice ?? null,
-        exit: error.exit,
-      },
-    });
+    printJson({ error: errorJson(error) });
   } else {
     process.stderr.write(`pinfs: ${printableText(error.message)} [${error.code}]\n`);
     if (error.advice !== undefined) process.stderr.write(`  ${printableText(error.advice)}\n`);
@@ -159,4 +180,33 @@ function describeCause(error: PinfsError): string {
   const { cause, stack } = error;
   const text = cause instanceof Error ? `cause: ${cause.stack ?? cause.message}` : (stack ?? '');
   return `  ${text.split('\n').map(printableText).join('\n')}`;
+}
+
+let rawArguments: Buffer[] | undefined;
+
+/**
+ * An argument as the bytes that were given. Node reads arguments as UTF-8, which loses what is not;
+ * the kernel still has them. Ask once for each argument, in the order of the command line.
+ */
+export function argumentBytes(text: string): ByteString {
+  if (!text.includes('\ufffd')) return fromText(text);
+  rawArguments ??= readRawArguments();
+  const at = rawArguments.findIndex((bytes) => bytes.toString('utf8') === text);
+  const [found] = at < 0 ? [] : rawArguments.splice(at, 1);
+  return found === undefined ? fromText(text) : fromBytes(found);
+}
+
+function readRawArguments(): Buffer[] {
+  let line: Buffer;
+  try {
+    line = readFileSync('/proc/self/cmdline');
+  } catch {
+    return [];
+  }
+  const found: Buffer[] = [];
+  for (let start = 0, end = line.indexOf(0); end >= 0; end = line.indexOf(0, start)) {
+    found.push(line.subarray(start, end));
+    start = end + 1;
+  }
+  return found;
 }

@@ -1,8 +1,14 @@
 import type { Command } from 'commander';
 import { printableText } from '../../lib/format/bytes.js';
 import { PinfsError } from '../../lib/format/errors.js';
-import { formatSize, printJson, sourceOptions, type SourceFlags } from './common.js';
-import { startProgress } from './progress.js';
+import {
+  formatSize,
+  printJson,
+  sourceArgument,
+  sourceOptions,
+  type SourceFlags,
+} from './common.js';
+import { withProgress } from './progress.js';
 import { pathArgument, withRepository } from './with-repository.js';
 
 interface CpFlags extends SourceFlags {
@@ -12,7 +18,7 @@ interface CpFlags extends SourceFlags {
 export function register(program: Command): void {
   sourceOptions(program.command('cp'))
     .description('copy a file or (with -r) a tree out of a snapshot, with no FUSE')
-    .argument('<source[@pin]>')
+    .argument('<source[@pin]>', sourceArgument)
     .argument('<path>', 'path in the repository')
     .argument('<dest>', 'a new path, or a directory to copy into')
     .option('-r, --recursive', 'copy directories with all that is below')
@@ -32,11 +38,11 @@ async function cp(
     if (start.entry.type === 'directory' && flags.recursive !== true) {
       throw new PinfsError('USAGE', `${path} is a directory`, { advice: 'Copy it with -r.' });
     }
-    const progress = startProgress('copied', undefined);
-    const report = await copyOut(repository, start, destination, (copied) => {
-      progress.update(copied.entries, formatSize(copied.bytes));
-    });
-    progress.stop();
+    const report = await withProgress('copied', undefined, (progress) =>
+      copyOut(repository, start, destination, (copied) => {
+        progress.update(copied.entries, formatSize(copied.bytes));
+      }),
+    );
     if (flags.json === true) printJson(report);
     for (const skipped of report.skipped) {
       process.stderr.write(`pinfs: not copied: ${printableText(skipped)}\n`);

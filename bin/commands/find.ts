@@ -1,7 +1,8 @@
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { printable, printableJson, toBytes } from '../../lib/format/bytes.js';
 import type { Attributes } from '../../lib/filesystem/filesystem.js';
-import { sourceOptions, type SourceFlags } from './common.js';
+import { argumentBytes, sourceArgument, sourceOptions, type SourceFlags } from './common.js';
+import { print } from './output.js';
 import { entryJson, longLine } from './entry-text.js';
 import { pathArgument, withRepository } from './with-repository.js';
 
@@ -25,10 +26,12 @@ const types: Readonly<Record<string, string>> = {
 export function register(program: Command): void {
   sourceOptions(program.command('find'))
     .description('list all paths below one, with no FUSE')
-    .argument('<source[@pin]>')
+    .argument('<source[@pin]>', sourceArgument)
     .argument('[path]', 'path in the repository', '/')
     .option('--name <pattern>', 'only names that match, with * and ?')
-    .option('--type <letter>', 'only entries of this type: f d l c b p s')
+    .addOption(
+      new Option('--type <letter>', 'only entries of this type').choices(Object.keys(types)),
+    )
     .option('--ls', 'with all attributes')
     .option('--print0', 'raw path bytes, each ended by a NUL')
     .action(find);
@@ -40,7 +43,7 @@ async function find(source: string, path: string, flags: FindFlags): Promise<voi
     const { walk, list } = await import('../../lib/repository/path.js');
     const pending = [await walk(repository, pathArgument(path), false)];
     for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
-      if (wanted(next)) process.stdout.write(shown(next, flags));
+      if (wanted(next)) await print(shown(next, flags));
       if (next.entry.type !== 'directory') continue;
       const below: Attributes[] = [];
       for await (const attributes of list(repository, next)) below.push(attributes);
@@ -67,8 +70,7 @@ function filter(flags: FindFlags): (attributes: Attributes) => boolean {
 
 /** `*` and `?` over the bytes of a name. */
 function glob(pattern: string): RegExp {
-  const bytes = Buffer.from(pattern, 'utf8').toString('latin1');
-  const source = bytes
+  const source = argumentBytes(pattern)
     .replace(/[.+^${}()|[\]\\]/g, '\\$&')
     .replace(/\*+/g, '.*')
     .replace(/\?/g, '.');

@@ -3,46 +3,52 @@ import { isoTime } from '../../lib/format/time.js';
 import { printableText } from '../../lib/format/bytes.js';
 import type { Inspection } from '../../lib/repository/inspect.js';
 import {
+  errorJson,
   openOptions,
   printJson,
   reportError,
   runAction,
+  sourceArgument,
   sourceOptions,
   type SourceFlags,
 } from './common.js';
+import { print } from './output.js';
+import { startWaiting } from './progress.js';
 
 export function register(program: Command): void {
   sourceOptions(program.command('info'))
     .description('what a snapshot is, and why it is to be trusted or not')
-    .argument('<source[@pin]>')
+    .argument('<source[@pin]>', sourceArgument)
     .action(info);
   sourceOptions(program.command('tags'))
     .description('the named snapshots of a repository, newest first')
-    .argument('<source>')
+    .argument('<source>', 'URL or directory of a repository')
     .action(tags);
 }
 
 async function info(source: string, flags: SourceFlags): Promise<void> {
   await inspectAnd(source, flags, async (inspection) => {
     if (flags.json === true) {
-      printJson({ ...inspection.facts, trust: inspection.verdict, error: errorJson(inspection) });
+      printJson({ ...inspection.facts, trust: inspection.verdict, error: failureJson(inspection) });
       return;
     }
     const { verdictLines } = await import('../../lib/trust/verdict-text.js');
     // The verdict says the rest.
     const alone = ['source', 'schema', 'ttl_seconds', 'membership_needed'];
+    if (inspection.verdict.published === undefined) alone.push('published');
     const lines = Object.entries(inspection.facts)
       .filter(([name, value]) => value !== null && alone.includes(name))
       .map(([name, value]) => `${`${name.replaceAll('_', ' ')}:`.padEnd(14)}${shown(value)}`);
-    process.stdout.write([...lines, ...verdictLines(inspection.verdict)].join('\n') + '\n');
+    await print([...lines, ...verdictLines(inspection.verdict)].join('\n') + '\n');
   });
 }
 
 async function tags(source: string, flags: SourceFlags): Promise<void> {
-  await inspectAnd(source, flags, (inspection) => {
+  await inspectAnd(source, flags, async (inspection) => {
     if (flags.json === true) {
-      printJson({ tags: inspection.tags, trust: inspection.verdict, error: errorJson(inspection) });
-      return Promise.resolve();
+      const { verdict: trust } = inspection;
+      printJson({ tags: inspection.tags ?? null, trust, error: failureJson(inspection) });
+      return;
     }
     for (const tag of inspection.tags ?? []) {
       const line = [
@@ -52,9 +58,8 @@ async function tags(source: string, flags: SourceFlags): Promise<void> {
         printableText(tag.hash),
         printableText(tag.description),
       ];
-      process.stdout.write(`${line.join('  ').trimEnd()}\n`);
+      await print(`${line.join('  ').trimEnd()}\n`);
     }
-    return Promise.resolve();
   });
 }
 
@@ -66,7 +71,9 @@ async function inspectAnd(
 ): Promise<void> {
   await runAction(flags, async () => {
     const { inspect } = await import('../../lib/repository/inspect.js');
-    const inspection = await inspect(openOptions(source, flags));
+    const options = openOptions(source, flags);
+    const opened = startWaiting('asking');
+    const inspection = await inspect(options).finally(opened);
     await print(inspection);
     if (inspection.failure === undefined) return;
     process.exitCode =
@@ -74,9 +81,8 @@ async function inspectAnd(
   });
 }
 
-function errorJson({ failure }: Inspection): unknown {
-  if (failure === undefined) return null;
-  return { code: failure.code, message: failure.message, advice: failure.advice ?? null };
+function failureJson({ failure }: Inspection): unknown {
+  return failure === undefined ? null : errorJson(failure);
 }
 
 function shown(value: unknown): string {

@@ -4,7 +4,15 @@ import { PinfsError } from '../../lib/format/errors.js';
 import type { MountOptions, DriverChoice } from '../../lib/mount/options.js';
 import type { MountOrder } from '../../lib/mount/order.js';
 import type { MountStatus } from '../../lib/mount/status.js';
-import { openOptions, printJson, runAction, sourceOptions, type SourceFlags } from './common.js';
+import {
+  openOptions,
+  printJson,
+  runAction,
+  sourceArgument,
+  sourceOptions,
+  type SourceFlags,
+} from './common.js';
+import { startWaiting } from './progress.js';
 
 export interface MountFlags extends SourceFlags {
   readonly driver: DriverChoice;
@@ -41,7 +49,8 @@ export function register(program: Command): void {
 export function mountCommand(command: Command): Command {
   return sourceOptions(command)
     .description(description)
-    .argument('<source[@pin]>', 'URL or directory, and a root hash, tag or date')
+    .summary('mount a snapshot, read-only')
+    .argument('<source[@pin]>', sourceArgument)
     .argument('<mountpoint>', 'an existing directory')
     .option('--foreground', 'stay, and write the log to stderr')
     .addOption(
@@ -124,7 +133,7 @@ export function mountOrder(source: string, mountpoint: string, flags: MountFlags
   }
   const mount: MountOptions = {
     mountpoint,
-    driver: flags.driver,
+    driver: driverFor(flags),
     allowOther: flags.allowOther === true,
     suid: flags.suid === true,
     dev: flags.dev === true,
@@ -135,6 +144,15 @@ export function mountOrder(source: string, mountpoint: string, flags: MountFlags
     ...(flags.trace === undefined ? {} : { trace: flags.trace }),
   };
   return { options: openOptions(source, flags), mount };
+}
+
+/** Only one driver writes a trace: it is not left out in silence where that one can't mount. */
+function driverFor({ driver, trace }: MountFlags): DriverChoice {
+  if (trace === undefined) return driver;
+  if (driver !== 'fuse-native') return 'kernel';
+  throw new PinfsError('USAGE', 'the fuse-native driver writes no trace', {
+    advice: 'Leave --trace out, or take --driver kernel.',
+  });
 }
 
 async function mountAndPrint({ options, mount }: MountOrder, flags: MountFlags): Promise<void> {
@@ -148,7 +166,8 @@ async function mountAndPrint({ options, mount }: MountOrder, flags: MountFlags):
     process.exit(code);
   }
   const { mountInBackground } = await import('../../lib/mount/daemon.js');
-  const status = (await mountInBackground(options, mount)) as MountStatus;
+  const mounted = startWaiting('mounting');
+  const status = (await mountInBackground(options, mount).finally(mounted)) as MountStatus;
   if (flags.json === true) printJson(status);
   else await printMounted(status, flags.verbose === true);
 }

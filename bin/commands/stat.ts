@@ -1,13 +1,14 @@
 import type { Command } from 'commander';
 import { printable, printableText } from '../../lib/format/bytes.js';
-import { printJson, sourceOptions, type SourceFlags } from './common.js';
+import { printJson, sourceArgument, sourceOptions, type SourceFlags } from './common.js';
+import { print } from './output.js';
 import { entryJson, longLine } from './entry-text.js';
 import { pathArgument, withRepository } from './with-repository.js';
 
 export function register(program: Command): void {
   sourceOptions(program.command('stat'))
     .description('show everything the catalogs say of one path')
-    .argument('<source[@pin]>')
+    .argument('<source[@pin]>', sourceArgument)
     .argument('[path]', 'path in the repository', '/')
     .action(stat);
 }
@@ -36,6 +37,6 @@ async function stat(source: string, path: string, flags: SourceFlags): Promise<v
       ),
       ...(entry.broken === undefined ? [] : [`  broken: ${printableText(entry.broken.message)}`]),
     ];
-    process.stdout.write(`${lines.join('\n')}\n`);
+    await print(`${lines.join('\n')}\n`);
   });
 }

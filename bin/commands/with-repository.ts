@@ -1,6 +1,7 @@
 import type { Repository } from '../../lib/repository/repository.js';
-import { fromText, printableText, type ByteString } from '../../lib/format/bytes.js';
-import { openOptions, runAction, type SourceFlags } from './common.js';
+import { printableText, type ByteString } from '../../lib/format/bytes.js';
+import { argumentBytes, openOptions, runAction, type SourceFlags } from './common.js';
+import { startWaiting } from './progress.js';
 
 /** Opens SOURCE[@PIN], runs the body, closes; a verdict that is not plain `verified` is said on stderr. */
 export async function withRepository(
@@ -10,7 +11,9 @@ export async function withRepository(
 ): Promise<void> {
   await runAction(flags, async () => {
     const { openRepository } = await import('../../lib/repository/open.js');
-    const repository = await openRepository(openOptions(source, flags));
+    const options = openOptions(source, flags);
+    const opened = startWaiting('opening');
+    const repository = await openRepository(options).finally(opened);
     try {
       if (flags.verbose === true) await printVerdict(repository);
       else if (repository.verdict.status === 'offline') {
@@ -30,5 +33,5 @@ async function printVerdict(repository: Repository): Promise<void> {
 
 /** A PATH argument as the bytes of an absolute path. */
 export function pathArgument(path: string | undefined): ByteString {
-  return fromText(path ?? '/');
+  return argumentBytes(path ?? '/');
 }

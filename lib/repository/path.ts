@@ -1,5 +1,5 @@
 import { errno, errnoWords } from '../format/errno.js';
-import { asPinfsError, PinfsError } from '../format/errors.js';
+import { asPinfsError, PinfsError, type ErrorCode } from '../format/errors.js';
 import { printable, type ByteString } from '../format/bytes.js';
 import type { Attributes } from '../filesystem/filesystem.js';
 import type { Failure, Outcome } from '../store/want.js';
@@ -20,6 +20,13 @@ export async function valueOf<T>(
   throw failureError(outcome, path);
 }
 
+const codes: ReadonlyMap<number, ErrorCode> = new Map<number, ErrorCode>([
+  [errno.EACCES, 'ACCESS_DENIED'],
+  [errno.EISDIR, 'IS_DIRECTORY'],
+  [errno.ENOTDIR, 'NOT_DIRECTORY'],
+  [errno.ELOOP, 'LINK_LOOP'],
+]);
+
 export function failureError(failure: Failure, path: ByteString): PinfsError {
   const shown = path === '' ? '/' : printable(path);
   if (failure.error !== undefined) {
@@ -27,14 +34,14 @@ export function failureError(failure: Failure, path: ByteString): PinfsError {
     const advice = cause.advice === undefined ? {} : { advice: cause.advice };
     return new PinfsError(cause.code, `${shown}: ${cause.message}`, { cause, ...advice });
   }
-  const code = failure.errno === errno.EACCES ? 'ACCESS_DENIED' : 'NOT_FOUND';
+  const code = codes.get(failure.errno) ?? 'NOT_FOUND';
   return new PinfsError(code, `${shown}: ${errnoWords(failure.errno)}`);
 }
 
 /**
  * Walks a path as the kernel would on a mount: `.` and `..`, and symlinks as long as they stay inside
  * the repository (`/cvmfs/<fqrn>/…` counts as inside).
- * @throws PinfsError NOT_FOUND, ACCESS_DENIED, or what the objects on the way are damaged by.
+ * @throws PinfsError NOT_FOUND, NOT_DIRECTORY, LINK_LOOP, ACCESS_DENIED, or what the objects on the way are damaged by.
  */
 export async function walk(
   repository: Repository,

@@ -57,15 +57,15 @@ export function writeKeyPair(path: string, pair: KeyPair): void {
   }
 }
 
-/** Reads a secret key, PKCS#8 PEM. @throws PinfsError KEY_MALFORMED */
-export function readSecretKey(bytes: Buffer): SecretKey {
+/** Reads a secret key, PKCS#8 PEM; `name`: of its file. @throws PinfsError KEY_MALFORMED */
+export function readSecretKey(bytes: Buffer, name = 'the secret key'): SecretKey {
   let key: KeyObject;
   try {
     key = createPrivateKey(bytes);
   } catch (cause) {
-    throw malformed('is not a readable private key (PEM, not encrypted)', cause);
+    throw malformed(name, 'is not a readable private key (PEM, not encrypted)', cause);
   }
-  const seed = rawKey(key, 'd');
+  const seed = rawKey(key, 'd', name);
   const pair = nacl.sign.keyPair.fromSeed(seed);
   return { secretKey: pair.secretKey, keyid: keyidOf(pair.publicKey) };
 }
@@ -73,21 +73,23 @@ export function readSecretKey(bytes: Buffer): SecretKey {
 /** Reads a public key, PEM. @throws PinfsError KEY_MALFORMED */
 export function readSigner(bytes: Buffer, name: string): Signer {
   // Node would make a public key out of a private one, and the user should know what was given.
-  if (bytes.includes('PRIVATE KEY-----')) throw malformed('is a private key, not the public one');
+  if (bytes.includes('PRIVATE KEY-----')) {
+    throw malformed(name, 'is a private key, not the public one');
+  }
   let key: KeyObject;
   try {
     key = createPublicKey(bytes);
   } catch (cause) {
-    throw malformed('is not a readable public key (PEM)', cause);
+    throw malformed(name, 'is not a readable public key (PEM)', cause);
   }
-  const publicKey = rawKey(key, 'x');
+  const publicKey = rawKey(key, 'x', name);
   return { name, publicKey, keyid: keyidOf(publicKey) };
 }
 
-function rawKey(key: KeyObject, field: 'd' | 'x'): Buffer {
-  if (key.asymmetricKeyType !== 'ed25519') throw malformed('is not an Ed25519 key');
+function rawKey(key: KeyObject, field: 'd' | 'x', name: string): Buffer {
+  if (key.asymmetricKeyType !== 'ed25519') throw malformed(name, 'is not an Ed25519 key');
   const raw = Buffer.from(key.export({ format: 'jwk' })[field] ?? '', 'base64url');
-  if (raw.length !== nacl.sign.publicKeyLength) throw malformed('is not an Ed25519 key');
+  if (raw.length !== nacl.sign.publicKeyLength) throw malformed(name, 'is not an Ed25519 key');
   return raw;
 }
 
@@ -119,8 +121,8 @@ function writeNew(path: string, text: string, mode: number): void {
   }
 }
 
-function malformed(what: string, cause?: unknown): PinfsError {
-  return new PinfsError('KEY_MALFORMED', `the Ed25519 key ${what}`, {
+function malformed(name: string, what: string, cause?: unknown): PinfsError {
+  return new PinfsError('KEY_MALFORMED', `${name} ${what}`, {
     advice: '`pinfs key generate` makes keys',
     ...(cause === undefined ? {} : { cause }),
   });

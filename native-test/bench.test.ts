@@ -1,0 +1,81 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { fixtureKey, fixtures, pinfs, script, type CliResult } from './cli.js';
+import { needsMount } from './machine.js';
+
+// `pinfs bench`: what it prints, and that it leaves nothing behind however it ends.
+
+const source = join(fixtures, 'analysis.example.org');
+
+interface Place {
+  readonly work: string;
+  readonly bench: (...args: string[]) => Promise<CliResult>;
+}
+
+function place(t: Test): Place {
+  const work = mkdtempSync(join(tmpdir(), 'pinfs-of-bench-'));
+  t.teardown(() => {
+    rmSync(work, { recursive: true, force: true });
+  });
+  const bench = (...args: string[]): Promise<CliResult> =>
+    pinfs(['bench', '--json', '--key', fixtureKey, '--repeats', '1', ...args], { TMPDIR: work });
+  return { work, bench };
+}
+
+function nothingIsLeft(t: Test, work: string): void {
+  t.same(readdirSync(work), [], 'no directory');
+  t.notMatch(readFileSync('/proc/self/mountinfo', 'utf8'), work, 'no mount');
+}
+
+void t.test('cold, warm and hot', needsMount, async (t) => {
+  const { work, bench } = place(t);
+  const result = await bench('--workload', 'tar', `${source}@2015-legacy`);
+  t.equal(result.code, 0, result.stderr);
+  const figure = { median: Number, min: Number, max: Number };
+  const state = { milliseconds: figure, requests: figure, bytes: figure };
+  const report = JSON.parse(result.stdout) as {
+    states: Record<'cold' | 'warm' | 'hot', { requests: { median: number } }>;
+  };
+  t.match(report, {
+    workload: 'tar',
+    repeats: 1,
+    driver: String,
+    states: { mount: { milliseconds: figure }, cold: state, warm: state, hot: state },
+  });
+  t.ok(report.states.cold.requests.median > 0, 'the cache is empty at first');
+  t.equal(report.states.warm.requests.median, 0, 'and holds everything then');
+  nothingIsLeft(t, work);
+});
+
+void t.test('what goes wrong is told as what it is', needsMount, async (t) => {
+  const { work, bench } = place(t);
+  const failed = await bench('--workload', 'exit 3', source);
+  t.equal(failed.code, 1);
+  t.match(JSON.parse(failed.stdout), { error: { code: 'WORKLOAD_FAILED', message: /with 3/ } });
+  const unknown = await bench(`${source}@none`);
+  t.equal(unknown.code, 5);
+  t.match(JSON.parse(unknown.stdout), { error: { code: 'TAG_UNKNOWN', advice: /2015-legacy/ } });
+  nothingIsLeft(t, work);
+});
+
+void t.test('an interrupted benchmark unmounts', needsMount, async (t) => {
+  const { work } = place(t);
+  const args = ['bench', '--key', fixtureKey, '--workload', 'echo here >&2; exec sleep 60', source];
+  const child = spawn(process.execPath, [script, ...args], {
+    env: { ...process.env, TMPDIR: work },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  const closed = once(child, 'close');
+  let told = '';
+  child.stderr.on('data', (piece: Buffer) => {
+    if (told === '') child.kill('SIGINT');
+    told += piece.toString();
+  });
+  t.same(await closed, [1, null]);
+  t.match(told, /^here\n.*\[INTERRUPTED\]/s);
+  nothingIsLeft(t, work);
+});
