@@ -2,15 +2,15 @@ import { isoTime } from '../format/time.js';
 import { asPinfsError, type PinfsError } from '../format/errors.js';
 import type { Manifest } from '../format/manifest.js';
 import type { HistoryTag } from '../tree/history.js';
-import { refusedVerdict } from '../trust/verdicts.js';
+import { refusedVerdict, withoutRootCatalog } from '../trust/verdicts.js';
 import type { Verdict } from '../trust/verdict.js';
 import { processEnvironment, type Environment } from './environment.js';
-import { judgedHead } from './head.js';
-import { readHistory } from './history.js';
+import { judgedHead, type JudgedHead } from './head.js';
+import { findTag, readHistory } from './history.js';
 import { openSnapshot } from './open.js';
 import { prepare, type Opening } from './opening.js';
 import type { OpenOptions } from './options.js';
-import { resolveSnapshot } from './resolve.js';
+import { resolveSnapshot, verdictOfTag } from './resolve.js';
 import type { RootProperties } from '../tree/tree.js';
 
 /** What can be said of SOURCE[@PIN], also where it is refused. */
@@ -60,17 +60,38 @@ async function inspectOpening(opening: Opening): Promise<Inspection> {
   }
   const byHashAlone = opening.pin.kind === 'hash' && failure === undefined;
   const head = byHashAlone ? undefined : await judgedHead(opening);
-  const shown =
-    verdict ??
-    (head?.failure === undefined
-      ? refusedVerdict({ fqrn: opening.fqrn, now: opening.environment.now() }, failure ?? unknown())
-      : head.verdict);
+  const shown = verdict ?? (await unopened(opening, head, failure ?? unknown()));
   return {
     verdict: shown,
-    facts: factsOf(opening, shown, head?.manifest, root),
+    facts: factsOf(opening, shown, root),
     tags: await tagsOf(opening, head?.manifest),
     failure,
   };
+}
+
+/** The verdict on what could not be opened: the chain as far as it goes. */
+async function unopened(
+  opening: Opening,
+  head: JudgedHead | undefined,
+  failure: PinfsError,
+): Promise<Verdict> {
+  if (head?.failure !== undefined) return head.verdict;
+  const chain = head === undefined || failure.exit === 3 ? undefined : await chainOf(opening, head);
+  if (chain !== undefined) return withoutRootCatalog(chain, failure);
+  return refusedVerdict({ fqrn: opening.fqrn, now: opening.environment.now() }, failure);
+}
+
+/** What a judged head says of the pin, without its root catalog. */
+async function chainOf(opening: Opening, head: JudgedHead): Promise<Verdict | undefined> {
+  const { pin } = opening;
+  if (pin.kind === 'hash' || opening.options.attestation !== undefined) return undefined;
+  if (pin.kind === 'head') return head.verdict;
+  try {
+    const history = head.manifest?.history;
+    return verdictOfTag(head.verdict, await findTag(opening, history, pin.text, pin.date?.seconds));
+  } catch {
+    return undefined;
+  }
 }
 
 function unknown(): PinfsError {
@@ -93,7 +114,6 @@ async function tagsOf(
 function factsOf(
   opening: Opening,
   verdict: Verdict,
-  manifest: Manifest | undefined,
   root: { hash: string; tag: string | undefined; properties: RootProperties } | undefined,
 ): Record<string, string | number | null> {
   const lastModified = root?.properties.lastModified ?? 0;
@@ -101,8 +121,8 @@ function factsOf(
     name: opening.fqrn,
     source: opening.source.label,
     tag: root?.tag ?? null,
-    revision: root?.properties.revision ?? manifest?.revision ?? null,
-    root_hash: root?.hash ?? manifest?.rootHash.text ?? null,
+    revision: root?.properties.revision ?? verdict.revision ?? null,
+    root_hash: root?.hash ?? verdict.rootHash ?? null,
     published: verdict.published ?? (lastModified > 0 ? isoTime(lastModified) : null),
     ttl_seconds: root?.properties.ttl ?? null,
     schema: root?.properties.schema ?? null,

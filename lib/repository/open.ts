@@ -59,7 +59,7 @@ export async function openSnapshot(opening: Opening, snapshot: Snapshot): Promis
       () => openTree(snapshot.root, store.shelf, treeOptions),
       store,
     );
-    if (opened.kind === 'failure') throw failureError(opened, '');
+    if (opened.kind === 'failure') throw rootFailure(opening, failureError(opened, ''));
     const tree = opened.value;
     const sha256 = (): string => rootSha256(opening, snapshot);
     const verdict = snapshot.judge({ properties: tree.properties, sha256 });
@@ -83,6 +83,16 @@ export async function openSnapshot(opening: Opening, snapshot: Snapshot): Promis
     store.release(snapshot.root);
     throw error;
   }
+}
+
+/** Says what to do where the root catalog is missing. */
+function rootFailure({ pin }: Opening, error: PinfsError): PinfsError {
+  if (error.code !== 'OBJECT_MISSING' || error.advice !== undefined) return error;
+  const advice =
+    pin.kind === 'hash'
+      ? 'Check the root hash, its tail (-rmd160, -shake128) and the repository; another server may have it.'
+      : 'The source lacks what it names: ask who runs it, or take another server.';
+  return new PinfsError(error.code, error.message, { advice, cause: error });
 }
 
 function rootSha256(opening: Opening, snapshot: Snapshot): string {

@@ -176,7 +176,8 @@ function tagSnapshot(
   };
 }
 
-function verdictOfTag(head: Verdict, tag: ResolvedTag): Verdict {
+/** What a judged head vouches for where it names this tag. */
+export function verdictOfTag(head: Verdict, tag: ResolvedTag): Verdict {
   const verdict = tagVerdict(head, { ...tag, rootHash: tag.hash });
   return { ...verdict, published: isoTime(tag.timestamp) };
 }

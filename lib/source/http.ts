@@ -172,7 +172,9 @@ function redirected(
 ): Target {
   const refuse = (why: string): PinfsError =>
     new PinfsError('SOURCE_REDIRECT', `${show(from)}: HTTP ${status} to ${why}`, {
-      advice: 'Give the address that it leads to, or allow --follow-redirects.',
+      advice: settings.followRedirects
+        ? 'Give the address that it leads to.'
+        : 'Give the address that it leads to, or allow --follow-redirects.',
     });
   const base = from.origin + from.path;
   if (location === '' || !URL.canParse(location, base)) throw refuse('an address that is not one');

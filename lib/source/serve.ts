@@ -67,7 +67,9 @@ function rootOf(directory: string): Buffer {
     // Said below.
   }
   const shown = printable(fromText(directory));
-  throw new PinfsError('SOURCE_UNREACHABLE', `${shown}: there is no such directory`);
+  throw new PinfsError('SOURCE_UNREACHABLE', `${shown}: there is no such directory`, {
+    advice: 'Give the directory that holds the repositories.',
+  });
 }
 
 async function answer(

@@ -49,19 +49,23 @@ const notTheObject: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'OBJECT_SIZE_MISMATCH',
 ]);
 
+const whenMissing = {
+  manifest:
+    'Is it the address of a repository? It is the one that .cvmfspublished lies in, mostly …/cvmfs/NAME.',
+  whitelist: 'Ask who runs the server; or pin by root hash, which needs no signature.',
+  certificate: 'Ask who runs the server; or pin by root hash, which needs no signature.',
+};
+
 /** What it means for the chain that one of its files could not be had. */
 export function evidenceError(
   error: PinfsError,
   file: 'manifest' | 'whitelist' | 'certificate',
 ): PinfsError {
   const upper = file.toUpperCase() as Uppercase<typeof file>;
-  const as = (code: ErrorCode, message: string): PinfsError =>
-    new PinfsError(code, message, {
-      ...(error.advice === undefined ? {} : { advice: error.advice }),
-      cause: error,
-    });
+  const as = (code: ErrorCode, message: string, advice = error.advice): PinfsError =>
+    new PinfsError(code, message, { ...(advice === undefined ? {} : { advice }), cause: error });
   if (error.code === 'OBJECT_MISSING') {
-    return as(`${upper}_MISSING`, `the server has no ${file}: ${error.message}`);
+    return as(`${upper}_MISSING`, `the source has no ${file}: ${error.message}`, whenMissing[file]);
   }
   if (notTheObject.has(error.code)) {
     return as(`${upper}_MALFORMED`, `what should be the ${file} is none: ${error.message}`);

@@ -171,6 +171,25 @@ export function withRootCatalog(verdict: Verdict): Verdict {
   return { ...verdict, steps: withRoot(verdict.steps) };
 }
 
+/**
+ * The judgement of a chain whose root catalog could not be opened: as far as it goes where that catalog
+ * can't be had, refused where it is damaged.
+ */
+export function withoutRootCatalog(verdict: Verdict, failure: PinfsError): Verdict {
+  const damaged = failure.exit === 5 && failure.code !== 'OBJECT_MISSING';
+  const step: TrustStep = {
+    step: 'root-catalog',
+    outcome: damaged ? 'failed' : 'not-checked',
+    code: damaged ? failure.code : undefined,
+    detail: failure.message,
+  };
+  const steps = verdict.steps.map((one) => (one.step === 'root-catalog' ? step : one));
+  if (!damaged)
+    return { ...verdict, summary: `${verdict.summary}; its root catalog can't be had`, steps };
+  const reasons = reasonsOf([failure]);
+  return { ...verdict, status: 'refused', summary: failure.message, steps, reasons };
+}
+
 const rootStep: TrustStep = {
   step: 'root-catalog',
   outcome: 'passed',
