@@ -2,6 +2,7 @@ import type { ErrorCode } from '../format/errors.js';
 import type { LiveFacts } from '../filesystem/live-facts.js';
 import type { Filesystem } from '../filesystem/filesystem.js';
 import type { Recipe } from '../filesystem/recipe.js';
+import type { TreeStatistics } from '../tree/tree.js';
 import type { Store } from '../store/store.js';
 
 /** Serves a filesystem to the kernel. Seam: fuse-native, kernel, none (the library). */
@@ -62,8 +63,16 @@ export interface DriverStatistics {
   errors: Partial<Record<ErrorCode, number>>;
   /** Names that the driver can't carry (not UTF-8), times it can't. */
   notCarried: number;
+  /** What a thread of the driver's own found in the cache and in the tree; undefined: it has none. */
+  served?: Served | undefined;
   /** By operation, from a request's arrival to its answer in microseconds, where it is measured. */
   latencies?: Partial<Record<string, Latency>>;
+}
+
+export interface Served {
+  /** Objects found in the cache. */
+  readonly hits: number;
+  readonly tree: TreeStatistics;
 }
 
 /** How many requests, and within how many microseconds half, 90 % and 99 % of them were answered. */

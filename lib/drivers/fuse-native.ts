@@ -13,6 +13,7 @@ import { operationTable, xattrOperations } from './fuse-native-operations.js';
 import { makeLedger, type Ledger } from './ledger.js';
 import { prepareMountpoint } from './mountpoint.js';
 import { findMount } from './mountinfo.js';
+import { blockSignals } from './signals.js';
 import { currentMounts, unmountPath } from './unmount.js';
 
 type FuseClass = typeof FuseNative;
@@ -94,6 +95,7 @@ async function load(): Promise<FuseClass> {
 }
 
 async function start(fuse: FuseInstance, mountpoint: string): Promise<void> {
+  const unblock = blockSignals();
   const started = new Promise<void>((resolve, reject) => {
     fuse.mount((error) => {
       if (error === null) resolve();
@@ -105,6 +107,7 @@ async function start(fuse: FuseInstance, mountpoint: string): Promise<void> {
   try {
     if ((await Promise.race([started, late])) !== 'late') return;
   } finally {
+    unblock();
     gaveUp.abort();
   }
   started.catch(() => undefined);

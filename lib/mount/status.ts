@@ -64,7 +64,10 @@ export interface StatusFacts {
 
 export function mountStatus(facts: StatusFacts): MountStatus {
   const { repository, statistics } = facts;
-  const store = repository.store.statistics;
+  const { served } = statistics;
+  // A thread of the driver's own does the reading; the main thread counts only what had to be fetched.
+  const own = repository.store.statistics;
+  const store = { ...own, hits: own.hits + (served?.hits ?? 0) };
   const reads = store.hits + store.misses;
   return {
     version: statusVersion,
@@ -87,7 +90,7 @@ export function mountStatus(facts: StatusFacts): MountStatus {
     errors: summed(statistics.errors, store.failures),
     notCarried: statistics.notCarried,
     latencies: statistics.latencies ?? {},
-    tree: repository.tree.statistics,
+    tree: served?.tree ?? repository.tree.statistics,
     head: facts.head,
     rss: process.memoryUsage.rss(),
     log: facts.log,

@@ -5,6 +5,9 @@ import type { Want } from './want.js';
  * thread: it is built from the cache directory alone. Seam: the disk, and ALWAYS_MISS in tests.
  */
 export interface Shelf {
+  /** Objects found so far, where that is counted. */
+  readonly hits?: number;
+
   /**
    * Reads plain bytes of an object into `target` at `targetOffset`.
    * @returns the number of bytes read (short only at the object's end), or undefined if it isn't here.

@@ -1,6 +1,6 @@
 import type { DriverStatistics } from '../driver.js';
 import { operations, unknownOpcode } from './opcodes.js';
-import { readErrors, readLatency, type Counters } from './statistics.js';
+import { readErrors, readLatency, readServed, type Counters } from './statistics.js';
 
 /** The counters as the driver shows them. */
 export function readStatistics(counted: Counters): DriverStatistics {
@@ -12,5 +12,6 @@ export function readStatistics(counted: Counters): DriverStatistics {
     requests[name] = latency.count;
     latencies[name] = latency;
   }
-  return { requests, latencies, errors: readErrors(counted), notCarried: 0 };
+  const errors = readErrors(counted);
+  return { requests, latencies, errors, notCarried: 0, served: readServed(counted) };
 }

@@ -1,13 +1,13 @@
 import { buildFilesystem, type BuiltFilesystem } from '../../filesystem/build.js';
-import { andThen } from '../../store/want.js';
 import type { LiveFacts } from '../../filesystem/live-facts.js';
 import type { Recipe } from '../../filesystem/recipe.js';
 import { openShelf } from '../../store/disk-shelf.js';
 import type { Shelf } from '../../store/shelf.js';
-import { done, type Outcome } from '../../store/want.js';
+import { andThen, done, type Outcome } from '../../store/want.js';
 import { wantsForRange } from '../../tree/content.js';
 import type { NodeId } from '../../tree/entry.js';
 import type { Tree } from '../../tree/tree.js';
+import type { Served } from '../driver.js';
 
 /**
  * Makes filesystems in the worker thread. A module of its own, named by the main thread, so that a
@@ -16,6 +16,8 @@ import type { Tree } from '../../tree/tree.js';
 export interface FilesystemMaker {
   readonly make: (recipe: Recipe, facts: () => LiveFacts, run: object) => Outcome<ServedFilesystem>;
   readonly beginRun: (run: object) => void;
+  /** What was found so far, in the newest tree. */
+  readonly served?: () => Served | undefined;
   readonly close: () => void;
 }
 
@@ -27,14 +29,22 @@ export interface ServedFilesystem extends Pick<BuiltFilesystem, 'filesystem' | '
 /** The maker over the cache directory that recipes name. */
 export function openMaker(): FilesystemMaker {
   const shelves = new Map<string, ReturnType<typeof openShelf>>();
+  let newest: Tree | undefined;
   return {
     make(recipe, facts, run) {
       const shelf = shelves.get(recipe.cacheDirectory) ?? openShelf(recipe.cacheDirectory);
       shelves.set(recipe.cacheDirectory, shelf);
       shelf.beginRun(run);
-      return andThen(buildFilesystem(recipe, shelf, facts), (built) =>
-        done({ ...built, backing: (node) => backingOf(built.tree, shelf, node) }),
-      );
+      return andThen(buildFilesystem(recipe, shelf, facts), (built) => {
+        newest = built.tree;
+        return done({ ...built, backing: (node) => backingOf(built.tree, shelf, node) });
+      });
+    },
+    served() {
+      if (newest === undefined) return undefined;
+      let hits = 0;
+      for (const shelf of shelves.values()) hits += shelf.hits ?? 0;
+      return { hits, tree: newest.statistics };
     },
     beginRun(run) {
       for (const shelf of shelves.values()) shelf.beginRun(run);

@@ -3,9 +3,11 @@ import {
   counters,
   countError,
   countRequest,
+  publishServed,
   raiseFlag,
   readErrors,
   readLatency,
+  readServed,
   takeFlag,
 } from './statistics.js';
 
@@ -46,5 +48,15 @@ void t.test('another thread sees the same counters', (t) => {
   raiseFlag(theirs);
   t.ok(takeFlag(ours));
   t.notOk(takeFlag(ours), 'taken once');
+  t.end();
+});
+
+void t.test('what the worker found in cache and tree reaches the main thread', (t) => {
+  const counted = counters();
+  const tree = { catalogsOpened: 3, catalogsOpen: 2, directoriesLoaded: 5, rowsRefused: 1 };
+  raiseFlag(counted);
+  publishServed(counted, { hits: 7, tree });
+  t.same(readServed(counters(counted.memory)), { hits: 7, tree });
+  t.ok(takeFlag(counted), 'the flag beside it is untouched');
   t.end();
 });

@@ -1,5 +1,5 @@
 import { errorCodes, type ErrorCode } from '../../format/errors.js';
-import type { Latency } from '../driver.js';
+import type { Latency, Served } from '../driver.js';
 
 /**
  * Counters of the worker in shared memory: the main thread reads them at any time, and counting is
@@ -9,6 +9,7 @@ import type { Latency } from '../driver.js';
 const slots = 64;
 const classes = 128;
 const wakeWord = 0;
+const servedAt = 1;
 const errorsAt = 16;
 const histogramsAt = errorsAt + 240;
 
@@ -53,6 +54,31 @@ function classEnd(index: number): number {
 export function countRequest(counted: Counters, slot: number, microseconds: number): void {
   const index = histogramsAt + slot * classes + classOf(microseconds);
   counted.words[index] = (counted.words[index] ?? 0) + 1;
+}
+
+/** Tells the main thread what was found in cache and tree. */
+export function publishServed(counted: Counters, { hits, tree }: Served): void {
+  const values = [
+    hits,
+    tree.catalogsOpened,
+    tree.catalogsOpen,
+    tree.directoriesLoaded,
+    tree.rowsRefused,
+  ];
+  counted.words.set(values, servedAt);
+}
+
+export function readServed(counted: Counters): Served {
+  const value = (index: number) => (counted.words[servedAt + index] ?? 0) >>> 0;
+  return {
+    hits: value(0),
+    tree: {
+      catalogsOpened: value(1),
+      catalogsOpen: value(2),
+      directoriesLoaded: value(3),
+      rowsRefused: value(4),
+    },
+  };
 }
 
 /** Counts an answer that was an error of ours. */

@@ -22,7 +22,7 @@ import type {
 import { changeNotifications } from './notifications.js';
 import { openSession, type Session } from './session.js';
 import { closeSnapshots, openSnapshots, replaceSnapshot, type Snapshots } from './snapshots.js';
-import { counters } from './statistics.js';
+import { counters, publishServed } from './statistics.js';
 import { openTrace } from './trace.js';
 
 /**
@@ -176,6 +176,8 @@ function serve(worker: Worker, device: number, start: WorkerStart): void {
     takeMessages: () => takeMessages(worker),
     idle: () => {
       trace?.flush();
+      const served = worker.maker.served?.();
+      if (served !== undefined) publishServed(counted, served);
     },
   });
   session.stop(errno.EIO);
