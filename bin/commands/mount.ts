@@ -24,6 +24,7 @@ export interface MountFlags extends SourceFlags {
   readonly dev?: boolean;
   /** Commander's form of --no-xattrs. */
   readonly xattrs: boolean;
+  readonly passthrough?: boolean;
   readonly deadline: number;
   /** Texts of `-o`, as mount(8) gives them. */
   readonly o: string[];
@@ -62,6 +63,7 @@ export function mountCommand(command: Command): Command {
     .option('--suid', 'honour set-uid bits (root only)')
     .option('--dev', 'honour device files (root only)')
     .option('--no-xattrs', 'no extended attributes, so that ls -l asks for none')
+    .option('--passthrough', 'the kernel reads large cached files itself (kernel driver, root)')
     .option('--deadline <seconds>', 'the longest that a read may wait', parseDeadline, 30)
     .option('--log <file>', 'append the log to this file')
     .option('--trace <file>', 'one line for each request of the kernel (kernel driver)')
@@ -138,6 +140,7 @@ export function mountOrder(source: string, mountpoint: string, flags: MountFlags
     suid: flags.suid === true,
     dev: flags.dev === true,
     noXattrs: !flags.xattrs,
+    ...(flags.passthrough === true ? { passthrough: true } : {}),
     deadline: Math.round(flags.deadline * 1000),
     verbose: flags.verbose === true,
     ...(flags.log === undefined ? {} : { log: flags.log }),

@@ -50,6 +50,7 @@ const plain: Readonly<Record<string, string>> = {
   offline: '--offline',
   follow_redirects: '--follow-redirects',
   no_xattrs: '--no-xattrs',
+  passthrough: '--passthrough',
   weak_key: '--weak-key',
   allow_suid: '--suid',
   allow_dev: '--dev',

@@ -6,6 +6,8 @@ export interface MountOptions {
   readonly suid: boolean;
   readonly dev: boolean;
   readonly noXattrs: boolean;
+  /** Let the kernel read large whole files of the cache itself (kernel driver, root); for few large files. */
+  readonly passthrough?: boolean;
   /** Deadline of a request that waits for the network, in milliseconds. */
   readonly deadline: number;
   /** File that the log goes to; undefined: stderr. */

@@ -243,6 +243,7 @@ function mountRequest(
     dev: mount.dev,
     deadline: mount.deadline,
     noXattrs: mount.noXattrs,
+    passthrough: mount.passthrough,
     log: (level, message) => log[level](message),
     live: () => repository.live(),
     trace: mount.trace,
