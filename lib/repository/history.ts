@@ -1,13 +1,17 @@
 import { asPinfsError, PinfsError } from '../format/errors.js';
 import type { ContentHash } from '../format/hash.js';
+import { isoTime } from '../format/time.js';
 import { sizeLimits, type Want } from '../store/want.js';
 import {
   openHistory,
   rootHashOf,
   tagByDate,
   tagByName,
+  type HistoryTag,
   type HistoryTags,
 } from '../tree/history.js';
+import { tagVerdict } from '../trust/verdicts.js';
+import type { Verdict } from '../trust/verdict.js';
 import type { Opening } from './opening.js';
 
 /** A tag whose root hash is sound. */
@@ -65,6 +69,22 @@ export async function findTag(
   const tags = await readHistory(opening, history, signal);
   const named = tags.tags.some((tag) => tag.name === name);
   const tag = named || date === undefined ? tagByName(tags, name) : tagByDate(tags, date);
+  return resolvedTag(tag);
+}
+
+/** The first tag with this root hash, if there is one. @throws PinfsError HISTORY_*. */
+export async function findRoot(
+  opening: Opening,
+  history: ContentHash | undefined,
+  rootHash: string,
+  signal?: AbortSignal,
+): Promise<ResolvedTag | undefined> {
+  const { tags } = await readHistory(opening, history, signal);
+  const tag = tags.find(({ hash }) => hash === rootHash);
+  return tag === undefined ? undefined : resolvedTag(tag);
+}
+
+function resolvedTag(tag: HistoryTag): ResolvedTag {
   return {
     name: tag.name,
     hash: rootHashOf(tag),
@@ -72,4 +92,10 @@ export async function findTag(
     timestamp: tag.timestamp,
     size: tag.size === 0 ? undefined : tag.size,
   };
+}
+
+/** What a judged head vouches for where its history names this tag. */
+export function verdictOfTag(head: Verdict, tag: ResolvedTag): Verdict {
+  const verdict = tagVerdict(head, { ...tag, rootHash: tag.hash });
+  return { ...verdict, published: isoTime(tag.timestamp) };
 }

@@ -6,11 +6,11 @@ import { refusedVerdict, withoutRootCatalog } from '../trust/verdicts.js';
 import type { Verdict } from '../trust/verdict.js';
 import { processEnvironment, type Environment } from './environment.js';
 import { judgedHead, type JudgedHead } from './head.js';
-import { findTag, readHistory } from './history.js';
+import { findTag, readHistory, verdictOfTag } from './history.js';
 import { openSnapshot } from './open.js';
 import { prepare, type Opening } from './opening.js';
 import type { OpenOptions } from './options.js';
-import { resolveSnapshot, verdictOfTag } from './resolve.js';
+import { resolveSnapshot } from './resolve.js';
 import type { RootProperties } from '../tree/tree.js';
 
 /** What can be said of SOURCE[@PIN], also where it is refused. */

@@ -5,6 +5,7 @@ import { PinfsError } from '../format/errors.js';
 import { parseManifest } from '../format/manifest.js';
 import { storedCertificate, type Judgement } from '../trust/evidence.js';
 import { pinnedVerdict } from '../trust/verdicts.js';
+import { findRoot, verdictOfTag } from './history.js';
 import { judgeEvidence, judgedHead, rootWant } from './head.js';
 import type { Opening } from './opening.js';
 import type { Snapshot } from './snapshot.js';
@@ -40,7 +41,10 @@ export async function resolveHash(
   };
 }
 
-/** Evidence of a signature on this root hash: kept from when it was verified here, or the source's head, where that is it. */
+/**
+ * Evidence of a signature on this root hash: kept from when it was verified here, or the source's head,
+ * where that is it or (a key being given) its history names it.
+ */
 export async function signatureFor(
   opening: Opening,
   hash: ContentHash,
@@ -51,11 +55,34 @@ export async function signatureFor(
   if (kept !== undefined && opening.keys.length > 0) {
     // What was verified here once is shown as of that moment, unless another one was asked for.
     const at = opening.trustAt ?? new Date(kept.verifiedAt);
-    return judgeEvidence({ ...opening, trustAt: at }, kept, false);
+    const judged = judgeEvidence({ ...opening, trustAt: at }, kept, false);
+    // Kept for a tag, it is the head's that named the tag.
+    return (keyGiven ? await vouchedFor(opening, judged, hash, signal) : undefined) ?? judged;
   }
   if (!keyGiven) return undefined;
   const head = await judgedHead(opening, signal);
-  return head.manifest?.rootHash.text === hash.text ? head : undefined;
+  return await vouchedFor(opening, head, hash, signal);
+}
+
+/** A judgement as far as it is one of this root hash: its own, or one that its history names. */
+async function vouchedFor(
+  opening: Opening,
+  judged: Judgement,
+  hash: ContentHash,
+  signal?: AbortSignal,
+): Promise<Judgement | undefined> {
+  const { manifest, failure, verdict } = judged;
+  if (manifest?.rootHash.text === hash.text) return judged;
+  if (manifest === undefined || failure !== undefined) return undefined;
+  try {
+    const tag = await findRoot(opening, manifest.history, hash.text, signal);
+    if (tag === undefined) return undefined;
+    return { failure, manifest: undefined, verdict: verdictOfTag(verdict, tag) };
+  } catch (error) {
+    if (signal?.aborted === true) throw error;
+    // The hash decides: a history that can't be had is no reason against it.
+    return undefined;
+  }
 }
 
 /**

@@ -1,11 +1,10 @@
-import { isoTime } from '../format/time.js';
 import { PinfsError, type ErrorCode } from '../format/errors.js';
 import { parseHash } from '../format/hash.js';
 import type { SeenHead, SeenTag } from '../trust/seen.js';
-import { offlineAllowed, offlineVerdict, tagVerdict, withRootCatalog } from '../trust/verdicts.js';
+import { offlineAllowed, offlineVerdict, withRootCatalog } from '../trust/verdicts.js';
 import type { Verdict } from '../trust/verdict.js';
 import { countsNow, judgedHead, manifestRoot, rootWant, type JudgedHead } from './head.js';
-import { findTag, type ResolvedTag } from './history.js';
+import { findTag, verdictOfTag, type ResolvedTag } from './history.js';
 import type { Opening } from './opening.js';
 import type { Snapshot } from './snapshot.js';
 import { resolveAttested } from './attested.js';
@@ -174,12 +173,6 @@ function tagSnapshot(
       recordEvidence(opening, tag.hash.text, head);
     },
   };
-}
-
-/** What a judged head vouches for where it names this tag. */
-export function verdictOfTag(head: Verdict, tag: ResolvedTag): Verdict {
-  const verdict = tagVerdict(head, { ...tag, rootHash: tag.hash });
-  return { ...verdict, published: isoTime(tag.timestamp) };
 }
 
 /** With no usable head: the tag as it was resolved before, or what the last verified history says, if it is in the cache. */

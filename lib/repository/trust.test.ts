@@ -53,6 +53,13 @@ void t.test('a pin by root hash needs no key', async (t) => {
   t.equal(head.verdict.status, 'pinned');
   t.ok(passedSteps(head).includes('manifest-signature'), 'with a key the evidence is added');
 
+  const older = await bench.open(first.rootHash.text, { cache: join(bench.work, 'older') });
+  t.equal(older.verdict.status, 'pinned');
+  t.match(older.verdict.summary, /content matches the hash; as of .* named "v1" by the history of/);
+  t.ok(passedSteps(older).includes('manifest-signature'), 'also where the history vouches for it');
+  t.equal(older.verdict.revision, 1);
+  t.equal(await readText(older), 'one');
+
   const other = '0'.repeat(40);
   await t.rejects(bench.open(other, { keys: [] }), { code: 'OBJECT_MISSING', exit: 5 });
 });

@@ -38,7 +38,7 @@ export function pinnedVerdict(parts: PinnedParts): Verdict {
   }
   const summary =
     evidence.status === 'verified'
-      ? `content matches the hash; as of ${evidence.judgedAt} it is ${signedText(evidence)}`
+      ? `content matches the hash; as of ${evidence.judgedAt} it is ${evidence.tag === undefined ? signedText(evidence) : evidence.summary}`
       : `content matches the hash; its signature does not count: ${evidence.reasons[0]?.message ?? 'unknown'}`;
   return {
     ...evidence,
