@@ -8,9 +8,10 @@
  * await snapshot.close();
  * ```
  */
-import { fromText, toBytes, type ByteString } from './format/bytes.js';
+import { fromText, printable, toBytes, type ByteString } from './format/bytes.js';
 import type { Attributes } from './filesystem/filesystem.js';
-import { list, readRange, walk } from './repository/path.js';
+import { PinfsError, type ErrorCode } from './format/errors.js';
+import { list, readRange, valueOf, walk } from './repository/path.js';
 import { openRepository } from './repository/open.js';
 import { inspect as inspectRepository, type Inspection } from './repository/inspect.js';
 import type { OpenOptions } from './repository/options.js';
@@ -19,7 +20,7 @@ import type { Session } from './mount/session.js';
 import type { EntryType } from './tree/entry.js';
 import type { Verdict } from './trust/verdict.js';
 
-export { PinfsError, type ErrorCode } from './format/errors.js';
+export { PinfsError, type ErrorCode };
 export type { Inspection, OpenOptions, Verdict, EntryType };
 export type { MountOptions, Session };
 
@@ -47,9 +48,14 @@ export interface FileEntry {
   /** Of a symlink: the target with its variables expanded. */
   readonly target: Buffer | undefined;
   readonly xattrs: ReadonlyMap<string, Buffer>;
+  /** Why this entry can't be used: the publisher's record of it makes no sense. The others are whole. */
+  readonly damaged: PinfsError | undefined;
 }
 
-/** An opened snapshot. Every method throws PinfsError: NOT_FOUND, ACCESS_DENIED, OBJECT_*, CATALOG_*, SOURCE_*. */
+/**
+ * An opened snapshot. Every method throws PinfsError: NOT_FOUND, IS_DIRECTORY, NOT_DIRECTORY, LINK_LOOP,
+ * ACCESS_DENIED, OBJECT_*, CATALOG_*, SOURCE_*, USAGE (a range that is none), INTERRUPTED (it was closed).
+ */
 export interface Snapshot {
   readonly repository: string;
   readonly rootHash: string;
@@ -60,10 +66,11 @@ export interface Snapshot {
   stat(path: Path, options?: { follow?: boolean }): Promise<FileEntry>;
   /** The entries of a directory, without `.` and `..`. */
   list(path: Path): Promise<FileEntry[]>;
-  /** A file, or `length` bytes of it from `offset`. */
+  /** A file, or `length` bytes of it from `offset`; less where it ends before. */
   read(path: Path, range?: { offset?: number; length?: number }): Promise<Buffer>;
   /** The same in pieces of at most 1 MiB, for files larger than memory. */
   stream(path: Path, range?: { offset?: number; length?: number }): AsyncGenerator<Buffer>;
+  /** Of a symlink, with its variables expanded. @throws PinfsError USAGE for anything else. */
   readlink(path: Path): Promise<Buffer>;
   close(): Promise<void>;
 }
@@ -75,9 +82,15 @@ export interface Snapshot {
 export async function open(options: OpenOptions): Promise<Snapshot> {
   const repository = await openRepository(options);
   const { identity } = repository.recipe;
-  const stream: Snapshot['stream'] = async function* (path, range = {}) {
-    const file = await walk(repository, bytesOf(path), true);
-    yield* readRange(repository, file, range.offset, range.length);
+  let closed = false;
+  const find = async (path: Path, follow: boolean): Promise<Attributes> => {
+    if (closed) throw new PinfsError('INTERRUPTED', 'the snapshot was closed');
+    return await walk(repository, bytesOf(path), follow);
+  };
+  const stream: Snapshot['stream'] = async function* (path, { offset, length } = {}) {
+    checkRange(offset, length);
+    const file = await find(path, true);
+    yield* readRange(repository, file, offset, length);
   };
   return {
     repository: repository.fqrn,
@@ -86,10 +99,10 @@ export async function open(options: OpenOptions): Promise<Snapshot> {
     tag: identity.tag,
     verdict: repository.verdict,
     async stat(path, { follow = true } = {}) {
-      return fileEntry(await walk(repository, bytesOf(path), follow));
+      return fileEntry(await find(path, follow));
     },
     async list(path) {
-      const directory = await walk(repository, bytesOf(path), true);
+      const directory = await find(path, true);
       const entries: FileEntry[] = [];
       for await (const attributes of list(repository, directory))
         entries.push(fileEntry(attributes));
@@ -102,10 +115,18 @@ export async function open(options: OpenOptions): Promise<Snapshot> {
     },
     stream,
     async readlink(path) {
-      const link = await walk(repository, bytesOf(path), false);
-      return toBytes(link.entry.target);
+      const { node, entry } = await find(path, false);
+      if (entry.type !== 'symlink') {
+        throw new PinfsError('USAGE', `${printable(entry.path) || '/'} is no symlink`);
+      }
+      const { filesystem } = repository;
+      return toBytes(await valueOf(repository, entry.path, () => filesystem.readlink(node)));
     },
-    close: () => repository.close(),
+    async close() {
+      if (closed) return;
+      closed = true;
+      await repository.close();
+    },
   };
 }
 
@@ -139,6 +160,16 @@ export async function mount(
   });
 }
 
+/** @throws PinfsError USAGE */
+function checkRange(...numbers: (number | undefined)[]): void {
+  for (const number of numbers) {
+    if (number === undefined || (Number.isSafeInteger(number) && number >= 0)) continue;
+    throw new PinfsError('USAGE', `${number} is no place or length in a file`, {
+      advice: 'Give whole numbers of bytes, 0 or more.',
+    });
+  }
+}
+
 function bytesOf(path: Path): ByteString {
   return typeof path === 'string' ? fromText(path) : path.toString('latin1');
 }
@@ -159,6 +190,7 @@ function fileEntry(attributes: Attributes): FileEntry {
     mtimeNs: attributes.mtimeNs,
     rdev: attributes.rdev,
     target: entry.type === 'symlink' ? toBytes(entry.target) : undefined,
-    xattrs: new Map([...(entry.xattrs ?? [])].map(([name, value]) => [name, value])),
+    xattrs: new Map(entry.xattrs ?? []),
+    damaged: entry.broken,
   };
 }
