@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { errorCodes, PinfsError } from '../../lib/format/errors.js';
 import type { ListedMount } from '../../lib/mount/list.js';
+import { shownSource } from '../../lib/mount/order.js';
 import type { MountStatus } from '../../lib/mount/status.js';
 
 export interface Figure {
@@ -100,7 +101,7 @@ export async function runBench(
     for (const signal of signals) process.off(signal, interrupt);
   }
   return {
-    source,
+    source: shownSource(source),
     workload,
     repeats,
     driver,

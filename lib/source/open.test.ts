@@ -69,3 +69,21 @@ void t.test('paths are encoded byte by byte', (t) => {
   t.equal(escapePath(':.@+-_~[],'), ':.@+-_~[],', 'as the reference leaves them');
   t.end();
 });
+
+t.test('a URL of another kind is none, and its credentials are not repeated', (t) => {
+  for (const url of ['ftp://user:secret@host/x', 'htps://user:secret@host/x@v1', 'S3://h/x']) {
+    try {
+      splitSourcePin(url, () => false);
+      t.fail(url);
+    } catch (error) {
+      t.match(error, { code: 'USAGE', message: /begins no source/ });
+      t.notMatch(String(error), 'secret');
+    }
+  }
+  t.same(
+    splitSourcePin('a:b@v1', () => false),
+    { source: 'a:b', pin: 'v1' },
+    'a directory',
+  );
+  t.end();
+});

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
+import { PinfsError } from '../format/errors.js';
 import { directorySource } from './directory.js';
 import { httpSource, type HttpOptions } from './http.js';
 import type { Source } from './source.js';
@@ -28,6 +29,7 @@ export interface SourceAndPin {
  * Splits `SOURCE[@PIN]`. In a URL the pin is behind the first `@` after the authority (a host may
  * have credentials in front); a directory that exists under the whole text has none, otherwise it is
  * behind the last `@`. An empty pin is kept, as it is a mistake that someone has to name.
+ * @throws PinfsError USAGE for a URL of another kind, which is not shown: it may hold credentials.
  */
 export function splitSourcePin(
   text: string,
@@ -35,6 +37,12 @@ export function splitSourcePin(
 ): SourceAndPin {
   const scheme = url.exec(text);
   if (scheme === null && exists(text)) return { source: text, pin: undefined };
+  const other = scheme === null ? /^[a-z][a-z0-9+.-]*:\/\//i.exec(text) : null;
+  if (other !== null) {
+    throw new PinfsError('USAGE', `'${other[0]}' begins no source`, {
+      advice: 'A source is a URL that begins with http:// or https://, or a directory.',
+    });
+  }
   const authorityEnd = scheme === null ? 0 : text.slice(scheme[0].length).search(/[/?#]/);
   const at =
     scheme === null
