@@ -19,6 +19,10 @@ const fileLimit = 256;
 const candidatesAtOnce = 4096;
 // What is removed beyond need at once: few transactions, none of them long.
 const slack = 4 * 1024 * 1024;
+// What the records may take beside the limit; what is more counts in it, up to a quarter: a database
+// does not become smaller again.
+const recordsFree = 2 * 1024 * 1024;
+const leastLog = 1024 * 1024;
 
 /** The writing side of a cache; its reading side is `shelf`. */
 export class Disk {
@@ -94,6 +98,9 @@ export class Disk {
       const error = unusable(this.directory, thrown);
       this.#undo(batch);
       return batch.map(() => error);
+    } finally {
+      const { log } = this.#records.sizes();
+      if (log > Math.max(leastLog, this.limit / 32)) this.#records.shrink(false);
     }
   }
 
@@ -107,7 +114,7 @@ export class Disk {
       if (!isFull(thrown)) throw thrown;
       return true;
     } finally {
-      this.#records.shrink();
+      this.#records.shrink(true);
     }
   }
 
@@ -147,10 +154,12 @@ export class Disk {
     return this.#write((sql) => {
       const keys = new Set(batch.map((object) => object.key));
       const need = batch.reduce((sum, object) => sum + charge(object.size), 0);
-      this.#makeRoom(sql, need, keys);
+      const { database, log } = this.#records.sizes();
+      const room = this.limit - Math.min(this.limit / 4, Math.max(0, database + log - recordsFree));
+      this.#makeRoom(sql, need, room, keys);
       const before = total(sql);
       this.bytes = before;
-      const results = batch.map((object) => this.#place(sql, object));
+      const results = batch.map((object) => this.#place(sql, object, room));
       if (this.bytes !== before) sql.grow.run(this.bytes - before);
       return results;
     });
@@ -193,9 +202,9 @@ export class Disk {
     });
   }
 
-  /** Removes the longest unused objects until `need` bytes fit, if they can. */
-  #makeRoom(sql: Statements, need: number, spared: ReadonlySet<string>): void {
-    const excess = total(sql) + need - this.limit;
+  /** Removes the longest unused objects until `need` bytes more fit into `room`, if they can. */
+  #makeRoom(sql: Statements, need: number, room: number, spared: ReadonlySet<string>): void {
+    const excess = total(sql) + need - room;
     if (excess <= 0) return;
     for (const [id, used] of inOrder(this.shelf.takeUses())) sql.touch.run(used, id);
     const more = Math.min(slack, Math.floor(this.limit / 64 / 4096) * 4096);
@@ -229,7 +238,7 @@ export class Disk {
     return freed;
   }
 
-  #place(sql: Statements, object: Prepared): PinfsError | undefined {
+  #place(sql: Statements, object: Prepared, room: number): PinfsError | undefined {
     const file = objectFile(this.directory, object.key);
     const record = sql.get.get(object.key);
     if (record !== undefined && stampOfFile(file) === record.stamp) {
@@ -238,7 +247,7 @@ export class Disk {
       return undefined;
     }
     const more = charge(object.size) - (record === undefined ? 0 : charge(record.size));
-    if (this.bytes + more > this.limit) {
+    if (this.bytes + more > room) {
       unlinkIfThere(object.temporary);
       return limitReached(this.limit);
     }

@@ -200,13 +200,25 @@ export class Records {
     });
   }
 
-  /** Brings the log into the database, so that it takes no room; as far as that can be done now. */
-  shrink(): void {
+  /**
+   * Brings the log into the database, so that it takes no room; as far as that can be done now, or,
+   * with `patient`, in some seconds.
+   */
+  shrink(patient: boolean): void {
+    const { db } = this.#current;
     try {
-      this.#current.db.pragma('wal_checkpoint(TRUNCATE)');
+      if (!patient) db.pragma('busy_timeout = 0');
+      db.pragma('wal_checkpoint(TRUNCATE)');
     } catch {
       // Another time.
+    } finally {
+      if (!patient) db.pragma(`busy_timeout = ${patience}`);
     }
+  }
+
+  /** What the database and its log take on the disk (bytes). */
+  sizes(): { readonly database: number; readonly log: number } {
+    return { database: sizeOf(this.#file), log: sizeOf(`${this.#file}-wal`) };
   }
 
   close(): void {
@@ -316,6 +328,10 @@ function setAside(file: string): void {
   } catch (thrown) {
     if (errorCode(thrown) !== 'ENOENT') throw thrown;
   }
+}
+
+function sizeOf(file: string): number {
+  return statSync(file, { throwIfNoEntry: false })?.size ?? 0;
 }
 
 function inode(file: string): bigint | undefined {
