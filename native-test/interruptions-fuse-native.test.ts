@@ -1,0 +1,3 @@
+import { interruptions } from './interruptions.js';
+
+interruptions('fuse-native');
