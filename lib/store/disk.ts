@@ -1,10 +1,11 @@
-import { mkdirSync, renameSync, statfsSync, statSync, type BigIntStats } from 'node:fs';
+import { mkdirSync, renameSync, statSync, type BigIntStats } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { PinfsError } from '../format/errors.js';
 import { DiskShelf, inOrder, unlinkIfThere } from './disk-shelf.js';
 import { ensureFolders, errorCode, objectFile, prepareDirectory, unusable } from './layout.js';
 import { forgetOwner, makeOwner, purgeOwners, type Owner } from './owners.js';
 import { charge, Records, stampOf, tick, type Candidate, type Statements } from './records.js';
+import { freeBytes, keepReserve, withReserve } from './reserve.js';
 import { sweepLater } from './sweep.js';
 
 /** An object that was verified and written to tmp/. */
@@ -53,15 +54,18 @@ export class Disk {
   constructor(directory: string, limit: number) {
     prepareDirectory(directory);
     this.directory = directory;
-    this.#records = new Records(directory);
+    this.#records = withReserve(directory, () => new Records(directory));
     this.shelf = new DiskShelf(directory, this.#records, fileLimit);
     try {
-      const begun = this.#begin();
+      const begun = withReserve(directory, () => this.#begin());
       this.#owner = begun.owner;
       this.#registered = this.#records.rebuilt;
-      this.limit = Math.min(limit, Math.floor((begun.bytes + free(directory)) / 2));
+      this.limit = Math.min(limit, Math.floor((begun.bytes + freeBytes(directory)) / 2));
       this.bytes = begun.bytes;
-      if (begun.bytes > this.limit) this.commit([]);
+      // Where the disk is too full for what is here, it goes when something new comes: until then it
+      // harms nobody, and may be all that is left without a network.
+      if (begun.bytes > limit) this.commit([]);
+      keepReserve(directory);
       if (begun.strays) this.#stopSweep = this.#sweep();
     } catch (thrown) {
       this.#records.close();
@@ -87,13 +91,7 @@ export class Disk {
   /** Puts objects on the shelf, for all threads and processes, and keeps the limit. One error or none for each. */
   commit(batch: readonly Prepared[]): (PinfsError | undefined)[] {
     try {
-      try {
-        return this.#commitOnce(batch);
-      } catch (thrown) {
-        // The records need room as well.
-        if (!isFull(thrown) || !this.evict(0)) throw thrown;
-        return this.#commitOnce(batch);
-      }
+      return this.#writeAnyway((sql) => this.#commitOnce(sql, batch));
     } catch (thrown) {
       const error = unusable(this.directory, thrown);
       this.#undo(batch);
@@ -122,7 +120,7 @@ export class Disk {
   hold(key: string): void {
     const count = this.#holds.get(key) ?? 0;
     this.#holds.set(key, count + 1);
-    if (count === 0) this.#write((sql) => sql.hold.run(key, this.#owner.id));
+    if (count === 0) this.#writeAnyway((sql) => sql.hold.run(key, this.#owner.id));
   }
 
   release(key: string): void {
@@ -150,19 +148,17 @@ export class Disk {
     this.#records.close();
   }
 
-  #commitOnce(batch: readonly Prepared[]): (PinfsError | undefined)[] {
-    return this.#write((sql) => {
-      const keys = new Set(batch.map((object) => object.key));
-      const need = batch.reduce((sum, object) => sum + charge(object.size), 0);
-      const { database, log } = this.#records.sizes();
-      const room = this.limit - Math.min(this.limit / 4, Math.max(0, database + log - recordsFree));
-      this.#makeRoom(sql, need, room, keys);
-      const before = total(sql);
-      this.bytes = before;
-      const results = batch.map((object) => this.#place(sql, object, room));
-      if (this.bytes !== before) sql.grow.run(this.bytes - before);
-      return results;
-    });
+  #commitOnce(sql: Statements, batch: readonly Prepared[]): (PinfsError | undefined)[] {
+    const keys = new Set(batch.map((object) => object.key));
+    const need = batch.reduce((sum, object) => sum + charge(object.size), 0);
+    const { database, log } = this.#records.sizes();
+    const room = this.limit - Math.min(this.limit / 4, Math.max(0, database + log - recordsFree));
+    this.#makeRoom(sql, need, room, keys);
+    const before = total(sql);
+    this.bytes = before;
+    const results = batch.map((object) => this.#place(sql, object, room));
+    if (this.bytes !== before) sql.grow.run(this.bytes - before);
+    return results;
   }
 
   /** Removes the files of a batch that could not be recorded. */
@@ -188,6 +184,17 @@ export class Disk {
       if (strays) sql.recount.run(1);
       return { owner: makeOwner(directory, sql), bytes: total(sql), strays };
     });
+  }
+
+  /** As `write`, with something removed for it where the disk is full. */
+  #writeAnyway<T>(work: (sql: Statements) => T): T {
+    try {
+      return this.#write(work);
+    } catch (thrown) {
+      // The records need room as well.
+      if (!isFull(thrown) || !this.evict(0)) throw thrown;
+      return this.#write(work);
+    }
   }
 
   /** As `write` of the records; a database that was begun anew doesn't know us yet. */
@@ -298,9 +305,4 @@ function moveInto(temporary: string, file: string): BigIntStats {
     if (statSync(temporary, { throwIfNoEntry: false }) !== undefined) renameSync(temporary, file);
   }
   return statSync(file, { bigint: true });
-}
-
-function free(directory: string): number {
-  const status = statfsSync(directory);
-  return status.bavail * status.bsize;
 }

@@ -17,6 +17,7 @@ import { PinfsError } from '../format/errors.js';
  *   version        number of this layout
  *   CACHEDIR.TAG   tells backup programs to leave it out
  *   index.db       the records (records.ts)
+ *   reserve        gives its room to the records when the disk is full (reserve.ts)
  *   objects/ab/…   plain bytes, by key, mode 0444
  *   tmp/           what is being written, `<owner>.<number>`, and a lock `<owner>.lock` of each process
  */
@@ -27,7 +28,7 @@ const tag =
   '# This directory is a cache of pinfs: everything in it can be fetched again.\n';
 
 // What may lie in a directory before it becomes a cache; another's files are no cache to a backup.
-const ours = new Set(['objects', 'tmp', 'state', 'version', 'CACHEDIR.TAG']);
+const ours = new Set(['objects', 'tmp', 'state', 'version', 'reserve', 'CACHEDIR.TAG']);
 
 /** What is a cache's own, and removed there when nobody knows of it. */
 const swept = ['objects', 'tmp', 'index.db'];

@@ -1,0 +1,42 @@
+import { existsSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/**
+ * A file that gives up its room when the disk is full. SQLite can't open the records of a cache without
+ * writing a little, and a cache on a disk that others have filled may be all that is left to read.
+ */
+const reserveSize = 256 * 1024;
+
+function reserveFile(directory: string): string {
+  return join(directory, 'reserve');
+}
+
+/** Bytes that may still be written to the disk of a directory. */
+export function freeBytes(directory: string): number {
+  const status = statfsSync(directory);
+  return status.bavail * status.bsize;
+}
+
+/** Does what needs a little room; once more without the reserve, where the disk was too full for it. */
+export function withReserve<T>(directory: string, work: () => T): T {
+  try {
+    return work();
+  } catch (thrown) {
+    const reserve = reserveFile(directory);
+    if (freeBytes(directory) >= reserveSize || !existsSync(reserve)) throw thrown;
+    rmSync(reserve, { force: true });
+    return work();
+  }
+}
+
+/** Makes the reserve where there is none, and room enough. */
+export function keepReserve(directory: string): void {
+  const reserve = reserveFile(directory);
+  if (existsSync(reserve) || freeBytes(directory) < 8 * reserveSize) return;
+  try {
+    writeFileSync(reserve, Buffer.alloc(reserveSize, 'reserve '), { mode: 0o600 });
+  } catch {
+    // Another time.
+    rmSync(reserve, { force: true });
+  }
+}
