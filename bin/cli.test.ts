@@ -185,6 +185,17 @@ void t.test('what is printed for programs keeps its shape', async (t) => {
   });
 });
 
+void t.test('find prints one value on each line, and so its error', async (t) => {
+  const { run, server, work } = await scene(t);
+  const options = ['--json', '--key', join(work, 'key.pub'), `${server.url}@v1`];
+  const lines = (await run('find', ...options)).stdout.trimEnd().split('\n');
+  t.equal(lines.length, 8);
+  for (const line of lines) t.match(JSON.parse(line), { type: String, mode: String });
+  const failed = await run('find', ...options, '/nothing');
+  t.match(JSON.parse(failed.stdout), { error: { code: 'NOT_FOUND' } });
+  t.equal(failed.stdout.trimEnd().split('\n').length, 1);
+});
+
 void t.test('a chain is shown as far as it goes, though its root catalog is missing', async (t) => {
   const { run, server, work } = await scene(t);
   const key = ['--key', join(work, 'key.pub')];

@@ -15,6 +15,8 @@ import { ReaderLeft } from './output.js';
 export interface OutputFlags {
   readonly json?: boolean;
   readonly verbose?: boolean;
+  /** With `json`: one value on each line, errors too. Set by the command, not by the user. */
+  readonly jsonLines?: boolean;
 }
 
 /** Flags of every command that opens SOURCE[@PIN], as commander names them. */
@@ -141,8 +143,8 @@ export function formatSize(bytes: number): string {
   return `${index === 0 ? String(value) : value.toFixed(1)} ${names[index] ?? ''}`;
 }
 
-export function printJson(value: unknown): void {
-  process.stdout.write(`${printableJson(value, 2)}\n`);
+export function printJson(value: unknown, lines = false): void {
+  process.stdout.write(`${printableJson(value, lines ? undefined : 2)}\n`);
 }
 
 /** Runs the body of a command: its errors are printed, and decide the exit code. */
@@ -165,7 +167,7 @@ export function reportError(thrown: unknown, flags: OutputFlags): number {
   if (thrown instanceof ReaderLeft) return 1;
   const error = asPinfsError(thrown);
   if (flags.json === true) {
-    printJson({ error: errorJson(error) });
+    printJson({ error: errorJson(error) }, flags.jsonLines);
   } else {
     process.stderr.write(`pinfs: ${printableText(error.message)} [${error.code}]\n`);
     if (error.advice !== undefined) process.stderr.write(`  ${printableText(error.advice)}\n`);

@@ -39,7 +39,7 @@ export function register(program: Command): void {
 
 async function find(source: string, path: string, flags: FindFlags): Promise<void> {
   const wanted = filter(flags);
-  await withRepository(source, flags, async (repository) => {
+  await withRepository(source, { ...flags, jsonLines: true }, async (repository) => {
     const { walk, list } = await import('../../lib/repository/path.js');
     const pending = [await walk(repository, pathArgument(path), false)];
     for (let next = pending.pop(); next !== undefined; next = pending.pop()) {

@@ -1,0 +1,87 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import t from 'tap';
+import { checkout } from '../lib/testing/genuine.js';
+import { makeProgram } from './program.js';
+
+// What is written about the command line, beside it.
+
+const completionFile = join(checkout, 'share', 'completions', 'pinfs.bash');
+const manual = readFileSync(join(checkout, 'share', 'man', 'pinfs.1'), 'utf8').replaceAll(
+  '\\-',
+  '-',
+);
+const readme = readFileSync(join(checkout, 'README.md'), 'utf8');
+
+interface Named {
+  readonly words: readonly string[];
+  readonly options: readonly string[];
+}
+
+function all(command: Command, before: readonly string[] = []): Named[] {
+  return command.commands.flatMap((one) => {
+    const words = [...before, one.name()];
+    const options = one.options.map(({ long, short }) => long ?? short ?? '');
+    return one.commands.length > 0 ? all(one, words) : [{ words, options }];
+  });
+}
+
+const commands = all(makeProgram());
+
+/** What bash offers at the end of a line. */
+function offered(words: readonly string[]): string[] {
+  const script = `source "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _pinfs; printf '%s\\n' "\${COMPREPLY[@]}"`;
+  const args = ['-c', script, completionFile, 'pinfs', ...words];
+  return execFileSync('bash', args, { encoding: 'utf8' }).split('\n').filter(Boolean);
+}
+
+void t.test('the manual has every command and option', (t) => {
+  for (const { words, options } of commands) {
+    t.match(manual, words.join(' '));
+    for (const option of options) t.ok(manual.includes(option), `${words.join(' ')} ${option}`);
+  }
+  const listed = [...manual.matchAll(/(?<![\w-])--[a-z][a-z0-9-]+/g)].map(([option]) => option);
+  const known = new Set(['--help', ...commands.flatMap(({ options }) => options)]);
+  t.same(
+    [...new Set(listed)].filter((option) => !known.has(option)),
+    [],
+    'and no other',
+  );
+  t.end();
+});
+
+void t.test('the README has every command', (t) => {
+  for (const { words } of commands) {
+    const [first = '', second] = words;
+    const text = second === undefined ? first : `${first} ${first === 'cache' ? 'size' : second}`;
+    t.match(readme, new RegExp(`\`(pinfs )?${text}\\b`), words.join(' '));
+  }
+  t.end();
+});
+
+void t.test('bash offers every command and option', (t) => {
+  const first = new Set(offered(['']));
+  for (const { words, options } of commands) {
+    const [name = '', second] = words;
+    t.ok(first.has(name), name);
+    if (second !== undefined) t.ok(offered([name, '']).includes(second), words.join(' '));
+    const shown = new Set([...offered([...words, '--']), ...offered([...words, '-'])]);
+    t.same(
+      options.filter((option) => !shown.has(option)),
+      [],
+      words.join(' '),
+    );
+    const known = new Set([...options, '--help']);
+    t.same(
+      [...shown].filter((option) => !known.has(option)),
+      [],
+      `${words.join(' ')}: no other`,
+    );
+  }
+  t.same(offered(['ma']), [], 'nothing begins like that');
+  t.same(offered(['mou']), ['mount']);
+  t.same(offered(['mount', '--driver', 'k']), ['kernel']);
+  t.end();
+});

@@ -1,0 +1,47 @@
+# Completion of pinfs(1) for bash: source this file, or put it where bash-completion looks,
+# as /usr/share/bash-completion/completions/pinfs.
+
+_pinfs() {
+  local commands='mount umount ls stat cat cp find info tags status check serve bench attest key cache forget doctor help'
+  local output='--json --verbose --help'
+  local source="$output --key --fqrn --cache --cache-limit --trust-at --blacklist --external --env --attestation --signer --offline --follow-redirects --weak-key"
+  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]} options=
+  COMPREPLY=()
+  if ((COMP_CWORD == 1)); then
+    mapfile -t COMPREPLY < <(compgen -W "$commands --version --help" -- "$word")
+    return
+  fi
+  case $before in
+    --driver) mapfile -t COMPREPLY < <(compgen -W 'auto fuse-native kernel' -- "$word") && return ;;
+    --workload) mapfile -t COMPREPLY < <(compgen -W 'walk tar' -- "$word") && return ;;
+    --type) mapfile -t COMPREPLY < <(compgen -W 'f d l c b p s' -- "$word") && return ;;
+    --fqrn | --cache-limit | --trust-at | --env | --deadline | --port | --host | --repeats | --name) return ;;
+  esac
+  case $command in
+    mount) options="$source --foreground --driver --allow-other --suid --dev --no-xattrs --passthrough --deadline --log --trace -o" ;;
+    umount) options="$output --lazy" ;;
+    ls) options="$source --long --recursive" ;;
+    cp) options="$source --recursive" ;;
+    find) options="$source --name --type --ls --print0" ;;
+    check) options="$source --catalogs" ;;
+    stat | cat | info | tags) options=$source ;;
+    bench) options="$source --workload --repeats --driver" ;;
+    attest) options="$source --master-key --output" ;;
+    serve) options="$output --port --host" ;;
+    status) options=$output ;;
+    forget | doctor) options="$output --cache" ;;
+    key) options='generate --json --verbose --help --output' ;;
+    cache) options="size verify clear $output --cache" ;;
+    help) options=$commands ;;
+  esac
+  if [[ $word != -* && $command == umount ]]; then
+    local mountpoints
+    mountpoints=$(awk '$3 == "fuse.pinfs" { print $2 }' /proc/mounts)
+    mapfile -t COMPREPLY < <(compgen -W "$mountpoints" -- "$word")
+  elif [[ $word == -* || $command =~ ^(key|cache|help)$ ]]; then
+    mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")
+  fi
+}
+
+# Where it gives nothing, files are offered.
+complete -o default -F _pinfs pinfs
