@@ -206,8 +206,17 @@ function listDirectory(call: Call, request: ReadIn, plus: boolean): Outcome<numb
 
 const never = { seconds: 0, nanoseconds: 0 };
 
-/** The entry before a record of READDIRPLUS; how many lookups it counts for. */
+/**
+ * The entry before a record of READDIRPLUS; how many lookups it counts for. The root of a head lists
+ * names only: the kernel links an entry with the epoch of when it takes the answer in, not of when it
+ * asked, so that one from before a change would stay believed behind it. What is below hangs on node
+ * ids of its revision.
+ */
 function encodeEntryPlus(call: Call, at: number, name: string, attributes: Attributes): number {
+  if (call.isRoot && call.service.settings.lifetime !== 'pinned') {
+    encodeNoEntry(call.output, at, never);
+    return 0;
+  }
   // A broken entry says why only when it is looked up; `.` and `..` have no entry by the protocol.
   if (name === '.' || name === '..' || attributes.entry.broken !== undefined) {
     encodeNoEntry(call.output, at, never);

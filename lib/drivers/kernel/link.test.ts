@@ -253,7 +253,8 @@ void t.test(
     };
     const old = (await lookup(4, 'hello')).subarray(0, 8);
     const change = await link.build(recipeOf(directory, 'second'), quietFacts(), failingStore);
-    t.equal(change?.needed, 2, 'the epoch, and the attributes of the root');
+    t.equal((await kernel.receive()).error, 8, 'the epoch is told at once');
+    t.equal(change?.needed, 2, 'the epoch again, and the attributes of the root');
     t.equal(Buffer.from(change?.messages[0] ?? []).readInt32LE(4), 8);
     const names = change?.messages
       .slice(2)
