@@ -29,6 +29,8 @@ function startProgress(verb: string, total: number | undefined): Progress {
             format,
             stream: process.stderr,
             clearOnComplete: true,
+            // Else Ctrl-C leaves a terminal that does not wrap lines.
+            linewrap: true,
           });
           bar.start(total ?? 0, last, { detail });
         });

@@ -30,7 +30,7 @@ export interface CheckOptions {
   readonly progress: (report: CheckReport) => void;
 }
 
-/** Objects in flight at once: as many as the store fetches at a time. */
+/** Catalogs, and objects of each, that are waited for at once; the store fetches as many as it will. */
 const atOnce = 16;
 const pageRows = 512;
 
@@ -43,7 +43,7 @@ interface Check {
 
 /**
  * Fetches and verifies everything that is reachable from a snapshot's root, catalog by catalog;
- * what is missing or damaged is listed by path and does not end the check.
+ * what is missing or damaged is listed, by path, and does not end the check.
  */
 export async function check(repository: Repository, options: CheckOptions): Promise<CheckReport> {
   const report: CheckReport = {
@@ -58,10 +58,14 @@ export async function check(repository: Repository, options: CheckOptions): Prom
   const first = await valueOf(repository, start.entry.path, () =>
     repository.tree.catalogOf(start.node),
   );
-  const pending = [first];
-  for (let catalog = pending.pop(); catalog !== undefined; catalog = pending.pop()) {
-    pending.push(...(await checkCatalog(run, catalog, start.entry.path)));
+  for (let level = [first]; level.length > 0;) {
+    const next: CatalogInfo[] = [];
+    await inFlight(level, async (catalog) => {
+      next.push(...(await checkCatalog(run, catalog, start.entry.path)));
+    });
+    level = next;
   }
+  report.problems.sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
   return report;
 }
 
@@ -91,27 +95,34 @@ async function nestedCatalogs(
   const nested = await valueOf(repository, catalog.mountpoint, () =>
     repository.tree.nested(catalog),
   );
-  const found: CatalogInfo[] = [];
   for (const broken of nested.broken) {
     if (isBelow(broken.path, below)) problem(run, broken.path, broken.error);
   }
-  for (const one of nested.catalogs) {
-    const inside = isBelow(one.mountpoint, below);
-    if (!inside && !isBelow(below, one.mountpoint)) continue;
+  const wanted = nested.catalogs.filter(
     // A snapshot bound into the tree is a repository of its own, checked by its tag.
-    if (one.bind) continue;
+    ({ bind, mountpoint }) => !bind && (isBelow(mountpoint, below) || isBelow(below, mountpoint)),
+  );
+  const found: CatalogInfo[] = [];
+  await inFlight(wanted, async ({ mountpoint }) => {
     try {
-      const entry = await valueOf(repository, one.mountpoint, () =>
-        repository.tree.resolve(one.mountpoint),
+      const { node } = await valueOf(repository, mountpoint, () =>
+        repository.tree.resolve(mountpoint),
       );
-      found.push(
-        await valueOf(repository, one.mountpoint, () => repository.tree.catalogOf(entry.node)),
-      );
+      found.push(await valueOf(repository, mountpoint, () => repository.tree.catalogOf(node)));
     } catch (thrown) {
-      if (inside) problem(run, one.mountpoint, thrown);
+      if (isBelow(mountpoint, below)) problem(run, mountpoint, thrown);
     }
-  }
+  });
   return found;
+}
+
+/** Works on all of them, so many at a time. */
+async function inFlight<T>(all: readonly T[], work: (one: T) => Promise<void>): Promise<void> {
+  const queue = [...all];
+  const worker = async (): Promise<void> => {
+    for (let one = queue.shift(); one !== undefined; one = queue.shift()) await work(one);
+  };
+  await Promise.all(Array.from({ length: atOnce }, worker));
 }
 
 async function checkObjects(run: Check, catalog: CatalogInfo, below: ByteString): Promise<void> {
@@ -144,19 +155,16 @@ async function fetchAll(run: Check, wants: readonly Want[]): Promise<void> {
     }
     return true;
   });
-  const worker = async (): Promise<void> => {
-    for (let want = queue.shift(); want !== undefined; want = queue.shift()) {
-      try {
-        await run.repository.store.fetch(want);
-        run.report.objects += 1;
-        run.report.bytes += want.size.bytes;
-      } catch (thrown) {
-        problem(run, want.path, thrown);
-      }
-      run.options.progress(run.report);
+  await inFlight(queue, async (want) => {
+    try {
+      await run.repository.store.fetch(want);
+      run.report.objects += 1;
+      run.report.bytes += want.size.bytes;
+    } catch (thrown) {
+      problem(run, want.path, thrown);
     }
-  };
-  await Promise.all(Array.from({ length: atOnce }, worker));
+    run.options.progress(run.report);
+  });
 }
 
 function problem(run: Check, path: ByteString, thrown: unknown): void {
