@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { PinfsError } from '../format/errors.js';
 import type { Blacklist } from '../format/blacklist.js';
 import { defaultFqrn, openSource, splitSourcePin } from '../source/open.js';
+import type { HttpOptions } from '../source/http.js';
 import type { Source } from '../source/source.js';
 import { openStore } from '../store/open.js';
 import type { Store } from '../store/store.js';
@@ -44,14 +45,15 @@ export async function prepare(options: OpenOptions, environment: Environment): P
   const places = directories(options, environment);
   const http = { ...environment.network, followRedirects: options.followRedirects ?? false };
   const alternatives: Alternatives = new Map();
-  const plain = openSource(place, http);
+  const plain = openOrGone(place, http);
   const source = withAlternatives(plain, alternatives);
-  const external = options.external === undefined ? undefined : openSource(options.external, http);
+  const external = options.external === undefined ? undefined : openOrGone(options.external, http);
   const closeSources = async (): Promise<void> => {
     await source.close();
     await external?.close();
   };
-  let store: Store;
+  let store: Store | undefined;
+  let seen: Seen;
   try {
     store = openStore({
       directory: places.cache,
@@ -62,10 +64,13 @@ export async function prepare(options: OpenOptions, environment: Environment): P
       clock: () => environment.now().getTime(),
       ...(external === undefined ? {} : { external }),
     });
+    seen = openSeen(places.state);
   } catch (error) {
+    await store?.close();
     await closeSources();
     throw error;
   }
+  const opened = store;
   return {
     options,
     environment,
@@ -74,16 +79,35 @@ export async function prepare(options: OpenOptions, environment: Environment): P
     source,
     alternatives,
     store,
-    seen: openSeen(places.state),
+    seen,
     keys,
     blacklist,
     trustAt,
     asked: { at: environment.now().getTime() },
     async close() {
-      await store.close();
+      await opened.close();
       await closeSources();
     },
   };
+}
+
+/**
+ * A directory that is not there is like a server that does not answer: what was verified here before still
+ * mounts, as after a boot at which a disk is lacking.
+ */
+function openOrGone(place: string, http: HttpOptions): Source {
+  try {
+    return openSource(place, http);
+  } catch (error) {
+    if (!(error instanceof PinfsError) || error.code !== 'SOURCE_UNREACHABLE') throw error;
+    // It may come back while we wait for it.
+    return {
+      label: place,
+      traffic: { requests: 0, bytes: 0, failures: 0 },
+      get: async (...question) => await openSource(place, http).get(...question),
+      close: () => Promise.resolve(),
+    };
+  }
 }
 
 /** The moment of judgement. */

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import {
@@ -125,6 +125,30 @@ void t.test('a rebooted node with no network comes up as it was', async (t) => {
 
   const unknown = { cache: join(bench.work, 'other') };
   await t.rejects(bench.open(undefined, unknown), { code: 'SOURCE_UNREACHABLE', exit: 4 });
+});
+
+void t.test('a directory that is gone is like a server that is gone', async (t) => {
+  const bench = await setUp(t);
+  const place = join(bench.work, 'disk');
+  const source = made.writeTo(place);
+  const own = { source, cache: join(bench.work, 'of-disk') };
+  t.equal(await readText(await bench.open(undefined, own)), 'two');
+  rmSync(place, { recursive: true });
+  const head = await bench.open(undefined, own);
+  t.equal(head.verdict.status, 'offline');
+  t.equal(head.verdict.reasons[0]?.code, 'SOURCE_UNREACHABLE');
+  t.equal(await readText(head), 'two');
+  made.writeTo(place);
+  t.equal((await refresh(head))?.verdict.status, 'verified', 'and may come back');
+  rmSync(place, { recursive: true });
+  const unknown = { source, cache: join(bench.work, 'other') };
+  await t.rejects(bench.open(undefined, unknown), { code: 'SOURCE_UNREACHABLE', advice: String });
+  await t.rejects(
+    bench.open(undefined, { ...unknown, source: `${source}@${first.rootHash.text}` }),
+    {
+      code: 'SOURCE_UNREACHABLE',
+    },
+  );
 });
 
 void t.test('a revision older than one seen does not replace it', async (t) => {
