@@ -51,6 +51,7 @@ interface Move {
 interface State {
   readonly seed: number;
   readonly driver: DriverName;
+  readonly passthrough: boolean;
   readonly carried: Carried;
   readonly seats: readonly Seat[];
   /** Inode numbers by path, since the tree moved last. */
@@ -58,12 +59,16 @@ interface State {
   operations: number;
 }
 
-export function startGame(
-  driver: DriverName,
-  mountpoint: string,
-  seed: number,
-  players: number,
-): Game {
+export interface GameOptions {
+  readonly driver: DriverName;
+  readonly mountpoint: string;
+  readonly seed: number;
+  readonly players: number;
+  /** Files of a local disk may be given to readers as they are there. */
+  readonly passthrough: boolean;
+}
+
+export function startGame({ driver, mountpoint, seed, players, passthrough }: GameOptions): Game {
   const seats = Array.from({ length: players }, (_, number): Seat => ({
     number,
     player: startPlayer(mountpoint),
@@ -72,7 +77,11 @@ export function startGame(
     nextHandle: 1,
   }));
   const carried = { milliseconds: driver === 'fuse-native' };
-  const state: State = { seed, driver, carried, seats, inodes: new Map(), operations: 0 };
+  const state: State = {
+    ...{ seed, driver, passthrough, carried, seats },
+    inodes: new Map(),
+    operations: 0,
+  };
   return {
     still: (ground, count) =>
       everySeat(state, true, (seat) => stillMoves(state, seat, ground, count)),
@@ -208,7 +217,10 @@ function plain(state: State, seat: Seat, ground: Ground): Move | undefined {
   const operation = chooseOperation(seat.random, ground);
   if (operation.op === 'statfs') return { operation, allowed: ['sound'] };
   const { value } = expected(ground.root, operation, state.carried);
-  return value === unknown ? undefined : { operation, allowed: [value] };
+  if (value === unknown) return undefined;
+  // A disk wants O_DIRECT by whole sectors.
+  const disk = operation.op === 'direct' && state.passthrough ? ['EINVAL'] : [];
+  return { operation, allowed: [value, ...disk] };
 }
 
 function opening(state: State, seat: Seat, ground: Ground): Move | undefined {

@@ -31,7 +31,7 @@ import {
 } from './random-model.js';
 import { helper, scene, shell, type Scene } from './scene.js';
 
-const seconds = Number(process.env['PINFS_RANDOM_SECONDS'] ?? '12');
+const seconds = Number(process.env['PINFS_RANDOM_SECONDS'] ?? '10');
 const seed = Number(process.env['PINFS_SEED'] ?? randomInt(2 ** 31));
 const players = 3;
 
@@ -43,14 +43,14 @@ const players = 3;
 export function randomOperations(driver: DriverName): void {
   const needs = needsAll(needsDriver(driver), needsKoffi());
   const timeout = (seconds + 90) * 1000;
-  t.setTimeout(3 * timeout);
-  const test = (name: string, run: (t: Test, driver: DriverName) => Promise<void>) => {
+  t.setTimeout(4 * timeout);
+  const test = (name: string, run: (t: Test) => Promise<void>) => {
     void t.test(
       `${driver}: random operations on ${name}, seed ${seed}`,
       { ...needs, timeout },
       async (t) => {
         try {
-          await run(t, driver);
+          await run(t);
         } catch (thrown) {
           if (!(thrown instanceof Difference)) throw thrown;
           t.fail(thrown.message);
@@ -58,9 +58,10 @@ export function randomOperations(driver: DriverName): void {
       },
     );
   };
-  test('a pin', onPin);
+  test('a pin', (t) => onPin(t, driver));
   test('a head that moves', (t) => onHead(t, driver));
   if (driver === 'kernel') {
+    if (isRoot) test('a pin with passthrough', (t) => onPin(t, driver, true));
     test('a head that moves, told to an older kernel', (t) => onHead(t, driver, beforeEpochs));
   }
 }
@@ -113,8 +114,8 @@ function publish(stage: Stage, root: DirectorySpec): MadeRepository {
   return made;
 }
 
-function startedGame(t: Test, driver: DriverName, mountpoint: string): Game {
-  const game = startGame(driver, mountpoint, seed, players);
+function startedGame(t: Test, driver: DriverName, mountpoint: string, passthrough = false): Game {
+  const game = startGame({ driver, mountpoint, seed, players, passthrough });
   t.teardown(async () => {
     await game.close();
     t.comment(`${game.operations} operations`);
@@ -122,10 +123,11 @@ function startedGame(t: Test, driver: DriverName, mountpoint: string): Game {
   return game;
 }
 
-async function onPin(t: Test, driver: DriverName): Promise<void> {
+async function onPin(t: Test, driver: DriverName, passthrough = false): Promise<void> {
   const { here, server, key, maker, root } = await setUp(t, driver);
-  const mountpoint = await here.mount({ source: `${server.url}@v1`, args: ['--key', key] });
-  const game = startedGame(t, driver, mountpoint);
+  const args = ['--key', key, ...(passthrough ? ['--passthrough'] : [])];
+  const mountpoint = await here.mount({ source: `${server.url}@v1`, args });
+  const game = startedGame(t, driver, mountpoint, passthrough);
   const ground = groundOf(root, [], maker.names);
   const end = performance.now() + seconds * 1000;
   do {
