@@ -69,6 +69,30 @@ void t.test('a mount lives from its start to its end, and leaves nothing', async
   t.same(findRecords([join(path, 'run')]), []);
 });
 
+void t.test('a repository that asks for a membership is not opened to others', async (t) => {
+  const closed = stubRepository({ pinned: true, vomsAuthz: 'group\x1b' });
+  const { path, driver, parts, mount, options } = setUp(t, { open: () => Promise.resolve(closed) });
+  const refused = { code: 'ACCESS_DENIED', message: /membership \("group\\x1b"\)/ };
+  await t.rejects(runMount(options, mount, parts), refused);
+  t.ok(closed.closed());
+  t.same(driver.requests, []);
+  t.same(findRecords([join(path, 'run')]), []);
+  const session = await runMount(options, { ...mount, allowOther: false }, parts);
+  await session.unmount(false);
+});
+
+void t.test('nor when a head that is followed begins to ask', async (t) => {
+  const next = stubRepository({ pinned: false, vomsAuthz: 'group' });
+  const { repository, parts, mount, options, timer, log } = setUp(t, { pinned: false });
+  const refresh = (): Promise<typeof next> => Promise.resolve(next);
+  const session = await runMount(options, mount, { ...parts, refresh });
+  await timer.advance(240_000);
+  t.ok(log.lines.some((line) => /the head stays: .*membership/.test(line)));
+  t.ok(next.left());
+  t.notOk(repository.left());
+  await session.unmount(false);
+});
+
 void t.test('an end from outside closes everything as well', async (t) => {
   const { path, repository, driver, parts, mount, options } = setUp(t);
   const session = await runMount(options, mount, parts);

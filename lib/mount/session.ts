@@ -1,4 +1,5 @@
 import type { Driver, Mounted, MountEnd, MountRequest } from '../drivers/driver.js';
+import { quoted } from '../format/bytes.js';
 import { asPinfsError, PinfsError } from '../format/errors.js';
 import type { OpenOptions } from '../repository/options.js';
 import type { Repository } from '../repository/repository.js';
@@ -136,6 +137,7 @@ async function startSession(
   void prepareDriver(mount.driver, parts.loaders);
   const repository = await opening;
   try {
+    refuseOthers(mount, repository);
     // Opening took its time: another process may have come here meanwhile.
     const passed = passedDescriptor(mount.mountpoint) !== undefined;
     if (!control.owned() || (!passed && (await ourMountAt(mountpoint))))
@@ -170,7 +172,7 @@ function liveSession(
   mounted: Mounted,
 ): Session {
   const { log } = parts;
-  const follower = repository.pinned ? undefined : follow(parts, repository, mounted);
+  const follower = repository.pinned ? undefined : follow(mount, parts, repository, mounted);
   const current = () => follower?.current() ?? repository;
   const ended = mounted.ended.then(async (end) => {
     life.stopping = true;
@@ -205,12 +207,35 @@ function liveSession(
   return session;
 }
 
-function follow(parts: SessionParts, repository: Repository, mounted: Mounted): Follower {
+/**
+ * A repository that asks its readers for a membership is for nobody but root, and what root's own
+ * process serves, it serves to everyone whom the mount lets in.
+ * @throws PinfsError ACCESS_DENIED
+ */
+function refuseOthers({ allowOther }: MountOptions, { fqrn, tree }: Repository): void {
+  const { vomsAuthz } = tree.properties;
+  if (!allowOther || vomsAuthz === undefined) return;
+  throw new PinfsError(
+    'ACCESS_DENIED',
+    `${fqrn} asks its readers for a membership (${quoted(vomsAuthz)}), which other users of this machine can't show`,
+    { advice: 'Mount it without --allow-other.' },
+  );
+}
+
+function follow(
+  mount: MountOptions,
+  parts: SessionParts,
+  repository: Repository,
+  mounted: Mounted,
+): Follower {
   return followHead({
     repository,
     refresh: parts.refresh,
     nextCheck: parts.nextCheck,
-    replace: (next) => mounted.replace(next.recipe, next.filesystem),
+    replace: async (next) => {
+      refuseOthers(mount, next);
+      await mounted.replace(next.recipe, next.filesystem);
+    },
     timer: parts.timer,
     log: (level, message) => parts.log[level](message),
   });

@@ -50,7 +50,7 @@ export interface StubRepository extends Repository {
 
 /** Only what a mount's life looks at; the tree and the filesystem have no operations. */
 export function stubRepository(
-  options: { pinned?: boolean; ttl?: number; rootHash?: string } = {},
+  options: { pinned?: boolean; ttl?: number; rootHash?: string; vomsAuthz?: string } = {},
 ): StubRepository {
   let closed = false;
   let left = false;
@@ -58,7 +58,7 @@ export function stubRepository(
     fqrn: 'test.example.org',
     verdict: stubVerdict({ rootHash: options.rootHash ?? 'a'.repeat(40) }),
     tree: {
-      properties: { ttl: options.ttl ?? 240 },
+      properties: { ttl: options.ttl ?? 240, vomsAuthz: options.vomsAuthz },
       statistics: { catalogsOpened: 3, catalogsOpen: 2, directoriesLoaded: 5, rowsRefused: 0 },
     },
     filesystem: {},
