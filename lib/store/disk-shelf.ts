@@ -134,7 +134,8 @@ export class DiskShelf implements Shelf {
    * still open; counts as a use.
    */
   sizeOnDisk(key: string): number | undefined {
-    if (this.#records.read((sql) => sql.get.get(key)) === undefined) return undefined;
+    this.#records.follow();
+    if (!this.#records.isCurrent() || this.#recordOf(key) === undefined) return undefined;
     const object = this.#files.get(key) ?? this.#open(key);
     if (object !== undefined) object.used = tick();
     return object?.size;
@@ -170,7 +171,9 @@ export class DiskShelf implements Shelf {
   }
 
   #open(key: string): OpenObject | undefined {
-    const record = this.#records.read((sql) => sql.get.get(key));
+    let record = this.#recordOf(key);
+    // Whoever emptied the cache below us may have begun it anew.
+    if (record === undefined && this.#records.follow()) record = this.#recordOf(key);
     if (record === undefined) return undefined;
     const fd = this.#openFile(key);
     if (fd === undefined || !this.#isWhatWasChecked(record, fd)) {
@@ -186,6 +189,10 @@ export class DiskShelf implements Shelf {
       this.#saveUses();
     }
     return object;
+  }
+
+  #recordOf(key: string): ObjectRecord | undefined {
+    return this.#records.read((sql) => sql.get.get(key));
   }
 
   #openFile(key: string): number | undefined {

@@ -4,8 +4,10 @@ import {
   existsSync,
   mkdirSync,
   readdirSync,
+  renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs';
@@ -114,6 +116,44 @@ void t.test('someone empties the cache below a store that runs', async (t) => {
   shelf.close();
   await store.close();
 });
+
+void t.test(
+  'the shelf of another thread follows a cache that was emptied or replaced',
+  async (t) => {
+    const empty: Readonly<Record<string, (directory: string) => void>> = {
+      removed: (directory) => rmSync(directory, { recursive: true }),
+      replaced: (directory) => {
+        renameSync(directory, `${directory}.old`);
+        mkdirSync(directory, { mode: 0o700 });
+      },
+      'a link to another place': (directory) => {
+        renameSync(directory, `${directory}.moved`);
+        mkdirSync(`${directory}.new`, { mode: 0o700 });
+        symlinkSync(`${directory}.new`, directory);
+      },
+    };
+    for (const [name, change] of Object.entries(empty)) {
+      const { open, wants, plains, directory } = await filled(t);
+      const store = open();
+      const shelf = openShelf(directory);
+      const read = (number: number): Buffer => {
+        const buffer = Buffer.alloc(20_000);
+        const want = wants[number];
+        const count = want && shelf.read(want, 0, buffer.length, buffer, 0);
+        return buffer.subarray(0, count ?? 0);
+      };
+      t.same(read(0), plains[0]);
+      change(directory);
+      for (const [number, want] of wants.entries()) {
+        // As the driver's thread does: once more, when the main thread says that it is here.
+        if (!shelf.has(want)) await store.fetch(want);
+        t.same(read(number), plains[number], `${name}: ${number}`);
+      }
+      shelf.close();
+      await store.close();
+    }
+  },
+);
 
 void t.test('directories that are not safe are refused', (t) => {
   const directory = join(t.testdir(), 'cache');

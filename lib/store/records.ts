@@ -250,9 +250,23 @@ export class Records {
     });
   }
 
+  /** Whether the database is still the one that others see; it may have been removed or replaced. */
+  isCurrent(): boolean {
+    return this.#closed || inode(this.#file) === this.#current.inode;
+  }
+
+  /** Goes over to the database that lies in the place of ours now. @returns whether there is another one. */
+  follow(): boolean {
+    if (this.isCurrent() || inode(this.#file) === undefined) return false;
+    this.#guard(() => {
+      this.#followFile();
+    });
+    return true;
+  }
+
   /** Someone removed the database below us: what is written to the old one nobody else would see. */
   #followFile(): void {
-    if (this.#closed || inode(this.#file) === this.#current.inode) return;
+    if (this.isCurrent()) return;
     this.#current.db.close();
     this.#reopen();
   }
