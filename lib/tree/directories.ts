@@ -53,6 +53,9 @@ const pageRows = 512;
 // Larger directories are served row by row, so that a million entries take no more memory than these.
 const loadedRowsLimit = 8 * pageRows;
 const loadedBytesLimit = 2 * 1024 * 1024;
+// Rows in a row that are hidden or refused: nobody has so many, and looking for what comes behind them
+// would hold up everything else.
+const unseenLimit = 2 ** 15;
 const keptBytes = 24 * 1024 * 1024;
 // An entry made from a row, with its name and path, takes about this much.
 const entryBytes = 600;
@@ -302,6 +305,7 @@ function pageOfMany(
   const cookies: number[] = [];
   const wanted = Math.min(Math.max(limit, 1), pageRows);
   let position = after;
+  let unseen = 0;
   // Goes on only while whole pages are refused or hidden; each turn moves on in the directory.
   for (;;) {
     const from = position;
@@ -323,5 +327,13 @@ function pageOfMany(
     }
     const end = read < wanted;
     if (end || entries.length > 0) return done({ entries, cookies, end });
+    unseen += read;
+    if (unseen > unseenLimit) {
+      const shown = printable(directory.path) || '/';
+      return damage(
+        'CATALOG_SCHEMA',
+        `${shown} has more than ${unseenLimit} rows that are not shown`,
+      );
+    }
   }
 }

@@ -222,6 +222,26 @@ void t.test('a directory whose rows come round again ends with EIO', (t) => {
   t.end();
 });
 
+void t.test(
+  'a directory of rows that are not shown ends with EIO, not with a long silence',
+  (t) => {
+    const hidden = (count: number): Record<string, EntrySpec> =>
+      Object.fromEntries(
+        Array.from({ length: count }, (_, index) => [`h${index}`, file('', { hidden: true })]),
+      );
+    const list = (count: number) => {
+      const tree = { ...hidden(count), last: file('') };
+      const opened = openMade(t, makeRepository({ revisions: [{ tree }] }));
+      return opened.shelf.run(() => opened.tree.list(opened.tree.root, 0, 100));
+    };
+    const few = list(10_000);
+    t.match(few, { kind: 'done', value: { end: true } });
+    t.same(few.kind === 'done' && few.value.entries.map(({ name }) => name), ['last']);
+    t.match(list(40_000), { kind: 'failure', errno: 5, error: { code: 'CATALOG_SCHEMA' } });
+    t.end();
+  },
+);
+
 void t.test('a check of a catalog whose rows come round again ends', (t) => {
   const patch = (bytes: Buffer): Buffer => roundTable(bytes, 'catalog');
   const made = makeRepository({ revisions: [{ tree: manyFiles(), patch }] });

@@ -111,6 +111,15 @@ void t.test('files that are damaged or marked as what they may not be are refuse
   t.end();
 });
 
+void t.test(
+  'a journal that lies beside a file is no damage of the file, and is not played back',
+  (t) => {
+    const beside = (path: string): void => writeFileSync(`${path}-journal`, Buffer.alloc(600, 1));
+    t.equal(attempt(t, good, beside), 'CACHE_UNUSABLE');
+    t.end();
+  },
+);
+
 void t.test('schemas that were never released, or come later, are refused by name', (t) => {
   for (const version of ['0.8', '2.0', '2.1', '2.3', '2.6', '3.0', 'x', '', '2.5x', '25'])
     t.equal(attempt(t, good.replace("'2.5'", `'${version}'`)), 'CATALOG_UNSUPPORTED', version);

@@ -21,7 +21,7 @@ import type { Listing, Tree, TreeOptions, TreeStatistics } from './tree.js';
 const recentEntries = 4096;
 // Attributes of an entry may have 128 KiB.
 const recentBytes = 16 * 1024 * 1024;
-const recentChunks = 2 ** 18;
+const recentChunks = chunksLimit + 1;
 
 /**
  * Opens the snapshot with this root catalog. A Miss if the catalog is not on the shelf; a Failure
