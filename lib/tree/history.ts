@@ -47,6 +47,7 @@ const rules: GuardRules = {
 // A repository that tags each publication, several an hour, for ten years.
 // Bytes of a name; longer descriptions are left out.
 const textLimit = 4096;
+const hashLimit = 64;
 const tagsLimit = 100_000;
 
 /**
@@ -89,16 +90,17 @@ function readTags(database: Database.Database, columns: ReadonlySet<string>): Hi
   for (const name of ['name', 'hash', 'revision', 'timestamp', 'channel', 'description']) {
     if (!columns.has(name)) malformed(`lacks the column ${name} of table tags`);
   }
-  const text = (name: string): string =>
+  // What is too long stands as what it can't be: no name, no hash, a branch that is not the default.
+  const text = (name: string, limit: number, otherwise: string): string =>
     columns.has(name)
-      ? `iif(octet_length(${name})<=${textLimit},CAST(${name} AS TEXT),NULL)`
+      ? `iif(octet_length(${name})<=${limit},CAST(${name} AS TEXT),iif(${name} IS NULL,NULL,${otherwise}))`
       : `''`;
   const integer = (name: string): string =>
     columns.has(name) ? `iif(typeof(${name})='integer',${name},NULL)` : '0';
   const rows = database
     .prepare(
-      `SELECT ${text('name')}, ${text('hash')}, ${integer('revision')}, ${integer('timestamp')},
-         ${integer('channel')}, coalesce(substr(${text('description')},1,1024),''), coalesce(${integer('size')},0), coalesce(${text('branch')},'')
+      `SELECT ${text('name', textLimit, 'NULL')}, ${text('hash', hashLimit, `'x'`)}, ${integer('revision')}, ${integer('timestamp')},
+         ${integer('channel')}, coalesce(substr(${text('description', textLimit, 'NULL')},1,1024),''), coalesce(${integer('size')},0), coalesce(${text('branch', textLimit, `'x'`)},'')
        FROM tags LIMIT ${tagsLimit + 1}`,
     )
     .raw()
