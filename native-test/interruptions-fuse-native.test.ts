@@ -1,3 +1,3 @@
-import { interruptions } from './interruptions.js';
+import { clientsGo } from './interruptions.js';
 
-interruptions('fuse-native');
+clientsGo('fuse-native');

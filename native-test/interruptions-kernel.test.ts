@@ -1,3 +1,3 @@
-import { interruptions } from './interruptions.js';
+import { clientsGo } from './interruptions.js';
 
-interruptions('kernel');
+clientsGo('kernel');

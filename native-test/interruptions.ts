@@ -1,30 +1,46 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { startBadServer, type BadServer } from '../lib/testing/bad-server.js';
 import { bulk } from './bulk.js';
 import { pinfs } from './cli.js';
-import { needsDriver, type DriverName } from './machine.js';
+import { needsAll, needsDriver, needsRoot, type DriverName, type Needs } from './machine.js';
 import { makeRandom, type Random } from './random-model.js';
 import { scene, shell, type Scene } from './scene.js';
 
 const seed = Number(process.env['PINFS_SEED'] ?? '1');
 
-/** What becomes of a mount, and of its users, when some of them are killed, or the daemon is. */
-export function interruptions(driver: DriverName): void {
+type Run = (t: Test, driver: DriverName) => Promise<void>;
+
+function runAll(
+  driver: DriverName,
+  tests: readonly (readonly [name: string, run: Run, more?: Needs])[],
+): void {
   t.setTimeout(180_000);
-  const test = (name: string, run: (t: Test, driver: DriverName) => Promise<void>): void => {
-    void t.test(`${driver}: ${name}`, { ...needsDriver(driver), timeout: 90_000 }, (t) =>
-      run(t, driver),
-    );
-  };
-  test('clients that wait for a server that hangs can be killed', killedWhileWaiting);
-  test('500 clients are killed at any moment', killedAtRandom);
-  test('a mount is unmounted while what a killed client asked for is still waited for', unmounted);
-  test('the daemon is killed in the middle of 64 readers', daemonKilled);
+  for (const [name, run, more = {}] of tests) {
+    const needs = needsAll(needsDriver(driver), more);
+    void t.test(`${driver}: ${name}`, { ...needs, timeout: 90_000 }, (t) => run(t, driver));
+  }
+}
+
+/** What becomes of a mount when its users are killed. */
+export function clientsGo(driver: DriverName): void {
+  runAll(driver, [
+    ['clients that wait for a server that hangs can be killed', killedWhileWaiting],
+    ['500 clients are killed at any moment', killedAtRandom],
+    ['unmounted while what a killed client asked for is still waited for', unmounted],
+  ]);
+}
+
+/** What becomes of its users when a mount goes. */
+export function mountsGo(driver: DriverName): void {
+  runAll(driver, [
+    ['the daemon is killed in the middle of 64 readers', daemonKilled],
+    ['a mount that another mount namespace keeps is unmounted here', keptElsewhere, needsRoot],
+  ]);
 }
 
 interface Stage {
@@ -212,4 +228,29 @@ async function daemonKilled(t: Test, driver: DriverName): Promise<void> {
   t.equal(code, 0, stderr);
   t.equal((await shell(hashAll, mountpoint)).stdout, expected);
   await here.umount(mountpoint);
+}
+
+/** As a container does that was started while the mount was there. */
+async function keptElsewhere(t: Test, driver: DriverName): Promise<void> {
+  const { here, source, args } = await setUp(t, driver);
+  const mountpoint = await here.mount({ source, args });
+  const pid = (await here.status(mountpoint))?.status?.pid ?? 0;
+  const keeper = startClient('exec unshare --mount --propagation private sleep 60');
+  t.teardown(() => kill(keeper, 'SIGKILL'));
+  const own = readlinkSync('/proc/self/ns/mnt');
+  for (let look = 0; look < 500 && namespaceOf(keeper.pid) === own; look++) await wait(10);
+  const { code, stderr } = await pinfs(['umount', mountpoint]);
+  t.equal(code, 0, stderr);
+  t.notMatch(readFileSync('/proc/self/mountinfo', 'utf8'), mountpoint);
+  kill(keeper, 'SIGKILL');
+  for (let look = 0; look < 500 && existsSync(`/proc/${pid}`); look++) await wait(10);
+  t.notOk(existsSync(`/proc/${pid}`), 'its process ends with the last copy');
+}
+
+function namespaceOf(pid: number): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/mnt`);
+  } catch {
+    return undefined;
+  }
 }

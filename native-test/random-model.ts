@@ -124,7 +124,8 @@ function makeDirectory(maker: Maker, depth: number): DirectorySpec {
       entries[name] = one;
     }
   }
-  const mode = random.pick([0o755, 0o755, 0o555, 0o1777, 0o775]);
+  // Not writable for all and sticky: there protected_symlinks (proc_sys_fs(5)) may forbid following.
+  const mode = random.pick([0o755, 0o755, 0o555, 0o1775, 0o775]);
   const own = { ...attributes(maker), mode };
   return random.chance(0.3) ? nestedWith(entries, own) : directory(entries, own);
 }

@@ -1,0 +1,3 @@
+import { mountsGo } from './interruptions.js';
+
+mountsGo('kernel');
