@@ -75,6 +75,7 @@ void t.test(
 void t.test('what is too long is neither a hash nor the default branch', (t) => {
   const long = 'a'.repeat(5000);
   const more = `INSERT INTO tags VALUES ('long hash','${long}',20,2500,0,'',0,'');
+    INSERT INTO branches VALUES ('${long}','',4);
     INSERT INTO tags VALUES ('long branch','${hash('7')}',30,100,0,'${long}',0,'${long}');`;
   const history = openSql(t, sound + more);
   t.equal(tagByDate(history, 2000).name, 'again', 'a branch that is too long is another one');
