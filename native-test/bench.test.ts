@@ -27,7 +27,9 @@ function place(t: Test): Place {
 }
 
 function nothingIsLeft(t: Test, work: string): void {
-  t.same(readdirSync(work), [], 'no directory');
+  // A user without a runtime directory has the one of the control sockets here; it stays.
+  const left = readdirSync(work).filter((name) => name !== `pinfs-${String(process.getuid?.())}`);
+  t.same(left, [], 'no directory');
   t.notMatch(readFileSync('/proc/self/mountinfo', 'utf8'), work, 'no mount');
 }
 
