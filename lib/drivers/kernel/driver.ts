@@ -1,5 +1,6 @@
 import { closeSync, realpathSync, writeFileSync } from 'node:fs';
 import { relative } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { quietFacts, type LiveFacts } from '../../filesystem/live-facts.js';
 import { PinfsError } from '../../format/errors.js';
@@ -151,6 +152,9 @@ function startWorker(mount: Mount): Promise<Link> {
   });
 }
 
+/** How long unmounting waits for the end of the connection (ms). */
+const leavingTimeout = 5000;
+
 /** Mounts, and serves until the end. */
 async function begin(mount: Mount, link: Link): Promise<Mounted> {
   const { request, mountpoint } = mount;
@@ -185,7 +189,8 @@ async function begin(mount: Mount, link: Link): Promise<Mounted> {
       await device.unmount(lazy);
       // Detached but in use: whoever is still inside gets errors instead of a mount nobody sees.
       if (lazy) link.send({ kind: 'stop' });
-      await ended;
+      // Another mount namespace may have a copy: that one goes on, and we with it.
+      await Promise.race([ended, wait(leavingTimeout, undefined, { ref: false })]);
     },
     get statistics() {
       return readStatistics(mount.counters);

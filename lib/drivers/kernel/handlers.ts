@@ -1,7 +1,7 @@
 import { errno } from '../../format/errno.js';
 import type { Attributes } from '../../filesystem/filesystem.js';
 import { done, type Done, type Outcome } from '../../store/want.js';
-import { headerSize, openFlags, systemErrno } from './constants.js';
+import { headerSize, incEpochMinor, openFlags, systemErrno } from './constants.js';
 import { encodeInit, negotiate } from './negotiation.js';
 import {
   decodeForgets,
@@ -16,6 +16,7 @@ import {
   encodeXattrSize,
   inHeader,
   type GetxattrIn,
+  type Lifetime,
   type ReadIn,
 } from './protocol.js';
 import { refusal, silent, type Answer, type Call } from './service.js';
@@ -64,14 +65,25 @@ export function lookup(call: Call, name: string): Outcome<Attributes | undefined
 }
 
 export function encodeLookup(call: Call, attributes: Attributes | undefined): number {
-  const { names } = call.service.lifetimes;
+  const names = isTold(call, attributes) ? call.service.lifetimes.names : never;
   if (attributes === undefined) return encodeNoEntry(call.output, body, names);
   call.snapshot.lookups += 1;
-  return encodeNode(call, body, attributes);
+  return encodeNode(call, body, attributes, names);
 }
 
-function encodeNode(call: Call, at: number, attributes: Attributes): number {
-  const { names, values } = call.service.lifetimes;
+/**
+ * Whether the kernel will be told when a name goes over to another snapshot. A kernel without epochs
+ * is told the names that the roots list: what is hidden or absent there it must not keep.
+ */
+function isTold(call: Call, attributes: Attributes | undefined): boolean {
+  const { settings, connection } = call.service;
+  if (!call.isRoot || settings.lifetime === 'pinned') return true;
+  if ((connection?.minor ?? 0) >= incEpochMinor) return true;
+  return attributes?.entry.hidden === false;
+}
+
+function encodeNode(call: Call, at: number, attributes: Attributes, names: Lifetime): number {
+  const { values } = call.service.lifetimes;
   const low = kernelNodeLow(attributes.node);
   const plain = attributes.entry.xattrs === undefined;
   const high = kernelNodeHigh(call.snapshot, attributes.node, plain);
@@ -222,7 +234,7 @@ function encodeEntryPlus(call: Call, at: number, name: string, attributes: Attri
     encodeNoEntry(call.output, at, never);
     return 0;
   }
-  encodeNode(call, at, attributes);
+  encodeNode(call, at, attributes, call.service.lifetimes.names);
   return 1;
 }
 
