@@ -2,14 +2,17 @@ import type { Shelf } from '../store/shelf.js';
 import { done, type Outcome, andThen } from '../store/want.js';
 import { openTree } from '../tree/open-tree.js';
 import type { Tree } from '../tree/tree.js';
+import { openAhead, type Ahead } from './ahead.js';
 import type { Filesystem } from './filesystem.js';
 import type { LiveFacts } from './live-facts.js';
 import { openFilesystem } from './open-filesystem.js';
+import { prepareContent } from './reading.js';
 import type { Recipe } from './recipe.js';
 
 export interface BuiltFilesystem {
   readonly filesystem: Filesystem;
   readonly tree: Tree;
+  readonly ahead: Ahead;
   readonly close: () => void;
 }
 
@@ -22,11 +25,11 @@ export function buildFilesystem(
   shelf: Shelf,
   live: () => LiveFacts,
 ): Outcome<BuiltFilesystem> {
-  return andThen(openTree(recipe.root, shelf, recipe.tree), (tree) =>
-    done({
-      filesystem: openFilesystem(tree, shelf, recipe.identity, live),
-      tree,
-      close: () => tree.close(),
-    }),
-  );
+  return andThen(openTree(recipe.root, shelf, recipe.tree), (tree) => {
+    const filesystem = openFilesystem(tree, shelf, recipe.identity, live);
+    const ahead = openAhead(tree, (node) => {
+      prepareContent(tree, shelf, node);
+    });
+    return done({ filesystem, tree, ahead, close: () => tree.close() });
+  });
 }

@@ -167,9 +167,14 @@ void t.test('stored attributes are given as they are; a magic name hides one', (
   t.same(own.kind === 'done' && own.value, Buffer.from([0, 255, 1]));
   t.equal(text(get(filesystem, '/file', 'security.capability')), 'cap');
   t.equal(text(get(filesystem, '/file', 'user.fqrn')), 'test.example.org');
-  for (const name of ['system.posix_acl_access', 'security.selinux', 'user.', 'user.absent', '']) {
+  for (const name of ['system.posix_acl_access', 'security.ima', 'user.', 'user.absent', '']) {
     t.equal(text(get(filesystem, '/file', name)), errno.ENODATA, name);
   }
+  t.equal(
+    text(get(filesystem, '/file', 'security.selinux')),
+    errno.EOPNOTSUPP,
+    'there are no labels',
+  );
   t.equal(text(get(filesystem, '/file', 'user.authz')), errno.ENODATA, 'no membership asked for');
   t.end();
 });

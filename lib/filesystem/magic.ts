@@ -9,7 +9,7 @@ import type { Identity } from './recipe.js';
 
 /** Extended attributes of an entry: those stored in the catalog, and the magic ones above them. */
 export interface ExtendedAttributes {
-  /** ENODATA where there is none of this name. */
+  /** ENODATA where there is none of this name; EOPNOTSUPP for a label of SELinux. */
   get(entry: Entry, name: ByteString): Outcome<Buffer>;
   /** Stored names; magic ones on the root only, as is the default of the reference. */
   list(entry: Entry): readonly ByteString[];
@@ -36,7 +36,7 @@ export function magicAttributes(
         return andThen(magic(context, entry), (value) => page(value, asked));
       }
       const stored = entry.xattrs?.get(name);
-      return stored === undefined ? failure(errno.ENODATA) : done(stored);
+      return stored === undefined ? failure(absent(name)) : done(stored);
     },
     list(entry) {
       const names = new Set(entry.xattrs?.keys());
@@ -49,6 +49,14 @@ export function magicAttributes(
       return [...names];
     },
   };
+}
+
+/**
+ * What is said of an attribute that isn't stored. `ls -l` asks for the label of every file, one by one, and stops
+ * asking a file system that has none.
+ */
+export function absent(name: ByteString): number {
+  return name === 'security.selinux' ? errno.EOPNOTSUPP : errno.ENODATA;
 }
 
 function find(base: string): MagicValue | undefined {

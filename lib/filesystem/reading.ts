@@ -4,7 +4,7 @@ import { objectText } from '../format/hash.js';
 import type { Shelf } from '../store/shelf.js';
 import { done, type Outcome, andThen, failure } from '../store/want.js';
 import { wantsBehind, wantsForRange, type Piece } from '../tree/content.js';
-import type { Entry } from '../tree/entry.js';
+import type { Entry, NodeId } from '../tree/entry.js';
 import type { Tree } from '../tree/tree.js';
 
 interface Range {
@@ -41,6 +41,15 @@ export function readContent(
     }
     return done(read);
   });
+}
+
+/** Opens the object in which a file begins, if it is here, so that the first read finds it open. */
+export function prepareContent(tree: Tree, shelf: Shelf, node: NodeId): void {
+  const entry = tree.entry(node);
+  if (entry.kind !== 'done' || entry.value.type !== 'file') return;
+  const pieces = wantsForRange(tree, entry.value, 0, 1);
+  const [first] = pieces.kind === 'done' ? pieces.value : [];
+  if (first !== undefined) shelf.has(first.want);
 }
 
 /** What is on the shelf has its promised size; were it not so, the rest would land at the wrong place. */

@@ -1,6 +1,6 @@
 import type { ByteString } from './bytes.js';
 import type { ContentHash } from './hash.js';
-import { parseHash } from './hash.js';
+import type { PathWords } from './path-hash.js';
 import { parseXattrs } from './xattr.js';
 
 /** Bits of the column `flags` that drive behaviour (format document, 5.5). */
@@ -17,7 +17,7 @@ export const flagBits = {
 export interface RawRow {
   readonly rowid: number;
   /** `md5path_1` and `md5path_2` as four little-endian 32-bit words. */
-  readonly key: readonly [number, number, number, number];
+  readonly key: PathWords;
   readonly name: ByteString;
   readonly flags: number;
   readonly mode: number;
@@ -166,12 +166,15 @@ function checkContent(row: RawRow, flags: number): RowContent | string {
   return { algorithm, compression, external: (flags & flagBits.external) !== 0, chunked, hash };
 }
 
+const hashDigits = /^[0-9A-Fa-f]{40}$/;
+
 /** A hash from the hex digits (of either case) of a binary column. */
 export function hashOfDigits(
   algorithm: ContentHash['algorithm'],
   digits: string,
 ): ContentHash | undefined {
-  return digits.length === 40 ? parseHash(digits.toLowerCase() + hashTails[algorithm]) : undefined;
+  if (!hashDigits.test(digits)) return undefined;
+  return { algorithm, text: digits.toLowerCase() + hashTails[algorithm] };
 }
 
 function inRange(value: number, low: number, high: number): boolean {

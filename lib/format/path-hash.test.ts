@@ -1,5 +1,5 @@
 import t from 'tap';
-import { inodeOfDigest, pathDigest, pathKey } from './path-hash.js';
+import { inodeOfDigest, inodeOfWords, isHashOf, pathDigest, pathKey } from './path-hash.js';
 
 void t.test('path hashes are those of the format document', (t) => {
   const examples: [string, bigint, bigint][] = [
@@ -24,5 +24,25 @@ void t.test('inode numbers have 63 bits and are never 0 or 1', (t) => {
   t.equal(inodeOfDigest(digest(0xffff_ffff_ffff_ffffn, 0n)), 0x7fff_ffff_ffff_ffffn);
   t.equal(inodeOfDigest(digest(0x8000_0000_0000_0001n, 77n)), 77n);
   t.equal(inodeOfDigest(digest(0n, 0x8000_0000_0000_0000n)), 2n);
+  t.end();
+});
+
+void t.test('words are compared with a path, whose names are bytes', (t) => {
+  for (const path of ['', '/foo', '/caf\xe9', '/\xff\x00', `/${'long/'.repeat(300)}`]) {
+    const digest = pathDigest(path);
+    const words = [0, 4, 8, 12].map((at) => digest.readUInt32LE(at));
+    const [a = 0, b = 0, c = 0, d = 0] = words;
+    t.ok(isHashOf([a, b, c, d], path));
+    for (const other of [
+      [a ^ 1, b, c, d],
+      [a, b ^ 1, c, d],
+      [a, b, c ^ 1, d],
+      [a, b, c, d ^ 1],
+      [NaN, b, c, d],
+    ] as const)
+      t.notOk(isHashOf(other, path));
+    t.notOk(isHashOf([a, b, c, d], `${path}x`));
+    t.equal(inodeOfWords([a, b, c, d]), inodeOfDigest(digest));
+  }
   t.end();
 });

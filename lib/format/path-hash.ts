@@ -7,7 +7,33 @@ import { toBytes } from './bytes.js';
  * Catalogs keep the 16 bytes as two signed little-endian 64-bit integers.
  */
 export function pathDigest(path: ByteString): Buffer {
-  return hash('md5', toBytes(path), 'buffer');
+  return hash('md5', hashed(path), 'buffer');
+}
+
+/** A path hash as four little-endian 32-bit words. */
+export type PathWords = readonly [number, number, number, number];
+
+/** Whether these words are the hash of a path. Made once for each row that is shown, hence without a buffer. */
+export function isHashOf(words: PathWords, path: ByteString): boolean {
+  const digest = hash('md5', hashed(path), 'binary');
+  return (
+    wordAt(digest, 0) === words[0] &&
+    wordAt(digest, 4) === words[1] &&
+    wordAt(digest, 8) === words[2] &&
+    wordAt(digest, 12) === words[3]
+  );
+}
+
+function wordAt(bytes: ByteString, at: number): number {
+  const high = (bytes.charCodeAt(at + 3) << 8) | bytes.charCodeAt(at + 2);
+  return ((high << 16) | (bytes.charCodeAt(at + 1) << 8) | bytes.charCodeAt(at)) >>> 0;
+}
+
+// Strings are hashed as UTF-8, which of ASCII is the same bytes.
+const ascii = /^[\0-\x7f]*$/;
+
+function hashed(path: ByteString): string | Buffer {
+  return ascii.test(path) ? path : toBytes(path);
 }
 
 /** The two integers under which a catalog keeps a digest, to be bound in a query. */
@@ -20,8 +46,20 @@ export function pathKey(digest: Buffer): readonly [bigint, bigint] {
  * 1 is the root of FUSE).
  */
 export function inodeOfDigest(digest: Buffer): bigint {
-  const first = digest.readBigUInt64LE(0) & 0x7fff_ffff_ffff_ffffn;
-  if (first > 1n) return first;
-  const second = digest.readBigUInt64LE(8) & 0x7fff_ffff_ffff_ffffn;
-  return second > 1n ? second : 2n;
+  const word = (index: number) => digest.readUInt32LE(index * 4);
+  return inodeOfWords([word(0), word(1), word(2), word(3)]);
+}
+
+/** The same from the words of a path hash. */
+export function inodeOfWords([first, second, third, fourth]: PathWords): bigint {
+  return inode(first, second) ?? inode(third, fourth) ?? 2n;
+}
+
+const joined = new DataView(new ArrayBuffer(8));
+
+function inode(low: number, high: number): bigint | undefined {
+  joined.setUint32(0, low, true);
+  joined.setUint32(4, high & 0x7fff_ffff, true);
+  const number = joined.getBigUint64(0, true);
+  return number > 1n ? number : undefined;
 }

@@ -198,6 +198,7 @@ function fakeTree(nodes: Map<NodeId, Node>, properties: Partial<RootProperties>)
       return done({ entries, cookies, end: limit >= behind.length });
     },
     parent: (node) => done(of(node)?.parent ?? 1),
+    following: () => undefined,
     resolve(path) {
       let found = entry(1);
       for (const name of path.split('/').filter((it) => it !== '')) {

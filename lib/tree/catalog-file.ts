@@ -246,11 +246,13 @@ function catalogFile(
       const value = queries.one(sql.property, key);
       return value === null ? undefined : fromBytes(value);
     },
-    children: (digest, after, limit) =>
-      ask((it) => queries.one(it.children, ...pathKey(digest), after, limit)),
+    children: (digest, after, limit) => {
+      const from = [...pathKey(digest), after];
+      return ask((it) => queries.one(it.children, ...from, ...from, limit));
+    },
     rowByPath: (digest) => ask((it) => queries.one(it.byPath, ...pathKey(digest))),
     rowById: (rowid) => ask((it) => queries.one(it.byId, rowid)),
-    allRows: (after, limit) => ask((it) => queries.one(it.all, after, limit)),
+    allRows: (after, limit) => ask((it) => queries.one(it.all, after, after, limit)),
     chunkRows: (digest, limit) =>
       sql.chunks === '' ? null : ask((it) => queries.one(it.chunks, ...pathKey(digest), limit)),
     nestedRow: (path, bind) => nestedRows('byPath', bind, path, 1)[0],

@@ -54,6 +54,18 @@ const sqlByColumns = [
 ] as const;
 const rowidRange = 'rowid>? AND rowid<=4294967295';
 
+/**
+ * Rows joined into one value, up to the one with the row id that a subquery finds: it takes half the time of
+ * joining the rows of a subquery with a LIMIT. They come in the order of the index that the search goes
+ * through; whoever reads them refuses any other order.
+ */
+function joinedUpTo(row: string, where: string): string {
+  const search = where === '' ? rowidRange : `${where} AND ${rowidRange}`;
+  const last = `SELECT rowid FROM catalog WHERE ${search} ORDER BY rowid LIMIT 1 OFFSET ?-1`;
+  const bounded = search.replace('4294967295', `ifnull((${last}),4294967295)`);
+  return `SELECT CAST(group_concat(${row},'') AS BLOB) FROM catalog WHERE ${bounded}`;
+}
+
 /** The texts of all queries; `careful` as for `packedRow`. */
 export function sqlFor(columns: Columns, careful: boolean): CatalogSql {
   const made = sqlByColumns[careful ? 1 : 0];
@@ -72,14 +84,10 @@ export function sqlFor(columns: Columns, careful: boolean): CatalogSql {
   });
   const sql: CatalogSql = {
     property: `SELECT iif(octet_length(value)<=${propertyLimit},CAST(value AS BLOB),NULL) FROM properties WHERE key=? LIMIT 1`,
-    children: joined(
-      `SELECT ${row} AS r FROM catalog WHERE parent_1=? AND parent_2=? AND ${rowidRange} ORDER BY rowid`,
-    ),
+    children: joinedUpTo(row, 'parent_1=? AND parent_2=?'),
     byPath: `${located} ${path} LIMIT 1`,
     byId: `${located} rowid=? LIMIT 1`,
-    all: joined(
-      `SELECT concat(${parent},${row}) AS r FROM catalog WHERE ${rowidRange} ORDER BY rowid`,
-    ),
+    all: joinedUpTo(`concat(${parent},${row})`, ''),
     chunks: columns.has('chunks')
       ? joined(
           `SELECT concat(json_array(${number('offset')},${number('size')}),iif(octet_length(hash)>32,'x',hex(hash)),char(10)) AS r

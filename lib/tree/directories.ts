@@ -3,14 +3,14 @@ import { damage, disorder } from './damage.js';
 import { LRUCache } from 'lru-cache';
 import { printable, type ByteString } from '../format/bytes.js';
 import { isName, type RawRow } from '../format/catalog-row.js';
-import { pathDigest } from '../format/path-hash.js';
+import { isHashOf, pathDigest } from '../format/path-hash.js';
 import { done, type Outcome, failure } from '../store/want.js';
-import type { CatalogFile } from './catalog-file.js';
 import type { Catalog, Catalogs } from './catalogs.js';
 import type { Entry, NodeId } from './entry.js';
-import { hasDigest, locatedRow } from './located-row.js';
+import { locatedRow } from './located-row.js';
 import { linkIdentity, makeEntry, nodeOf, snapshotPath, type EntryOptions } from './make-entry.js';
-import { isRowid, rowAt, spanAt } from './packed-rows.js';
+import { firstAfter, loadRows, pageRows, rowOf, type LoadedRows } from './loaded-rows.js';
+import { isRowid, rowAt } from './packed-rows.js';
 import type { Listing, TreeStatistics } from './tree.js';
 
 /** A directory whose names are answered from its catalog's rows. */
@@ -26,52 +26,51 @@ export interface Directory {
   readonly rows: LoadedRows | undefined;
 }
 
-/** All rows of a directory, packed as they were read, decoded when they are asked for. */
-interface LoadedRows {
-  readonly pages: readonly Buffer[];
-  /** Of each row, in the order of row ids: page, position, id. */
-  readonly page: readonly number[];
-  readonly start: readonly number[];
-  readonly ids: readonly number[];
-  readonly byName: ReadonlyMap<ByteString, number>;
-  /** `null`: the row was refused. */
-  readonly entries: (Entry | null | undefined)[];
-  /** The node of each hard-link group: that of its smallest row id. Made when first needed. */
-  links: ReadonlyMap<string, NodeId> | undefined;
-}
-
 export interface Directories {
   /** The directory that is made of these rows. */
   load(node: NodeId, path: ByteString, catalog: Catalog): Outcome<Directory>;
   kept(node: NodeId): Directory | undefined;
+  /** The kept directory in which a node stands. */
+  holding(node: NodeId): Directory | undefined;
+  /** The entry of a node in the directory that holds it; undefined: it has none to show. */
+  entry(directory: Directory, node: NodeId): Entry | undefined;
+  /** The regular file that is listed behind a node of the directory. */
+  following(directory: Directory, node: NodeId): NodeId | undefined;
   find(directory: Directory, name: ByteString): Outcome<Entry>;
   /** Cookies are row ids. Empty only at the end. */
   page(directory: Directory, after: number, limit: number): Outcome<Listing>;
+  clear(): void;
 }
 
-const pageRows = 512;
-// Larger directories are served row by row, so that a million entries take no more memory than these.
-const loadedRowsLimit = 8 * pageRows;
-const loadedBytesLimit = 2 * 1024 * 1024;
 // Rows in a row that are hidden or refused: nobody has so many, and looking for what comes behind them
 // would hold up everything else.
 const unseenLimit = 2 ** 15;
 const keptBytes = 24 * 1024 * 1024;
-// An entry made from a row, with its name and path, takes about this much.
-const entryBytes = 600;
+// An entry made from a row, with its name and path and the way to it by node, takes about this much.
+const entryBytes = 650;
 
 export function createDirectories(
   catalogs: Catalogs,
   options: EntryOptions,
   statistics: TreeStatistics,
 ): Directories {
+  const holders = createHolders();
   const kept = new LRUCache<NodeId, Directory>({
     maxSize: keptBytes,
     sizeCalculation: (directory) => sizeOf(directory),
+    dispose: (directory) => {
+      holders.remove(directory);
+    },
   });
   const context: Context = { catalogs, options, statistics };
   return {
+    clear: () => {
+      kept.clear();
+    },
     kept: (node) => kept.get(node),
+    holding: holders.of,
+    entry: (directory, node) => entryOfNode(context, directory, node),
+    following: (directory, node) => fileBehind(context, directory, node),
     load: (node, path, catalog) => {
       const digest = pathDigest(snapshotPath(catalog, path));
       const loaded = catalogs.query(catalog, (file) => ({
@@ -83,6 +82,7 @@ export function createDirectories(
       const directory = { node, path, catalog, legacy, digest, rows };
       statistics.directoriesLoaded++;
       kept.set(node, directory);
+      holders.add(directory);
       return done(directory);
     },
     find: (directory, name) =>
@@ -110,61 +110,51 @@ function sizeOf(directory: Directory): number {
   return own + bytes + rows.ids.length * entryBytes;
 }
 
-function loadRows(
-  file: CatalogFile,
-  snapshotPath: ByteString,
-  digest: Buffer,
-  statistics: TreeStatistics,
-): LoadedRows | undefined {
-  const pages: Buffer[] = [];
-  const page: number[] = [];
-  const start: number[] = [];
-  const ids: number[] = [];
-  const byName = new Map<ByteString, number>();
-  let bytes = 0;
-  for (let after = 0; ;) {
-    const packed = file.children(digest, after, pageRows);
-    if (packed === null) break;
-    bytes += packed.length;
-    if (bytes > loadedBytesLimit || ids.length >= loadedRowsLimit) return undefined;
-    let read = 0;
-    for (let position = 0; position < packed.length; read++) {
-      const span = spanAt(packed, position);
-      if (span === undefined) break;
-      if (!(span.rowid > after)) throw disorder(snapshotPath);
-      after = span.rowid;
-      if (span.name === undefined || !isRowid(span.rowid)) statistics.rowsRefused++;
-      else {
-        // Of two rows with one name, the one whose path hash fits is meant.
-        const fits = !byName.has(span.name) || fitsName(packed, position, snapshotPath, span.name);
-        if (fits) byName.set(span.name, ids.length);
-        page.push(pages.length);
-        start.push(position);
-        ids.push(span.rowid);
-      }
-      position = span.end;
-    }
-    pages.push(packed);
-    if (read < pageRows) break;
+/** The kept directory of each node: costs less than to look for its row and its path again. */
+function createHolders() {
+  // By number of the catalog and row id: small integers make fast maps, node ids don't.
+  const byCatalog: (Map<number, Directory> | undefined)[] = [];
+  return {
+    of: (node: NodeId) => byCatalog[Math.floor(node / 2 ** 32)]?.get(node % 2 ** 32),
+    add: (directory: Directory) => {
+      const { catalog, rows } = directory;
+      if (rows === undefined) return;
+      const byRow = (byCatalog[catalog.number] ??= new Map<number, Directory>());
+      for (const rowid of rows.ids) byRow.set(rowid, directory);
+    },
+    remove: (directory: Directory) => {
+      const byRow = byCatalog[directory.catalog.number];
+      for (const rowid of directory.rows?.ids ?? [])
+        if (byRow?.get(rowid) === directory) byRow.delete(rowid);
+      if (byRow?.size === 0) byCatalog[directory.catalog.number] = undefined;
+    },
+  };
+}
+
+// Rows to look at for the next file.
+const lookBehind = 64;
+
+function fileBehind(context: Context, directory: Directory, node: NodeId): NodeId | undefined {
+  const { rows, catalog } = directory;
+  if (rows === undefined) return undefined;
+  const first = firstAfter(rows.ids, node - nodeOf(catalog, 0));
+  for (let index = first; index < Math.min(first + lookBehind, rows.ids.length); index++) {
+    const entry = entryAt(context, directory, rows, index);
+    if (entry?.type === 'file' && isShown(rows, index, entry)) return entry.node;
   }
-  const entries = new Array<Entry | null | undefined>(ids.length).fill(undefined);
-  return { pages, page, start, ids, byName, entries, links: undefined };
+  return undefined;
 }
 
-function fitsName(
-  packed: Buffer,
-  position: number,
-  directory: ByteString,
-  name: ByteString,
-): boolean {
-  const row = rowAt(packed, position);
-  return row !== undefined && hasDigest(row, pathDigest(`${directory}/${name}`));
+function isShown(rows: LoadedRows, index: number, entry: Entry): boolean {
+  return !entry.hidden && rows.byName.get(entry.name) === index;
 }
 
-function rowOf(rows: LoadedRows, index: number): RawRow | undefined {
-  const page = rows.pages[rows.page[index] ?? -1];
-  const start = rows.start[index];
-  return page === undefined || start === undefined ? undefined : rowAt(page, start);
+function entryOfNode(context: Context, directory: Directory, node: NodeId): Entry | undefined {
+  const { rows, catalog } = directory;
+  const rowid = node - nodeOf(catalog, 0);
+  const index = rows === undefined ? -1 : firstAfter(rows.ids, rowid - 1);
+  if (rows?.ids[index] !== rowid) return undefined;
+  return entryAt(context, directory, rows, index) ?? undefined;
 }
 
 function findLoaded(
@@ -179,8 +169,7 @@ function findLoaded(
   if (entry !== null) return done(entry);
   // A row that is not what its name says isn't there; one whose type can't be told is, but of no use.
   const row = rowOf(rows, index);
-  const isThere =
-    row !== undefined && hasDigest(row, pathDigest(`${snapshotOf(directory)}/${name}`));
+  const isThere = row !== undefined && isHashOf(row.key, `${snapshotOf(directory)}/${name}`);
   return isThere ? unusable(directory, name) : failure(errno.ENOENT);
 }
 
@@ -215,13 +204,12 @@ function entryOfRow(
   row: RawRow,
 ): Entry | undefined {
   if (!isName(row.name)) return undefined;
-  const digest = pathDigest(`${snapshotOf(directory)}/${row.name}`);
-  if (!hasDigest(row, digest)) return undefined;
   const { catalog, legacy } = directory;
+  const path = `${directory.path}/${row.name}`;
+  if (!isHashOf(row.key, snapshotPath(catalog, path))) return undefined;
   const linked = rows !== undefined && row.linkGroup > 0 && !legacy;
   const node = linked ? linkNode(directory, rows, row) : nodeOf(catalog, row.rowid);
-  const path = `${directory.path}/${row.name}`;
-  return makeEntry(row, { catalog, legacy, path, name: row.name, digest, node }, options);
+  return makeEntry(row, { catalog, legacy, path, name: row.name, node }, options);
 }
 
 /** The node that the names of one hard-link group share: that of the smallest row id. */
@@ -239,7 +227,7 @@ function linksOf(directory: Directory, rows: LoadedRows): ReadonlyMap<string, No
     const row = rowOf(rows, index);
     if (row === undefined || !(row.linkGroup > 0)) continue;
     const identity = linkIdentity(row);
-    const fits = hasDigest(row, pathDigest(`${snapshotOf(directory)}/${row.name}`));
+    const fits = isHashOf(row.key, `${snapshotOf(directory)}/${row.name}`);
     if (fits && !links.has(identity)) links.set(identity, nodeOf(directory.catalog, row.rowid));
   }
   return links;
@@ -257,23 +245,11 @@ function pageLoaded(
   let index = firstAfter(rows.ids, after);
   for (; index < rows.ids.length && entries.length < limit; index++) {
     const entry = entryAt(context, directory, rows, index);
-    if (entry === null || entry.hidden || rows.byName.get(entry.name) !== index) continue;
+    if (entry === null || !isShown(rows, index, entry)) continue;
     entries.push(entry);
     cookies.push(rows.ids[index] ?? 0);
   }
   return { entries, cookies, end: index >= rows.ids.length };
-}
-
-/** Index of the first id above `after` in ascending ids. */
-function firstAfter(ids: readonly number[], after: number): number {
-  let low = 0;
-  let high = ids.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if ((ids[middle] ?? Infinity) > after) high = middle;
-    else low = middle + 1;
-  }
-  return low;
 }
 
 /** A name in a directory that is too large to be kept. */

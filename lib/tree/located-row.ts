@@ -1,4 +1,3 @@
-import type { RawRow } from '../format/catalog-row.js';
 import { Cursor, rowAt, type PackedRow } from './packed-rows.js';
 
 /** A row together with the hash of its parent's path, from which its place can be found again. */
@@ -30,15 +29,4 @@ export function digestOfKey(key: readonly number[]): Buffer | undefined {
     digest.writeUInt32LE(word, i * 4);
   }
   return digest;
-}
-
-/** Whether a row's path hash is this digest. */
-export function hasDigest(row: RawRow, digest: Buffer): boolean {
-  const { key } = row;
-  return (
-    digest.readUInt32LE(0) === key[0] &&
-    digest.readUInt32LE(4) === key[1] &&
-    digest.readUInt32LE(8) === key[2] &&
-    digest.readUInt32LE(12) === key[3]
-  );
 }

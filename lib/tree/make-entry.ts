@@ -2,7 +2,7 @@ import { printable, type ByteString } from '../format/bytes.js';
 import { checkRow, type CheckedRow, type RawRow } from '../format/catalog-row.js';
 import { PinfsError } from '../format/errors.js';
 import { expandTarget, type LinkVariables } from '../format/link-variables.js';
-import { inodeOfDigest, pathDigest } from '../format/path-hash.js';
+import { inodeOfDigest, inodeOfWords, pathDigest } from '../format/path-hash.js';
 import type { Catalog } from './catalogs.js';
 import type { Content, Entry, NodeId } from './entry.js';
 
@@ -16,10 +16,9 @@ export interface EntryOptions {
 export interface RowPlace {
   readonly catalog: Catalog;
   readonly legacy: boolean;
-  /** Visible path of the entry, and its digest inside its own snapshot. */
+  /** Visible path of the entry. */
   readonly path: ByteString;
   readonly name: ByteString;
-  readonly digest: Buffer;
   readonly node: NodeId;
 }
 
@@ -29,6 +28,7 @@ export function nodeOf(catalog: Catalog, rowid: number): NodeId {
 
 /** The path inside its own snapshot of what is seen at `path` (5.11). */
 export function snapshotPath(catalog: Catalog, path: ByteString): ByteString {
+  if (catalog.prefix === catalog.mountpoint) return path;
   return catalog.prefix + path.slice(catalog.mountpoint.length);
 }
 
@@ -84,7 +84,7 @@ function inode(row: RawRow, checked: CheckedRow, place: RowPlace): bigint {
   if (checked.linkGroup !== 0)
     return inodeOfDigest(pathDigest(`${place.catalog.mountpoint}\0${linkIdentity(row)}`));
   const moved = place.catalog.prefix !== place.catalog.mountpoint;
-  return inodeOfDigest(moved ? pathDigest(place.path) : place.digest);
+  return moved ? inodeOfDigest(pathDigest(place.path)) : inodeOfWords(row.key);
 }
 
 /**

@@ -1,5 +1,6 @@
 import { printable } from '../format/bytes.js';
 import { PinfsError } from '../format/errors.js';
+import { pathDigest } from '../format/path-hash.js';
 import type { Want } from '../store/want.js';
 import type { CatalogFile } from './catalog-file.js';
 import type { Catalog } from './catalogs.js';
@@ -8,7 +9,7 @@ import { chunkWant, wholeWant } from './content.js';
 import { disorder } from './damage.js';
 import type { Entry } from './entry.js';
 import { locatedRowAt, type LocatedRow } from './located-row.js';
-import { makeEntry, nodeOf, type EntryOptions } from './make-entry.js';
+import { makeEntry, nodeOf, snapshotPath, type EntryOptions } from './make-entry.js';
 import { createPathFinder, placeOf, type PathFinder } from './row-place.js';
 import type { BrokenPath, ObjectsPage } from './tree.js';
 
@@ -61,13 +62,13 @@ function addObjects(
   const entry = makeEntry(located.row, { ...place, node }, context.options);
   const error = entry === undefined ? noType(place.path) : entry.broken;
   if (error !== undefined) page.broken.push({ path: place.path, error });
-  else if (entry?.content !== undefined) addContent(file, entry, place.digest, page);
+  else if (entry?.content !== undefined) addContent(catalog, file, entry, page);
 }
 
 function addContent(
+  catalog: Catalog,
   file: CatalogFile,
   entry: Entry,
-  digest: Buffer,
   page: { readonly wants: Want[]; readonly broken: BrokenPath[] },
 ): void {
   const { content } = entry;
@@ -78,7 +79,7 @@ function addContent(
     return;
   }
   const chunks = checkChunks(
-    file.chunkRows(digest, chunksLimit + 1),
+    file.chunkRows(pathDigest(snapshotPath(catalog, entry.path)), chunksLimit + 1),
     entry.size,
     content.algorithm,
   );

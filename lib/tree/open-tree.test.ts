@@ -74,6 +74,30 @@ void t.test(
   },
 );
 
+void t.test('the file behind another is known while its directory is loaded', (t) => {
+  const opened = openMade(
+    t,
+    makeSmallRepository({
+      a: file('1'),
+      d: directory({ inner: file('2') }),
+      h: file('3', { hidden: true }),
+      l: symlink('a'),
+      z: file('4'),
+    }),
+  );
+  const { tree, shelf } = opened;
+  const node = (path: ByteString) => shelf.must(() => tree.resolve(path)).node;
+  t.equal(tree.following(node('/a')), node('/z'), 'neither directory, hidden file nor link');
+  t.equal(tree.following(node('/d')), node('/z'));
+  t.equal(tree.following(node('/z')), undefined);
+  t.equal(tree.following(node('/d/inner')), undefined);
+  t.equal(tree.following(12345), undefined);
+  const known = node('/a');
+  tree.close();
+  t.equal(tree.following(known), undefined);
+  t.end();
+});
+
 void t.test('names that are not there end with the errno that says why', (t) => {
   const opened = openMade(t, makeSmallRepository({ d: directory({ f: file('x') }), f: file('x') }));
   t.equal(errnoOf(opened, '', 'absent'), errno.ENOENT);

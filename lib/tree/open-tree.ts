@@ -64,6 +64,10 @@ export function openTree(root: Want, shelf: Shelf, options: TreeOptions): Outcom
     lookup: (directory, name) => lookup(state, directory, name),
     list: (directory, after, limit) => list(state, directory, after, limit),
     parent: (node) => parentOf(state, rootNode, node),
+    following: (node) => {
+      const holder = state.directories.holding(node);
+      return holder && state.directories.following(holder, node);
+    },
     resolve: (path) => resolve(state, rootNode, path),
     chunks: (node) => chunksOf(state, node),
     catalogOf: (node) => {
@@ -86,6 +90,7 @@ export function openTree(root: Want, shelf: Shelf, options: TreeOptions): Outcom
     },
     close: () => {
       state.recent.clear();
+      state.directories.clear();
       catalogs.close();
     },
   });
@@ -95,7 +100,7 @@ interface State {
   readonly catalogs: Catalogs;
   readonly directories: Directories;
   readonly options: EntryOptions;
-  /** Entries that were given out last; any other is found again from its row. */
+  /** Entries that were given out last and stand in no directory that is kept; any other is found again from its row. */
   readonly recent: LRUCache<NodeId, Entry>;
   readonly chunkLists: LRUCache<NodeId, readonly Chunk[]>;
 }
@@ -112,6 +117,9 @@ function catalogOfNode(state: State, node: NodeId): Catalog | undefined {
 }
 
 function entryOf(state: State, node: NodeId): Outcome<Entry> {
+  const holder = state.directories.holding(node);
+  const held = holder && state.directories.entry(holder, node);
+  if (held !== undefined) return done(held);
   const recent = state.recent.get(node);
   if (recent !== undefined) return done(recent);
   const catalog = catalogOfNode(state, node);
@@ -155,7 +163,8 @@ function lookup(state: State, node: NodeId, name: ByteString): Outcome<Entry> {
   if (directory.kind !== 'done') return directory;
   if (!isName(name)) return failure(errno.ENOENT);
   const found = state.directories.find(directory.value, name);
-  if (found.kind === 'done') state.recent.set(found.value.node, found.value);
+  if (found.kind === 'done' && directory.value.rows === undefined)
+    state.recent.set(found.value.node, found.value);
   return found;
 }
 
@@ -163,12 +172,14 @@ function list(state: State, node: NodeId, after: number, limit: number): Outcome
   const directory = directoryOf(state, node);
   if (directory.kind !== 'done') return directory;
   const page = state.directories.page(directory.value, after, limit);
-  if (page.kind !== 'done') return page;
+  if (page.kind !== 'done' || directory.value.rows !== undefined) return page;
   for (const entry of page.value.entries) state.recent.set(entry.node, entry);
   return page;
 }
 
 function parentOf(state: State, root: NodeId, node: NodeId): Outcome<NodeId> {
+  const holder = state.directories.holding(node);
+  if (holder !== undefined) return done(holder.node);
   const entry = entryOf(state, node);
   if (entry.kind !== 'done') return entry;
   if (node === root) return done(root);

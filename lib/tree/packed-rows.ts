@@ -125,18 +125,20 @@ export class Cursor {
     return -value;
   }
 
-  /** The words of a number with more digits than a number of JavaScript holds. */
+  /**
+   * The words of a number with more digits than a number of JavaScript holds: its last nine digits, and
+   * those before them (at most 10) in two parts, so that every product stays exact.
+   */
   #words(first: number, end: number): void {
-    let low = 0;
-    let high = 0;
-    for (let at = first; at < end; at++) {
-      low = low * 10 + digitAt(this.bytes, at);
-      const carry = Math.floor(low / 2 ** 32);
-      low -= carry * 2 ** 32;
-      high = (high * 10 + carry) % 2 ** 32;
-    }
-    this.low = low;
-    this.high = high;
+    const front = digitsOf(this.bytes, first, end - 9);
+    const back = digitsOf(this.bytes, end - 9, end);
+    const high = Math.floor(front / 2 ** 17) * 1e9;
+    const low = (front % 2 ** 17) * 1e9 + back;
+    const carried = (high % 2 ** 15) * 2 ** 17 + (low % 2 ** 32);
+    this.low = carried % 2 ** 32;
+    this.high =
+      (Math.floor(high / 2 ** 15) + Math.floor(low / 2 ** 32) + Math.floor(carried / 2 ** 32)) %
+      2 ** 32;
   }
 
   /** The four words of a path hash, kept as two integers. */
@@ -167,6 +169,12 @@ export class Cursor {
 function digitAt(bytes: Buffer, at: number): number {
   const digit = (bytes[at] ?? 0) - 48;
   return digit <= 9 ? digit : -1;
+}
+
+function digitsOf(bytes: Buffer, first: number, end: number): number {
+  let value = 0;
+  for (let at = first; at < end; at++) value = value * 10 + digitAt(bytes, at);
+  return value;
 }
 
 /** Finds the row at a position: its id, its name, its end. Undefined: there is no whole row. */

@@ -1,9 +1,9 @@
 import { toBytes, type ByteString } from '../format/bytes.js';
 import { flagBits, isName, type RawRow } from '../format/catalog-row.js';
-import { pathDigest } from '../format/path-hash.js';
+import { isHashOf, pathDigest } from '../format/path-hash.js';
 import type { CatalogFile } from './catalog-file.js';
 import type { Catalog } from './catalogs.js';
-import { hasDigest, locatedRow, type LocatedRow } from './located-row.js';
+import { locatedRow, type LocatedRow } from './located-row.js';
 import type { RowPlace } from './make-entry.js';
 
 // A path of PATH_MAX bytes can't have more directories.
@@ -31,19 +31,17 @@ export function placeOf(
   pathOf: PathFinder,
 ): (Omit<RowPlace, 'node'> & { readonly row: RawRow }) | undefined {
   const { legacy } = file.schema;
-  const rootDigest = pathDigest(catalog.prefix);
-  if (hasDigest(row, rootDigest)) {
+  if (isHashOf(row.key, catalog.prefix)) {
     // The root of a nested catalog is shown by the row in the catalog above.
     if (catalog.parent !== undefined) return undefined;
-    return { row, catalog, legacy, path: '', name: '', digest: rootDigest };
+    return { row, catalog, legacy, path: '', name: '' };
   }
   const above = pathOf(parent);
   if (above === undefined || !isName(row.name)) return undefined;
   const inside = `${above}/${row.name}`;
-  const digest = pathDigest(inside);
-  if (!hasDigest(row, digest)) return undefined;
+  if (!isHashOf(row.key, inside)) return undefined;
   const path = catalog.mountpoint + inside.slice(catalog.prefix.length);
-  return { row, catalog, legacy, path, name: row.name, digest };
+  return { row, catalog, legacy, path, name: row.name };
 }
 
 /** Path (inside the snapshot) of the directory with this hash; undefined if it can't be reached from the catalog's root. */

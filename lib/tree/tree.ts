@@ -32,6 +32,9 @@ export interface Tree {
   /** The node of the directory that holds this one; the root's is the root. */
   parent(node: NodeId): Outcome<NodeId>;
 
+  /** The regular file behind a node in the listing of its directory, if that directory is loaded. */
+  following(node: NodeId): NodeId | undefined;
+
   /** Walks a visible path (`/a/b`; empty or `/` = root; symlinks are not followed). */
   resolve(path: ByteString): Outcome<Entry>;
 

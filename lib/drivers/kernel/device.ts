@@ -10,6 +10,8 @@ export interface SystemCalls {
   write(fd: number, source: Buffer, length: number): number;
   /** Waits for what `pollSet` made; timeout in milliseconds. */
   poll(set: Buffer, timeout: number): number;
+  /** Lets another thread have this CPU, if one waits for it. */
+  yield(): void;
   close(fd: number): number;
   /** A pipe, both ends non-blocking and closed on exec. */
   pipe(): Pipe | number;
@@ -89,6 +91,7 @@ function bindSystemCalls(koffi: Koffi): SystemCalls {
   const read = bind('intptr_t read(int, void*, size_t)');
   const write = bind('intptr_t write(int, const void*, size_t)');
   const poll = bind('int poll(void*, unsigned long, int)');
+  const schedYield = bind('int sched_yield()');
   const close = bind('int close(int)');
   const pipe2 = bind('int pipe2(void*, int)');
   const socketpair = bind('int socketpair(int, int, int, void*)');
@@ -101,6 +104,7 @@ function bindSystemCalls(koffi: Koffi): SystemCalls {
     read: (fd, target, length) => checked(read(fd, target, length)),
     write: (fd, source, length) => checked(write(fd, source, length)),
     poll: (set, timeout) => checked(poll(set, set.length / pollFdSize, timeout)),
+    yield: () => void schedYield(),
     close: (fd) => checked(close(fd)),
     pipe() {
       const ends = Buffer.alloc(8);

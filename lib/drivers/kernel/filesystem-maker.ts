@@ -1,4 +1,5 @@
 import { buildFilesystem, type BuiltFilesystem } from '../../filesystem/build.js';
+import type { Ahead } from '../../filesystem/ahead.js';
 import type { LiveFacts } from '../../filesystem/live-facts.js';
 import type { Recipe } from '../../filesystem/recipe.js';
 import { openShelf } from '../../store/disk-shelf.js';
@@ -22,6 +23,7 @@ export interface FilesystemMaker {
 }
 
 export interface ServedFilesystem extends Pick<BuiltFilesystem, 'filesystem' | 'close'> {
+  readonly ahead?: Ahead;
   /** A descriptor of a file's whole content, good for a moment; undefined if the cache has no such file. */
   readonly backing?: (node: NodeId) => number | undefined;
 }

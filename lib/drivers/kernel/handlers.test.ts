@@ -48,7 +48,7 @@ void t.test('extended attributes', (t) => {
   t.equal(get(0, 'user.note')?.body.readUInt32LE(0), 2, 'the size that is needed');
   t.equal(get(64, 'user.note')?.body.toString(), 'v1');
   t.equal(get(1, 'user.note')?.error, -errno.ERANGE);
-  t.equal(get(64, 'security.selinux')?.error, -errno.ENODATA);
+  t.equal(get(64, 'security.selinux')?.error, -errno.EOPNOTSUPP);
   const list = fake.ask(opcodes.LISTXATTR, bodyOf.number(4096), node);
   t.ok(list?.body.toString('latin1').split('\0').includes('user.note'));
   t.equal(fake.ask(opcodes.LISTXATTR, bodyOf.number(1), node)?.error, -errno.ERANGE);
@@ -88,7 +88,8 @@ void t.test('what nearly nobody has is not looked for; what is stored is shown',
   const get = (name: string, node: Buffer) =>
     fake.ask(opcodes.GETXATTR, bodyOf.getxattr(64, name), node);
   const plain = lookUp(fake, 'plain');
-  t.equal(get('security.selinux', plain)?.error, -errno.ENODATA);
+  t.equal(get('security.selinux', plain)?.error, -errno.EOPNOTSUPP, 'ls asks no further');
+  t.equal(get('security.capability', plain)?.error, -errno.ENODATA);
   t.equal(get('system.posix_acl_access', plain)?.error, -errno.ENODATA);
   t.same(asked, []);
   t.equal(get('user.none', plain)?.error, -errno.ENODATA);

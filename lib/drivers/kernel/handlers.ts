@@ -1,5 +1,6 @@
 import { errno } from '../../format/errno.js';
 import type { Attributes } from '../../filesystem/filesystem.js';
+import { absent } from '../../filesystem/magic.js';
 import { done, type Done, type Outcome } from '../../store/want.js';
 import { headerSize, incEpochMinor, openFlags, systemErrno } from './constants.js';
 import { encodeInit, negotiate } from './negotiation.js';
@@ -27,7 +28,6 @@ import { forget, isPlain, kernelNodeHigh, kernelNodeLow, releaseDirectory } from
 const body = headerSize.reply;
 const invalid = refusal(errno.EINVAL);
 const notSupported = refusal(errno.ENOSYS);
-const noData = refusal(errno.ENODATA);
 const nothing = done(0);
 
 export function runInit(call: Call): Answer {
@@ -56,12 +56,12 @@ export function runInterrupt(call: Call): Answer {
   return silent;
 }
 
-const absent: Done<undefined> = done(undefined);
+const noValue: Done<undefined> = done(undefined);
 
 /** An absent name is a value, so that the kernel can keep it. */
 export function lookup(call: Call, name: string): Outcome<Attributes | undefined> {
   const outcome = call.snapshot.filesystem.lookup(call.node, name);
-  return outcome.kind === 'failure' && outcome.errno === errno.ENOENT ? absent : outcome;
+  return outcome.kind === 'failure' && outcome.errno === errno.ENOENT ? noValue : outcome;
 }
 
 export function encodeLookup(call: Call, attributes: Attributes | undefined): number {
@@ -123,7 +123,7 @@ function nodeKey({ frame }: Call): string {
 
 export function release(call: Call): Done<undefined> {
   call.service.backings?.release(nodeKey(call));
-  return absent;
+  return noValue;
 }
 
 export function opendir(call: Call): Outcome<Attributes> {
@@ -148,13 +148,21 @@ const keepListing = openFlags.KEEP_CACHE | openFlags.CACHE_DIR;
 
 export function releasedir(call: Call, handle: number): Done<undefined> {
   releaseDirectory(call.service.snapshots, handle);
-  return absent;
+  return noValue;
 }
 
 export function read(call: Call, request: ReadIn): Outcome<number> {
   const { output, snapshot } = call;
   if (request.size > output.bytes.length - body) return invalid;
-  return snapshot.filesystem.read(call.node, request.offset, request.size, output.bytes, body);
+  const outcome = snapshot.filesystem.read(
+    call.node,
+    request.offset,
+    request.size,
+    output.bytes,
+    body,
+  );
+  if (outcome.kind === 'done' && request.offset === 0) snapshot.ahead?.read(call.node);
+  return outcome;
 }
 
 // The least that a record takes: a name of up to eight bytes.
@@ -205,12 +213,17 @@ function listDirectory(call: Call, request: ReadIn, plus: boolean): Outcome<numb
         break;
       }
       const at = body + used;
+      if (name !== '.' && name !== '..') snapshot.ahead?.shown(of);
       if (plus) given += encodeEntryPlus(call, at, name, of);
       encodeDirent(output, plus ? at + entrySize : at, name, of, cookie);
       used += record;
       after = cookie;
     }
-    if (isLast) service.listed = { snapshot, directory, cookie: after };
+    if (isLast) {
+      service.listed = { snapshot, directory, cookie: after };
+      service.isDue = true;
+      snapshot.ahead?.listed(directory);
+    }
   }
   snapshot.lookups += given;
   return done(used);
@@ -256,7 +269,8 @@ export function getxattr(
   request: GetxattrIn,
 ): Outcome<{ readonly size: number; readonly value: Buffer }> {
   if (call.service.settings.noXattrs) return notSupported;
-  if (isPlain(inHeader.nodeHigh(call.frame)) && isOfSystem(request.name)) return noData;
+  if (isPlain(inHeader.nodeHigh(call.frame)) && isOfSystem(request.name))
+    return refusal(absent(request.name));
   const outcome = call.snapshot.filesystem.getxattr(call.node, request.name);
   if (outcome.kind !== 'done') return outcome;
   return fitting(request.size, outcome.value, call);

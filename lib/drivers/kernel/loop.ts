@@ -3,6 +3,7 @@ import { headerSize, inputSize, systemErrno } from './constants.js';
 import { isReady, pollSet, type SystemCalls } from './device.js';
 import { makeFrame } from './protocol.js';
 import type { Session } from './session.js';
+import { openSpin } from './spin.js';
 import { takeFlag, type Counters } from './statistics.js';
 
 export interface Loop {
@@ -37,15 +38,22 @@ export function runLoop(loop: Loop): LoopEnd {
   const frame = makeFrame(inputSize);
   const set = pollSet(device, loop.wake);
   const bytes = Buffer.alloc(512);
+  const spin = openSpin();
   for (;;) {
     if (takeFlag(loop.counters) && !loop.takeMessages()) return 'stopped';
     const length = calls.read(device, frame.bytes, frame.bytes.length);
     if (length > 0) {
       const now = clock();
+      spin.came(now);
       frame.length = length;
       session.handle(frame, now);
       if (now >= session.deadline) session.expire(now);
     } else if (length === -systemErrno.EAGAIN) {
+      if (session.ahead()) continue;
+      if (spin.again(clock(), session.isDue)) {
+        calls.yield();
+        continue;
+      }
       loop.idle();
       const wait = Math.min(longestWait, Math.max(0, Math.ceil(session.deadline - clock())));
       calls.poll(set, wait);

@@ -36,6 +36,8 @@ export interface Service {
     readonly directory: NodeId;
     readonly cookie: number;
   };
+  /** The last page of a listing was given: the kernel asks at once whether there is more. */
+  isDue: boolean;
   opens: number;
   directoryOpens: number;
   /** INIT came: what was agreed, or why nothing can be. */

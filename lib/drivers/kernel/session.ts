@@ -35,6 +35,10 @@ export interface Session {
   fail(key: string, number: number, now: number): void;
   /** Answers those whose deadline has passed. */
   expire(now: number): void;
+  /** Whether the next request is due at once: after a listing's last page the kernel asks whether there is more. */
+  readonly isDue: boolean;
+  /** Does a little of what will be asked for next; false: there is nothing. */
+  ahead(): boolean;
   /** When `expire` has something to do next; Infinity: nothing is held. */
   readonly deadline: number;
   readonly heldCount: number;
@@ -82,6 +86,7 @@ export function openSession(options: SessionOptions): Session {
     connection: undefined,
     backings: options.backings,
     listed: { snapshot: undefined, directory: 0, cookie: 0 },
+    isDue: false,
     opens: 0,
     directoryOpens: 0,
     connected: options.connected,
@@ -121,6 +126,10 @@ export function openSession(options: SessionOptions): Session {
     expire: (now) => {
       expire(state, now);
     },
+    get isDue() {
+      return service.isDue;
+    },
+    ahead: () => workAhead(state),
     stop: (number) => {
       for (const key of [...held.byKey.keys()]) {
         for (const request of release(held, key)) answerHeld(state, request, number);
@@ -209,7 +218,18 @@ function runGuarded(state: State, frame: Frame, run: object): Answer {
   }
 }
 
+/** Whatever goes wrong in it, the client that asks for the same will be told. */
+function workAhead({ options }: State): boolean {
+  try {
+    options.beginRun({});
+    return options.snapshots.current.ahead?.work() ?? false;
+  } catch {
+    return false;
+  }
+}
+
 function runOperation(call: Call, frame: Frame): Answer {
+  call.service.isDue = false;
   const operation = operationByNumber[inHeader.opcode(frame)];
   if (operation === undefined) return errnoOnly(errno.ENOSYS);
   call.frame = frame;

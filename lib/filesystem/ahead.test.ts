@@ -1,0 +1,129 @@
+import t from 'tap';
+import { makeFakeTree, type FakeEntry } from '../testing/fake-tree.js';
+import type { Outcome } from '../store/want.js';
+import type { NodeId } from '../tree/entry.js';
+import type { Tree } from '../tree/tree.js';
+import { openAhead, type Ahead } from './ahead.js';
+import { attributesOf } from './attributes.js';
+
+const bytes = Buffer.from('x');
+const leaf: FakeEntry = { children: { file: { bytes } } };
+const content: FakeEntry = {
+  children: {
+    a: { children: { one: leaf, two: { children: { deep: leaf } } } },
+    b: leaf,
+    c: leaf,
+    file: { bytes },
+  },
+};
+
+function value<T>(outcome: Outcome<T>): T {
+  if (outcome.kind !== 'done') throw new Error('not done');
+  return outcome.value;
+}
+
+/** A tree that notes the paths of what is listed ahead, and a client that lists it. */
+function walking(change: (tree: Tree) => Partial<Tree> = () => ({})) {
+  const { tree: fake } = makeFakeTree(content);
+  const loaded: string[] = [];
+  const prepared: NodeId[] = [];
+  const plain: Tree = { ...fake, ...change(fake) };
+  const tree: Tree = {
+    ...plain,
+    list(node, after, limit) {
+      const { path } = value(fake.entry(node));
+      if (!loaded.includes(path)) loaded.push(path);
+      return plain.list(node, after, limit);
+    },
+  };
+  const ahead = openAhead(tree, (node) => prepared.push(node));
+  const list = (path: string) => {
+    const directory = value(fake.resolve(path)).node;
+    for (const entry of value(fake.list(directory, 0, 100)).entries)
+      ahead.shown(attributesOf(entry));
+    ahead.listed(directory);
+  };
+  return { ahead, loaded, prepared, list, node: (path: string) => value(fake.resolve(path)).node };
+}
+
+/** Works until nothing is left to do; fails to end if that never comes. */
+function finish(ahead: Ahead): number {
+  let steps = 0;
+  while (ahead.work()) if (++steps > 1000) throw new Error('there is no end to it');
+  return steps;
+}
+
+void t.test('what is at the top is loaded before anybody comes', (t) => {
+  const { ahead, loaded } = walking();
+  finish(ahead);
+  t.same(loaded, ['', '/a', '/a/one', '/a/two', '/a/two/deep', '/b', '/c']);
+  t.equal(finish(ahead), 0, 'once');
+  t.end();
+});
+
+void t.test('who walks finds what comes next loaded, from above down', (t) => {
+  const { ahead, loaded, list } = walking();
+  // Somewhere that was not expected: no walk yet.
+  list('/b');
+  finish(ahead);
+  t.same(loaded, []);
+  list('');
+  finish(ahead);
+  t.same(loaded, [], 'one listing is no walk');
+  list('/a');
+  finish(ahead);
+  t.same(loaded, ['/a/one', '/a/two'], 'a few at first');
+  list('/a/one');
+  finish(ahead);
+  t.same(loaded, ['/a/one', '/a/two', '/a/two/deep', '/b', '/c'], 'then more');
+  t.end();
+});
+
+void t.test('another order is followed as well; a jump elsewhere ends the walk', (t) => {
+  const { ahead, loaded, list } = walking();
+  list('/b');
+  list('');
+  list('/c');
+  finish(ahead);
+  t.same(loaded, ['/a', '/a/one']);
+  list('/a/two/deep');
+  list('/b');
+  finish(ahead);
+  t.same(loaded, ['/a', '/a/one'], 'nothing is expected any more');
+  t.end();
+});
+
+void t.test('what is missing or broken is passed over, and followed when it was listed', (t) => {
+  const { ahead, loaded, list, node } = walking((tree) => ({
+    list: (directory, after, limit) =>
+      directory === node('/a') ? { kind: 'failure', errno: 5 } : tree.list(directory, after, limit),
+  }));
+  finish(ahead);
+  t.same(loaded, ['', '/a', '/b', '/c']);
+  list('/a');
+  finish(ahead);
+  t.same(loaded.slice(4), ['/a/one', '/a/two', '/a/two/deep']);
+  t.end();
+});
+
+void t.test('the file behind one that was read in order is opened', (t) => {
+  const order = [11, 12, 13, 14];
+  const { ahead, prepared } = walking(() => ({
+    following: (node) => order[order.indexOf(node) + 1],
+  }));
+  finish(ahead);
+  ahead.read(11);
+  finish(ahead);
+  t.same(prepared, [], 'the first of them says nothing yet');
+  ahead.read(12);
+  finish(ahead);
+  t.same(prepared, [13]);
+  ahead.read(11);
+  finish(ahead);
+  t.same(prepared, [13], 'back again');
+  ahead.read(14);
+  ahead.read(99);
+  finish(ahead);
+  t.same(prepared, [13], 'there is none behind the last');
+  t.end();
+});

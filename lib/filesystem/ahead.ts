@@ -1,0 +1,156 @@
+import type { NodeId } from '../tree/entry.js';
+import type { Listing, Tree } from '../tree/tree.js';
+import type { Attributes } from './filesystem.js';
+
+/**
+ * What a client that goes through the tree in order will ask for next, got ready while nothing else is to
+ * be done. Nothing is fetched for it.
+ */
+export interface Ahead {
+  /** An entry was shown in the listing that goes on. */
+  shown(attributes: Attributes): void;
+  /** The listing of a directory came to its end. */
+  listed(directory: NodeId): void;
+  /** A file was read from its begin. */
+  read(node: NodeId): void;
+  /** Does a little of what is to be done; false: there is nothing. */
+  work(): boolean;
+}
+
+/** `prepare` opens the object in which a file begins, if it is on this machine. */
+export function openAhead(tree: Tree, prepare: (node: NodeId) => void): Ahead {
+  const walk = beginWalk(tree.root);
+  const reading: Reading = { next: undefined, toPrepare: undefined };
+  return {
+    shown: ({ entry }) => {
+      if (entry.type === 'directory') walk.inListing.push(entry.node);
+    },
+    listed: (directory) => {
+      met(walk, directory);
+    },
+    read: (node) => {
+      const inOrder = node === reading.next;
+      reading.next = tree.following(node);
+      reading.toPrepare = inOrder ? reading.next : undefined;
+    },
+    work: () => {
+      const { toPrepare } = reading;
+      if (toPrepare === undefined) return loadSome(walk, tree);
+      reading.toPrepare = undefined;
+      prepare(toPrepare);
+      return true;
+    },
+  };
+}
+
+/** Who reads a file and then the one behind it gets the next one opened. */
+interface Reading {
+  next: NodeId | undefined;
+  toPrepare: NodeId | undefined;
+}
+
+/**
+ * Who lists a directory and then one of those in it walks: the directories that come next, in the order of
+ * listing and from above down, are loaded before they are asked for, more of them the longer it goes on.
+ */
+interface Walk {
+  /** The directories that are expected to be asked for. */
+  queue: Expected[];
+  /** How many of them may be loaded, and are. */
+  window: number;
+  loaded: number;
+  loading: Loading | undefined;
+  /** Directories in the listing that goes on. */
+  inListing: NodeId[];
+}
+
+interface Expected {
+  readonly node: NodeId;
+  loaded: boolean;
+  /** The directories in it are expected as well. */
+  followed: boolean;
+}
+
+interface Loading {
+  readonly directory: Expected;
+  readonly below: NodeId[];
+  after: number;
+  seen: number;
+}
+
+// Directories that are loaded and were not yet asked for: before anybody came (until then nothing else is
+// to be done, and the code that does it gets compiled), and while a client walks.
+const atFirst = 64;
+const leastWindow = 2;
+const largestWindow = 32;
+const longestQueue = 4096;
+// How far ahead a client may jump within what is expected.
+const longestJump = 512;
+// Entries that are decoded at a time: a client that comes meanwhile waits for no more.
+const atOnce = 8;
+// Entries of a directory that are looked at ahead.
+const entriesAhead = 1024;
+
+function expected(node: NodeId): Expected {
+  return { node, loaded: false, followed: false };
+}
+
+function beginWalk(root: NodeId): Walk {
+  const queue = [expected(root)];
+  return { queue, window: atFirst, loaded: 0, loading: undefined, inListing: [] };
+}
+
+function expect(walk: Walk, at: number, nodes: readonly NodeId[]): void {
+  walk.queue.splice(at, 0, ...nodes.map(expected));
+  if (walk.queue.length <= longestQueue) return;
+  for (const lost of walk.queue.splice(longestQueue)) if (lost.loaded) walk.loaded--;
+}
+
+/** A client came to a directory. */
+function met(walk: Walk, directory: NodeId): void {
+  const { queue, inListing } = walk;
+  walk.inListing = [];
+  const index = queue.slice(0, longestJump).findIndex(({ node }) => node === directory);
+  const [found] = index === -1 ? [] : queue.splice(index, 1);
+  if (found === undefined) {
+    Object.assign(walk, { queue: [], window: 0, loaded: 0, loading: undefined });
+    expect(walk, 0, inListing);
+    return;
+  }
+  walk.window = Math.min(largestWindow, Math.max(leastWindow, walk.window * 2));
+  if (found.loaded) walk.loaded--;
+  if (walk.loading?.directory === found) walk.loading = undefined;
+  if (!found.followed) expect(walk, index, inListing);
+}
+
+function loadSome(walk: Walk, tree: Tree): boolean {
+  walk.loading ??= nextLoading(walk);
+  if (walk.loading === undefined) return false;
+  if (loadMore(walk, tree, walk.loading)) walk.loading = undefined;
+  return true;
+}
+
+function nextLoading(walk: Walk): Loading | undefined {
+  if (walk.loaded >= walk.window) return undefined;
+  const directory = walk.queue.find((one) => !one.loaded);
+  if (directory === undefined) return undefined;
+  directory.loaded = true;
+  walk.loaded++;
+  return { directory, below: [], after: 0, seen: 0 };
+}
+
+const nothing: Listing = { entries: [], cookies: [], end: true };
+
+/** Looks at some more entries of the directory that is being loaded; true: it is done. */
+function loadMore(walk: Walk, tree: Tree, loading: Loading): boolean {
+  const page = tree.list(loading.directory.node, loading.after, atOnce);
+  const { entries, cookies, end } = page.kind === 'done' ? page.value : nothing;
+  for (const { type, node } of entries) if (type === 'directory') loading.below.push(node);
+  loading.after = cookies.at(-1) ?? loading.after;
+  loading.seen += entries.length;
+  if (!end && entries.length > 0 && loading.seen < entriesAhead) return false;
+  if (page.kind !== 'done') return true;
+  loading.directory.followed = true;
+  expect(walk, walk.queue.indexOf(loading.directory) + 1, loading.below);
+  return true;
+}
