@@ -28,8 +28,9 @@ interface OpenObject {
 
 // A file that is open takes room even when it was evicted: large ones count for as many as they have MiB.
 const weightUnit = 1024 * 1024;
-// After so many openings those that others evicted are looked for and let go.
+// After so many openings, and not before so long (ms), those that others evicted are looked for and let go.
 const opensBetweenLooks = 64;
+const timeBetweenLooks = 500;
 const usesKept = 1024;
 const usesSavedAfter = 60_000;
 
@@ -64,6 +65,7 @@ export class DiskShelf implements Shelf {
   #uses = new Map<number, number>();
   #lastSaved = Date.now();
   #opens = 0;
+  #lastLook = 0;
 
   constructor(
     directory: string,
@@ -220,6 +222,9 @@ export class DiskShelf implements Shelf {
   }
 
   #letEvictedGo(): void {
+    const now = performance.now();
+    if (now - this.#lastLook < timeBetweenLooks) return;
+    this.#lastLook = now;
     for (const object of [...this.#files.values()]) {
       if (fstatSync(object.fd).nlink === 0) this.#files.delete(object.key);
     }
