@@ -15,13 +15,21 @@ const execute = promisify(execFile);
 const here = dirname(fileURLToPath(import.meta.url));
 const script = join(here, '..', 'bin', 'pinfs.js');
 
-export interface Workbench {
+/** What can be mounted. */
+export interface Served {
+  /** Where the mountpoint is made. */
   readonly directory: string;
-  /** The same tree on the local disk. */
-  readonly local: string;
+  /** URL or directory of the repository. */
   readonly url: string;
   readonly key: string;
   readonly tag: string;
+}
+
+export interface Workbench extends Served {
+  /** Root hash of the same state. */
+  readonly hash: string;
+  /** The same tree on the local disk. */
+  readonly local: string;
   close(): Promise<void>;
 }
 
@@ -61,6 +69,7 @@ export async function openWorkbench(size: BenchSize): Promise<Workbench> {
     local,
     key,
     tag: 'bench',
+    hash: made.head.rootHash.text,
     url: `${url}/${fqrn}`,
     close: async () => {
       const ended = new Promise((resolve) => server.once('close', resolve));
@@ -105,24 +114,27 @@ async function startServer(directory: string): Promise<{ server: ChildProcess; u
   return { server, url: (JSON.parse(text) as { url: string }).url };
 }
 
+export type Requests = Readonly<Record<string, number>>;
+
 export interface Mount {
   readonly path: string;
-  /** Requests of the kernel so far. */
-  requests(): Promise<number>;
+  /** Requests of the kernel so far, by opcode. */
+  requests(): Promise<Requests>;
   status(): Promise<MountStatus>;
   unmount(): Promise<void>;
 }
 
-/** Mounts the pinned tag with its own caches in the kernel; the disk cache is `cache`. */
+/** Mounts a pin with its own caches in the kernel; the disk cache is `cache`. */
 export async function mount(
-  bench: Workbench,
+  bench: Served,
   driver: string,
   cache: string,
   prefix: readonly string[],
+  pin = bench.tag,
 ): Promise<Mount> {
   const path = join(bench.directory, 'mnt');
   mkdirSync(path, { recursive: true });
-  const source = `${bench.url}@${bench.tag}`;
+  const source = `${bench.url}@${pin}`;
   const options = ['--driver', driver, '--cache', cache, '--key', bench.key, '--cache-limit', '8G'];
   await run([...prefix, process.execPath, script, 'mount', ...options, source, path]);
   const status = async (): Promise<MountStatus> => {
@@ -135,8 +147,7 @@ export async function mount(
   return {
     path,
     status,
-    requests: async () =>
-      Object.values((await status()).requests).reduce((sum, count) => sum + count, 0),
+    requests: async () => (await status()).requests,
     unmount: async () => {
       await execute(process.execPath, [script, 'umount', path]);
     },

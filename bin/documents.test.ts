@@ -28,7 +28,15 @@ function all(command: Command, before: readonly string[] = []): Named[] {
   });
 }
 
-const commands = all(makeProgram());
+const commands = all(await makeProgram());
+
+void t.test('a command that is loaded alone is there', async (t) => {
+  for (const [name = ''] of commands.map(({ words }) => words)) {
+    const names = (await makeProgram(name)).commands.map((one) => one.name());
+    t.ok(names.includes(name), name);
+    t.ok(names.length <= 2, `${name} loads few others`);
+  }
+});
 
 /** What bash offers at the end of a line. */
 function offered(words: readonly string[]): string[] {

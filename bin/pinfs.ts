@@ -6,9 +6,8 @@ import { makeProgram, usageError, withMountForm } from './program.js';
 
 async function main(): Promise<void> {
   guardOutput();
-  const program = makeProgram();
-  const commands = new Set(['help', ...program.commands.map((command) => command.name())]);
-  const args = withMountForm(process.argv.slice(2), commands);
+  const args = withMountForm(process.argv.slice(2));
+  const program = await makeProgram(args[0]);
   const flags = { json: args.includes('--json') };
   try {
     await program.parseAsync(args, { from: 'user' });

@@ -1,21 +1,34 @@
 import { Command, CommanderError, Help, type Option } from 'commander';
 import { PinfsError } from '../lib/format/errors.js';
 import { version } from '../lib/repository/version.js';
-import { register as registerMount } from './commands/mount.js';
-import { register as registerUmount } from './commands/umount.js';
-import { register as registerStatus } from './commands/status.js';
-import { register as registerDoctor } from './commands/doctor.js';
-import { register as registerLs } from './commands/ls.js';
-import { register as registerStat } from './commands/stat.js';
-import { register as registerCat } from './commands/cat.js';
-import { register as registerCp } from './commands/cp.js';
-import { register as registerFind } from './commands/find.js';
-import { register as registerInfo } from './commands/info.js';
-import { register as registerCheck } from './commands/check.js';
-import { register as registerServe } from './commands/serve.js';
-import { register as registerBench } from './commands/bench.js';
-import { register as registerAttest } from './commands/attest.js';
-import { register as registerCache } from './commands/cache.js';
+
+/** The commands in the order of the help: their names, and the module that registers them. */
+const commandModules: readonly (readonly [readonly string[], () => Promise<CommandModule>])[] = [
+  [['mount'], () => import('./commands/mount.js')],
+  [['umount'], () => import('./commands/umount.js')],
+  [['ls'], () => import('./commands/ls.js')],
+  [['stat'], () => import('./commands/stat.js')],
+  [['cat'], () => import('./commands/cat.js')],
+  [['cp'], () => import('./commands/cp.js')],
+  [['find'], () => import('./commands/find.js')],
+  [['info', 'tags'], () => import('./commands/info.js')],
+  [['status'], () => import('./commands/status.js')],
+  [['check'], () => import('./commands/check.js')],
+  [['serve'], () => import('./commands/serve.js')],
+  [['bench'], () => import('./commands/bench.js')],
+  [['attest', 'key'], () => import('./commands/attest.js')],
+  [['cache', 'forget'], () => import('./commands/cache.js')],
+  [['doctor'], () => import('./commands/doctor.js')],
+];
+
+interface CommandModule {
+  readonly register: (program: Command) => void;
+}
+
+const commandNames: ReadonlySet<string> = new Set([
+  'help',
+  ...commandModules.flatMap(([names]) => names),
+]);
 
 const exitCodes = `
 Exit codes: 0 done; 1 other failure; 2 wrong usage; 3 refused by trust; 4 not reachable;
@@ -27,8 +40,11 @@ function optionDescription(option: Option): string {
   return isList ? option.description : new Help().optionDescription(option);
 }
 
-/** The whole command line, with nothing loaded that only one command needs. */
-export function makeProgram(): Command {
+/**
+ * The command line. Given the name of a command, only that one is loaded, which counts where all that is
+ * done takes no longer than loading the rest; otherwise all of them, for the help.
+ */
+export async function makeProgram(command?: string): Promise<Command> {
   const program = new Command('pinfs')
     .description('Mounts verified, pinned, read-only snapshots of CernVM-FS repositories.')
     .version(version)
@@ -36,32 +52,23 @@ export function makeProgram(): Command {
     .configureHelp({ optionDescription })
     .configureOutput({ outputError: () => undefined })
     .exitOverride();
-  const registrations = [
-    registerMount,
-    registerUmount,
-    registerLs,
-    registerStat,
-    registerCat,
-    registerCp,
-    registerFind,
-    registerInfo,
-    registerStatus,
-    registerCheck,
-    registerServe,
-    registerBench,
-    registerAttest,
-    registerCache,
-    registerDoctor,
-  ];
-  for (const register of registrations) register(program);
+  const asked = commandModules.filter(
+    ([names]) => command !== undefined && names.includes(command),
+  );
+  const wanted = asked.length > 0 ? asked : commandModules;
+  for (const module of await Promise.all(wanted.map(([, load]) => load())))
+    module.register(program);
   return program;
 }
 
 /** mount(8) calls `pinfs SOURCE DIR -o options`: the first word is then no command. */
-export function withMountForm(args: readonly string[], commands: ReadonlySet<string>): string[] {
+export function withMountForm(args: readonly string[]): string[] {
   const first = args[0];
   const isMountForm =
-    first !== undefined && !first.startsWith('-') && !commands.has(first) && args.includes('-o');
+    first !== undefined &&
+    !first.startsWith('-') &&
+    !commandNames.has(first) &&
+    args.includes('-o');
   return isMountForm ? ['mount', ...args] : [...args];
 }
 
@@ -73,7 +80,7 @@ export function usageError(
   if (thrown.exitCode === 0) return undefined;
   const isHelp = thrown.code.startsWith('commander.help');
   const message = isHelp ? 'no command is given' : thrown.message.replace(/^error: /, '');
-  const command = makeProgram().commands.find((one) => one.name() === args[0]);
-  const words = ['pinfs', ...(command === undefined ? [] : [command.name()]), '--help'];
+  const [name = ''] = args;
+  const words = ['pinfs', ...(commandNames.has(name) ? [name] : []), '--help'];
   return new PinfsError('USAGE', message, { advice: `See: ${words.join(' ')}` });
 }

@@ -1,6 +1,6 @@
 import { Socket } from 'node:net';
 import { PinfsError } from '../format/errors.js';
-import { serveMount } from './foreground.js';
+import { driverLoaders, prepareDriver } from './choose.js';
 import type { MountOrder } from './order.js';
 import { failedAnswer, parseObject, readLine, writeLine } from './wire.js';
 
@@ -18,6 +18,9 @@ async function serveOrder(pipe: Socket): Promise<number> {
       if (!answered.yet) process.kill(process.pid, 'SIGTERM');
     });
     pipe.resume();
+    // The driver's thread starts while this one loads all the rest.
+    await prepareDriver(mount.driver, driverLoaders());
+    const { serveMount } = await import('./foreground.js');
     return await serveMount(options, mount, async (session) => {
       answered.yet = true;
       await writeLine(pipe, { ok: true, value: session.status() });

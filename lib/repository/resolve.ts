@@ -7,13 +7,13 @@ import { countsNow, judgedHead, manifestRoot, rootWant, type JudgedHead } from '
 import { findTag, verdictOfTag, type ResolvedTag } from './history.js';
 import type { Opening } from './opening.js';
 import type { Snapshot } from './snapshot.js';
-import { resolveAttested } from './attested.js';
 import { refuseBlacklisted, resolveHash } from './pinned.js';
 
 /** The snapshot that a pin means. @throws PinfsError of any kind of the chain, the history or the source. */
 export async function resolveSnapshot(opening: Opening, signal?: AbortSignal): Promise<Snapshot> {
   const { pin } = opening;
   if (opening.options.attestation !== undefined) {
+    const { resolveAttested } = await import('./attested.js');
     return await resolveAttested(opening, opening.options.attestation, signal);
   }
   switch (pin.kind) {
