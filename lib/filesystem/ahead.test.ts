@@ -23,8 +23,8 @@ function value<T>(outcome: Outcome<T>): T {
 }
 
 /** A tree that notes the paths of what is listed ahead, and a client that lists it. */
-function walking(change: (tree: Tree) => Partial<Tree> = () => ({})) {
-  const { tree: fake } = makeFakeTree(content);
+function walking(change: (tree: Tree) => Partial<Tree> = () => ({}), all = content) {
+  const { tree: fake } = makeFakeTree(all);
   const loaded: string[] = [];
   const prepared: NodeId[] = [];
   const plain: Tree = { ...fake, ...change(fake) };
@@ -39,7 +39,7 @@ function walking(change: (tree: Tree) => Partial<Tree> = () => ({})) {
   const ahead = openAhead(tree, (node) => prepared.push(node));
   const list = (path: string) => {
     const directory = value(fake.resolve(path)).node;
-    for (const entry of value(fake.list(directory, 0, 100)).entries)
+    for (const entry of value(fake.list(directory, 0, 1e6)).entries)
       ahead.shown(attributesOf(entry));
     ahead.listed(directory);
   };
@@ -93,6 +93,26 @@ void t.test('another order is followed as well; a jump elsewhere ends the walk',
   t.end();
 });
 
+void t.test('who walks below somewhere finds that loaded, whatever was loaded elsewhere', (t) => {
+  const names = Array.from({ length: 40 }, (_, index) => `n${index}`);
+  const group = directories(20);
+  const { ahead, loaded, list } = walking(() => ({}), {
+    children: Object.fromEntries(names.map((name) => [name, group])),
+  });
+  finish(ahead);
+  t.equal(loaded.length, 64);
+  // As of a client that sorts the names: in another order than that of the listing.
+  for (const name of ['n7', 'n20', 'n3', 'n39']) {
+    list(`/${name}`);
+    for (let index = 0; index < 20; index++) {
+      finish(ahead);
+      if (!loaded.includes(`/${name}/d${index}`)) t.fail(`/${name}/d${index}`);
+      list(`/${name}/d${index}`);
+    }
+  }
+  t.end();
+});
+
 void t.test('what is missing or broken is passed over, and followed when it was listed', (t) => {
   const { ahead, loaded, list, node } = walking((tree) => ({
     list: (directory, after, limit) =>
@@ -102,7 +122,50 @@ void t.test('what is missing or broken is passed over, and followed when it was 
   t.same(loaded, ['', '/a', '/b', '/c']);
   list('/a');
   finish(ahead);
-  t.same(loaded.slice(4), ['/a/one', '/a/two', '/a/two/deep']);
+  t.same(loaded.slice(4), ['/a/one', '/a/two']);
+  t.end();
+});
+
+function directories(count: number): FakeEntry {
+  const names = Array.from({ length: count }, (_, index) => `d${index}`);
+  return { children: Object.fromEntries(names.map((name) => [name, { children: {} }])) };
+}
+
+void t.test(
+  'no number of directories is too much; those that are too many are not expected',
+  (t) => {
+    const { ahead, loaded, list } = walking(() => ({}), directories(200_000));
+    list('');
+    for (let index = 0; index < 4096; index++) {
+      list(`/d${index}`);
+      finish(ahead);
+    }
+    t.ok(loaded.includes('/d4095'));
+    t.notOk(loaded.includes('/d4096'));
+    t.end();
+  },
+);
+
+void t.test('what is no longer expected is not followed', (t) => {
+  const all: FakeEntry = {
+    children: { a: leaf, missing: directories(5000), second: directories(20) },
+  };
+  const { ahead, loaded, list, node } = walking(
+    (tree) => ({
+      list: (directory, after, limit) =>
+        directory === node('/missing')
+          ? { kind: 'failure', errno: 5 }
+          : tree.list(directory, after, limit),
+    }),
+    all,
+  );
+  list('');
+  list('/a');
+  while (!loaded.includes('/second')) ahead.work();
+  list('/missing');
+  finish(ahead);
+  t.notOk(loaded.includes('/second/d0'));
+  t.ok(loaded.includes('/missing/d0'));
   t.end();
 });
 

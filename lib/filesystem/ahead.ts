@@ -23,7 +23,9 @@ export function openAhead(tree: Tree, prepare: (node: NodeId) => void): Ahead {
   const reading: Reading = { next: undefined, toPrepare: undefined };
   return {
     shown: ({ entry }) => {
-      if (entry.type === 'directory') walk.inListing.push(entry.node);
+      // Who lists the begin of a large directory again and again must not fill the memory.
+      if (entry.type === 'directory' && walk.inListing.length < longestQueue)
+        walk.inListing.push(entry.node);
     },
     listed: (directory) => {
       met(walk, directory);
@@ -56,9 +58,10 @@ interface Reading {
 interface Walk {
   /** The directories that are expected to be asked for. */
   queue: Expected[];
-  /** How many of them may be loaded, and are. */
+  /** Where in them the client is; those behind come next, and only then those that it passed over. */
+  position: number;
+  /** How many that come next may be loaded. */
   window: number;
-  loaded: number;
   loading: Loading | undefined;
   /** Directories in the listing that goes on. */
   inListing: NodeId[];
@@ -78,8 +81,8 @@ interface Loading {
   seen: number;
 }
 
-// Directories that are loaded and were not yet asked for: before anybody came (until then nothing else is
-// to be done, and the code that does it gets compiled), and while a client walks.
+// How many that come next are loaded: before anybody came (until then nothing else is to be done, and the
+// code that does it gets compiled), and while a client walks.
 const atFirst = 64;
 const leastWindow = 2;
 const largestWindow = 32;
@@ -97,13 +100,14 @@ function expected(node: NodeId): Expected {
 
 function beginWalk(root: NodeId): Walk {
   const queue = [expected(root)];
-  return { queue, window: atFirst, loaded: 0, loading: undefined, inListing: [] };
+  return { queue, position: 0, window: atFirst, loading: undefined, inListing: [] };
 }
 
 function expect(walk: Walk, at: number, nodes: readonly NodeId[]): void {
   walk.queue.splice(at, 0, ...nodes.map(expected));
   if (walk.queue.length <= longestQueue) return;
-  for (const lost of walk.queue.splice(longestQueue)) if (lost.loaded) walk.loaded--;
+  for (const lost of walk.queue.splice(longestQueue))
+    if (walk.loading?.directory === lost) walk.loading = undefined;
 }
 
 /** A client came to a directory. */
@@ -113,12 +117,14 @@ function met(walk: Walk, directory: NodeId): void {
   const index = queue.slice(0, longestJump).findIndex(({ node }) => node === directory);
   const [found] = index === -1 ? [] : queue.splice(index, 1);
   if (found === undefined) {
-    Object.assign(walk, { queue: [], window: 0, loaded: 0, loading: undefined });
+    Object.assign(walk, { queue: [], position: 0, window: 0, loading: undefined });
     expect(walk, 0, inListing);
     return;
   }
-  walk.window = Math.min(largestWindow, Math.max(leastWindow, walk.window * 2));
-  if (found.loaded) walk.loaded--;
+  // Who jumps about is not followed far.
+  const grown = index === walk.position ? walk.window * 2 : 0;
+  walk.window = Math.min(largestWindow, Math.max(leastWindow, grown));
+  walk.position = index;
   if (walk.loading?.directory === found) walk.loading = undefined;
   if (!found.followed) expect(walk, index, inListing);
 }
@@ -130,13 +136,14 @@ function loadSome(walk: Walk, tree: Tree): boolean {
   return true;
 }
 
-function nextLoading(walk: Walk): Loading | undefined {
-  if (walk.loaded >= walk.window) return undefined;
-  const directory = walk.queue.find((one) => !one.loaded);
-  if (directory === undefined) return undefined;
-  directory.loaded = true;
-  walk.loaded++;
-  return { directory, below: [], after: 0, seen: 0 };
+function nextLoading({ queue, position, window }: Walk): Loading | undefined {
+  for (let step = 0; step < Math.min(window, queue.length); step++) {
+    const directory = queue[(position + step) % queue.length];
+    if (directory === undefined || directory.loaded) continue;
+    directory.loaded = true;
+    return { directory, below: [], after: 0, seen: 0 };
+  }
+  return undefined;
 }
 
 const nothing: Listing = { entries: [], cookies: [], end: true };
@@ -151,6 +158,9 @@ function loadMore(walk: Walk, tree: Tree, loading: Loading): boolean {
   if (!end && entries.length > 0 && loading.seen < entriesAhead) return false;
   if (page.kind !== 'done') return true;
   loading.directory.followed = true;
-  expect(walk, walk.queue.indexOf(loading.directory) + 1, loading.below);
+  const at = walk.queue.indexOf(loading.directory);
+  expect(walk, at + 1, loading.below);
+  if (at < walk.position)
+    walk.position = Math.min(walk.position + loading.below.length, walk.queue.length);
   return true;
 }

@@ -43,13 +43,17 @@ export function readContent(
   });
 }
 
+// Opening an object may mean to read all of it (it is hashed again after a restart of the machine): that
+// is done ahead only where it takes no longer than a client waits anyway.
+const preparedBytes = 4 * 1024 * 1024;
+
 /** Opens the object in which a file begins, if it is here, so that the first read finds it open. */
 export function prepareContent(tree: Tree, shelf: Shelf, node: NodeId): void {
   const entry = tree.entry(node);
   if (entry.kind !== 'done' || entry.value.type !== 'file') return;
   const pieces = wantsForRange(tree, entry.value, 0, 1);
   const [first] = pieces.kind === 'done' ? pieces.value : [];
-  if (first !== undefined) shelf.has(first.want);
+  if (first !== undefined && first.want.size.bytes <= preparedBytes) shelf.has(first.want);
 }
 
 /** What is on the shelf has its promised size; were it not so, the rest would land at the wrong place. */

@@ -6,10 +6,12 @@ import {
   byPathHash,
   identitySql,
   lookups,
+  outOfOrder,
   sqlFor,
   type CatalogSql,
   type NestedWhere,
 } from './catalog-sql.js';
+import { disorder } from './damage.js';
 import {
   checkPlans,
   openGuarded,
@@ -236,6 +238,10 @@ function catalogFile(
       return query(sql);
     }
   };
+  const inOrder = (rows: Buffer | null): Buffer | null => {
+    if (rows?.length === outOfOrder.length) throw disorder(identity.prefix);
+    return rows;
+  };
   const nestedRows = (where: NestedWhere, bind: boolean, value: Bound, limit: number) =>
     sql.nested[where][bind ? 'bind' : 'nested'] === ''
       ? []
@@ -248,11 +254,12 @@ function catalogFile(
     },
     children: (digest, after, limit) => {
       const from = [...pathKey(digest), after];
-      return ask((it) => queries.one(it.children, ...from, ...from, limit));
+      return inOrder(ask((it) => queries.one(it.children, limit, ...from, limit, ...from)));
     },
     rowByPath: (digest) => ask((it) => queries.one(it.byPath, ...pathKey(digest))),
     rowById: (rowid) => ask((it) => queries.one(it.byId, rowid)),
-    allRows: (after, limit) => ask((it) => queries.one(it.all, after, after, limit)),
+    allRows: (after, limit) =>
+      inOrder(ask((it) => queries.one(it.all, limit, after, limit, after))),
     chunkRows: (digest, limit) =>
       sql.chunks === '' ? null : ask((it) => queries.one(it.chunks, ...pathKey(digest), limit)),
     nestedRow: (path, bind) => nestedRows('byPath', bind, path, 1)[0],

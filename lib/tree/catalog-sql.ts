@@ -54,16 +54,22 @@ const sqlByColumns = [
 ] as const;
 const rowidRange = 'rowid>? AND rowid<=4294967295';
 
+/** What `joinedInOrder` gives instead of rows that are in disorder; no row looks like it. */
+export const outOfOrder = 'x';
+
 /**
- * Rows joined into one value, up to the one with the row id that a subquery finds: it takes half the time of
- * joining the rows of a subquery with a LIMIT. They come in the order of the index that the search goes
- * through; whoever reads them refuses any other order.
+ * A page of rows joined into one value: those before the one that a subquery finds behind them. It takes
+ * half the time of joining the rows of a subquery with a LIMIT. In a damaged index too the search comes, after
+ * as many steps as the page has rows, to what the subquery found, and ends there: hence the row behind the
+ * page is the bound, not the last one in it, and both have to go through the same index (`checkPlans`).
  */
-function joinedUpTo(row: string, where: string): string {
+function joinedInOrder(row: string, where: string): string {
   const search = where === '' ? rowidRange : `${where} AND ${rowidRange}`;
-  const last = `SELECT rowid FROM catalog WHERE ${search} ORDER BY rowid LIMIT 1 OFFSET ?-1`;
-  const bounded = search.replace('4294967295', `ifnull((${last}),4294967295)`);
-  return `SELECT CAST(group_concat(${row},'') AS BLOB) FROM catalog WHERE ${bounded}`;
+  const behind = `SELECT rowid FROM catalog WHERE ${search} ORDER BY rowid LIMIT 1 OFFSET ?`;
+  const before = search.replace('<=4294967295', '<ifnull(row_behind,4294967296)');
+  return `SELECT CAST(iif(row_behind IS NULL OR count(catalog.rowid)=?,
+      group_concat(iif(catalog.rowid IS NULL,NULL,${row}),''),'${outOfOrder}') AS BLOB)
+    FROM (SELECT (${behind}) AS row_behind) LEFT JOIN catalog ON ${before}`;
 }
 
 /** The texts of all queries; `careful` as for `packedRow`. */
@@ -84,10 +90,10 @@ export function sqlFor(columns: Columns, careful: boolean): CatalogSql {
   });
   const sql: CatalogSql = {
     property: `SELECT iif(octet_length(value)<=${propertyLimit},CAST(value AS BLOB),NULL) FROM properties WHERE key=? LIMIT 1`,
-    children: joinedUpTo(row, 'parent_1=? AND parent_2=?'),
+    children: joinedInOrder(row, 'parent_1=? AND parent_2=?'),
     byPath: `${located} ${path} LIMIT 1`,
     byId: `${located} rowid=? LIMIT 1`,
-    all: joinedUpTo(`concat(${parent},${row})`, ''),
+    all: joinedInOrder(`concat(${parent},${row})`, ''),
     chunks: columns.has('chunks')
       ? joined(
           `SELECT concat(json_array(${number('offset')},${number('size')}),iif(octet_length(hash)>32,'x',hex(hash)),char(10)) AS r

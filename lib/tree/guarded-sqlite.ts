@@ -184,10 +184,14 @@ function checkIndexes(database: Database.Database, table: string, rules: GuardRu
 // Steps of a plan that look at no table. All others have to be a search by what is asked for: else
 // how many rows are looked at, and whether they ever end, is up to who made the file.
 const harmless = /^(CO-ROUTINE |SCAN \(subquery-\d+\)$|SCAN CONSTANT ROW$|SCALAR SUBQUERY )/;
+// What a plan says besides of a search.
+const leftJoin = / LEFT-JOIN$/;
+const covering = /^(SEARCH \w+ USING )COVERING /;
 
 /**
  * Holds that these queries find what they look for by an index, in order, without sorting: so that their
- * LIMIT bounds the work. Once for each schema will do.
+ * LIMIT bounds the work; and that a query which looks for the same twice goes through the same index, so that the
+ * bound found in one search holds in the other. Once for each schema will do.
  * @throws PinfsError with the code of the rules for a bad schema; SqliteError.
  */
 export function checkPlans(
@@ -198,11 +202,17 @@ export function checkPlans(
   for (const { sql, by } of lookups) {
     const parameters = (sql.match(/\?/g) ?? []).map(() => 1);
     const plan = database.prepare(`EXPLAIN QUERY PLAN ${sql}`).all(...parameters);
-    const details = (plan as { detail: string }[]).map(({ detail }) => detail);
+    const details = (plan as { detail: string }[]).map(({ detail }) =>
+      detail.replace(leftJoin, ''),
+    );
     const isSearch = (detail: string): boolean =>
       detail.startsWith('SEARCH ') && by.some((constraint) => detail.endsWith(`(${constraint})`));
     const wrong = details.find((detail) => !harmless.test(detail) && !isSearch(detail));
     if (wrong !== undefined)
       refuseSchema(rules, `can't be asked without looking at all of it: ${quoted(wrong)}`);
+    const searches = details.filter(isSearch).map((detail) => detail.replace(covering, '$1'));
+    const [one] = searches;
+    if (by.length === 1 && searches.some((search) => search !== one))
+      refuseSchema(rules, 'has two indexes where one is needed');
   }
 }

@@ -1,6 +1,7 @@
 import { errno } from '../format/errno.js';
 import t from 'tap';
 import { fromText } from '../format/bytes.js';
+import { pathDigest, pathKey } from '../format/path-hash.js';
 import { needsGenuine } from '../testing/genuine.js';
 import { rootWant, testShelf } from '../testing/memory-shelf.js';
 import {
@@ -15,6 +16,7 @@ import {
 import {
   directory,
   file,
+  makeRepository,
   makeSmallRepository,
   nested,
   special,
@@ -95,6 +97,24 @@ void t.test('the file behind another is known while its directory is loaded', (t
   const known = node('/a');
   tree.close();
   t.equal(tree.following(known), undefined);
+  t.end();
+});
+
+void t.test('the root stands in itself, whatever its row says', (t) => {
+  const [first, second] = pathKey(pathDigest('/d'));
+  const sql = `UPDATE catalog SET name = 'x', parent_1 = ${first}, parent_2 = ${second} WHERE name = '';`;
+  const tree = { d: directory({ f: file('x') }) };
+  const opened = openMade(t, makeRepository({ revisions: [{ tree, sql }] }));
+  const { root } = opened.tree;
+  t.same(
+    listAll(opened, '/d').map(({ name }) => name),
+    ['f'],
+  );
+  t.equal(
+    opened.shelf.must(() => opened.tree.parent(root)),
+    root,
+  );
+  t.equal(opened.shelf.must(() => opened.tree.entry(root)).path, '');
   t.end();
 });
 

@@ -179,7 +179,9 @@ function list(state: State, node: NodeId, after: number, limit: number): Outcome
 
 function parentOf(state: State, root: NodeId, node: NodeId): Outcome<NodeId> {
   const holder = state.directories.holding(node);
-  if (holder !== undefined) return done(holder.node);
+  // The row of a root, too, may name any directory as the one that it stands in.
+  if (holder !== undefined && state.directories.entry(holder, node) !== undefined)
+    return done(holder.node);
   const entry = entryOf(state, node);
   if (entry.kind !== 'done') return entry;
   if (node === root) return done(root);

@@ -1,7 +1,10 @@
 import t from 'tap';
 import { readReply } from '../../testing/fake-kernel.js';
 import { systemErrno } from './constants.js';
-import { writeReply } from './loop.js';
+import type { SystemCalls } from './device.js';
+import { counters } from './statistics.js';
+import { runLoop, writeReply } from './loop.js';
+import type { Session } from './session.js';
 
 const device = 7;
 
@@ -45,5 +48,37 @@ void t.test('whoever is gone is no error, everything else is', (t) => {
   for (const results of [[-systemErrno.EBADF], [-systemErrno.EINVAL, -systemErrno.EINVAL]]) {
     t.throws(() => writeReply(writing(...results), device, reply(100), 100), { code: 'INTERNAL' });
   }
+  t.end();
+});
+
+void t.test('who waits is answered in time, however much there is to do ahead', (t) => {
+  const calls = {
+    read: () => -(now > 1000 ? systemErrno.ENODEV : systemErrno.EAGAIN),
+    poll: () => t.fail('there is something to do'),
+  };
+  let now = 0;
+  const answered: number[] = [];
+  const session = {
+    isDue: false,
+    deadline: 100,
+    ahead: () => (now += 10) > 0,
+    expire(at: number) {
+      if (at < session.deadline) return;
+      answered.push(at);
+      session.deadline = Infinity;
+    },
+  };
+  const end = runLoop({
+    calls: calls as unknown as SystemCalls,
+    device,
+    wake: 8,
+    counters: counters(),
+    session: session as unknown as Session,
+    clock: () => now,
+    takeMessages: () => true,
+    idle: () => t.fail('it is not idle'),
+  });
+  t.equal(end, 'unmounted');
+  t.same(answered, [100]);
   t.end();
 });

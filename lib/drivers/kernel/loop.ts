@@ -49,7 +49,10 @@ export function runLoop(loop: Loop): LoopEnd {
       session.handle(frame, now);
       if (now >= session.deadline) session.expire(now);
     } else if (length === -systemErrno.EAGAIN) {
-      if (session.ahead()) continue;
+      if (session.ahead()) {
+        if (session.deadline !== Infinity) session.expire(clock());
+        continue;
+      }
       if (spin.again(clock(), session.isDue)) {
         calls.yield();
         continue;
