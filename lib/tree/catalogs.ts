@@ -51,11 +51,12 @@ export interface Catalogs {
   close(): void;
 }
 
-// Each open file costs about 170 KiB and a descriptor.
-const openLimit = 200;
+// Each open file costs about 180 KiB and the pages that were read of it, up to 256 KiB, and a descriptor.
+const openLimit = 100;
 // Deeper than any tree of names can be walked; bounds the re-runs of one operation.
 const depthLimit = 256;
-const catalogsLimit = 2 ** 20;
+// Each takes about 0.9 KiB; the thread that serves a mount may have 1 GiB.
+const catalogsLimit = 2 ** 19;
 
 export function createCatalogs(root: Want, shelf: Shelf, statistics: TreeStatistics): Catalogs {
   const rootCatalog = rootRecord(root);
