@@ -120,9 +120,7 @@ export function createCatalogs(root: Want, shelf: Shelf, statistics: TreeStatist
 /** The record of a catalog from the row that lists it; undefined if it isn't listed, an error if it can't be used. */
 function recordOf(
   file: CatalogFile,
-  place: Pick<Catalog, 'number' | 'mountNode' | 'mountpoint' | 'bind'> & {
-    readonly parent: Catalog;
-  },
+  place: Place & { readonly parent: Catalog },
 ): Catalog | PinfsError | undefined {
   const { parent, mountpoint, bind } = place;
   const path = parent.prefix + mountpoint.slice(parent.mountpoint.length);
@@ -133,30 +131,23 @@ function recordOf(
   const refusal = refuseLoop(place.number, parent, want);
   if (refusal !== undefined)
     return new PinfsError('CATALOG_SCHEMA', `the catalog of ${printable(mountpoint)} ${refusal}`);
-  return {
-    ...place,
-    // A bind mountpoint shows the root of another snapshot.
-    prefix: bind ? '' : path,
-    want,
-    depth: parent.depth + 1,
-    rootRowid: 0,
-    fault: undefined,
-  };
+  // A bind mountpoint shows the root of another snapshot.
+  return record(place, bind ? '' : path, want);
 }
 
 function rootRecord(want: Want): Catalog {
-  return {
-    number: 0,
-    parent: undefined,
-    mountNode: 0,
-    mountpoint: '',
-    prefix: '',
-    want,
-    bind: false,
-    depth: 0,
-    rootRowid: 0,
-    fault: undefined,
-  };
+  const place = { number: 0, parent: undefined, mountNode: 0, mountpoint: '', bind: false };
+  return record(place, '', want);
+}
+
+type Place = Pick<Catalog, 'number' | 'parent' | 'mountNode' | 'mountpoint' | 'bind'>;
+
+/** All records are made here, with their fields in one order: it keeps the code that reads them fast. */
+function record(place: Place, prefix: ByteString, want: Want): Catalog {
+  const { number, parent, mountNode, mountpoint, bind } = place;
+  const depth = parent === undefined ? 0 : parent.depth + 1;
+  const unknown = { rootRowid: 0, fault: undefined };
+  return { number, parent, mountNode, mountpoint, prefix, want, bind, depth, ...unknown };
 }
 
 /** What a catalog is called in messages. */
