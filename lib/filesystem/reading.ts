@@ -53,7 +53,7 @@ export function prepareContent(tree: Tree, shelf: Shelf, node: NodeId): void {
   if (entry.kind !== 'done' || entry.value.type !== 'file') return;
   const pieces = wantsForRange(tree, entry.value, 0, 1);
   const [first] = pieces.kind === 'done' ? pieces.value : [];
-  if (first !== undefined && first.want.size.bytes <= preparedBytes) shelf.has(first.want);
+  if (first !== undefined && first.want.size.bytes <= preparedBytes) shelf.prepare?.(first.want);
 }
 
 /** What is on the shelf has its promised size; were it not so, the rest would land at the wrong place. */

@@ -22,11 +22,15 @@ export function alwaysMiss(shelf: Shelf): Shelf {
   }
 
   return {
+    get hits() {
+      return shelf.hits ?? 0;
+    },
     read: (want, position, length, target, targetOffset) =>
       denies(want) ? undefined : shelf.read(want, position, length, target, targetOffset),
     path: (want) => (denies(want) ? undefined : shelf.path(want)),
     descriptor: (want) => (denies(want) ? undefined : shelf.descriptor(want)),
     has: (want) => !denies(want) && shelf.has(want),
+    prepare: (want) => shelf.prepare?.(want),
     beginRun(operation) {
       if (operation === idle) {
         current = undefined;

@@ -72,6 +72,20 @@ void t.test('what is here is read by position', async (t) => {
   t.ok(opened.has(want));
 });
 
+void t.test(
+  'what is opened ahead is read without its name, and counts for nothing by itself',
+  async (t) => {
+    const { shelf, want, file } = await filled(t);
+    const opened = shelf();
+    opened.prepare?.(want);
+    opened.prepare?.({ ...want, compression: 'none' });
+    t.equal(opened.hits, 0);
+    unlinkSync(file);
+    t.same(content(opened, want), plain);
+    t.equal(opened.hits, 1);
+  },
+);
+
 // Each leaves a file that is not what was verified, at a place where one lies that was.
 const poisons: Record<string, (file: string) => void> = {
   'other bytes of the same size': (file) => writeFileSync(file, randomBytes(5000)),

@@ -121,6 +121,11 @@ export class DiskShelf implements Shelf {
     return this.#lookup(want) !== undefined;
   }
 
+  prepare(want: Want): void {
+    const key = wantKey(want);
+    if (!this.#files.has(key)) this.#open(key);
+  }
+
   beginRun(): void {
     // Nothing to do: only a shelf that lies keeps account of runs.
   }

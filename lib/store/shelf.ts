@@ -29,6 +29,9 @@ export interface Shelf {
   /** Whether the object is here; counts as a use. */
   has(want: Want): boolean;
 
+  /** Opens an object, if it is here, for a read that is expected; neither a use nor a hit. */
+  prepare?(want: Want): void;
+
   /** Marks the begin of one run of one operation (ALWAYS_MISS keeps a set for each). */
   beginRun(operation: object): void;
 
