@@ -20,6 +20,11 @@ void t.test('looks again at once only while requests follow each other closely',
     [false, false, false, false, true, false, false],
     'one that lets itself be waited for ends it',
   );
+  t.same(
+    looks(0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1),
+    [false, false, false, false, true, false, false, true],
+    'those that come just too late are seldom looked for',
+  );
   t.end();
 });
 

@@ -20,6 +20,8 @@ const longestDue = 0.2;
 /** So many requests in a row have to come that soon before it is worth it. */
 const enough = 4;
 const most = 16;
+/** So much a look that was in vain counts against it. */
+const inVain = 2;
 
 export function openSpin(): Spin {
   let idleSince = NaN;
@@ -32,9 +34,12 @@ export function openSpin(): Spin {
     },
     came(now) {
       if (Number.isNaN(idleSince)) return;
-      // What came after sleeping took as long as waking up did: hence twice.
-      credit = now - idleSince < 2 * longest ? Math.min(most, credit + 1) : 0;
+      const waited = now - idleSince;
       idleSince = NaN;
+      // What was slept for came later by the time that waking up takes: hence twice.
+      if (waited >= 2 * longest) credit = 0;
+      else if (waited < longest || credit < enough) credit = Math.min(most, credit + 1);
+      else credit -= inVain;
     },
   };
 }
