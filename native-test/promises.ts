@@ -35,7 +35,8 @@ async function setUp(t: Test, driver: DriverName, made: MadeRepository = bulk): 
   return { here, server, source: `${server.url}@v1`, args: ['--key', key] };
 }
 
-for (const driver of ['kernel', 'fuse-native'] as const) {
+/** Tests them over one driver. */
+export function promises(driver: DriverName): void {
   const test = (name: string, run: (t: Test, driver: DriverName) => Promise<void>): void => {
     const options = { ...needsDriver(driver), timeout: 120_000 };
     void t.test(`${name} (${driver})`, options, (t) => run(t, driver));
