@@ -202,7 +202,7 @@ for (const minor of [45, 43]) {
 
 void t.test('a busy mount stays, unless it is unmounted lazily', needs, async (t) => {
   const it = await scene(t);
-  const inside = startClient('sh', '-c', `cd '${it.mountpoint}' && echo in && sleep 60`);
+  const inside = startClient('sh', '-c', `cd '${it.mountpoint}' && echo in && exec sleep 60`);
   await until('it is inside', () => inside.out() !== '');
   t.equal(await it.ask({ kind: 'unmount', lazy: false }), 'MOUNT_BUSY');
   t.equal((await run('cat', it.path('hello'))).out, 'hello, first\n');
