@@ -39,6 +39,7 @@ export function clientsGo(driver: DriverName): void {
 export function mountsGo(driver: DriverName): void {
   runAll(driver, [
     ['the daemon is killed in the middle of 64 readers', daemonKilled],
+    ['the process of an old mount that ends late leaves the new one alone', endsLate],
     ['a mount that another mount namespace keeps is unmounted here', keptElsewhere, needsRoot],
   ]);
 }
@@ -227,6 +228,26 @@ async function daemonKilled(t: Test, driver: DriverName): Promise<void> {
   const { code, stderr } = await here.tryMount({ source, args });
   t.equal(code, 0, stderr);
   t.equal((await shell(hashAll, mountpoint)).stdout, expected);
+  await here.umount(mountpoint);
+}
+
+/** The kernel gives a device number that is free to the next mount. */
+async function endsLate(t: Test, driver: DriverName): Promise<void> {
+  const { here, source, args } = await setUp(t, driver);
+  const mountpoint = await here.mount({ source, args });
+  const pid = (await here.status(mountpoint))?.status?.pid ?? 0;
+  t.ok(pid > 0);
+  process.kill(pid, 'SIGSTOP');
+  t.teardown(() => {
+    if (existsSync(`/proc/${pid}`)) process.kill(pid, 'SIGCONT');
+  });
+  t.equal((await shell('fusermount3 -uz -- "$1"', mountpoint)).code, 0);
+  const { code, stderr } = await here.tryMount({ source, args });
+  t.equal(code, 0, stderr);
+  process.kill(pid, 'SIGCONT');
+  for (let look = 0; look < 500 && existsSync(`/proc/${pid}`); look++) await wait(10);
+  t.notOk(existsSync(`/proc/${pid}`), 'the old process has ended');
+  t.equal((await shell('ls "$1/plain" | wc -l', mountpoint)).stdout.trim(), '12');
   await here.umount(mountpoint);
 }
 

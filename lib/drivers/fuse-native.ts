@@ -11,7 +11,7 @@ import { checkDevice, libraryError, mountError } from './fuse-native-device.js';
 import { makeHandlers, type Handlers } from './fuse-native-handlers.js';
 import { operationTable, xattrOperations } from './fuse-native-operations.js';
 import { makeLedger, type Ledger } from './ledger.js';
-import { prepareMountpoint } from './mountpoint.js';
+import { prepareMountpoint, recoverStale } from './mountpoint.js';
 import { findMount } from './mountinfo.js';
 import { blockSignals } from './signals.js';
 import { currentMounts, unmountPath } from './unmount.js';
@@ -199,12 +199,14 @@ async function detach({ mountpoint, device }: Service, lazy: boolean): Promise<v
   await unmountPath(mountpoint, lazy);
 }
 
-/** After the end of the connection: takes away a dead mount, and lets go of the event loop. Never rejects. */
-async function cleanUp({ fuse, mountpoint, device, log }: Service): Promise<MountEnd> {
+/**
+ * After the end of the connection: takes away a dead mount, and lets go of the event loop. Never rejects.
+ * What answers at the mountpoint is another one, which may well have the device number that was ours.
+ */
+async function cleanUp({ fuse, mountpoint, log }: Service): Promise<MountEnd> {
   let left = false;
   try {
-    left = findMount(await currentMounts(), mountpoint)?.device === device;
-    if (left) await unmountPath(mountpoint, true);
+    left = await recoverStale(mountpoint);
   } catch (error) {
     log('error', asPinfsError(error).message);
   }
