@@ -36,7 +36,7 @@ function nothingIsLeft(t: Test, work: string): void {
 void t.test('cold, warm and hot', needsMount, async (t) => {
   const { work, bench } = place(t);
   const result = await bench('--workload', 'tar', `${source}@2015-legacy`);
-  t.equal(result.code, 0, result.stderr);
+  t.equal(result.code, 0, result.stderr + result.stdout);
   const figure = { median: Number, min: Number, max: Number };
   const state = { milliseconds: figure, requests: figure, bytes: figure };
   const report = JSON.parse(result.stdout) as {

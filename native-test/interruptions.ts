@@ -40,6 +40,10 @@ export function mountsGo(driver: DriverName): void {
   runAll(driver, [
     ['the daemon is killed in the middle of 64 readers', daemonKilled],
     ['the process of an old mount that ends late leaves the new one alone', endsLate],
+    // fuse-native has no supervisor.
+    ...(driver === 'kernel'
+      ? ([['a supervisor that comes late leaves the new mount alone', supervisedLate]] as const)
+      : []),
     ['a mount that another mount namespace keeps is unmounted here', keptElsewhere, needsRoot],
   ]);
 }
@@ -247,6 +251,25 @@ async function endsLate(t: Test, driver: DriverName): Promise<void> {
   process.kill(pid, 'SIGCONT');
   for (let look = 0; look < 500 && existsSync(`/proc/${pid}`); look++) await wait(10);
   t.notOk(existsSync(`/proc/${pid}`), 'the old process has ended');
+  t.equal((await shell('ls "$1/plain" | wc -l', mountpoint)).stdout.trim(), '12');
+  await here.umount(mountpoint);
+}
+
+/** The one that watches over a daemon that was killed comes when its mount was already taken over. */
+async function supervisedLate(t: Test, driver: DriverName): Promise<void> {
+  const { here, source, args } = await setUp(t, driver);
+  const mountpoint = await here.mount({ source, args });
+  const pid = (await here.status(mountpoint))?.status?.pid ?? 0;
+  const watching = await shell('pgrep -P "$1" -f pinfs-supervisor', String(pid));
+  const supervisor = Number(watching.stdout);
+  t.ok(pid > 0 && supervisor > 0);
+  process.kill(supervisor, 'SIGSTOP');
+  process.kill(pid, 'SIGKILL');
+  const { code, stderr } = await here.tryMount({ source, args });
+  t.equal(code, 0, stderr);
+  process.kill(supervisor, 'SIGCONT');
+  for (let look = 0; look < 500 && existsSync(`/proc/${supervisor}`); look++) await wait(10);
+  t.notOk(existsSync(`/proc/${supervisor}`), 'it has ended');
   t.equal((await shell('ls "$1/plain" | wc -l', mountpoint)).stdout.trim(), '12');
   await here.umount(mountpoint);
 }

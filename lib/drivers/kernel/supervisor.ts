@@ -2,8 +2,9 @@ import { spawn } from 'node:child_process';
 
 /**
  * A small child that outlives the daemon by a moment: its input is a pipe that only the daemon holds,
- * so it sees the end however the daemon dies, and then takes the mount away lazily. It looks at the
- * mount table first (the device number must still be ours) and never touches the mount itself.
+ * so it sees the end however the daemon dies, and then takes the dead mount away lazily. A mount with our
+ * device number that answers is another one, since the kernel gives a number that is free to the next; but
+ * for a moment the dying daemon's may still answer, from what the kernel keeps: hence more than one look.
  */
 export interface Supervisor {
   /** The mount is gone or in good hands: nothing is to be done at the daemon's end. */
@@ -13,13 +14,21 @@ export interface Supervisor {
 
 // $1: device number, $2: mountpoint. A word on the input means "dismissed"; its end, "died".
 const script = `
+ours() {
+  while read -r id parent number rest; do
+    if [ "$number" = "$1" ]; then return 0; fi
+  done < /proc/self/mountinfo
+  return 1
+}
 if read -r word; then exit 0; fi
-while read -r id parent number rest; do
-  if [ "$number" = "$1" ]; then
+for look in 1 2 3 4 5 6 7 8 9 10; do
+  ours "$1" || exit 0
+  if ! [ -e "$2" ]; then
     fusermount3 -uz -- "$2" 2>/dev/null || umount -l -c -- "$2" 2>/dev/null
     exit 0
   fi
-done < /proc/self/mountinfo
+  sleep 0.2
+done
 `;
 
 export function startSupervisor(device: string, mountpoint: string): Supervisor {
