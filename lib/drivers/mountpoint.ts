@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { access, realpath, stat } from 'node:fs/promises';
+import { access, realpath, stat, statfs } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { PinfsError } from '../format/errors.js';
 import { findMount, mountType } from './mountinfo.js';
@@ -46,7 +46,8 @@ export async function prepareMountpoint(mountpoint: string, log: Log): Promise<s
  * Mounts of others are left alone.
  */
 export async function recoverStale(mountpoint: string): Promise<boolean> {
-  const code = await stat(mountpoint).then(
+  // A stat of the root of a dead mount may be answered from what the kernel keeps; a statfs never is.
+  const code = await statfs(mountpoint).then(
     () => undefined,
     (error: unknown) => errorCode(error),
   );

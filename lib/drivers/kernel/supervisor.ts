@@ -3,8 +3,9 @@ import { spawn } from 'node:child_process';
 /**
  * A small child that outlives the daemon by a moment: its input is a pipe that only the daemon holds,
  * so it sees the end however the daemon dies, and then takes the dead mount away lazily. A mount with our
- * device number that answers is another one, since the kernel gives a number that is free to the next; but
- * for a moment the dying daemon's may still answer, from what the kernel keeps: hence more than one look.
+ * device number that answers is another one, since the kernel gives a number that is free to the next.
+ * It is asked with statfs, which alone always goes to the daemon: a stat of the root of a dead mount is
+ * answered from what the kernel keeps.
  */
 export interface Supervisor {
   /** The mount is gone or in good hands: nothing is to be done at the daemon's end. */
@@ -21,14 +22,9 @@ ours() {
   return 1
 }
 if read -r word; then exit 0; fi
-for look in 1 2 3 4 5 6 7 8 9 10; do
-  ours "$1" || exit 0
-  if ! [ -e "$2" ]; then
-    fusermount3 -uz -- "$2" 2>/dev/null || umount -l -c -- "$2" 2>/dev/null
-    exit 0
-  fi
-  sleep 0.2
-done
+ours "$1" || exit 0
+if stat -f -- "$2"; then exit 0; fi
+fusermount3 -uz -- "$2" || umount -l -c -- "$2"
 `;
 
 export function startSupervisor(device: string, mountpoint: string): Supervisor {
