@@ -75,7 +75,7 @@ async function clear(flags: CacheFlags): Promise<void> {
 async function forget(fqrn: string, flags: CacheFlags): Promise<void> {
   await runAction(flags, async () => {
     const { openSeen } = await import('../../lib/trust/seen.js');
-    const forgotten = openSeen(cacheDirectory(flags).state).forget(fqrn);
+    const forgotten = openSeen(cacheDirectory(flags).state, () => true).forget(fqrn);
     if (flags.json === true) printJson({ fqrn, forgotten });
     else await print(forgotten ? `forgot ${fqrn}\n` : `nothing was known of ${fqrn}\n`);
   });

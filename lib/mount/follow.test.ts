@@ -14,8 +14,16 @@ function setUp(
   const replaced: Repository[] = [];
   let checks = 0;
   const repository = stubRepository({ pinned: false, ttl });
+  const state: { ban: PinfsError | undefined; ended: number } = { ban: undefined, ended: 0 };
   const follower = followHead({
     repository,
+    refuseBanned: () => {
+      if (state.ban !== undefined) throw state.ban;
+    },
+    end: () => {
+      state.ended += 1;
+      return Promise.resolve();
+    },
     nextCheck: (of) => of.tree.properties.ttl,
     refresh: (repository) => {
       checks += 1;
@@ -28,7 +36,7 @@ function setUp(
     timer,
     log: (level, message) => lines.push(`${level} ${message}`),
   });
-  return { timer, lines, replaced, repository, follower, checks: () => checks };
+  return { timer, lines, replaced, repository, follower, state, checks: () => checks };
 }
 
 void t.test('the head is asked for when its time is over, and not before', async (t) => {
@@ -133,4 +141,18 @@ void t.test('stopping waits for the check that runs', async (t) => {
   await stopping;
   t.ok(stopped);
   t.equal(timer.waiting(), 0);
+});
+
+void t.test('what is banned by now is not served any longer', async (t) => {
+  const { timer, lines, follower, state } = setUp(240, () => Promise.resolve(undefined));
+  state.ban = new PinfsError('USAGE', 'the blacklist cannot be read');
+  await timer.advance(240_000);
+  t.equal(state.ended, 0, 'that is no ban');
+  state.ban = new PinfsError('REVISION_BLACKLISTED', 'revision 1 is banned');
+  await timer.advance(240_000);
+  t.equal(state.ended, 1);
+  t.same(lines, [
+    'error what is mounted is banned by now, and is unmounted: revision 1 is banned [REVISION_BLACKLISTED]',
+  ]);
+  t.match(follower.status(), { lastProblem: { code: 'REVISION_BLACKLISTED' } });
 });

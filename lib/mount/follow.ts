@@ -1,4 +1,4 @@
-import { asPinfsError } from '../format/errors.js';
+import { asPinfsError, type ErrorCode } from '../format/errors.js';
 import type { Repository } from '../repository/repository.js';
 import type { HeadStatus } from './status.js';
 
@@ -24,12 +24,16 @@ export interface FollowParts {
   readonly repository: Repository;
   /** A new snapshot when the head has moved, undefined when it has not. */
   readonly refresh: (repository: Repository) => Promise<Repository | undefined>;
+  /** Throws if what is served is banned on this machine by now. */
+  readonly refuseBanned: (repository: Repository) => void;
+  /** Ends the mount, also while it is in use. */
+  readonly end: () => Promise<void>;
   /** Seconds from a check to the next one; undefined: never. */
   readonly nextCheck: (repository: Repository) => number | undefined;
   /** Puts a new snapshot in the place of the old one. */
   readonly replace: (next: Repository) => Promise<void>;
   readonly timer: Timer;
-  readonly log: (level: 'info' | 'warn', message: string) => void;
+  readonly log: (level: 'info' | 'warn' | 'error', message: string) => void;
 }
 
 export interface Follower {
@@ -47,7 +51,15 @@ const afterFailure = 180;
 /** Timers stand still while a machine sleeps: look at the clock at least this often (milliseconds). */
 const nap = 60_000;
 
-/** Asks for the head whenever its time to live is over. What goes wrong is logged, and changes nothing. */
+const bans: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'REVISION_BLACKLISTED',
+  'CERTIFICATE_BLACKLISTED',
+]);
+
+/**
+ * Asks for the head whenever its time to live is over. What goes wrong is logged, and changes nothing;
+ * but what is banned on this machine since it was mounted is not served any longer (format document, 4.5).
+ */
 export function followHead(parts: FollowParts): Follower {
   const { timer, log } = parts;
   const lifetime = (of: Repository) => bounded(parts.nextCheck(of));
@@ -76,7 +88,7 @@ export function followHead(parts: FollowParts): Follower {
     try {
       const next = await parts.refresh(repository);
       if (next !== undefined) {
-        await takeOver(next);
+        await takeOver(parts, repository, next);
         repository = next;
         log('info', `now at ${next.verdict.rootHash ?? 'a new root'}: ${next.verdict.summary}`);
       }
@@ -89,18 +101,10 @@ export function followHead(parts: FollowParts): Follower {
       seconds = Math.min(afterFailure, lifetime(repository));
     }
     due = timer.now() + seconds * 1000;
-  };
-
-  /** Whoever is not served from any more is left: the old one, or the new one if it can't be mounted. */
-  const takeOver = async (next: Repository) => {
-    const old = repository;
-    try {
-      await parts.replace(next);
-    } catch (thrown) {
-      next.leave();
-      throw thrown;
-    }
-    old.leave();
+    const banned = banOf(parts, repository);
+    if (banned === null) return;
+    lastProblem = banned;
+    await parts.end();
   };
 
   arm();
@@ -117,6 +121,38 @@ export function followHead(parts: FollowParts): Follower {
       await running;
     },
   };
+}
+
+/** Whoever is not served from any more is left: the old one, or the new one if it can't be mounted. */
+async function takeOver(
+  { replace }: FollowParts,
+  old: Repository,
+  next: Repository,
+): Promise<void> {
+  try {
+    await replace(next);
+  } catch (thrown) {
+    next.leave();
+    throw thrown;
+  }
+  old.leave();
+}
+
+/** The ban of what is served, which is logged. */
+function banOf(
+  { refuseBanned, log }: FollowParts,
+  repository: Repository,
+): HeadStatus['lastProblem'] {
+  try {
+    refuseBanned(repository);
+    return null;
+  } catch (thrown) {
+    const { code, message } = asPinfsError(thrown);
+    // A blacklist that can't be read has been told already: the head is not asked for without it.
+    if (!bans.has(code)) return null;
+    log('error', `what is mounted is banned by now, and is unmounted: ${message} [${code}]`);
+    return { code, message };
+  }
 }
 
 function bounded(seconds: number | undefined): number {

@@ -31,6 +31,7 @@ function setUp(
   const parts: SessionParts = {
     openRepository: given.open ?? (() => Promise.resolve(repository)),
     refresh: () => Promise.resolve(undefined),
+    refuseBanned: () => undefined,
     nextCheck: (of) => (of.pinned ? undefined : of.tree.properties.ttl),
     loaders: [{ name: driver.name, load: () => Promise.resolve(driver) }],
     runtimeDirectory: join(path, 'run'),

@@ -32,6 +32,7 @@ export interface Session {
 export interface SessionParts {
   readonly openRepository: (options: OpenOptions) => Promise<Repository>;
   readonly refresh: (repository: Repository) => Promise<Repository | undefined>;
+  readonly refuseBanned: (repository: Repository) => void;
   readonly nextCheck: (repository: Repository) => number | undefined;
   readonly loaders: readonly DriverLoader[];
   readonly runtimeDirectory: string;
@@ -45,10 +46,11 @@ export interface SessionParts {
 export async function realParts(mount: MountOptions): Promise<SessionParts> {
   const log = openLog(mount.log, mount.verbose);
   const { openRepository } = await import('../repository/open.js');
-  const { nextCheck, refresh } = await import('../repository/follow.js');
+  const { nextCheck, refresh, refuseBanned } = await import('../repository/follow.js');
   return {
     openRepository,
     refresh,
+    refuseBanned,
     nextCheck,
     loaders: driverLoaders(),
     runtimeDirectory: ownRuntimeDirectory(),
@@ -231,6 +233,8 @@ function follow(
   return followHead({
     repository,
     refresh: parts.refresh,
+    refuseBanned: parts.refuseBanned,
+    end: () => mounted.unmount(true),
     nextCheck: parts.nextCheck,
     replace: async (next) => {
       refuseOthers(mount, next);

@@ -1,5 +1,7 @@
 import { asPinfsError } from '../format/errors.js';
 import { openSnapshot } from './open.js';
+import { withPresentTrust } from './opening.js';
+import { refuseBlacklisted } from './pinned.js';
 import type { Repository } from './repository.js';
 import { resolveSnapshot } from './resolve.js';
 
@@ -13,14 +15,23 @@ export function nextCheck(repository: Repository): number | undefined {
 }
 
 /**
- * Asks for the head again. A new repository on the same store when it moved, or when the verdict
+ * The blacklist as it is on this machine now, for what is served.
+ * @throws PinfsError REVISION_BLACKLISTED, CERTIFICATE_BLACKLISTED; USAGE: it can't be read.
+ */
+export function refuseBanned({ opening, recipe }: Repository): void {
+  const { revision, rootHash } = recipe.identity;
+  refuseBlacklisted(withPresentTrust(opening), revision, rootHash);
+}
+
+/**
+ * Asks for the head again, with the keys and the blacklist that are on this machine now. A new repository on the same store when it moved, or when the verdict
  * changed from or to `offline`; undefined when all is as it was. The old one is left open, as it
  * may be in use: call its `leave` when nothing is served from it any more.
  * @throws PinfsError when the head is refused; what is mounted stays as good as it was.
  */
 export async function refresh(repository: Repository): Promise<Repository | undefined> {
   if (repository.pinned) return undefined;
-  const { opening } = repository;
+  const opening = withPresentTrust(repository.opening);
   const snapshot = await resolveSnapshot(opening);
   const same = snapshot.root.object.hash.text === repository.recipe.identity.rootHash;
   const verdict = same

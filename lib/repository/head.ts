@@ -2,7 +2,6 @@ import { PinfsError } from '../format/errors.js';
 import type { Manifest } from '../format/manifest.js';
 import { sizeLimits, type Want } from '../store/want.js';
 import { judgeHead, type Evidence, type Judgement } from '../trust/judge.js';
-import type { Verdict } from '../trust/verdict.js';
 import { gatherEvidence } from './evidence.js';
 import { offlineError, type Opening } from './opening.js';
 import type { ContentHash } from '../format/hash.js';
@@ -27,21 +26,15 @@ export function judgeEvidence(
   evidence: Evidence,
   againstSeen: boolean,
 ): Judgement {
-  const seen = againstSeen ? opening.seen.get(opening.fqrn)?.head : undefined;
   return judgeHead(evidence, {
     fqrn: opening.fqrn,
     keys: opening.keys,
     now: opening.environment.now(),
     trustAt: opening.trustAt,
     blacklist: opening.blacklist,
-    seen: seen !== undefined && countsNow(opening, seen.verdict) ? seen : undefined,
+    seen: againstSeen ? opening.seen.get(opening.fqrn)?.head : undefined,
     weakKey: opening.options.weakKey ?? false,
   });
-}
-
-/** What was good as of another day, because someone asked so, is no measure for who does not ask so. */
-export function countsNow(opening: Opening, verdict: Verdict): boolean {
-  return !verdict.trustAtGiven || opening.trustAt !== undefined;
 }
 
 function nothing(error: PinfsError): Evidence {
@@ -61,4 +54,9 @@ export function rootWant(hash: ContentHash, size: number | undefined): Want {
 
 export function manifestRoot(manifest: Manifest): Want {
   return rootWant(manifest.rootHash, manifest.rootSize);
+}
+
+/** What is asked for is bound by a hash that was signed: anything else is the doing of servers or the network. */
+export function didNotCome({ exit, code }: PinfsError): boolean {
+  return exit === 4 || code.startsWith('OBJECT_');
 }

@@ -1,13 +1,13 @@
 import { isoTime } from '../format/time.js';
 import { asPinfsError, type PinfsError } from '../format/errors.js';
-import type { Manifest } from '../format/manifest.js';
+import { parseHash } from '../format/hash.js';
 import type { HistoryTag } from '../tree/history.js';
 import { refusedVerdict, withoutRootCatalog } from '../trust/verdicts.js';
 import type { Verdict } from '../trust/verdict.js';
 import { processEnvironment, type Environment } from './environment.js';
 import { judgedHead, type JudgedHead } from './head.js';
 import { findTag, readHistory, verdictOfTag } from './history.js';
-import { openSnapshot } from './open.js';
+import { openOrFallBack } from './open.js';
 import { prepare, type Opening } from './opening.js';
 import type { OpenOptions } from './options.js';
 import { resolveSnapshot } from './resolve.js';
@@ -47,7 +47,7 @@ async function inspectOpening(opening: Opening): Promise<Inspection> {
   let root: { hash: string; tag: string | undefined; properties: RootProperties } | undefined;
   try {
     const snapshot = await resolveSnapshot(opening);
-    const repository = await openSnapshot(opening, snapshot);
+    const repository = await openOrFallBack(opening, snapshot);
     verdict = repository.verdict;
     root = {
       hash: repository.recipe.identity.rootHash,
@@ -64,7 +64,7 @@ async function inspectOpening(opening: Opening): Promise<Inspection> {
   return {
     verdict: shown,
     facts: factsOf(opening, shown, root),
-    tags: await tagsOf(opening, head?.manifest),
+    tags: await tagsOf(opening, head),
     failure,
   };
 }
@@ -100,12 +100,14 @@ function unknown(): PinfsError {
 
 async function tagsOf(
   opening: Opening,
-  manifest: Manifest | undefined,
+  head: JudgedHead | undefined,
 ): Promise<readonly HistoryTag[] | undefined> {
   try {
+    // Of a head that was refused, the last one that was verified here says more.
     const kept = opening.seen.get(opening.fqrn)?.head?.historyHash;
-    if (manifest === undefined && kept === undefined) return undefined;
-    return (await readHistory(opening, manifest?.history)).tags;
+    const usable = head?.failure === undefined ? head?.manifest?.history : undefined;
+    const history = usable ?? (kept === undefined ? undefined : parseHash(kept));
+    return (await readHistory(opening, history ?? head?.manifest?.history)).tags;
   } catch {
     return undefined;
   }

@@ -8,6 +8,7 @@ import { runOperation } from '../store/run.js';
 import { openTree } from '../tree/open-tree.js';
 import type { Tree } from '../tree/tree.js';
 import { linkVariables, processEnvironment, type Environment } from './environment.js';
+import { didNotCome } from './head.js';
 import { failureError } from './path.js';
 import { prepare, type Opening } from './opening.js';
 import type { OpenOptions } from './options.js';
@@ -34,14 +35,13 @@ export async function openRepository(
   }
 }
 
-/** A new head whose root catalog can't be had yet is no reason not to come up with the last one. */
-async function openOrFallBack(opening: Opening, snapshot: Snapshot): Promise<Repository> {
+/** A new head whose root catalog does not come, or not whole, is no reason not to come up with the last one. */
+export async function openOrFallBack(opening: Opening, snapshot: Snapshot): Promise<Repository> {
   try {
     return await openSnapshot(opening, snapshot);
   } catch (error) {
-    const absent =
-      error instanceof PinfsError && (error.exit === 4 || error.code === 'OBJECT_MISSING');
-    if (opening.pin.kind !== 'head' || !absent) throw error;
+    if (opening.pin.kind !== 'head' || !(error instanceof PinfsError) || !didNotCome(error))
+      throw error;
     return await openSnapshot(opening, offlineHead(opening, error));
   }
 }

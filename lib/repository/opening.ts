@@ -8,7 +8,7 @@ import { openStore } from '../store/open.js';
 import type { Store } from '../store/store.js';
 import { loadBlacklist } from '../trust/blacklist.js';
 import { loadKeys, type MasterKey } from '../trust/keys.js';
-import { openSeen, type Seen } from '../trust/seen.js';
+import { openSeen, type Counts, type Seen } from '../trust/seen.js';
 import { checkFqrn, directories, trustMoment, type Environment } from './environment.js';
 import { withAlternatives, type Alternatives } from './evidence.js';
 import type { OpenOptions } from './options.js';
@@ -64,7 +64,7 @@ export async function prepare(options: OpenOptions, environment: Environment): P
       clock: () => environment.now().getTime(),
       ...(external === undefined ? {} : { external }),
     });
-    seen = openSeen(places.state);
+    seen = openSeen(places.state, countsFor(options, keys, trustAt));
   } catch (error) {
     await store?.close();
     await closeSources();
@@ -89,6 +89,32 @@ export async function prepare(options: OpenOptions, environment: Environment): P
       await closeSources();
     },
   };
+}
+
+/**
+ * What was believed here before counts only for who would believe it now: vouched for by a key that is
+ * given, not merely as of another day, nor with a weak key, unless that is asked for again.
+ */
+function countsFor(
+  { weakKey }: OpenOptions,
+  keys: readonly MasterKey[],
+  trustAt: Date | undefined,
+): Counts {
+  const given = new Set(keys.map(({ sha256 }) => sha256));
+  return (verdict) =>
+    verdict.key !== undefined &&
+    given.has(verdict.key.sha256) &&
+    (trustAt !== undefined || !verdict.trustAtGiven) &&
+    (weakKey === true || !verdict.weakKeyAccepted);
+}
+
+/** Keys, blacklist and what follows from them as they are on this machine now. @throws PinfsError as `prepare`. */
+export function withPresentTrust(opening: Opening): Opening {
+  const { options, environment, fqrn, trustAt } = opening;
+  const keys = loadKeys({ given: options.keys ?? [], fqrn, env: environment.variables });
+  const { state } = directories(options, environment);
+  const seen = openSeen(state, countsFor(options, keys, trustAt));
+  return { ...opening, keys, seen, blacklist: loadBlacklist(options.blacklist) };
 }
 
 /**

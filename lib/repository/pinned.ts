@@ -19,11 +19,7 @@ export async function resolveHash(
   const signature = await signatureFor(opening, hash, signal);
   refuseBanned(signature);
   return {
-    // An unverified manifest promises nothing.
-    root: rootWant(
-      hash,
-      signature?.failure === undefined ? signature?.manifest?.rootSize : undefined,
-    ),
+    root: rootWant(hash, promisedSize(signature, hash)),
     tag: undefined,
     judge: ({ properties }) => {
       refuseBlacklisted(opening, properties.revision, hash.text);
@@ -39,6 +35,13 @@ export async function resolveHash(
     },
     record: () => undefined,
   };
+}
+
+/** An unverified manifest promises nothing, and one of another root hash nothing for this one. */
+function promisedSize(signature: Judgement | undefined, hash: ContentHash): number | undefined {
+  if (signature?.failure !== undefined) return undefined;
+  const manifest = signature?.manifest;
+  return manifest?.rootHash.text === hash.text ? manifest.rootSize : undefined;
 }
 
 /**

@@ -1,9 +1,16 @@
 import { PinfsError, type ErrorCode } from '../format/errors.js';
 import { parseHash } from '../format/hash.js';
-import type { SeenHead, SeenTag } from '../trust/seen.js';
+import { isMovingTag, type SeenHead, type SeenTag } from '../trust/seen.js';
 import { offlineAllowed, offlineVerdict, withRootCatalog } from '../trust/verdicts.js';
 import type { Verdict } from '../trust/verdict.js';
-import { countsNow, judgedHead, manifestRoot, rootWant, type JudgedHead } from './head.js';
+import {
+  didNotCome,
+  judgeEvidence,
+  judgedHead,
+  manifestRoot,
+  rootWant,
+  type JudgedHead,
+} from './head.js';
 import { findTag, verdictOfTag, type ResolvedTag } from './history.js';
 import type { Opening } from './opening.js';
 import type { Snapshot } from './snapshot.js';
@@ -56,7 +63,7 @@ function offlineSnapshot(
   failure: PinfsError,
 ): Snapshot {
   const hash = parseHash(seen.rootHash);
-  if (hash === undefined || !countsNow(opening, seen.verdict)) throw failure;
+  if (hash === undefined) throw failure;
   refuseBlacklisted(opening, seen.revision, seen.rootHash);
   return {
     root: rootWant(hash, seen.rootSize),
@@ -105,62 +112,48 @@ async function resolveName(
   date: number | undefined,
   signal?: AbortSignal,
 ): Promise<Snapshot> {
-  const known = opening.seen.get(opening.fqrn)?.tags.get(text);
   const head = await judgedHead(opening, signal);
-  // A tag is a pin: the head that names it may be older than one seen. For a date it may not, since
-  // an older history would silently give another answer.
-  const behind = head.failure?.code === 'ROLLBACK';
-  if (head.failure !== undefined && !behind) {
-    return await offlineName(opening, text, date, head, known, signal);
-  }
-  let tag: ResolvedTag;
+  if (head.failure !== undefined)
+    return await nameWithoutHead(opening, text, date, head, head.failure, signal);
   try {
-    tag = await findTag(
-      opening,
-      verifiedManifest(head).history,
-      text,
-      behind ? undefined : date,
-      signal,
-    );
+    const tag = await findTag(opening, verifiedManifest(head).history, text, date, signal);
+    return tagSnapshot(opening, head, tag);
   } catch (thrown) {
-    const error = thrown instanceof PinfsError ? thrown : undefined;
-    if (error !== undefined && behind && error.code === 'TAG_UNKNOWN' && date !== undefined) {
-      return await offlineName(opening, text, date, head, known, signal);
-    }
-    if (error === undefined || known === undefined || !keepsTag(error)) throw thrown;
-    return offlineSnapshot(opening, known, known.name, error);
+    const known = opening.seen.get(opening.fqrn)?.tags.get(text);
+    if (!(thrown instanceof PinfsError) || known === undefined || !keepsTag(thrown)) throw thrown;
+    return offlineSnapshot(opening, known, known.name, thrown);
   }
-  return tagSnapshot(opening, head, tag, behind);
 }
 
 const keepers: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'CACHE_FULL',
   'HISTORY_MISSING',
   'HISTORY_MALFORMED',
-  'OBJECT_MISSING',
-  'OBJECT_HASH_MISMATCH',
   'TAG_UNKNOWN',
   'TAG_HASH_MALFORMED',
 ]);
 
 /** Whether a tag that was resolved before stays what it was although the history can't say so now. */
 function keepsTag(error: PinfsError): boolean {
-  return error.exit === 4 || keepers.has(error.code);
+  return didNotCome(error) || keepers.has(error.code);
 }
 
 function tagSnapshot(
   opening: Opening,
   head: JudgedHead,
   tag: ResolvedTag,
-  behind: boolean,
+  older?: PinfsError,
 ): Snapshot {
   refuseBlacklisted(opening, tag.revision, tag.hash.text);
-  const verdict = verdictOfTag(head.verdict, tag);
+  const named = verdictOfTag(head.verdict, tag);
+  const verdict =
+    older === undefined ? named : { ...named, summary: `${named.summary}; ${older.message}` };
   return {
     root: rootWant(tag.hash, tag.size),
     tag: tag.name,
     judge: () => withRootCatalog(verdict),
     record: () => {
-      if (!behind) recordHead(opening, head);
+      if (older === undefined) recordHead(opening, head);
       opening.seen.recordTag(opening.fqrn, {
         name: tag.name,
         rootHash: tag.hash.text,
@@ -175,28 +168,60 @@ function tagSnapshot(
   };
 }
 
-/** With no usable head: the tag as it was resolved before, or what the last verified history says, if it is in the cache. */
-async function offlineName(
+/**
+ * With no usable head: the tag as it was resolved before, or what the last verified history says, if that
+ * can be had. Else a tag is a pin, and a head that is merely older than one seen may name it. For a date,
+ * and for tags that move, it may not, since an older history would silently give another answer.
+ */
+async function nameWithoutHead(
   opening: Opening,
   text: string,
   date: number | undefined,
   judged: JudgedHead,
-  known: SeenTag | undefined,
+  failure: PinfsError,
   signal?: AbortSignal,
 ): Promise<Snapshot> {
-  const reason = judged.failure ?? new PinfsError('INTERNAL', 'the head was not usable');
-  if (!offlineAllowed(reason, judged.verdict.reasons)) throw reason;
-  if (known !== undefined) return offlineSnapshot(opening, known, known.name, reason);
-  const head = opening.seen.get(opening.fqrn)?.head;
-  const history = head?.historyHash === undefined ? undefined : parseHash(head.historyHash);
-  if (head === undefined || history === undefined) throw reason;
-  let tag: ResolvedTag;
-  try {
-    tag = await findTag(opening, history, text, date, signal);
-  } catch {
-    throw reason;
-  }
-  const verdict = verdictOfTag(head.verdict, tag);
-  const seen = { rootHash: tag.hash.text, rootSize: tag.size, revision: tag.revision, verdict };
-  return offlineSnapshot(opening, seen, tag.name, reason);
+  if (!offlineAllowed(failure, judged.verdict.reasons)) throw failure;
+  const seen = opening.seen.get(opening.fqrn);
+  const known = seen?.tags.get(text);
+  if (known !== undefined) return offlineSnapshot(opening, known, known.name, failure);
+  const kept = await keptTag(opening, seen?.head, text, date, signal);
+  if (kept === 'unknown') throw failure;
+  if (kept !== undefined) return offlineSnapshot(opening, kept, kept.name, failure);
+  if (failure.code !== 'ROLLBACK' || date !== undefined || isMovingTag(text)) throw failure;
+  const older = { ...judged, ...judgeEvidence(opening, judged.evidence, false) };
+  const { history } = verifiedManifest(older);
+  return tagSnapshot(
+    opening,
+    older,
+    await findTag(opening, history, text, undefined, signal),
+    failure,
+  );
 }
+
+/** A tag in the history of the last verified head; undefined: that history can't be had. */
+async function keptTag(
+  opening: Opening,
+  head: SeenHead | undefined,
+  text: string,
+  date: number | undefined,
+  signal?: AbortSignal,
+): Promise<SeenTag | 'unknown' | undefined> {
+  const history = head?.historyHash === undefined ? undefined : parseHash(head.historyHash);
+  if (head === undefined || history === undefined) return undefined;
+  try {
+    const tag = await findTag(opening, history, text, date, signal);
+    const verdict = verdictOfTag(head.verdict, tag);
+    const { name, revision, size } = tag;
+    return { name, rootHash: tag.hash.text, rootSize: size, revision, verdict };
+  } catch (thrown) {
+    if (signal?.aborted === true || !(thrown instanceof PinfsError)) throw thrown;
+    return unknownTag.has(thrown.code) ? 'unknown' : undefined;
+  }
+}
+
+const unknownTag: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'TAG_UNKNOWN',
+  'DATE_TOO_EARLY',
+  'TAG_HASH_MALFORMED',
+]);

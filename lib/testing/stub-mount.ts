@@ -32,6 +32,7 @@ export function stubVerdict(changes: Partial<Verdict> = {}): Verdict {
     tag: undefined,
     judgedAt: '2015-06-11T12:00:00.000Z',
     trustAtGiven: false,
+    weakKeyAccepted: false,
     key: undefined,
     fingerprint: undefined,
     whitelist: undefined,

@@ -3,6 +3,7 @@ import { PinfsError } from '../format/errors.js';
 import type { Manifest } from '../format/manifest.js';
 import { fingerprintText } from '../format/whitelist.js';
 import { blacklistFailure } from './blacklist.js';
+import { leastBits } from './causes.js';
 import type { Evidence, JudgeContext, Judgement } from './evidence.js';
 import {
   certificateStep,
@@ -53,9 +54,12 @@ export function judgeHead(evidence: Evidence, context: JudgeContext): Judgement 
     log.failures.push(new PinfsError('INTERNAL', 'a step of the trust chain was not taken'));
   }
   const failure = log.failures[0];
+  const weakKeyAccepted = isWeak(key) || isWeak(certificate);
   const verdict: Verdict = {
     status: failure === undefined ? 'verified' : 'refused',
-    summary: summary(manifest, key, failure, context),
+    summary:
+      summary(manifest, key, failure, context) +
+      (failure === undefined && weakKeyAccepted ? '; with a weak RSA key, as was allowed' : ''),
     repository: context.fqrn,
     rootHash: manifest?.rootHash.text,
     revision: manifest?.revision,
@@ -63,6 +67,7 @@ export function judgeHead(evidence: Evidence, context: JudgeContext): Judgement 
     tag: undefined,
     judgedAt: (context.trustAt ?? context.now).toISOString(),
     trustAtGiven: context.trustAt !== undefined,
+    weakKeyAccepted,
     key: key && { name: key.name, sha256: key.sha256, shipped: key.shipped },
     fingerprint: fingerprint && fingerprintText(fingerprint),
     whitelist: whitelist && { created: whitelist.created, expires: whitelist.expires },
@@ -72,6 +77,10 @@ export function judgeHead(evidence: Evidence, context: JudgeContext): Judgement 
     reasons: reasonsOf(log.failures),
   };
   return { verdict, manifest, failure };
+}
+
+function isWeak(key: { readonly bits: number } | undefined): boolean {
+  return key !== undefined && key.bits < leastBits;
 }
 
 function summary(

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { fqrn, judgeMade } from '../testing/made-head.js';
+import type { Verdict } from './verdict.js';
 import { openSeen, type SeenEvidence, type SeenHead, type SeenTag } from './seen.js';
 
 // What is recorded a second time: in another way, or where nothing can be written any more.
@@ -32,33 +33,51 @@ function files(directory: string): string[] {
   return readdirSync(join(directory, 'seen', fqrn)).sort();
 }
 
-void t.test('what was judged as of another day never displaces what was not', (t) => {
+/** Who counts what: everything, or what was judged as of its own day. */
+const all = (): boolean => true;
+const ofItsDay = ({ trustAtGiven }: Verdict): boolean => !trustAtGiven;
+
+void t.test('what is no measure for who asks neither blocks nor replaces what is', (t) => {
   const directory = join(t.testdir({}), 'state');
-  const seen = openSeen(directory);
+  const strict = openSeen(directory, ofItsDay);
+  const other = openSeen(directory, all);
   t.ok(then.trustAtGiven);
-  seen.recordHead(fqrn, head(5));
-  seen.recordHead(fqrn, head(5, then));
-  seen.recordHead(fqrn, head(9, then));
-  t.same(seen.get(fqrn)?.head, head(5));
-  seen.recordTag(fqrn, tag('v1'));
-  seen.recordTag(fqrn, tag('v1', then));
-  t.same(seen.get(fqrn)?.tags.get('v1'), tag('v1'));
+  other.recordHead(fqrn, head(9, then));
+  other.recordTag(fqrn, { ...tag('v1', then), rootHash: 'd'.repeat(40) });
+  t.equal(strict.get(fqrn), undefined);
+  strict.recordHead(fqrn, head(5));
+  strict.recordTag(fqrn, tag('v1'));
+  t.same(strict.get(fqrn)?.head, head(5));
+  t.same(strict.get(fqrn)?.tags.get('v1'), tag('v1'));
+  t.same(other.get(fqrn)?.head, head(9, then), 'who counts both has the higher one');
+  other.recordHead(fqrn, head(3));
+  t.same(strict.get(fqrn)?.head, head(5), 'a lower one of the same voucher changes nothing');
+  const moved = { ...tag('v1'), rootHash: 'e'.repeat(40) };
+  t.throws(() => strict.recordTag(fqrn, moved), { code: 'TAG_MOVED' });
+  t.throws(
+    () => other.recordTag(fqrn, tag('v1', then)),
+    { code: 'TAG_MOVED' },
+    'to who counts both',
+  );
   t.end();
 });
 
-void t.test('it gives way to what was judged as of its own day, even to a lower one', (t) => {
+void t.test('each key has a memory of its own', (t) => {
   const directory = join(t.testdir({}), 'state');
-  const seen = openSeen(directory);
-  seen.recordHead(fqrn, head(9, then));
-  t.same(seen.get(fqrn)?.head, head(9, then));
-  seen.recordHead(fqrn, head(5));
-  t.same(seen.get(fqrn)?.head, head(5));
-  t.same(files(directory), ['head-5-1600000005.json']);
-  seen.recordTag(fqrn, tag('v1', then));
-  seen.recordTag(fqrn, tag('v1'));
-  t.same(seen.get(fqrn)?.tags.get('v1'), tag('v1'));
-  const moved = { ...tag('v1', then), rootHash: 'd'.repeat(40) };
-  t.throws(() => seen.recordTag(fqrn, moved), { code: 'TAG_MOVED' }, 'a tag is a tag');
+  const key = (sha256: string) => ({ name: 'key', sha256, shipped: false });
+  const by = (sha256: string): Verdict => ({ ...verdict, key: key(sha256) });
+  const given =
+    (sha256: string) =>
+    (one: Verdict): boolean =>
+      one.key?.sha256 === sha256;
+  const mine = openSeen(directory, given('a'));
+  const theirs = openSeen(directory, given('b'));
+  theirs.recordHead(fqrn, { ...head(5, by('b')), rootHash: 'd'.repeat(40) });
+  mine.recordHead(fqrn, head(5, by('a')));
+  mine.recordHead(fqrn, head(4, by('a')));
+  t.equal(mine.get(fqrn)?.head?.rootHash, head(5).rootHash);
+  t.equal(theirs.get(fqrn)?.head?.rootHash, 'd'.repeat(40));
+  t.equal(files(directory).length, 2);
   t.end();
 });
 
@@ -84,7 +103,7 @@ void t.test(
       t.end();
       return;
     }
-    const seen = openSeen(directory);
+    const seen = openSeen(directory, all);
     const record = (revision: number, name: string): void => {
       seen.recordHead(fqrn, head(revision));
       seen.recordTag(fqrn, tag(name));

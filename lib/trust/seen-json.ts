@@ -81,6 +81,7 @@ function verdict(fields: Fields): Verdict {
     tag: optional(fields, 'tag', text),
     judgedAt: time(fields, 'judgedAt'),
     trustAtGiven: flag(fields, 'trustAtGiven'),
+    weakKeyAccepted: flag(fields, 'weakKeyAccepted'),
     key: key && {
       name: text(key, 'name'),
       sha256: text(key, 'sha256'),

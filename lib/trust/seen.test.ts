@@ -20,6 +20,7 @@ import { fqrn, judgeMade } from '../testing/made-head.js';
 import { openSeen, type SeenHead, type SeenTag } from './seen.js';
 
 const verdict = judgeMade().verdict;
+const all = (): boolean => true;
 
 function head(revision: number, fields: Partial<SeenHead> = {}): SeenHead {
   return {
@@ -41,9 +42,14 @@ function files(directory: string): string[] {
   return readdirSync(join(directory, 'seen', fqrn)).sort();
 }
 
+/** Without the voucher, which all have in common here. */
+function heads(directory: string): string[] {
+  return files(directory).map((name) => name.replace(/^head-[0-9a-f]{32}-/, 'head-'));
+}
+
 void t.test('nothing is known at first, and asking makes no files', (t) => {
   const directory = join(t.testdir({}), 'state');
-  const seen = openSeen(directory);
+  const seen = openSeen(directory, all);
   t.equal(seen.get(fqrn), undefined);
   t.equal(seen.evidence(fqrn, 'a'.repeat(40)), undefined);
   t.equal(seen.forget(fqrn), false);
@@ -53,18 +59,18 @@ void t.test('nothing is known at first, and asking makes no files', (t) => {
 
 void t.test('what is recorded is there for the next process, whole', (t) => {
   const directory = join(t.testdir({}), 'state');
-  openSeen(directory).recordHead(fqrn, head(5));
-  openSeen(directory).recordTag(fqrn, tag('v1'));
-  const seen = openSeen(directory).get(fqrn);
+  openSeen(directory, all).recordHead(fqrn, head(5));
+  openSeen(directory, all).recordTag(fqrn, tag('v1'));
+  const seen = openSeen(directory, all).get(fqrn);
   t.same(seen?.head, head(5));
   t.same(seen?.tags.get('v1'), tag('v1'));
-  t.same(openSeen(directory).get('other.example.org'), undefined);
+  t.same(openSeen(directory, all).get('other.example.org'), undefined);
   t.end();
 });
 
 void t.test('files are for the user alone', (t) => {
   const directory = join(t.testdir({}), 'state');
-  openSeen(directory).recordHead(fqrn, head(5));
+  openSeen(directory, all).recordHead(fqrn, head(5));
   for (const path of ['', 'seen', `seen/${fqrn}`]) {
     t.equal(statSync(join(directory, path)).mode & 0o777, 0o700, path);
   }
@@ -80,11 +86,11 @@ void t.test('the highest head wins, in whatever order they come', (t) => {
   fc.assert(
     fc.property(fc.shuffledSubarray([1, 2, 3, 9, 10, 11, 100], { minLength: 1 }), (revisions) => {
       const directory = join(base, `state-${++count}`);
-      for (const revision of revisions) openSeen(directory).recordHead(fqrn, head(revision));
+      for (const revision of revisions) openSeen(directory, all).recordHead(fqrn, head(revision));
       const highest = Math.max(...revisions);
       return (
-        openSeen(directory).get(fqrn)?.head?.revision === highest &&
-        files(directory).join() === `head-${highest}-${1_600_000_000 + highest}.json`
+        openSeen(directory, all).get(fqrn)?.head?.revision === highest &&
+        heads(directory).join() === `head-${highest}-${1_600_000_000 + highest}.json`
       );
     }),
     { numRuns: 30 },
@@ -95,7 +101,7 @@ void t.test('the highest head wins, in whatever order they come', (t) => {
 void t.test('of one revision the later time wins, and another root hash is refused', (t) => {
   const directory = t.testdir({});
   chmodSync(directory, 0o700);
-  const seen = openSeen(directory);
+  const seen = openSeen(directory, all);
   seen.recordHead(fqrn, head(5, { published: 200 }));
   seen.recordHead(fqrn, head(5, { published: 100 }));
   t.equal(seen.get(fqrn)?.head?.published, 200);
@@ -109,7 +115,7 @@ void t.test('of one revision the later time wins, and another root hash is refus
 });
 
 void t.test('a tag stays what it was, but for those that the server moves', (t) => {
-  const seen = openSeen(join(t.testdir({}), 'state'));
+  const seen = openSeen(join(t.testdir({}), 'state'), all);
   const moved = 'd'.repeat(40);
   for (const name of ['v1', 'a/b', '../../evil', 'ünï', 'x'.repeat(500)]) {
     seen.recordTag(fqrn, tag(name));
@@ -126,7 +132,7 @@ void t.test('a tag stays what it was, but for those that the server moves', (t) 
 });
 
 void t.test('evidence comes back byte for byte', (t) => {
-  const seen = openSeen(join(t.testdir({}), 'state'));
+  const seen = openSeen(join(t.testdir({}), 'state'), all);
   const evidence = {
     manifest: Buffer.from([0, 10, 255]),
     whitelist: Buffer.alloc(1000, 'ä'),
@@ -143,7 +149,7 @@ void t.test('evidence comes back byte for byte', (t) => {
 
 void t.test('evidence is bounded: the oldest goes, that of tags and head stays', (t) => {
   const directory = join(t.testdir({}), 'state');
-  const seen = openSeen(directory);
+  const seen = openSeen(directory, all);
   const bytes = Buffer.from('x');
   const evidence = {
     manifest: bytes,
@@ -169,7 +175,7 @@ void t.test('evidence is bounded: the oldest goes, that of tags and head stays',
 });
 
 void t.test('forgetting removes one repository and no other', (t) => {
-  const seen = openSeen(join(t.testdir({}), 'state'));
+  const seen = openSeen(join(t.testdir({}), 'state'), all);
   seen.recordHead(fqrn, head(5));
   seen.recordHead('other.example.org', head(6));
   t.equal(seen.forget(fqrn), true);
@@ -182,7 +188,7 @@ void t.test('forgetting removes one repository and no other', (t) => {
 
 void t.test('a name that is no repository never becomes a path', (t) => {
   const directory = t.testdir({ kept: 'x', state: {} });
-  const seen = openSeen(join(directory, 'state'));
+  const seen = openSeen(join(directory, 'state'), all);
   for (const name of ['..', '../..', 'a/b', '', '.', 'a\0b', '/etc']) {
     t.throws(() => seen.get(name), { code: 'USAGE' }, JSON.stringify(name));
     t.throws(() => seen.forget(name), { code: 'USAGE' }, JSON.stringify(name));
@@ -194,7 +200,7 @@ void t.test('a name that is no repository never becomes a path', (t) => {
 
 void t.test('damaged state is refused with advice, never taken for absent', (t) => {
   const directory = join(t.testdir({}), 'state');
-  const seen = openSeen(directory);
+  const seen = openSeen(directory, all);
   seen.recordHead(fqrn, head(5));
   const path = join(directory, 'seen', fqrn, files(directory)[0] ?? '');
   const whole = readFileSync(path, 'utf8');
@@ -230,7 +236,7 @@ void t.test('damaged state is refused with advice, never taken for absent', (t) 
 
 void t.test('a damaged tag is refused, and so is one under the name of another', (t) => {
   const directory = join(t.testdir({}), 'state');
-  const seen = openSeen(directory);
+  const seen = openSeen(directory, all);
   seen.recordTag(fqrn, tag('v1'));
   const path = join(directory, 'seen', fqrn, files(directory)[0] ?? '');
   renameSync(path, join(directory, 'seen', fqrn, `tag-${'0'.repeat(64)}.json`));
@@ -245,7 +251,7 @@ void t.test('a damaged tag is refused, and so is one under the name of another',
 
 void t.test('damaged evidence counts as none', (t) => {
   const directory = join(t.testdir({}), 'state');
-  const seen = openSeen(directory);
+  const seen = openSeen(directory, all);
   const bytes = Buffer.from('x');
   const evidence = {
     manifest: bytes,
@@ -263,7 +269,7 @@ void t.test('state that others may write, or that is no directory, is refused', 
   const base = t.testdir({ file: 'x', open: {} });
   chmodSync(join(base, 'open'), 0o770);
   for (const name of ['file', 'open']) {
-    const seen = openSeen(join(base, name));
+    const seen = openSeen(join(base, name), all);
     t.throws(() => seen.get(fqrn), { code: 'STATE_UNUSABLE' }, name);
     t.throws(() => seen.recordHead(fqrn, head(1)), { code: 'STATE_UNUSABLE' }, name);
   }
@@ -272,14 +278,14 @@ void t.test('state that others may write, or that is no directory, is refused', 
 
 void t.test('what a killed process left behind is no fact, and is swept away', (t) => {
   const directory = join(t.testdir({}), 'state');
-  const seen = openSeen(directory);
+  const seen = openSeen(directory, all);
   seen.recordHead(fqrn, head(5));
   const draft = join(directory, 'seen', fqrn, '.tmp-0123');
   writeFileSync(draft, '{"format":1,"revision":99');
   utimesSync(draft, 0, 0);
   t.equal(seen.get(fqrn)?.head?.revision, 5);
   seen.recordHead(fqrn, head(6));
-  t.same(files(directory), ['head-6-1600000006.json']);
+  t.same(heads(directory), ['head-6-1600000006.json']);
   t.end();
 });
 
@@ -289,7 +295,7 @@ void t.test('processes that write at once never lower the revision', async (t) =
   const example = JSON.stringify(head(1));
   const script = `
     const { openSeen } = await import(${JSON.stringify(module)});
-    const seen = openSeen(${JSON.stringify(directory)});
+    const seen = openSeen(${JSON.stringify(directory)}, () => true);
     const first = Number(process.argv[1]);
     let highest = 0;
     for (let step = 0; step < 40; step++) {
@@ -306,14 +312,14 @@ void t.test('processes that write at once never lower the revision', async (t) =
       run(process.execPath, ['--input-type=module', '-e', script, first], { timeout: 60_000 }),
     ),
   );
-  t.equal(openSeen(directory).get(fqrn)?.head?.revision, 120);
-  t.same(files(directory), ['head-120-120.json']);
+  t.equal(openSeen(directory, all).get(fqrn)?.head?.revision, 120);
+  t.same(heads(directory), ['head-120-120.json']);
 });
 
 void t.test('a directory that cannot be made is said so', (t) => {
   const base = t.testdir({ file: 'x' });
   try {
-    openSeen(join(base, 'file', 'state')).recordHead(fqrn, head(1));
+    openSeen(join(base, 'file', 'state'), all).recordHead(fqrn, head(1));
     t.fail('was written');
   } catch (error) {
     t.equal(error instanceof PinfsError && error.code, 'STATE_UNUSABLE');

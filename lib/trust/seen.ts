@@ -53,9 +53,12 @@ export interface SeenRepository {
   readonly tags: ReadonlyMap<string, SeenTag>;
 }
 
+/** Whether what was believed with this verdict is believed by who asks now. */
+export type Counts = (verdict: Verdict) => boolean;
+
 /**
  * What this machine saw of repositories: the memory that rollback protection, moved tags and
- * mounting offline need. Every call reads the files anew, since other processes write them too.
+ * mounting offline need, as far as it counts for who asks. Every call reads the files anew, since other processes write them too.
  * All throw PinfsError STATE_UNUSABLE, for files that are damaged as well: taking them for absent
  * would switch the protection off in silence.
  */
@@ -64,7 +67,7 @@ export interface Seen {
   get(fqrn: string): SeenRepository | undefined;
   /** The evidence with which the head with this root hash was verified; damaged counts as none. */
   evidence(fqrn: string, rootHash: string): SeenEvidence | undefined;
-  /** Keeps a head that was verified, unless a higher one is known. @throws PinfsError REVISION_CHANGED */
+  /** Keeps a head that was verified, unless a higher one of its voucher is known. @throws PinfsError REVISION_CHANGED */
   recordHead(fqrn: string, head: SeenHead): void;
   /** Keeps what a tag is. @throws PinfsError TAG_MOVED if it was something else before. */
   recordTag(fqrn: string, tag: SeenTag): void;
@@ -80,10 +83,10 @@ const attempts = 10;
 /**
  * Opens the memory in a state directory, which is made when something is recorded first.
  *
- * Each fact is a file of its own, and a head's file is named after revision and time: the highest
- * name wins, so that of two processes that write at once none can set the other one back.
+ * Each fact is a file of its own, and a head's file is named after its voucher, revision and time: the
+ * highest name wins, so that of two processes that write at once none can set the other one back.
  */
-export function openSeen(directory: string): Seen {
+export function openSeen(directory: string, counts: Counts): Seen {
   const folder = (fqrn: string): string => {
     if (!isRepositoryName(fqrn)) {
       throw new PinfsError('USAGE', `${JSON.stringify(fqrn)} is not the name of a repository`);
@@ -99,8 +102,8 @@ export function openSeen(directory: string): Seen {
   return {
     get(fqrn) {
       listState(directory);
-      const head = readHead(folder(fqrn), fqrn);
-      const tags = readTags(folder(fqrn), fqrn);
+      const head = highest(readHeads(folder(fqrn), fqrn).filter((one) => counts(one.verdict)));
+      const tags = byName(readTags(folder(fqrn), fqrn).filter((one) => counts(one.verdict)));
       return head === undefined && tags.size === 0 ? undefined : { head, tags };
     },
     evidence(fqrn, rootHash) {
@@ -108,7 +111,7 @@ export function openSeen(directory: string): Seen {
       return bytes && decodeEvidence(bytes);
     },
     recordHead: (fqrn, head) => recordHead(made(fqrn), fqrn, head),
-    recordTag: (fqrn, tag) => recordTag(made(fqrn), fqrn, tag),
+    recordTag: (fqrn, tag) => recordTag(made(fqrn), fqrn, tag, counts),
     recordEvidence(fqrn, rootHash, evidence) {
       const path = made(fqrn);
       const file = join(path, evidenceName(rootHash));
@@ -129,8 +132,18 @@ export function openSeen(directory: string): Seen {
   };
 }
 
+/**
+ * Who vouched, and what was allowed for it. Each voucher has a memory of its own: what is believed by who
+ * gives another key, or accepts more, neither blocks nor replaces what is believed by who does not.
+ */
+function voucher({ key, trustAtGiven, weakKeyAccepted }: Verdict): string {
+  const facts = JSON.stringify([key?.sha256, trustAtGiven, weakKeyAccepted]);
+  return createHash('sha256').update(facts).digest('hex').slice(0, 32);
+}
+
 interface HeadName {
   readonly name: string;
+  readonly voucher: string;
   readonly revision: number;
   readonly published: number;
 }
@@ -138,38 +151,67 @@ interface HeadName {
 /** Highest first. */
 function headNames(path: string): HeadName[] {
   return listState(path)
-    .map((name) => ({ name, match: /^head-([0-9]{1,16})-([0-9]{1,16})\.json$/.exec(name) }))
+    .map((name) => ({
+      name,
+      match: /^head-([0-9a-f]{32})-([0-9]{1,16})-([0-9]{1,16})\.json$/.exec(name),
+    }))
     .filter(({ match }) => match !== null)
     .map(({ name, match }) => ({
       name,
-      revision: Number(match?.[1]),
-      published: Number(match?.[2]),
+      voucher: match?.[1] ?? '',
+      revision: Number(match?.[2]),
+      published: Number(match?.[3]),
     }))
-    .sort((a, b) => b.revision - a.revision || b.published - a.published);
+    .sort(lowerFirst)
+    .reverse();
 }
 
-function readHead(path: string, fqrn: string): SeenHead | undefined {
+function lowerFirst(
+  a: { readonly revision: number; readonly published: number },
+  b: { readonly revision: number; readonly published: number },
+): number {
+  return a.revision - b.revision || a.published - b.published;
+}
+
+function highest(heads: readonly SeenHead[]): SeenHead | undefined {
+  return [...heads].sort(lowerFirst).at(-1);
+}
+
+/** The highest head of each voucher. */
+function readHeads(path: string, fqrn: string): SeenHead[] {
   // A file that vanishes after it was listed gave way to a higher one, so look again.
   for (let attempt = 0; attempt < attempts; attempt++) {
-    const highest = headNames(path)[0];
-    if (highest === undefined) return undefined;
-    const file = join(path, highest.name);
-    const bytes = readState(file);
-    if (bytes === undefined) continue;
-    const head = decodeHead(bytes);
-    if (head?.revision !== highest.revision || head.published !== highest.published) {
-      throw damaged(file, fqrn);
-    }
-    return head;
+    const names = new Map(
+      headNames(path)
+        .reverse()
+        .map((one) => [one.voucher, one]),
+    );
+    const heads = [...names.values()].map((name) => readHead(path, fqrn, name));
+    const found = heads.filter((head) => head !== undefined);
+    if (found.length === heads.length) return found;
   }
   throw unusable(path, 'is being changed all the time');
 }
 
+function readHead(path: string, fqrn: string, expected: HeadName): SeenHead | undefined {
+  const file = join(path, expected.name);
+  const bytes = readState(file);
+  if (bytes === undefined) return undefined;
+  const head = decodeHead(bytes);
+  if (
+    head?.revision !== expected.revision ||
+    head.published !== expected.published ||
+    voucher(head.verdict) !== expected.voucher
+  ) {
+    throw damaged(file, fqrn);
+  }
+  return head;
+}
+
 function recordHead(path: string, fqrn: string, head: SeenHead): void {
-  const known = readHead(path, fqrn);
-  const surpassed = known !== undefined && lessSure(known.verdict, head.verdict);
-  if (known !== undefined && !surpassed) {
-    if (lessSure(head.verdict, known.verdict)) return;
+  const own = voucher(head.verdict);
+  const known = readHeads(path, fqrn).find(({ verdict }) => voucher(verdict) === own);
+  if (known !== undefined) {
     if (known.revision > head.revision) return;
     if (known.revision === head.revision) {
       if (known.rootHash !== head.rootHash) {
@@ -184,17 +226,15 @@ function recordHead(path: string, fqrn: string, head: SeenHead): void {
       if (known.published > head.published) return;
     }
   }
-  const name = `head-${head.revision}-${head.published}.json`;
+  const name = `head-${own}-${head.revision}-${head.published}.json`;
   const isKnown = known?.rootHash === head.rootHash && known.revision === head.revision;
   writeOrKeep(isKnown, () => writeState(join(path, name), encodeState(head), { replace: true }));
   // What is lower than the highest one goes, be it this one: whoever removes the highest saw a higher one.
-  const names = headNames(path).map((one) => one.name);
-  sweepState(path, surpassed ? names.filter((one) => one !== name) : names.slice(1));
-}
-
-/** What was judged as of another day does not stand in the way of what was judged as of its own. */
-function lessSure(one: Verdict, other: Verdict): boolean {
-  return one.trustAtGiven && !other.trustAtGiven;
+  const names = headNames(path).filter((one) => one.voucher === own);
+  sweepState(
+    path,
+    names.slice(1).map((one) => one.name),
+  );
 }
 
 /** Writes; a fact that is known already is not lost where nothing can be written, as on a full disk. */
@@ -207,47 +247,64 @@ function writeOrKeep(isKnown: boolean, write: () => unknown): void {
 }
 
 /** Tag names are any text, so their files are named after a hash. */
-function tagName(tag: string): string {
-  return `tag-${createHash('sha256').update(tag).digest('hex')}.json`;
+function tagFile(tag: SeenTag): string {
+  const hash = createHash('sha256')
+    .update(`${voucher(tag.verdict)} ${tag.name}`)
+    .digest('hex');
+  return `tag-${hash}.json`;
 }
 
-function readTags(path: string, fqrn: string): Map<string, SeenTag> {
-  const tags = new Map<string, SeenTag>();
-  for (const name of listState(path)) {
-    if (!/^tag-[0-9a-f]{64}\.json$/.test(name)) continue;
-    const tag = readTag(join(path, name), fqrn);
-    if (tag !== undefined) tags.set(tag.name, tag);
-  }
-  return tags;
+function readTags(path: string, fqrn: string): SeenTag[] {
+  return listState(path)
+    .filter((name) => /^tag-[0-9a-f]{64}\.json$/.test(name))
+    .map((name) => readTag(path, name, fqrn))
+    .filter((tag) => tag !== undefined);
 }
 
-function readTag(file: string, fqrn: string): SeenTag | undefined {
+function readTag(path: string, name: string, fqrn: string): SeenTag | undefined {
+  const file = join(path, name);
   const bytes = readState(file);
   if (bytes === undefined) return undefined;
   const tag = decodeTag(bytes);
-  if (tag === undefined || !file.endsWith(tagName(tag.name))) throw damaged(file, fqrn);
+  if (tag === undefined || tagFile(tag) !== name) throw damaged(file, fqrn);
   return tag;
 }
 
-/** These two are moved by the server with every revision; all others are promises. */
-const moving = new Set(['trunk', 'trunk-previous']);
+/** One of each name: the newest for those that move, of which several vouchers may know another. */
+function byName(tags: readonly SeenTag[]): Map<string, SeenTag> {
+  const newestLast = [...tags].sort((a, b) => a.revision - b.revision);
+  return new Map(newestLast.map((tag) => [tag.name, tag]));
+}
 
-function recordTag(path: string, fqrn: string, tag: SeenTag): void {
-  const file = join(path, tagName(tag.name));
-  const before = readTag(file, fqrn);
+/** These two are moved by the server with every revision; all others are promises. */
+const moving: ReadonlySet<string> = new Set(['trunk', 'trunk-previous']);
+
+/** Whether a tag is one that moves with every revision, so that an older history has another answer. */
+export function isMovingTag(name: string): boolean {
+  return moving.has(name);
+}
+
+function recordTag(path: string, fqrn: string, tag: SeenTag, counts: Counts): void {
+  const name = tagFile(tag);
+  const others = readTags(path, fqrn).filter((one) => one.name === tag.name && counts(one.verdict));
+  checkMoved(fqrn, others, tag);
+  const write = (replace: boolean) => writeState(join(path, name), encodeState(tag), { replace });
+  const before = readTag(path, name, fqrn);
   // The link that makes a new file decides between two processes that come at once.
-  if (before === undefined && writeState(file, encodeState(tag), { replace: false })) return;
-  const known = before ?? readTag(file, fqrn);
-  const same = known?.rootHash === tag.rootHash;
-  if (known !== undefined && !same && !moving.has(tag.name)) {
-    throw tagMoved(fqrn, known, tag.rootHash);
-  }
-  if (same && lessSure(tag.verdict, known.verdict)) return;
-  writeOrKeep(same, () => writeState(file, encodeState(tag), { replace: true }));
+  if (before === undefined && write(false)) return;
+  const known = before ?? readTag(path, name, fqrn);
+  if (known !== undefined) checkMoved(fqrn, [known], tag);
+  writeOrKeep(known?.rootHash === tag.rootHash, () => write(true));
+}
+
+/** @throws PinfsError TAG_MOVED */
+function checkMoved(fqrn: string, known: readonly SeenTag[], tag: SeenTag): void {
+  const other = known.find(({ rootHash }) => rootHash !== tag.rootHash);
+  if (other !== undefined && !isMovingTag(tag.name)) throw tagMoved(fqrn, other, tag.rootHash);
 }
 
 /** The error for a tag that now names another root hash than the one known. */
-export function tagMoved(fqrn: string, known: SeenTag, rootHash: string): PinfsError {
+function tagMoved(fqrn: string, known: SeenTag, rootHash: string): PinfsError {
   return new PinfsError(
     'TAG_MOVED',
     `the tag ${quoted(known.name)} of ${fqrn} now names ${rootHash}, and named ${known.rootHash} before`,
@@ -268,9 +325,8 @@ function evidenceName(rootHash: string): string {
 function superfluousEvidence(path: string, fqrn: string): string[] {
   const names = listState(path).filter((name) => name.startsWith('evidence-'));
   if (names.length <= evidenceKept) return [];
-  const held = new Set([...readTags(path, fqrn).values()].map((tag) => evidenceName(tag.rootHash)));
-  const head = readHead(path, fqrn);
-  if (head !== undefined) held.add(evidenceName(head.rootHash));
+  const facts = [...readTags(path, fqrn), ...readHeads(path, fqrn)];
+  const held = new Set(facts.map(({ rootHash }) => evidenceName(rootHash)));
   return names
     .filter((name) => !held.has(name))
     .map((name) => ({ name, time: statSync(join(path, name), { throwIfNoEntry: false })?.mtimeMs }))

@@ -17,6 +17,8 @@ export interface Verdict {
   /** The moment as of which the chain was judged; `trustAtGiven` when it was not the clock's. */
   readonly judgedAt: string;
   readonly trustAtGiven: boolean;
+  /** An RSA key below 2048 bits is in the chain, and was accepted because somebody asked for it. */
+  readonly weakKeyAccepted: boolean;
   readonly key:
     { readonly name: string; readonly sha256: string; readonly shipped: boolean } | undefined;
   readonly fingerprint: string | undefined;
