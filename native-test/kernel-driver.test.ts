@@ -1,42 +1,12 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import t, { type Test } from 'tap';
-import type { DaemonOptions } from './kernel-daemon.js';
-import { isMounted, run, startClient, startDaemon, until, type Daemon } from './kernel-scene.js';
+import t from 'tap';
+import { run, scene, startClient, type Scene } from './kernel-scene.js';
 import { needsAll, needsDriver, needsRoot } from './machine.js';
 
 // What can go wrong between a kernel and its file system daemon: each was a hang once.
 const needs = needsAll(needsDriver('kernel'), needsRoot);
-
-interface Scene extends Daemon {
-  readonly mountpoint: string;
-  readonly path: (name: string) => string;
-}
-
-async function scene(t: Test, options: Omit<DaemonOptions, 'mountpoint'> = {}): Promise<Scene> {
-  // Not in t.testdir(): that is emptied before the mount is gone.
-  const mountpoint = mkdtempSync(join(tmpdir(), 'pinfs-kernel-'));
-  return {
-    ...(await serve(t, { ...options, mountpoint })),
-    mountpoint,
-    path: (name) => join(mountpoint, name),
-  };
-}
-
-async function serve(t: Test, options: DaemonOptions): Promise<Daemon> {
-  const daemon = startDaemon(options);
-  t.teardown(async () => {
-    daemon.child.kill('SIGKILL');
-    await daemon.gone;
-    await run('umount', '-l', '-c', options.mountpoint);
-    await until('nothing is mounted', () => !isMounted(options.mountpoint));
-    rmSync(options.mountpoint, { recursive: true, force: true });
-  });
-  await daemon.hear('mounted');
-  return daemon;
-}
 
 void t.test('a mount serves, and ends when it is unmounted from outside', needs, async (t) => {
   const it = await scene(t);
@@ -199,113 +169,6 @@ for (const minor of [45, 43]) {
     t.match((await run('cat', it.path('hello'))).out, /second/);
   });
 }
-
-void t.test('a busy mount stays, unless it is unmounted lazily', needs, async (t) => {
-  const it = await scene(t);
-  const inside = startClient('sh', '-c', `cd '${it.mountpoint}' && echo in && exec sleep 60`);
-  await until('it is inside', () => inside.out() !== '');
-  t.equal(await it.ask({ kind: 'unmount', lazy: false }), 'MOUNT_BUSY');
-  t.equal((await run('cat', it.path('hello'))).out, 'hello, first\n');
-  await it.ask({ kind: 'unmount', lazy: true });
-  t.notOk(isMounted(it.mountpoint));
-  await it.gone;
-  inside.child.kill('SIGKILL');
-});
-
-void t.test('unmounted while something is held: who waits gets an error', needs, async (t) => {
-  const it = await scene(t);
-  const slow = startClient('stat', it.path('slow-name'));
-  await it.hear('fetch');
-  await it.ask({ kind: 'unmount', lazy: true });
-  t.equal((await slow.result).code, 1);
-  t.notOk(isMounted(it.mountpoint));
-  await it.gone;
-});
-
-void t.test(
-  'the thread dies in the middle of readers: all get errors, nothing hangs',
-  needs,
-  async (t) => {
-    const it = await scene(t);
-    const readers = Array.from({ length: 16 }, () => startClient('cat', it.path('slow-read')));
-    await it.hear('fetch');
-    t.equal((await run('stat', it.path('crash'))).code, 1);
-    for (const reader of readers) t.equal((await reader.result).code, 1);
-    t.equal((await it.hear('ended')).reason, 'failed');
-    t.notOk(isMounted(it.mountpoint));
-  },
-);
-
-void t.test(
-  'SIGKILL in the middle of 64 readers: all get errors, the mount is gone',
-  needs,
-  async (t) => {
-    const it = await scene(t);
-    const readers = Array.from({ length: 64 }, () => startClient('cat', it.path('slow-read')));
-    await it.hear('fetch');
-    t.equal((await run('stat', it.mountpoint)).code, 0);
-    it.child.kill('SIGKILL');
-    for (const reader of readers) t.equal((await reader.result).code, 1);
-    await until('the supervisor has unmounted', () => !isMounted(it.mountpoint));
-  },
-);
-
-void t.test('an exception in the main thread ends the mount as well', needs, async (t) => {
-  const it = await scene(t);
-  const reader = startClient('cat', it.path('slow-read'));
-  await it.hear('fetch');
-  it.tell({ kind: 'throw' });
-  t.equal((await reader.result).code, 1);
-  await it.gone;
-  await until('the supervisor has unmounted', () => !isMounted(it.mountpoint));
-});
-
-void t.test('clients that are killed at any moment leave nothing behind', needs, async (t) => {
-  const it = await scene(t);
-  let seed = 7;
-  const random = () => (seed = (seed * 1103515245 + 12345) & 0x7fffffff) / 0x7fffffff;
-  for (let round = 0; round < 12; round += 1) {
-    const clients = Array.from({ length: 12 }, () =>
-      random() < 0.5
-        ? startClient('find', it.mountpoint, '-ls')
-        : startClient('cat', it.path('hello'), it.path('slow-name'), it.path('big')),
-    );
-    for (const { child } of clients) setTimeout(() => child.kill('SIGKILL'), random() * 40);
-    await Promise.all(clients.map(({ result }) => result));
-  }
-  t.equal((await run('cat', it.path('hello'))).out, 'hello, first\n');
-  t.equal(await it.ask({ kind: 'unmount', lazy: false }), undefined, 'nobody holds it');
-});
-
-void t.test('a connection that is aborted from outside ends the mount', needs, async (t) => {
-  const it = await scene(t);
-  const held = startClient('stat', it.path('slow-name'));
-  await it.hear('fetch');
-  await run('umount', '-f', it.mountpoint);
-  t.equal((await held.result).code, 1);
-  t.match((await it.hear('ended')).reason, /aborted|unmounted/);
-  t.notOk(isMounted(it.mountpoint));
-});
-
-void t.test('the mount of a dead daemon is taken away by the next one', needs, async (t) => {
-  const it = await scene(t);
-  // The kernel answers a stat of the root by itself now, also when the daemon is dead.
-  t.equal((await run('stat', it.mountpoint)).code, 0);
-  // Stopped, its supervisor can't help.
-  const supervisors = (await run('pgrep', '-P', String(it.child.pid), '-f', 'pinfs-supervisor'))
-    .out;
-  const supervisor = Number(supervisors.trim());
-  t.ok(supervisor > 0);
-  process.kill(supervisor, 'SIGKILL');
-  it.child.kill('SIGKILL');
-  await it.gone;
-  t.ok(isMounted(it.mountpoint));
-  t.equal((await run('cat', it.path('hello'))).code, 1);
-  const next = await serve(t, { mountpoint: it.mountpoint });
-  t.equal((await run('cat', it.path('hello'))).out, 'hello, first\n');
-  t.equal(await next.ask({ kind: 'unmount', lazy: false }), undefined);
-  t.notOk(isMounted(it.mountpoint));
-});
 
 const passthroughs = async (it: Scene) => {
   await it.ask({ kind: 'statistics' });

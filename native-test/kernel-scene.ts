@@ -1,7 +1,10 @@
 import { fork, spawn, type ChildProcess } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import type { Test } from 'tap';
 import { parseMountinfo } from '../lib/drivers/mountinfo.js';
 import type { DaemonOptions, FromDaemon, ToDaemon } from './kernel-daemon.js';
 
@@ -110,4 +113,37 @@ export function startClient(command: string, ...parameters: readonly string[]): 
 
 export function run(command: string, ...parameters: readonly string[]): Client['result'] {
   return startClient(command, ...parameters).result;
+}
+
+/** A daemon on a mountpoint of its own. */
+export interface Scene extends Daemon {
+  readonly mountpoint: string;
+  readonly path: (name: string) => string;
+}
+
+export async function scene(
+  t: Test,
+  options: Omit<DaemonOptions, 'mountpoint'> = {},
+): Promise<Scene> {
+  // Not in t.testdir(): that is emptied before the mount is gone.
+  const mountpoint = mkdtempSync(join(tmpdir(), 'pinfs-kernel-'));
+  return {
+    ...(await serve(t, { ...options, mountpoint })),
+    mountpoint,
+    path: (name) => join(mountpoint, name),
+  };
+}
+
+/** It is gone at the end of the test, whatever happened. */
+export async function serve(t: Test, options: DaemonOptions): Promise<Daemon> {
+  const daemon = startDaemon(options);
+  t.teardown(async () => {
+    daemon.child.kill('SIGKILL');
+    await daemon.gone;
+    await run('umount', '-l', '-c', options.mountpoint);
+    await until('nothing is mounted', () => !isMounted(options.mountpoint));
+    rmSync(options.mountpoint, { recursive: true, force: true });
+  });
+  await daemon.hear('mounted');
+  return daemon;
 }

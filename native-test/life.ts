@@ -115,6 +115,8 @@ async function killed(t: Test, driver: DriverName): Promise<void> {
 async function dead(t: Test, driver: DriverName): Promise<void> {
   const { here, source, args } = await setUp(t, driver);
   const mountpoint = await here.mount({ source, args });
+  // What the kernel keeps of the root, it answers by itself also when its process is dead.
+  await shell('ls -la "$1" && stat "$1"', mountpoint);
   process.kill(await pidOf(here, mountpoint), 'SIGKILL');
   if (driver === 'kernel') {
     t.ok(await until(() => !isMounted(mountpoint)), 'its supervisor removes it');
@@ -126,6 +128,11 @@ async function dead(t: Test, driver: DriverName): Promise<void> {
   const [result] = await probe([['list', mountpoint]]);
   t.match(result, /ENOTCONN|ECONNABORTED/);
   t.equal((await here.status(mountpoint))?.state, 'stale');
+  const again = await here.tryMount({ source, args });
+  t.equal(again.code, 0, `mounts again: ${again.stderr}`);
+  await shell('stat "$1"', mountpoint);
+  process.kill(await pidOf(here, mountpoint), 'SIGKILL');
+  await until(async () => (await here.status(mountpoint))?.state === 'stale');
   await here.umount(mountpoint);
   t.notOk(isMounted(mountpoint));
 }

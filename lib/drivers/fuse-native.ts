@@ -11,10 +11,10 @@ import { checkDevice, libraryError, mountError } from './fuse-native-device.js';
 import { makeHandlers, type Handlers } from './fuse-native-handlers.js';
 import { operationTable, xattrOperations } from './fuse-native-operations.js';
 import { makeLedger, type Ledger } from './ledger.js';
-import { prepareMountpoint, recoverStale } from './mountpoint.js';
-import { findMount } from './mountinfo.js';
+import { prepareMountpoint, takeAwayDead } from './mountpoint.js';
+import { findMount, mountOf } from './mountinfo.js';
 import { blockSignals } from './signals.js';
-import { currentMounts, unmountPath } from './unmount.js';
+import { currentMounts, refuseCovered, unmountPath } from './unmount.js';
 
 type FuseClass = typeof FuseNative;
 type FuseInstance = InstanceType<FuseClass>;
@@ -188,25 +188,21 @@ function serve(service: Service): Mounted {
   };
 }
 
-async function detach({ mountpoint, device }: Service, lazy: boolean): Promise<void> {
-  const top = findMount(await currentMounts(), mountpoint);
-  if (top === undefined) return;
-  if (top.device !== device) {
-    throw new PinfsError('MOUNT_BUSY', `${mountpoint} has another mount (${top.type}) on top`, {
-      advice: `Unmount that first: umount '${mountpoint}'`,
-    });
-  }
+async function detach({ mountpoint: mounted, device }: Service, lazy: boolean): Promise<void> {
+  const mounts = await currentMounts();
+  const mountpoint = mountOf(mounts, device, mounted);
+  if (mountpoint === undefined) return;
+  refuseCovered(mounts, mountpoint, device);
   await unmountPath(mountpoint, lazy);
 }
 
 /**
  * After the end of the connection: takes away a dead mount, and lets go of the event loop. Never rejects.
- * What answers at the mountpoint is another one, which may well have the device number that was ours.
  */
-async function cleanUp({ fuse, mountpoint, log }: Service): Promise<MountEnd> {
+async function cleanUp({ fuse, mountpoint, device, log }: Service): Promise<MountEnd> {
   let left = false;
   try {
-    left = await recoverStale(mountpoint);
+    left = await takeAwayDead(mountpoint, device);
   } catch (error) {
     log('error', asPinfsError(error).message);
   }

@@ -1,4 +1,4 @@
-import { fromText, type ByteString } from '../format/bytes.js';
+import { fromText, toBytes, type ByteString } from '../format/bytes.js';
 
 /** One line of /proc/PID/mountinfo (proc(5)). */
 export interface MountLine {
@@ -58,4 +58,19 @@ export function findMount(mounts: readonly MountLine[], mountpoint: string): Mou
   const bytes = fromText(mountpoint);
   // Mounts on top of others come later in the list.
   return mounts.findLast((mount) => mount.mountpoint === bytes);
+}
+
+/**
+ * Where a mount of ours with this device number lies: at `mountpoint`, or elsewhere, since directories
+ * above it can be renamed; undefined: nowhere that this process sees.
+ */
+export function mountOf(
+  mounts: readonly MountLine[],
+  device: string,
+  mountpoint: string,
+): string | undefined {
+  const own = mounts.filter((mount) => mount.device === device && mount.type === mountType);
+  if (own.some((mount) => mount.mountpoint === fromText(mountpoint))) return mountpoint;
+  const last = own.at(-1);
+  return last && toBytes(last.mountpoint).toString('utf8');
 }

@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { access, realpath, stat, statfs } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { PinfsError } from '../format/errors.js';
-import { findMount, mountType } from './mountinfo.js';
+import { findMount, mountOf, mountType } from './mountinfo.js';
 import { currentMounts, unmountPath } from './unmount.js';
 
 type Log = (level: 'info' | 'warn' | 'error', message: string) => void;
@@ -58,6 +58,16 @@ export async function recoverStale(mountpoint: string): Promise<boolean> {
   if (mount?.type !== mountType) return false;
   await unmountPath(real, true);
   return true;
+}
+
+/**
+ * After the end of a connection: takes the dead mount with its device number away, if one is left, and says
+ * whether it was. What answers is another one, which got the number that was free. Where none has it,
+ * what lies at the mountpoint is not even looked at: it may be somebody's who never answers.
+ */
+export async function takeAwayDead(mountpoint: string, device: string): Promise<boolean> {
+  const at = mountOf(await currentMounts(), device, mountpoint);
+  return at !== undefined && (await recoverStale(at));
 }
 
 function unusable(path: string, error: unknown, advice?: string): PinfsError {

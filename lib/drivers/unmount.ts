@@ -57,6 +57,19 @@ export async function unmountPath(mountpoint: string, lazy: boolean): Promise<vo
   });
 }
 
+/** @throws PinfsError MOUNT_BUSY: another mount lies on the one with this device number. */
+export function refuseCovered(
+  mounts: readonly MountLine[],
+  mountpoint: string,
+  device: string,
+): void {
+  const top = findMount(mounts, mountpoint);
+  if (top === undefined || top.device === device) return;
+  throw new PinfsError('MOUNT_BUSY', `${mountpoint} has another mount (${top.type}) on top`, {
+    advice: `Unmount that first: umount '${mountpoint}'`,
+  });
+}
+
 function run(
   command: string,
   args: readonly string[],

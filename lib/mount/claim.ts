@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { findMount, mountType } from '../drivers/mountinfo.js';
+import { findMount, mountType, type MountLine } from '../drivers/mountinfo.js';
 import { currentMounts, unmountPath } from '../drivers/unmount.js';
 import { toBytes } from '../format/bytes.js';
 import { PinfsError } from '../format/errors.js';
@@ -32,6 +32,7 @@ export async function claimMountpoint(
   if (passed !== undefined) return claimPassed(order, runtimeDirectory, passed);
   const mounts = await currentMounts();
   const ours = (path: string) => findMount(mounts, path)?.type === mountType;
+  await refuseHung(mounts, resolve(mount.mountpoint));
   const mountpoint = resolveMountpoint(mount.mountpoint, ours);
   if (ours(mountpoint)) {
     const health = await mountHealth(mountpoint);
@@ -41,6 +42,21 @@ export async function claimMountpoint(
   }
   checkMountpoint(mountpoint, reservedPaths(order, runtimeDirectory));
   return mountpoint;
+}
+
+/**
+ * What lies there may never answer, and whoever asks it himself waits with it, beyond the reach of signals.
+ * @throws PinfsError MOUNTPOINT_UNUSABLE
+ */
+async function refuseHung(mounts: readonly MountLine[], path: string): Promise<void> {
+  const there = findMount(mounts, path);
+  if (there === undefined || there.type === mountType) return;
+  if ((await mountHealth(path)) !== 'hung') return;
+  throw new PinfsError(
+    'MOUNTPOINT_UNUSABLE',
+    `can't mount on ${path}: what is mounted there (${there.type}) does not answer`,
+    { advice: `Take it away: umount -l ${path}` },
+  );
 }
 
 /**

@@ -23,7 +23,10 @@ export const realTimer: Timer = {
 export interface FollowParts {
   readonly repository: Repository;
   /** A new snapshot when the head has moved, undefined when it has not. */
-  readonly refresh: (repository: Repository) => Promise<Repository | undefined>;
+  readonly refresh: (
+    repository: Repository,
+    signal: AbortSignal,
+  ) => Promise<Repository | undefined>;
   /** Throws if what is served is banned on this machine by now. */
   readonly refuseBanned: (repository: Repository) => void;
   /** Ends the mount, also while it is in use. */
@@ -39,7 +42,7 @@ export interface FollowParts {
 export interface Follower {
   current(): Repository;
   status(): HeadStatus;
-  /** No check begins after this; resolves when a running one is over. */
+  /** No check begins after this; a running one is given up. Resolves when it is over. */
   stop(): Promise<void>;
 }
 
@@ -67,12 +70,12 @@ export function followHead(parts: FollowParts): Follower {
   let due = timer.now() + lifetime(repository) * 1000;
   let lastCheck: number | undefined;
   let lastProblem: HeadStatus['lastProblem'] = null;
-  let stopped = false;
+  const ending = new AbortController();
   let running: Promise<void> | undefined;
   let cancel: () => void = () => undefined;
 
   const arm = () => {
-    if (stopped) return;
+    if (ending.signal.aborted) return;
     // A clock that was set back must not put the next check off for years.
     due = Math.min(due, timer.now() + lifetime(repository) * 1000);
     const wait = Math.max(0, Math.min(due - timer.now(), nap));
@@ -86,7 +89,11 @@ export function followHead(parts: FollowParts): Follower {
     lastCheck = timer.now();
     let seconds: number;
     try {
-      const next = await parts.refresh(repository);
+      const next = await parts.refresh(repository, ending.signal);
+      if (ending.signal.aborted) {
+        next?.leave();
+        return;
+      }
       if (next !== undefined) {
         await takeOver(parts, repository, next);
         repository = next;
@@ -95,6 +102,7 @@ export function followHead(parts: FollowParts): Follower {
       lastProblem = null;
       seconds = lifetime(repository);
     } catch (thrown) {
+      if (ending.signal.aborted) return;
       const { code, message } = asPinfsError(thrown);
       if (lastProblem?.code !== code) log('warn', `the head stays: ${message} [${code}]`);
       lastProblem = { code, message };
@@ -112,11 +120,11 @@ export function followHead(parts: FollowParts): Follower {
     current: () => repository,
     status: () => ({
       lastCheck: lastCheck === undefined ? null : new Date(lastCheck).toISOString(),
-      nextCheck: stopped ? null : new Date(due).toISOString(),
+      nextCheck: ending.signal.aborted ? null : new Date(due).toISOString(),
       lastProblem,
     }),
     stop: async () => {
-      stopped = true;
+      ending.abort();
       cancel();
       await running;
     },

@@ -130,7 +130,10 @@ function shown(path: string): string {
 /** `stale`: its process is dead. `hung`: no answer within a few seconds. */
 export type MountHealth = 'alive' | 'stale' | 'hung';
 
-/** Asks a mount for its root's attributes, by another process, which alone hangs if the mount does. */
+/**
+ * Asks a mount for its statfs, by another process, which alone hangs if the mount does. A stat of its root
+ * would do for no answer: the kernel keeps that, also of the dead.
+ */
 export function mountHealth(path: string, milliseconds = 5000): Promise<MountHealth> {
   return new Promise((resolvePromise) => {
     let settled = false;
@@ -142,11 +145,12 @@ export function mountHealth(path: string, milliseconds = 5000): Promise<MountHea
     };
     const child = execFile(
       'stat',
-      ['--', path],
+      ['-f', '--', path],
       { env: { ...process.env, LC_ALL: 'C' }, cwd: '/' },
       (error, _stdout, stderr) => {
         // Any other error, such as EACCES of another user's mount, is an answer of somebody who lives.
-        settle(error !== null && stderr.includes('not connected') ? 'stale' : 'alive');
+        const isDead = error !== null && /not connected|connection abort/.test(stderr);
+        settle(isDead ? 'stale' : 'alive');
       },
     );
     const timer = setTimeout(() => {

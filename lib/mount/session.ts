@@ -31,7 +31,10 @@ export interface Session {
 /** What a session is made of; tests put their own in. */
 export interface SessionParts {
   readonly openRepository: (options: OpenOptions) => Promise<Repository>;
-  readonly refresh: (repository: Repository) => Promise<Repository | undefined>;
+  readonly refresh: (
+    repository: Repository,
+    signal: AbortSignal,
+  ) => Promise<Repository | undefined>;
   readonly refuseBanned: (repository: Repository) => void;
   readonly nextCheck: (repository: Repository) => number | undefined;
   readonly loaders: readonly DriverLoader[];

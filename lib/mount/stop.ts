@@ -54,15 +54,20 @@ function resolveOr(path: string, ours: (path: string) => boolean): string {
   }
 }
 
+// Whoever asks for a lazy unmount has seen that its process is silent, and it can be done without it (ms).
+const lazyPatience = 3000;
+
 /** Whether its process did it. One that is silent (when lazily asked), or may not, is left to the system. */
 async function askToUnmount(found: FoundMount, lazy: boolean, patience: number): Promise<boolean> {
-  const answer = await askControl(found.socket, { command: 'unmount', lazy }, patience).catch(
-    (thrown: unknown) => {
-      const error = asPinfsError(thrown);
-      if (error.code === 'MOUNT_BUSY') throw error;
-      return { kind: 'dead' } as const;
-    },
-  );
+  const answer = await askControl(
+    found.socket,
+    { command: 'unmount', lazy },
+    lazy ? Math.min(patience, lazyPatience) : patience,
+  ).catch((thrown: unknown) => {
+    const error = asPinfsError(thrown);
+    if (error.code === 'MOUNT_BUSY') throw error;
+    return { kind: 'dead' } as const;
+  });
   if (answer.kind === 'silent' && !lazy) {
     const { mountpoint, pid } = found.record;
     throw new PinfsError('MOUNT_BUSY', `the process ${pid} of ${mountpoint} does not answer`, {

@@ -29,10 +29,13 @@ export function refuseBanned({ opening, recipe }: Repository): void {
  * may be in use: call its `leave` when nothing is served from it any more.
  * @throws PinfsError when the head is refused; what is mounted stays as good as it was.
  */
-export async function refresh(repository: Repository): Promise<Repository | undefined> {
+export async function refresh(
+  repository: Repository,
+  signal?: AbortSignal,
+): Promise<Repository | undefined> {
   if (repository.pinned) return undefined;
   const opening = withPresentTrust(repository.opening);
-  const snapshot = await resolveSnapshot(opening);
+  const snapshot = await resolveSnapshot(opening, signal);
   const same = snapshot.root.object.hash.text === repository.recipe.identity.rootHash;
   const verdict = same
     ? snapshot.judge({ properties: repository.tree.properties, sha256: () => '' })

@@ -3,9 +3,9 @@ import { relative } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { quietFacts, type LiveFacts } from '../../filesystem/live-facts.js';
-import { PinfsError } from '../../format/errors.js';
+import { asPinfsError, PinfsError } from '../../format/errors.js';
 import type { Driver, Mounted, MountEnd, MountRequest } from '../driver.js';
-import { prepareMountpoint, recoverStale } from '../mountpoint.js';
+import { prepareMountpoint, takeAwayDead } from '../mountpoint.js';
 import { systemCalls, type Pipe } from './device.js';
 import { openFetches } from './fetches.js';
 import { openLink, startThread, type Link, type LinkEnd } from './link.js';
@@ -69,7 +69,7 @@ export async function mountKernel(request: MountRequest, inner: Inner = {}): Pro
     wake,
     counters: counters(),
     inner,
-    notifier: undefined,
+    notifier: Promise.resolve(),
   };
   let link: Link | undefined;
   try {
@@ -90,7 +90,8 @@ interface Mount {
   readonly wake: Pipe;
   readonly counters: Counters;
   readonly inner: Inner;
-  notifier: Promise<unknown> | undefined;
+  /** The notifications of the last change are written; never rejects. */
+  notifier: Promise<void>;
 }
 
 /** A daemon that reads files of its own through its own mount waits for itself, for ever. */
@@ -187,8 +188,13 @@ async function begin(mount: Mount, link: Link): Promise<Mounted> {
     replace: (recipe) => replace(mount, device, link, recipe),
     async unmount(lazy) {
       await device.unmount(lazy);
-      // Detached but in use: whoever is still inside gets errors instead of a mount nobody sees.
-      if (lazy) link.send({ kind: 'stop' });
+      // Detached but in use: whoever is still inside gets errors instead of a mount nobody sees. Not before
+      // the notifier is through: it may wait for a LOOKUP that only the worker can answer.
+      if (lazy) {
+        void mount.notifier.then(() => {
+          link.send({ kind: 'stop' });
+        });
+      }
       // Another mount namespace may have a copy: that one goes on, and we with it.
       await Promise.race([ended, wait(leavingTimeout, undefined, { ref: false })]);
     },
@@ -241,10 +247,9 @@ async function finish(
   closeSync(device.device);
   await mount.notifier;
   closePipe(mount.wake);
-  // After an abort a dead mount may be left. What answers is another one, with the number of ours.
-  if (end.reason !== 'stopped' && device.number !== undefined) {
-    await recoverStale(mount.mountpoint).catch((error: unknown) => {
-      mount.request.log('warn', error instanceof Error ? error.message : String(error));
+  if (device.number !== undefined) {
+    await takeAwayDead(mount.mountpoint, device.number).catch((error: unknown) => {
+      mount.request.log('warn', asPinfsError(error).message);
     });
   }
   supervisor?.dismiss();
@@ -269,7 +274,9 @@ async function replace(
   await mount.notifier;
   const change = await link.build(recipe, liveFacts(mount.request), mount.request.store);
   if (change === undefined) return;
-  const notifying = notify(device.device, change);
-  mount.notifier = notifying.exited;
-  await notifying.told;
+  mount.notifier = notify(device.device, change).catch((error: unknown) => {
+    // The new snapshot is served already; what the kernel keeps of the old one lives for a minute at most.
+    mount.request.log('error', asPinfsError(error).message);
+  });
+  await mount.notifier;
 }

@@ -1,5 +1,6 @@
 import { errno } from '../../format/errno.js';
 import { asPinfsError, type PinfsError } from '../../format/errors.js';
+import { failureOf } from '../../store/run.js';
 import type { Store } from '../../store/store.js';
 import type { Want } from '../../store/want.js';
 
@@ -67,5 +68,5 @@ export function openFetches(
 
 /** What a client sees when an object can't be had. */
 function errnoOf(error: PinfsError): number {
-  return error.code === 'SOURCE_TIMEOUT' ? errno.ETIMEDOUT : errno.EIO;
+  return error.code === 'SOURCE_TIMEOUT' ? errno.ETIMEDOUT : failureOf(error).errno;
 }

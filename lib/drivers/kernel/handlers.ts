@@ -110,6 +110,7 @@ const leastBacked = 128 * 1024;
 export function encodeOpenFile(call: Call, { size }: Attributes): number {
   const { service, snapshot, node } = call;
   service.opens += 1;
+  snapshot.opens += 1;
   const backings = service.connection?.passthrough === true ? service.backings : undefined;
   const find = () => (size < leastBacked ? undefined : snapshot.backing?.(node));
   const id = backings?.open(nodeKey(call), find) ?? 0;
@@ -123,6 +124,7 @@ function nodeKey({ frame }: Call): string {
 
 export function release(call: Call): Done<undefined> {
   call.service.backings?.release(nodeKey(call));
+  call.snapshot.opens = Math.max(0, call.snapshot.opens - 1);
   return noValue;
 }
 

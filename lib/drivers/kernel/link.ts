@@ -5,14 +5,7 @@ import { PinfsError } from '../../format/errors.js';
 import type { Store } from '../../store/store.js';
 import { systemCalls, type Pipe } from './device.js';
 import type { Fetches } from './fetches.js';
-import type {
-  Built,
-  FromWorker,
-  Notifications,
-  ToWorker,
-  WorkerData,
-  WorkerStart,
-} from './messages.js';
+import type { Built, FromWorker, ToWorker, WorkerData, WorkerStart } from './messages.js';
 import { raiseFlag, type Counters } from './statistics.js';
 
 /** The main thread's side of the worker: messages there and back, and its end. */
@@ -22,7 +15,7 @@ export interface Link {
     recipe: Recipe,
     facts: LiveFacts,
     store: Pick<Store, 'fetch'>,
-  ) => Promise<Notifications | undefined>;
+  ) => Promise<readonly Uint8Array[] | undefined>;
   /** Begins to serve; resolves when INIT is answered. @throws PinfsError MOUNT_FAILED. */
   readonly serve: (device: number) => Promise<void>;
   readonly send: (message: ToWorker) => void;
@@ -210,7 +203,7 @@ async function build(
   recipe: Recipe,
   facts: LiveFacts,
   store: Pick<Store, 'fetch'>,
-): Promise<Notifications | undefined> {
+): Promise<readonly Uint8Array[] | undefined> {
   state.nextId += 1;
   const id = state.nextId;
   for (let tries = 0; tries < mostTries; tries += 1) {

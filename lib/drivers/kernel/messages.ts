@@ -53,11 +53,6 @@ export type Built =
   | { readonly outcome: 'miss'; readonly want: Want }
   | { readonly outcome: 'failure'; readonly error: ErrorText };
 
-export interface Notifications {
-  readonly messages: readonly Uint8Array[];
-  readonly needed: number;
-}
-
 export type FromWorker =
   | { readonly kind: 'ready' }
   | {
@@ -65,7 +60,7 @@ export type FromWorker =
       readonly id: number;
       readonly result: Built;
       /** Notifications that a change of the snapshot asks for (see notifications.ts). */
-      readonly change: Notifications | undefined;
+      readonly change: readonly Uint8Array[] | undefined;
     }
   /** INIT was answered: the mount can be used. */
   | { readonly kind: 'connected'; readonly minor: number }
@@ -83,7 +78,8 @@ export type FromWorker =
   | { readonly kind: 'gone'; readonly reason: 'unmounted' | 'aborted' | 'stopped' };
 
 /** For the thread that writes notifications. */
-export interface NotifierStart extends Notifications {
+export interface NotifierStart {
+  readonly messages: readonly Uint8Array[];
   /** A descriptor of its own; it closes it. */
   readonly device: number;
 }

@@ -2,8 +2,8 @@ import { constants, openSync } from 'node:fs';
 import { PinfsError } from '../../format/errors.js';
 import { mountFlags, unmountFlags } from './constants.js';
 import { systemCalls } from './device.js';
-import { findMount, mountType } from '../mountinfo.js';
-import { currentMounts, unmountPath } from '../unmount.js';
+import { findMount, mountOf, mountType } from '../mountinfo.js';
+import { currentMounts, refuseCovered, unmountPath } from '../unmount.js';
 import { fusermount } from './fusermount.js';
 import { deviceFailed, devicePath, mountFailed, words } from './mount-errors.js';
 
@@ -50,14 +50,12 @@ export async function mountDevice(wish: MountWish): Promise<MountedDevice> {
   return { device, number, unmount: (lazy) => unmount(wish.mountpoint, number, lazy) };
 }
 
-/** Unmounts what lies at the mountpoint, if it is still ours. */
-async function unmount(
-  mountpoint: string,
-  number: string | undefined,
-  lazy: boolean,
-): Promise<void> {
-  const top = findMount(await currentMounts(), mountpoint);
-  if (top === undefined || top.device !== number) return;
+/** Unmounts the mount with our device number, wherever it lies by now, if it is still there. */
+async function unmount(mounted: string, number: string | undefined, lazy: boolean): Promise<void> {
+  const mounts = await currentMounts();
+  const mountpoint = number === undefined ? undefined : mountOf(mounts, number, mounted);
+  if (number === undefined || mountpoint === undefined) return;
+  refuseCovered(mounts, mountpoint, number);
   if (isRoot()) {
     const flags = unmountFlags.NOFOLLOW | (lazy ? unmountFlags.DETACH : 0);
     if (systemCalls().umount(mountpoint, flags) === 0) return;

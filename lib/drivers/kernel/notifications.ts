@@ -5,7 +5,8 @@ import type { Snapshot } from './snapshots.js';
 
 /**
  * What the kernel is told when a head mount goes over to another snapshot. Written by a thread that
- * serves nothing: the kernel holds the writer of an INVAL_ENTRY until a LOOKUP that we hold is answered.
+ * serves nothing: the kernel holds the writer of an INVAL_ENTRY until every LOOKUP in that directory is
+ * answered, also those that are held or not yet read.
  */
 
 function notification(code: number, bodySize: number): Frame {
@@ -38,15 +39,10 @@ export function invalidateName(parent: number, name: ByteString): Buffer {
   return frame.bytes;
 }
 
-// A page of names, and the most that are sent where the epoch does the work: there they only help
-// the kernel to forget the old snapshot earlier.
 const pageSize = 1000;
-const mostNames = 20_000;
 
-function rootNames(snapshot: Snapshot, most: number, names: Set<ByteString>): void {
-  const { filesystem } = snapshot;
-  let after = 0;
-  while (names.size < most) {
+function rootNames({ filesystem }: Snapshot, names: Set<ByteString>): void {
+  for (let after = 0; ;) {
     const page = filesystem.readdir(filesystem.root, after, pageSize);
     if (page.kind !== 'done') return;
     for (const name of page.value.names) names.add(name);
@@ -56,34 +52,18 @@ function rootNames(snapshot: Snapshot, most: number, names: Set<ByteString>): vo
   }
 }
 
-export interface Change {
-  /** The messages, in order. */
-  readonly messages: Buffer[];
-  /** How many of them must have been written before the change is complete. */
-  readonly needed: number;
-}
-
 /**
- * The messages for a change from one snapshot to another. All names of both roots are named: whatever
- * the kernel keeps lies below one of them, or is the name of something new. Where the epoch does the
- * work, the names only help the kernel to forget the old snapshot early, and are left out while
- * anything is held (`quiet` false), so that their writer has nobody to wait for.
+ * The messages for a change from one snapshot to another, in order. Where the kernel has epochs, one word
+ * does the work, and nobody has to be waited for. Elsewhere all names of both roots are named: whatever the
+ * kernel keeps lies below one of them, or is the name of something new.
  */
-export function changeNotifications(
-  minor: number,
-  from: Snapshot,
-  to: Snapshot,
-  quiet: boolean,
-): Change {
-  const hasEpoch = minor >= incEpochMinor;
-  const first = [...(hasEpoch ? [incEpoch()] : []), invalidateAttributes(rootNode)];
-  if (hasEpoch && !quiet) return { messages: first, needed: first.length };
+export function changeNotifications(minor: number, from: Snapshot, to: Snapshot): Buffer[] {
+  const attributes = invalidateAttributes(rootNode);
+  if (minor >= incEpochMinor) return [incEpoch(), attributes];
   const names = new Set<ByteString>();
-  const most = hasEpoch ? mostNames : Infinity;
-  rootNames(from, most, names);
-  rootNames(to, most, names);
+  rootNames(from, names);
+  rootNames(to, names);
   names.delete('.');
   names.delete('..');
-  const messages = [...first, ...[...names].map((name) => invalidateName(rootNode, name))];
-  return { messages, needed: hasEpoch ? first.length : messages.length };
+  return [attributes, ...[...names].map((name) => invalidateName(rootNode, name))];
 }

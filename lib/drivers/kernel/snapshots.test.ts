@@ -96,6 +96,16 @@ void t.test('a number that is held is not given twice, and not too many are held
   }
   t.equal(snapshots.byEpoch.size, 8);
   t.notOk(snapshots.byEpoch.has(first.epoch), 'the oldest goes first');
+  const held = snapshots.current;
+  held.opens = 1;
+  for (let change = 0; change < 100; change += 1) {
+    snapshots.current.lookups = 1;
+    replaceSnapshot(snapshots, built(closed, 'held'));
+    if (change === 50) t.ok(snapshots.byEpoch.has(held.epoch), 'with an open file it stays');
+    snapshots.current.opens = 1;
+  }
+  t.equal(snapshots.byEpoch.size, 64, 'but there is an end to it');
+  t.notOk(snapshots.byEpoch.has(held.epoch));
   closeSnapshots(snapshots);
   t.equal(snapshots.byEpoch.size, 0);
   t.end();

@@ -17,6 +17,8 @@ export interface Snapshot extends ServedFilesystem {
   readonly epoch: number;
   /** Lookups that the kernel has not yet forgotten, summed over all nodes. */
   lookups: number;
+  /** Files that are open. */
+  opens: number;
 }
 
 export interface Snapshots {
@@ -32,11 +34,13 @@ const plainBit = 1 << catalogBits;
 const epochShift = catalogBits + 1;
 const epochs = 1 << (32 - epochShift);
 const two32 = 2 ** 32;
-// Replaced snapshots that are kept for whoever still stands in them; the oldest goes first.
+// Snapshots that are kept for whoever still stands in them; the oldest goes first, and those in which files
+// are open go only when there are far too many.
 const keptSnapshots = 8;
+const keptOpen = 64;
 
 export function openSnapshots(built: ServedFilesystem): Snapshots {
-  const current: Snapshot = { ...built, epoch: 1, lookups: 0 };
+  const current: Snapshot = { ...built, epoch: 1, lookups: 0, opens: 0 };
   return { current, byEpoch: new Map([[1, current]]), oddForgets: 0 };
 }
 
@@ -46,13 +50,22 @@ export function replaceSnapshot(snapshots: Snapshots, built: ServedFilesystem): 
   let epoch = old.epoch;
   do epoch = (epoch % (epochs - 1)) + 1;
   while (snapshots.byEpoch.has(epoch));
-  const current: Snapshot = { ...built, epoch, lookups: 0 };
+  const current: Snapshot = { ...built, epoch, lookups: 0, opens: 0 };
   snapshots.byEpoch.set(epoch, current);
   snapshots.current = current;
   closeIfForgotten(snapshots, old);
-  for (const snapshot of snapshots.byEpoch.values()) {
-    if (snapshots.byEpoch.size <= keptSnapshots) break;
-    if (snapshot !== current) closeSnapshot(snapshots, snapshot);
+  closeOldest(snapshots, keptSnapshots, (snapshot) => snapshot.opens === 0);
+  closeOldest(snapshots, keptOpen, () => true);
+}
+
+function closeOldest(
+  snapshots: Snapshots,
+  most: number,
+  may: (snapshot: Snapshot) => boolean,
+): void {
+  for (const snapshot of [...snapshots.byEpoch.values()]) {
+    if (snapshots.byEpoch.size <= most) return;
+    if (snapshot !== snapshots.current && may(snapshot)) closeSnapshot(snapshots, snapshot);
   }
 }
 

@@ -13,18 +13,18 @@ export interface Supervisor {
   readonly pid: number | undefined;
 }
 
-// $1: device number, $2: mountpoint. A word on the input means "dismissed"; its end, "died".
+// $1: device number, $2: mountpoint. A word on the input means "dismissed"; its end, "died". Where the
+// directories above it were renamed, the mount table says where it lies now, with blanks as `\\040`.
 const script = `
-ours() {
-  while read -r id parent number rest; do
-    if [ "$number" = "$1" ]; then return 0; fi
-  done < /proc/self/mountinfo
-  return 1
-}
 if read -r word; then exit 0; fi
-ours "$1" || exit 0
-if stat -f -- "$2"; then exit 0; fi
-fusermount3 -uz -- "$2" || umount -l -c -- "$2"
+found=
+while read -r id parent number root at rest; do
+  if [ "$number" != "$1" ]; then continue; fi
+  found=$(printf '%b' "$at")
+  if [ "$found" = "$2" ]; then break; fi
+done < /proc/self/mountinfo
+if [ -z "$found" ] || stat -f -- "$found"; then exit 0; fi
+fusermount3 -uz -- "$found" || umount -l -c -- "$found"
 `;
 
 export function startSupervisor(device: string, mountpoint: string): Supervisor {

@@ -44,9 +44,27 @@ void t.test('a line says what was asked and what came of it', (t) => {
   t.end();
 });
 
+const noError = (error: Error): never => {
+  throw error;
+};
+
+void t.test('on a full disk it ends, is told once, and nothing else happens', (t) => {
+  const errors: string[] = [];
+  const trace = openTrace('/dev/full', ({ code, message }) => errors.push(`${code} ${message}`));
+  const frame = frameOf({ opcode: opcodes.STATFS, unique: 2 });
+  for (let count = 0; count < 3; count += 1) {
+    trace.line(frame, 80, 1);
+    trace.flush();
+  }
+  trace.close();
+  t.match(errors, [/^OUTPUT_FAILED the trace \/dev\/full ends here: ENOSPC/]);
+  t.equal(errors.length, 1);
+  t.end();
+});
+
 void t.test('lines reach the file when the mount is idle, and at the end', (t) => {
   const path = join(t.testdir({}), 'trace');
-  const trace = openTrace(path);
+  const trace = openTrace(path, noError);
   const frame = frameOf({ opcode: opcodes.STATFS, unique: 2 });
   trace.line(frame, 80, 1);
   t.equal(readFileSync(path, 'utf8'), '', 'not before');

@@ -1,5 +1,6 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { printable } from '../../format/bytes.js';
+import { PinfsError } from '../../format/errors.js';
 import { operationByNumber } from './opcodes.js';
 import { decodeGetxattr, decodeName, decodeRead, inHeader, type Frame } from './protocol.js';
 
@@ -52,18 +53,31 @@ export function traceLine(frame: Frame, result: number, microseconds: number): s
   return `${name} ${about}${detail(name, frame)} = ${result} ${Math.round(microseconds)}us`;
 }
 
-/** Appends to a file, in large pieces; what is written so far is complete whenever the mount is idle. */
-export function openTrace(path: string): Trace {
+/**
+ * Appends to a file, in large pieces; what is written so far is complete whenever the mount is idle. When it
+ * can't be written any more, as on a full disk, it ends there and says so once: the mount goes on.
+ */
+export function openTrace(path: string, report: (error: PinfsError) => void): Trace {
   const fd = openSync(path, 'a', 0o600);
   let pending = '';
+  let failed = false;
   const flush = () => {
     if (pending === '') return;
     const text = pending;
     pending = '';
-    writeSync(fd, text);
+    try {
+      // A part may be written before the disk is full.
+      for (let rest = Buffer.from(text); rest.length > 0;)
+        rest = rest.subarray(writeSync(fd, rest));
+    } catch (cause) {
+      failed = true;
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      report(new PinfsError('OUTPUT_FAILED', `the trace ${path} ends here: ${reason}`, { cause }));
+    }
   };
   return {
     line(frame, result, microseconds) {
+      if (failed) return;
       pending += `${traceLine(frame, result, microseconds)}\n`;
       if (pending.length > flushAt) flush();
     },

@@ -12,14 +12,7 @@ import { systemCalls } from './device.js';
 import { incEpochMinor } from './constants.js';
 import type { FilesystemMaker } from './filesystem-maker.js';
 import { runLoop, writeReply } from './loop.js';
-import type {
-  Built,
-  FromWorker,
-  Notifications,
-  ToWorker,
-  WorkerData,
-  WorkerStart,
-} from './messages.js';
+import type { Built, FromWorker, ToWorker, WorkerData, WorkerStart } from './messages.js';
 import { changeNotifications, incEpoch } from './notifications.js';
 import { openSession, type Session } from './session.js';
 import { closeSnapshots, openSnapshots, replaceSnapshot, type Snapshots } from './snapshots.js';
@@ -95,7 +88,7 @@ function build(worker: Worker, message: ToWorker & { kind: 'build' }): void {
   if (worker.building.id !== id) worker.building = { id, run: {} };
   const facts = () => ({ ...message.facts, ...worker.facts, ...ownFacts(worker) });
   let result: Built;
-  let change: Notifications | undefined;
+  let change: readonly Uint8Array[] | undefined;
   try {
     const outcome = worker.maker.make(recipe, facts, worker.building.run);
     if (outcome.kind === 'done') {
@@ -118,7 +111,7 @@ function build(worker: Worker, message: ToWorker & { kind: 'build' }): void {
 function install(
   worker: Worker,
   built: Parameters<typeof openSnapshots>[0],
-): Notifications | undefined {
+): readonly Uint8Array[] | undefined {
   const { snapshots, session } = worker;
   if (snapshots === undefined) {
     worker.snapshots = openSnapshots(built);
@@ -126,9 +119,9 @@ function install(
   }
   // Listed before the change: it may close the old snapshot.
   const from = snapshots.current;
-  const to = { ...built, epoch: 0, lookups: 0 };
+  const to = { ...built, epoch: 0, lookups: 0, opens: 0 };
   const minor = session?.service.connection?.minor ?? 0;
-  const change = changeNotifications(minor, from, to, session?.heldCount === 0);
+  const change = changeNotifications(minor, from, to);
   replaceSnapshot(snapshots, built);
   // At once, before another request is answered: it makes nobody wait, and the thread for all the
   // rest takes a tenth of a second to start. That one tells it again, for answers that were on their way.
@@ -147,7 +140,8 @@ function serve(worker: Worker, device: number, start: WorkerStart): void {
   if (snapshots === undefined) throw new PinfsError('INTERNAL', 'told to serve without a snapshot');
   const calls = systemCalls();
   const counted = counters(start.counters);
-  const trace = start.trace === undefined ? undefined : openTrace(start.trace);
+  const report = openReport(port);
+  const trace = start.trace === undefined ? undefined : openTrace(start.trace, report);
   const clock = () => performance.now();
   const session = openSession({
     settings: start.settings,
@@ -168,7 +162,7 @@ function serve(worker: Worker, device: number, start: WorkerStart): void {
     drop: (key) => {
       post(port, { kind: 'drop', key });
     },
-    report: openReport(port),
+    report,
     backings: start.settings.wishes.passthrough ? openBackings(calls, device) : undefined,
     trace: trace?.line,
   });
