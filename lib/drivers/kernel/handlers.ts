@@ -21,12 +21,22 @@ import {
   type ReadIn,
 } from './protocol.js';
 import { refusal, silent, type Answer, type Call } from './service.js';
-import { forget, isPlain, kernelNodeHigh, kernelNodeLow, releaseDirectory } from './snapshots.js';
+import {
+  closeDirectoryHandle,
+  closeHandle,
+  forget,
+  isPlain,
+  kernelNodeHigh,
+  kernelNodeLow,
+  openHandle,
+  snapshotOfHandle,
+} from './snapshots.js';
 
 /** What is done for each opcode. Side effects (lookup counts) come after the last possible miss. */
 
 const body = headerSize.reply;
 const invalid = refusal(errno.EINVAL);
+const stale = refusal(systemErrno.ESTALE);
 const notSupported = refusal(errno.ENOSYS);
 const nothing = done(0);
 
@@ -87,7 +97,8 @@ function encodeNode(call: Call, at: number, attributes: Attributes, names: Lifet
   const low = kernelNodeLow(attributes.node);
   const plain = attributes.entry.xattrs === undefined;
   const high = kernelNodeHigh(call.snapshot, attributes.node, plain);
-  return encodeEntry(call.output.view, at, low, high, attributes, names, values);
+  const { generation } = call.snapshot;
+  return encodeEntry(call.output.view, at, low, high, generation, attributes, names, values);
 }
 
 export function encodeGetattr(call: Call, attributes: Attributes): number {
@@ -110,21 +121,21 @@ const leastBacked = 128 * 1024;
 export function encodeOpenFile(call: Call, { size }: Attributes): number {
   const { service, snapshot, node } = call;
   service.opens += 1;
-  snapshot.opens += 1;
   const backings = service.connection?.passthrough === true ? service.backings : undefined;
   const find = () => (size < leastBacked ? undefined : snapshot.backing?.(node));
   const id = backings?.open(nodeKey(call), find) ?? 0;
   const flags = id > 0 ? openFlags.PASSTHROUGH : openFlags.KEEP_CACHE;
-  return encodeOpen(call.output.view, body, 0, flags | openFlags.NOFLUSH, id);
+  const handle = openHandle(snapshot);
+  return encodeOpen(call.output.view, body, handle, flags | openFlags.NOFLUSH, id);
 }
 
 function nodeKey({ frame }: Call): string {
   return `${inHeader.nodeHigh(frame)}:${inHeader.nodeLow(frame)}`;
 }
 
-export function release(call: Call): Done<undefined> {
+export function release(call: Call, handle: number): Done<undefined> {
   call.service.backings?.release(nodeKey(call));
-  call.snapshot.opens = Math.max(0, call.snapshot.opens - 1);
+  closeHandle(call.service.snapshots, handle);
   return noValue;
 }
 
@@ -143,19 +154,25 @@ export function encodeOpendir(call: Call): number {
   service.directoryOpens += 1;
   snapshot.lookups += 1;
   const keep = call.isRoot && service.settings.lifetime !== 'pinned' ? 0 : keepListing;
-  return encodeOpen(call.output.view, body, snapshot.epoch, keep);
+  return encodeOpen(call.output.view, body, openHandle(snapshot), keep);
 }
 
 const keepListing = openFlags.KEEP_CACHE | openFlags.CACHE_DIR;
 
 export function releasedir(call: Call, handle: number): Done<undefined> {
-  releaseDirectory(call.service.snapshots, handle);
+  closeDirectoryHandle(call.service.snapshots, handle);
   return noValue;
+}
+
+/** What was opened is of a snapshot that is gone, and another one has its node ids by now. */
+function isOfAnother({ service, snapshot }: Call, { handle }: ReadIn): boolean {
+  return handle !== 0 && snapshotOfHandle(service.snapshots, handle) !== snapshot;
 }
 
 export function read(call: Call, request: ReadIn): Outcome<number> {
   const { output, snapshot } = call;
   if (request.size > output.bytes.length - body) return invalid;
+  if (isOfAnother(call, request)) return stale;
   const outcome = snapshot.filesystem.read(
     call.node,
     request.offset,
@@ -182,8 +199,12 @@ export function readdirplus(call: Call, request: ReadIn): Outcome<number> {
 /** Writes whole records, as many as fit; none means the end. */
 function listDirectory(call: Call, request: ReadIn, plus: boolean): Outcome<number> {
   const { output, service, node } = call;
-  const opened = call.isRoot ? service.snapshots.byEpoch.get(request.handle) : undefined;
-  const snapshot = opened ?? call.snapshot;
+  const opened =
+    call.isRoot && request.handle !== 0
+      ? snapshotOfHandle(service.snapshots, request.handle)
+      : call.snapshot;
+  if (opened === undefined || (!call.isRoot && isOfAnother(call, request))) return stale;
+  const snapshot = opened;
   call.snapshot = snapshot;
   const directory = call.isRoot ? snapshot.filesystem.root : node;
   // After the last entry the kernel asks once more, for every directory.

@@ -110,7 +110,7 @@ void t.test('structures of replies', (t) => {
   t.equal(header.bytes.toString('hex'), '10000000feffffff0200000001000000');
   t.equal(
     written(t, 128, ({ view }) =>
-      protocol.encodeEntry(view, 0, 7, 0x00200001, attributes, forEver, minute),
+      protocol.encodeEntry(view, 0, 7, 0x00200001, 0, attributes, forEver, minute),
     ),
     entry,
   );

@@ -222,13 +222,14 @@ export function encodeEntry(
   at: number,
   nodeLow: number,
   nodeHigh: number,
+  generation: number,
   attributes: Attributes,
   names: Lifetime,
   values: Lifetime,
 ): number {
   view.setUint32(at, nodeLow, true);
   view.setUint32(at + 4, nodeHigh, true);
-  writeLong(view, at + 8, 0);
+  writeLong(view, at + 8, generation);
   writeLong(view, at + 16, names.seconds);
   writeLong(view, at + 24, values.seconds);
   view.setUint32(at + 32, names.nanoseconds, true);

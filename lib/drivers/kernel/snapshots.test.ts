@@ -8,7 +8,10 @@ import {
   kernelNodeHigh,
   kernelNodeLow,
   openSnapshots,
-  releaseDirectory,
+  closeDirectoryHandle,
+  closeHandle,
+  openHandle,
+  snapshotOfHandle,
   replaceSnapshot,
   snapshotOf,
   treeNode,
@@ -32,7 +35,7 @@ function idOf(snapshots: Snapshots, node: number, plain = false) {
 
 void t.test('a node id leads back to the node, whatever its size', (t) => {
   const { snapshots } = open();
-  for (const node of [1, 2, 0xffffffff, 2 ** 32, 7 * 2 ** 32 + 5, 2 ** 53 - 1]) {
+  for (const node of [1, 2, 0xffffffff, 2 ** 32, 7 * 2 ** 32 + 5, 2 ** 52 - 1]) {
     const [low, high] = idOf(snapshots, node);
     t.equal(snapshotOf(snapshots, low, high), snapshots.current);
     t.equal(treeNode(snapshots.current, low, high), node);
@@ -53,17 +56,21 @@ void t.test('a replaced snapshot stays until its last node is forgotten', (t) =>
   const [low, high] = idOf(snapshots, 9);
   const first = snapshots.current;
   first.lookups = 3;
+  const directory = openHandle(first);
   replaceSnapshot(snapshots, built(closed, 'second'));
   t.equal(snapshotOf(snapshots, low, high), first);
   t.equal(snapshotOf(snapshots, 1, 0), snapshots.current);
   t.not(snapshots.current, first);
   forget(snapshots, high, 2);
   t.same(closed, []);
-  releaseDirectory(snapshots, first.epoch);
+  t.equal(snapshotOfHandle(snapshots, directory), first);
+  closeDirectoryHandle(snapshots, directory);
   t.same(closed, ['first']);
   t.equal(snapshotOf(snapshots, low, high), undefined);
+  t.equal(snapshotOfHandle(snapshots, directory), undefined);
+  closeHandle(snapshots, directory);
+  t.equal(snapshots.oddForgets, 0);
   forget(snapshots, high, 1);
-  releaseDirectory(snapshots, first.epoch);
   t.equal(snapshots.oddForgets, 1);
   t.end();
 });
@@ -108,5 +115,35 @@ void t.test('a number that is held is not given twice, and not too many are held
   t.notOk(snapshots.byEpoch.has(held.epoch));
   closeSnapshots(snapshots);
   t.equal(snapshots.byEpoch.size, 0);
+  t.end();
+});
+
+void t.test('an epoch comes again when it is forgotten, and a generation never', (t) => {
+  const { snapshots, closed } = open();
+  const first = snapshots.current;
+  first.lookups = 5;
+  const file = openHandle(first);
+  closeHandle(snapshots, file);
+  const change = (times: number) => {
+    for (let count = 0; count < times; count += 1) {
+      snapshots.current.lookups += 1;
+      replaceSnapshot(snapshots, built(closed, String(count)));
+    }
+  };
+  change(2040);
+  t.notOk(snapshots.byEpoch.has(first.epoch), 'it was closed long ago');
+  t.equal(snapshots.unforgotten.get(first.epoch), 6, 'and the kernel still holds nodes of it');
+  forget(snapshots, kernelNodeHigh({ ...first, epoch: 2 }, 1, false), 1);
+  change(7);
+  t.equal(snapshots.current.epoch, 2, 'one that is forgotten comes first');
+  t.equal(snapshots.unforgotten.has(2), false);
+  t.equal(snapshotOfHandle(snapshots, file), undefined, 'a handle is of one generation');
+  // None is forgotten any more: what comes next is taken, with the lookups that are still out.
+  change(2046);
+  const next = snapshots.current;
+  t.ok(next.lookups > 0);
+  t.equal(next.generation, 1 + 2040 + 7 + 2046);
+  t.equal(snapshots.oddForgets, 0);
+  closeSnapshots(snapshots);
   t.end();
 });

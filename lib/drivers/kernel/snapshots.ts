@@ -6,29 +6,36 @@ import type { ServedFilesystem } from './filesystem-maker.js';
  * The snapshots that the kernel may hold nodes of, and the translation of node ids.
  *
  * A node id of the kernel is the tree's own number with the number of the snapshot (the epoch) in its
- * ten highest bits, so it is never 0 or 1 and no table of nodes is needed. Only the root, which
+ * eleven highest bits, so it is never 0 or 1 and no table of nodes is needed. Only the root, which
  * the protocol fixes as 1, stands for the root of whatever snapshot is current. The bit below the
  * epoch says that no extended attribute is stored with the node: `ls -l` asks for some that nearly
  * nobody has, one by one, and finding the row again for each costs ten times the request.
  * Lookup counts serve one thing: to know when nobody holds a node of a replaced snapshot any more, so
- * that it can be closed. Hence one number for each snapshot is exact enough, whatever the tree's size.
+ * that it can be closed, and its epoch given to another. Hence one number for each snapshot is exact enough,
+ * whatever the tree's size. A mount that follows its head for years may run out of epochs that the kernel
+ * has forgotten: that is why each snapshot has a generation as well, which never comes again. It goes with
+ * every entry, so that the kernel does not take a new node for an old one with its id, and is in every handle.
  */
 export interface Snapshot extends ServedFilesystem {
   readonly epoch: number;
+  readonly generation: number;
   /** Lookups that the kernel has not yet forgotten, summed over all nodes. */
   lookups: number;
-  /** Files that are open. */
+  /** Files and directories that are open. */
   opens: number;
 }
 
 export interface Snapshots {
   current: Snapshot;
   readonly byEpoch: Map<number, Snapshot>;
+  /** Lookups that the kernel has not yet forgotten of snapshots that are closed, by epoch. */
+  readonly unforgotten: Map<number, number>;
   /** Forgets that did not fit the counts: a fault of the kernel's or ours. */
   oddForgets: number;
 }
 
-const catalogBits = 21;
+// A tree has no more catalogs than this (lib/tree/catalogs.ts).
+const catalogBits = 20;
 const catalogMask = (1 << catalogBits) - 1;
 const plainBit = 1 << catalogBits;
 const epochShift = catalogBits + 1;
@@ -40,22 +47,31 @@ const keptSnapshots = 8;
 const keptOpen = 64;
 
 export function openSnapshots(built: ServedFilesystem): Snapshots {
-  const current: Snapshot = { ...built, epoch: 1, lookups: 0, opens: 0 };
-  return { current, byEpoch: new Map([[1, current]]), oddForgets: 0 };
+  const current: Snapshot = { ...built, epoch: 1, generation: 1, lookups: 0, opens: 0 };
+  return { current, byEpoch: new Map([[1, current]]), unforgotten: new Map(), oddForgets: 0 };
 }
 
 /** Goes over to another snapshot; the old one stays until the kernel forgets its nodes. */
 export function replaceSnapshot(snapshots: Snapshots, built: ServedFilesystem): void {
   const old = snapshots.current;
-  let epoch = old.epoch;
-  do epoch = (epoch % (epochs - 1)) + 1;
-  while (snapshots.byEpoch.has(epoch));
-  const current: Snapshot = { ...built, epoch, lookups: 0, opens: 0 };
+  const epoch = nextEpoch(snapshots);
+  const lookups = snapshots.unforgotten.get(epoch) ?? 0;
+  snapshots.unforgotten.delete(epoch);
+  const generation = old.generation + 1;
+  const current: Snapshot = { ...built, epoch, generation, lookups, opens: 0 };
   snapshots.byEpoch.set(epoch, current);
   snapshots.current = current;
   closeIfForgotten(snapshots, old);
   closeOldest(snapshots, keptSnapshots, (snapshot) => snapshot.opens === 0);
   closeOldest(snapshots, keptOpen, () => true);
+}
+
+/** The next one that the kernel has forgotten; if there is none, the next one that nobody stands in. */
+function nextEpoch({ current, byEpoch, unforgotten }: Snapshots): number {
+  const others = Array.from({ length: epochs - 2 }, (_, step) => {
+    return ((current.epoch + step) % (epochs - 1)) + 1;
+  }).filter((epoch) => !byEpoch.has(epoch));
+  return others.find((epoch) => !unforgotten.has(epoch)) ?? others[0] ?? current.epoch;
 }
 
 function closeOldest(
@@ -75,6 +91,7 @@ function closeIfForgotten(snapshots: Snapshots, snapshot: Snapshot): void {
 
 function closeSnapshot(snapshots: Snapshots, snapshot: Snapshot): void {
   snapshots.byEpoch.delete(snapshot.epoch);
+  if (snapshot.lookups > 0) snapshots.unforgotten.set(snapshot.epoch, snapshot.lookups);
   snapshot.close();
 }
 
@@ -120,14 +137,36 @@ export function isPlain(nodeHigh: number): boolean {
 export function forget(snapshots: Snapshots, nodeHigh: number, count: number): void {
   // The root is never looked up, hence never counted.
   if (nodeHigh === 0) return;
-  const snapshot = snapshots.byEpoch.get(nodeHigh >>> epochShift);
-  if (snapshot === undefined || count > snapshot.lookups) snapshots.oddForgets += 1;
-  if (snapshot === undefined) return;
-  snapshot.lookups = Math.max(0, snapshot.lookups - count);
-  closeIfForgotten(snapshots, snapshot);
+  const epoch = nodeHigh >>> epochShift;
+  const snapshot = snapshots.byEpoch.get(epoch);
+  const left = (snapshot?.lookups ?? snapshots.unforgotten.get(epoch) ?? 0) - count;
+  if (left < 0) snapshots.oddForgets += 1;
+  if (snapshot !== undefined) {
+    snapshot.lookups = Math.max(0, left);
+    closeIfForgotten(snapshots, snapshot);
+  } else if (left > 0) snapshots.unforgotten.set(epoch, left);
+  else snapshots.unforgotten.delete(epoch);
 }
 
-/** Takes back what an open directory of a snapshot counted for. */
-export function releaseDirectory(snapshots: Snapshots, epoch: number): void {
-  if (snapshots.byEpoch.has(epoch)) forget(snapshots, epoch << epochShift, 1);
+/** The handle of what is opened in a snapshot. It is never 0: that is what comes where nothing was opened. */
+export function openHandle(snapshot: Snapshot): number {
+  snapshot.opens += 1;
+  return snapshot.generation * epochs + snapshot.epoch;
+}
+
+/** The snapshot in which something was opened; undefined: it is not there any more. */
+export function snapshotOfHandle(snapshots: Snapshots, handle: number): Snapshot | undefined {
+  const snapshot = snapshots.byEpoch.get(handle % epochs);
+  return snapshot?.generation === Math.floor(handle / epochs) ? snapshot : undefined;
+}
+
+export function closeHandle(snapshots: Snapshots, handle: number): void {
+  const snapshot = snapshotOfHandle(snapshots, handle);
+  if (snapshot !== undefined) snapshot.opens = Math.max(0, snapshot.opens - 1);
+}
+
+/** As above; an open directory counted for a lookup. */
+export function closeDirectoryHandle(snapshots: Snapshots, handle: number): void {
+  closeHandle(snapshots, handle);
+  forget(snapshots, (handle % epochs) << epochShift, 1);
 }

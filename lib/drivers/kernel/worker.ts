@@ -119,7 +119,7 @@ function install(
   }
   // Listed before the change: it may close the old snapshot.
   const from = snapshots.current;
-  const to = { ...built, epoch: 0, lookups: 0, opens: 0 };
+  const to = { ...built, epoch: 0, generation: 0, lookups: 0, opens: 0 };
   const minor = session?.service.connection?.minor ?? 0;
   const change = changeNotifications(minor, from, to);
   replaceSnapshot(snapshots, built);
