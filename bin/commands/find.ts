@@ -4,6 +4,7 @@ import type { Attributes } from '../../lib/filesystem/filesystem.js';
 import { argumentBytes, sourceArgument, sourceOptions, type SourceFlags } from './common.js';
 import { print } from './output.js';
 import { entryJson, longLine } from './entry-text.js';
+import { globMatches } from './glob.js';
 import { pathArgument, withRepository } from './with-repository.js';
 
 interface FindFlags extends SourceFlags {
@@ -62,17 +63,8 @@ function shown(attributes: Attributes, flags: FindFlags): Buffer | string {
 
 function filter(flags: FindFlags): (attributes: Attributes) => boolean {
   const type = flags.type === undefined ? undefined : types[flags.type];
-  const name = flags.name === undefined ? undefined : glob(flags.name);
+  const pattern = flags.name === undefined ? undefined : argumentBytes(flags.name);
   return ({ entry }) =>
     (flags.type === undefined || entry.type === type) &&
-    (name === undefined || name.test(entry.name));
-}
-
-/** `*` and `?` over the bytes of a name. */
-function glob(pattern: string): RegExp {
-  const source = argumentBytes(pattern)
-    .replace(/[.+^${}()|[\]\\]/g, '\\$&')
-    .replace(/\*+/g, '.*')
-    .replace(/\?/g, '.');
-  return new RegExp(`^${source}$`, 's');
+    (pattern === undefined || globMatches(pattern, entry.name));
 }
