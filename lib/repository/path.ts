@@ -38,9 +38,22 @@ export function failureError(failure: Failure, path: ByteString): PinfsError {
   return new PinfsError(code, `${shown}: ${errnoWords(failure.errno)}`);
 }
 
+/** A symlink on the way. */
+interface Link {
+  readonly path: ByteString;
+  readonly target: ByteString;
+}
+
+/** A name of a path that is to be walked, and the link that it comes from; none: the user gave it. */
+interface Step {
+  readonly name: ByteString;
+  readonly link: Link | undefined;
+}
+
 /**
  * Walks a path as the kernel would on a mount: `.` and `..`, and symlinks as long as they stay inside
- * the repository (`/cvmfs/<fqrn>/…` counts as inside).
+ * the repository (`/cvmfs/<fqrn>/…` counts as inside). Above the root a `..` that was given stays at
+ * the root, as everywhere; one of a link would leave the mount, and show something else there.
  * @throws PinfsError NOT_FOUND, NOT_DIRECTORY, LINK_LOOP, ACCESS_DENIED, or what the objects on the way are damaged by.
  */
 export async function walk(
@@ -49,48 +62,56 @@ export async function walk(
   followLast: boolean,
 ): Promise<Attributes> {
   const { filesystem } = repository;
-  const walked = {
-    stack: [await valueOf(repository, '', () => filesystem.getattr(filesystem.root))],
-  };
-  const rest = components(path);
+  const stack = [await valueOf(repository, '', () => filesystem.getattr(filesystem.root))];
+  const rest = steps(path, undefined);
   let links = 0;
-  while (rest.length > 0) {
-    const name = rest.shift() ?? '';
-    const here = walked.stack.at(-1);
-    if (here === undefined) throw new PinfsError('INTERNAL', 'the walk left the root');
+  for (let step = rest.shift(); step !== undefined; step = rest.shift()) {
+    const { name, link } = step;
     if (name === '..') {
-      if (walked.stack.length > 1) walked.stack.pop();
+      if (stack.length > 1) stack.pop();
+      else if (link !== undefined) throw outside(link);
       continue;
     }
+    const here = last(stack);
     const entryPath = `${here.entry.path}/${name}`;
     const found = await valueOf(repository, entryPath, () => filesystem.lookup(here.node, name));
     if (found.entry.type !== 'symlink' || (rest.length === 0 && !followLast)) {
-      walked.stack.push(found);
+      stack.push(found);
       continue;
     }
     links += 1;
     if (links > symlinkLimit) throw failureError({ kind: 'failure', errno: errno.ELOOP }, path);
     const target = await valueOf(repository, entryPath, () => filesystem.readlink(found.node));
-    if (target.startsWith('/')) walked.stack.length = 1;
-    rest.unshift(...components(insideTarget(repository.fqrn, entryPath, target)));
+    if (target.startsWith('/')) stack.length = 1;
+    rest.unshift(...linkSteps(repository.fqrn, { path: entryPath, target }));
   }
-  const last = walked.stack.at(-1);
-  if (last === undefined) throw new PinfsError('INTERNAL', 'the walk left the root');
-  return last;
+  return last(stack);
 }
 
-function components(path: ByteString): ByteString[] {
-  return path.split('/').filter((name) => name !== '' && name !== '.');
+function last(stack: readonly Attributes[]): Attributes {
+  const top = stack.at(-1);
+  if (top === undefined) throw new PinfsError('INTERNAL', 'the walk left the root');
+  return top;
 }
 
-function insideTarget(fqrn: string, from: ByteString, target: ByteString): ByteString {
-  if (!target.startsWith('/')) return target;
+function steps(path: ByteString, link: Link | undefined): Step[] {
+  const names = path.split('/').filter((name) => name !== '' && name !== '.');
+  return names.map((name) => ({ name, link }));
+}
+
+/** @throws PinfsError NOT_FOUND */
+function linkSteps(fqrn: string, link: Link): Step[] {
+  const { target } = link;
+  if (!target.startsWith('/')) return steps(target, link);
   const prefix = `/cvmfs/${fqrn}`;
-  if (target === prefix) return '';
-  if (target.startsWith(`${prefix}/`)) return target.slice(prefix.length);
-  throw new PinfsError(
+  if (target !== prefix && !target.startsWith(`${prefix}/`)) throw outside(link);
+  return steps(target.slice(prefix.length), link);
+}
+
+function outside({ path, target }: Link): PinfsError {
+  return new PinfsError(
     'NOT_FOUND',
-    `${printable(from)} is a link to ${printable(target)}, which lies outside the repository`,
+    `${printable(path)} is a link to ${printable(target)}, which lies outside the repository`,
   );
 }
 
