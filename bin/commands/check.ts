@@ -1,7 +1,10 @@
 import type { Command } from 'commander';
 import { printableText } from '../../lib/format/bytes.js';
+import { exitOf } from '../../lib/format/errors.js';
+import type { CheckProblem } from '../../lib/repository/check.js';
 import {
   formatSize,
+  noteExit,
   printJson,
   sourceArgument,
   sourceOptions,
@@ -14,9 +17,6 @@ import { pathArgument, withRepository } from './with-repository.js';
 interface CheckFlags extends SourceFlags {
   readonly catalogs?: boolean;
 }
-
-/** Exit code when something is missing or damaged. */
-const damaged = 5;
 
 export function register(program: Command): void {
   sourceOptions(program.command('check'))
@@ -45,7 +45,7 @@ async function checkCommand(source: string, path: string, flags: CheckFlags): Pr
         },
       }),
     );
-    if (report.problems.length > 0) process.exitCode = damaged;
+    for (const { code } of report.problems) noteExit(exitOf(code));
     if (flags.json === true) printJson({ ...report, trust: repository.verdict });
     else {
       for (const { path: where, code, message } of report.problems) {
@@ -53,11 +53,24 @@ async function checkCommand(source: string, path: string, flags: CheckFlags): Pr
       }
       await print(
         `${report.catalogs} catalogs, ${report.objects} objects, ${formatSize(report.bytes)}: ` +
-          `${report.problems.length} missing or damaged` +
+          counted(report.problems) +
           (report.externalSkipped > 0
             ? `, ${report.externalSkipped} external files not looked at (--external says where they lie)\n`
             : '\n'),
       );
     }
   });
+}
+
+/** How many of each class that the exit codes know; what could not be looked at may be sound. */
+function counted(problems: readonly CheckProblem[]): string {
+  const count = (exits: (exit: number) => boolean): number =>
+    problems.filter(({ code }) => exits(exitOf(code))).length;
+  const unreachable = count((exit) => exit === 4);
+  const others = count((exit) => exit !== 4 && exit !== 5);
+  return (
+    `${count((exit) => exit === 5)} missing or damaged` +
+    (unreachable > 0 ? `, ${unreachable} not reachable` : '') +
+    (others > 0 ? `, ${others} not checked` : '')
+  );
 }

@@ -7,7 +7,7 @@ import {
   printableText,
   type ByteString,
 } from '../../lib/format/bytes.js';
-import { asPinfsError, PinfsError } from '../../lib/format/errors.js';
+import { asPinfsError, PinfsError, worseExit } from '../../lib/format/errors.js';
 import type { OpenOptions } from '../../lib/repository/options.js';
 import { ReaderLeft } from './output.js';
 
@@ -152,8 +152,14 @@ export async function runAction(flags: OutputFlags, body: () => Promise<void>): 
   try {
     await body();
   } catch (thrown) {
-    process.exitCode = reportError(thrown, flags);
+    noteExit(reportError(thrown, flags));
   }
+}
+
+/** The exit code of something after which a command goes on; the worst one that it meets stands. */
+export function noteExit(exit: number): void {
+  // Left undefined where all is well: a failure to write the output still decides then.
+  if (exit !== 0) process.exitCode = worseExit(Number(process.exitCode ?? 0), exit);
 }
 
 /** What an error is for programs. */

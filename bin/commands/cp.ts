@@ -3,6 +3,7 @@ import { printableText } from '../../lib/format/bytes.js';
 import { PinfsError } from '../../lib/format/errors.js';
 import {
   formatSize,
+  noteExit,
   printJson,
   sourceArgument,
   sourceOptions,
@@ -47,6 +48,6 @@ async function cp(
     for (const skipped of report.skipped) {
       process.stderr.write(`pinfs: not copied: ${printableText(skipped)}\n`);
     }
-    if (report.skipped.length > 0) process.exitCode = 1;
+    noteExit(report.exit);
   });
 }

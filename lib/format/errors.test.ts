@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { checkout } from '../testing/genuine.js';
 import { sourceFiles } from '../testing/tidy.js';
-import { asPinfsError, errorCodes, PinfsError } from './errors.js';
+import { asPinfsError, errorCodes, exitOf, PinfsError, worseExit } from './errors.js';
 
 t.test('exit codes are those of the README', (t) => {
   t.equal(new PinfsError('USAGE', '').exit, 2);
@@ -11,6 +11,18 @@ t.test('exit codes are those of the README', (t) => {
   t.equal(new PinfsError('OBJECT_MISSING', '').exit, 5);
   t.equal(new PinfsError('MOUNT_NO_DEVICE', '').exit, 6);
   t.equal(new PinfsError('INTERNAL', '').exit, 1);
+  t.end();
+});
+
+t.test('of two exit codes the worse one stands', (t) => {
+  const inOrder = [0, 1, 4, 5, 3];
+  for (const [index, worse] of inOrder.entries()) {
+    for (const one of inOrder.slice(0, index + 1)) {
+      t.equal(worseExit(one, worse), worse);
+      t.equal(worseExit(worse, one), worse);
+    }
+  }
+  t.equal(exitOf('OBJECT_MISSING'), 5);
   t.end();
 });
 

@@ -113,8 +113,21 @@ export class PinfsError extends Error {
 
   /** The exit code of a command that ends with this error. */
   get exit(): number {
-    return exitByCode[this.code];
+    return exitOf(this.code);
   }
+}
+
+/** The exit code of a command that ends with this error. */
+export function exitOf(code: ErrorCode): number {
+  return exitByCode[code];
+}
+
+// What is damaged stays so; what is not reachable may be fine tomorrow.
+const exitsByWeight: readonly number[] = [0, 1, 6, 2, 4, 5, 3];
+
+/** The exit code of a command that goes on after a failure, and has met two. */
+export function worseExit(one: number, other: number): number {
+  return exitsByWeight.indexOf(one) >= exitsByWeight.indexOf(other) ? one : other;
 }
 
 /** Any thrown value as a PinfsError; what is not one is a fault of our own (INTERNAL). */

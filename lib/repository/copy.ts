@@ -1,9 +1,10 @@
 import * as fs from 'node:fs';
 import { join, resolve } from 'node:path';
 import { printable, toBytes, type ByteString } from '../format/bytes.js';
-import { PinfsError } from '../format/errors.js';
+import { PinfsError, worseExit } from '../format/errors.js';
 import type { Attributes } from '../filesystem/filesystem.js';
 import { list, readRange } from './path.js';
+import { openPatience, type Patience } from './patience.js';
 import type { Repository } from './repository.js';
 
 export interface CopyReport {
@@ -11,6 +12,8 @@ export interface CopyReport {
   bytes: number;
   /** Paths that could not be made here (devices, sockets, damaged files), with the reason. */
   skipped: string[];
+  /** Exit code of a command that ends with this: 0, or that of the worst reason. */
+  exit: number;
 }
 
 interface Copy {
@@ -19,6 +22,7 @@ interface Copy {
   readonly changed: (report: CopyReport) => void;
   /** Where the first name of each hard-linked file was written, by inode number. */
   readonly links: Map<bigint, Buffer>;
+  readonly patience: Patience;
 }
 
 /**
@@ -33,8 +37,14 @@ export async function copyOut(
   destination: string,
   changed: (report: CopyReport) => void,
 ): Promise<CopyReport> {
-  const report: CopyReport = { entries: 0, bytes: 0, skipped: [] };
-  const copy: Copy = { repository, report, changed, links: new Map() };
+  const report: CopyReport = { entries: 0, bytes: 0, skipped: [], exit: 0 };
+  const copy: Copy = {
+    repository,
+    report,
+    changed,
+    links: new Map(),
+    patience: openPatience(repository.store),
+  };
   await copyEntry(copy, start, firstTarget(repository, start, resolve(destination)));
   return report;
 }
@@ -57,7 +67,7 @@ async function copyEntry(copy: Copy, source: Attributes, target: Buffer): Promis
   copy.report.entries += 1;
   copy.changed(copy.report);
   if (entry.broken !== undefined) {
-    skip(copy, entry.path, entry.broken.message);
+    skip(copy, entry.path, entry.broken);
     return;
   }
   try {
@@ -90,8 +100,12 @@ async function copyAny(copy: Copy, source: Attributes, target: Buffer): Promise<
   }
 }
 
-function skip(copy: Copy, path: ByteString, reason: string): void {
-  copy.report.skipped.push(`${printable(path) || '/'}: ${reason}`);
+function skip(copy: Copy, path: ByteString, reason: PinfsError | string): void {
+  const [text, exit] = typeof reason === 'string' ? [reason, 1] : [reason.message, reason.exit];
+  const shown = `${printable(path) || '/'}: `;
+  // Errors of reading begin with the path.
+  copy.report.skipped.push(text.startsWith(shown) ? text : shown + text);
+  copy.report.exit = worseExit(copy.report.exit, exit);
 }
 
 async function copyDirectory(copy: Copy, source: Attributes, target: Buffer): Promise<void> {
@@ -102,8 +116,7 @@ async function copyDirectory(copy: Copy, source: Attributes, target: Buffer): Pr
       await copyEntry(copy, child, Buffer.concat([target, slash, toBytes(child.entry.name)]));
     }
   } catch (error) {
-    if (!(error instanceof PinfsError) || error.exit !== 5) throw error;
-    skip(copy, source.entry.path, error.message);
+    skip(copy, source.entry.path, copy.patience.orEnd(error));
   }
   fs.chmodSync(target, source.mode & 0o1777);
   fs.utimesSync(target, source.mtime, source.mtime);
@@ -122,8 +135,7 @@ async function copyFile(copy: Copy, source: Attributes, target: Buffer): Promise
     fs.futimesSync(file, source.mtime, source.mtime);
   } catch (error) {
     fs.rmSync(target, { force: true });
-    if (!(error instanceof PinfsError) || (error.exit !== 5 && error.exit !== 4)) throw error;
-    skip(copy, source.entry.path, error.message);
+    skip(copy, source.entry.path, copy.patience.orEnd(error));
     return;
   } finally {
     fs.closeSync(file);
