@@ -1,9 +1,16 @@
 import { Option, type Command } from 'commander';
 import { printable, printableJson, toBytes } from '../../lib/format/bytes.js';
+import type { PinfsError } from '../../lib/format/errors.js';
 import type { Attributes } from '../../lib/filesystem/filesystem.js';
-import { argumentBytes, sourceArgument, sourceOptions, type SourceFlags } from './common.js';
+import {
+  argumentBytes,
+  errorJson,
+  sourceArgument,
+  sourceOptions,
+  type SourceFlags,
+} from './common.js';
 import { print } from './output.js';
-import { entryJson, longLine } from './entry-text.js';
+import { bytesJson, entryJson, longLine } from './entry-text.js';
 import { globMatches } from './glob.js';
 import { pathArgument, withRepository } from './with-repository.js';
 
@@ -41,16 +48,26 @@ export function register(program: Command): void {
 async function find(source: string, path: string, flags: FindFlags): Promise<void> {
   const wanted = filter(flags);
   await withRepository(source, { ...flags, jsonLines: true }, async (repository) => {
-    const { walk, list } = await import('../../lib/repository/path.js');
-    const pending = [await walk(repository, pathArgument(path), false)];
+    const { walk } = await import('../../lib/repository/path.js');
+    const { DirectoryReader } = await import('./unread.js');
+    const start = await walk(repository, pathArgument(path), false);
+    const reader = new DirectoryReader(repository, start);
+    const pending = [start];
     for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
       if (wanted(next)) await print(shown(next, flags));
       if (next.entry.type !== 'directory') continue;
-      const below: Attributes[] = [];
-      for await (const attributes of list(repository, next)) below.push(attributes);
-      pending.push(...below.reverse());
+      const { entries, error } = await reader.read(next);
+      if (error !== undefined && flags.json === true) await print(errorLine(next, error));
+      else if (error !== undefined) reader.tell(error);
+      pending.push(...entries.reverse());
     }
+    reader.end();
   });
+}
+
+/** A directory that could not be read, among the values with --json. */
+function errorLine({ entry }: Attributes, error: PinfsError): string {
+  return `${printableJson({ error: { ...bytesJson('path', entry.path), ...errorJson(error) } })}\n`;
 }
 
 /** One JSON value a line with --json: a tree can be larger than memory. */

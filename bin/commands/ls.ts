@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { printable } from '../../lib/format/bytes.js';
 import type { Attributes } from '../../lib/filesystem/filesystem.js';
 import type { Repository } from '../../lib/repository/repository.js';
-import { printJson, sourceArgument, sourceOptions, type SourceFlags } from './common.js';
+import { errorJson, printJson, sourceArgument, sourceOptions, type SourceFlags } from './common.js';
 import { print } from './output.js';
 import { entryJson, longLine } from './entry-text.js';
 import { pathArgument, withRepository } from './with-repository.js';
@@ -24,41 +24,56 @@ export function register(program: Command): void {
 
 async function ls(source: string, path: string, flags: LsFlags): Promise<void> {
   await withRepository(source, flags, async (repository) => {
-    const { walk, list } = await import('../../lib/repository/path.js');
+    const { walk } = await import('../../lib/repository/path.js');
     const start = await walk(repository, pathArgument(path), true);
     const json: Record<string, unknown>[] = [];
-    const show = async (attributes: Attributes): Promise<void> => {
-      if (flags.json === true) json.push(entryJson(attributes));
-      else await print(`${line(attributes, flags.long === true)}\n`);
+    const show = async (attributes: Attributes): Promise<Shown> => {
+      if (flags.json !== true) await print(`${line(attributes, flags.long === true)}\n`);
+      const record = flags.json === true ? entryJson(attributes) : undefined;
+      if (record !== undefined) json.push(record);
+      return { attributes, record };
     };
     if (start.entry.type !== 'directory') await show(start);
-    else await listDirectories(repository, start, flags, list, show);
+    else await listDirectories(repository, start, flags, show);
     if (flags.json === true) printJson(json);
   });
+}
+
+/** An entry that was shown; with --json as this record. */
+interface Shown {
+  readonly attributes: Attributes;
+  readonly record: Record<string, unknown> | undefined;
 }
 
 async function listDirectories(
   repository: Repository,
   start: Attributes,
   flags: LsFlags,
-  list: (repository: Repository, directory: Attributes) => AsyncGenerator<Attributes>,
-  show: (attributes: Attributes) => Promise<void>,
+  show: (attributes: Attributes) => Promise<Shown>,
 ): Promise<void> {
-  const pending = [start];
-  let first = true;
-  for (let directory = pending.pop(); directory !== undefined; directory = pending.pop()) {
+  const { DirectoryReader } = await import('./unread.js');
+  const reader = new DirectoryReader(repository, start);
+  const pending: Shown[] = [{ attributes: start, record: undefined }];
+  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+    const { attributes: directory, record } = next;
     if (flags.recursive === true && flags.json !== true) {
-      await print(`${first ? '' : '\n'}${printable(directory.entry.path) || '/'}:\n`);
+      const name = printable(directory.entry.path) || '/';
+      await print(`${directory === start ? '' : '\n'}${name}:\n`);
     }
-    first = false;
-    const entries: Attributes[] = [];
-    for await (const attributes of list(repository, directory)) entries.push(attributes);
+    const { entries, error } = await reader.read(directory);
+    if (error !== undefined && record !== undefined) record['error'] = errorJson(error);
+    else if (error !== undefined) reader.tell(error);
     entries.sort((a, b) => (a.entry.name < b.entry.name ? -1 : 1));
-    for (const entry of entries) await show(entry);
-    if (flags.recursive === true) {
-      pending.push(...entries.filter(({ entry }) => entry.type === 'directory').reverse());
-    }
+    const shown: Shown[] = [];
+    for (const entry of entries) shown.push(await show(entry));
+    if (flags.recursive !== true) break;
+    pending.push(...shown.filter(({ attributes }) => isDirectory(attributes)).reverse());
   }
+  reader.end();
+}
+
+function isDirectory({ entry }: Attributes): boolean {
+  return entry.type === 'directory';
 }
 
 function line(attributes: Attributes, long: boolean): string {
