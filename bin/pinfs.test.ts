@@ -99,6 +99,10 @@ void t.test('copying out', async (t) => {
   t.match(await run('cp', pinned, '/README.md', join(target, 'LICENSE')), { code: 2 });
   t.equal((await run('cp', pinned, '/README.md', work)).code, 0, 'into a directory');
   t.ok(fs.existsSync(join(work, 'README.md')));
+  t.equal((await run('cp', pinned, '/README', work)).code, 0, 'a link by its own name');
+  t.ok(fs.lstatSync(join(work, 'README')).isFile());
+  t.equal((await run('cp', '-r', pinned, '/bin/..', work)).code, 0);
+  t.ok(fs.existsSync(join(work, fqrn, 'bin', 'analyse')));
 });
 
 void t.test('what a repository is, and why to trust it', async (t) => {

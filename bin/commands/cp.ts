@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { printableText } from '../../lib/format/bytes.js';
+import { printableText, type ByteString } from '../../lib/format/bytes.js';
 import { PinfsError } from '../../lib/format/errors.js';
 import {
   formatSize,
@@ -18,7 +18,13 @@ interface CpFlags extends SourceFlags {
 
 export function register(program: Command): void {
   sourceOptions(program.command('cp'))
-    .description('copy a file or (with -r) a tree out of a snapshot, with no FUSE')
+    .description(
+      `copy a file or (with -r) a tree out of a snapshot, with no FUSE
+
+Modes, links, hard links and times (to the microsecond) are kept; owners, set-uid bits and extended
+attributes are not.`,
+    )
+    .summary('copy a file or (with -r) a tree out of a snapshot, with no FUSE')
     .argument('<source[@pin]>', sourceArgument)
     .argument('<path>', 'path in the repository')
     .argument('<dest>', 'a new path, or a directory to copy into')
@@ -35,14 +41,19 @@ async function cp(
   await withRepository(source, flags, async (repository) => {
     const { walk } = await import('../../lib/repository/path.js');
     const { copyOut } = await import('../../lib/repository/copy.js');
-    const start = await walk(repository, pathArgument(path), true);
+    const asked = pathArgument(path);
+    const start = await walk(repository, asked, true);
     if (start.entry.type === 'directory' && flags.recursive !== true) {
       throw new PinfsError('USAGE', `${path} is a directory`, { advice: 'Copy it with -r.' });
     }
     const report = await withProgress('copied', undefined, (progress) =>
-      copyOut(repository, start, destination, (copied) => {
-        progress.update(copied.entries, formatSize(copied.bytes));
-      }),
+      copyOut(
+        repository,
+        start,
+        destination,
+        (copied) => progress.update(copied.entries, formatSize(copied.bytes)),
+        askedName(asked),
+      ),
     );
     if (flags.json === true) printJson(report);
     for (const skipped of report.skipped) {
@@ -50,4 +61,10 @@ async function cp(
     }
     noteExit(report.exit);
   });
+}
+
+/** The name at the end of a path, which may be that of a link; undefined: it ends with none. */
+function askedName(path: ByteString): ByteString | undefined {
+  const last = path.split('/').findLast((name) => name !== '' && name !== '.');
+  return last === '..' ? undefined : last;
 }

@@ -23,6 +23,11 @@ const made = makeSmallRepository({
   past: file('p', { mtime: -8e15 }),
   future: file('f', { mtime: 8e15 }),
   last: file('last'),
+  exact: file('ns', { mtime: 1_600_000_000, mtimeNs: 123_456_789 }),
+  'exact link': symlink('exact', { mtime: 1_600_000_000, mtimeNs: 999_999_999 }),
+  'exact dir': directory({}, { mtime: 1_600_000_000, mtimeNs: 1_000 }),
+  'before 1970': file('old', { mtime: -5, mtimeNs: 123_456_789 }),
+  'to dir': symlink('closed dir'),
 });
 
 async function copied(t: Test, path = '/'): Promise<{ to: string; report: CopyReport }> {
@@ -53,7 +58,33 @@ void t.test('a tree is copied with all that a local disk can hold', async (t) =>
   t.equal(readFileSync(at('last'), 'latin1'), 'last', 'nothing ends it before the end');
   t.equal(readFileSync(at('past'), 'latin1') + readFileSync(at('future'), 'latin1'), 'pf');
   t.match(report.skipped.sort(), [/^\/fifo: /, /^\/long link: .*ENAMETOOLONG/, /^\/no link: /]);
-  t.equal(report.bytes, large.length + 4 + 6 + 9 + 1 + 1 + 1 + 4);
+  t.equal(report.bytes, large.length + 4 + 6 + 9 + 1 + 1 + 1 + 4 + 2 + 3);
+});
+
+void t.test('times are kept to the microsecond, also before 1970', async (t) => {
+  const { to } = await copied(t);
+  const times: Record<string, bigint> = {
+    exact: 1_600_000_000_123_456n,
+    'exact link': 1_600_000_000_999_999n,
+    'exact dir': 1_600_000_000_000_001n,
+    'before 1970': -4_876_544n,
+    file: 1_000_000_000_000_000n,
+  };
+  for (const [name, microseconds] of Object.entries(times)) {
+    t.equal(lstatSync(join(to, name), { bigint: true }).mtimeNs, microseconds * 1000n, name);
+  }
+});
+
+void t.test('in a directory a copy has the name that was asked for', async (t) => {
+  const bench = await openBench(t, made);
+  const repository = await bench.open('v1');
+  const into = mkdtempSync(join(tmpdir(), 'pinfs-copy-'));
+  t.teardown(() => rmSync(into, { recursive: true, force: true }));
+  const start = await walk(repository, '/to dir', true);
+  await copyOut(repository, start, into, () => undefined, 'to dir');
+  await copyOut(repository, start, into, () => undefined);
+  t.same(readdirSync(into), ['closed dir', 'to dir']);
+  t.same(readdirSync(join(into, 'to dir')), ['inside']);
 });
 
 void t.test('one file is copied under a new name, and nothing is overwritten', async (t) => {

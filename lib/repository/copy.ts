@@ -27,8 +27,9 @@ interface Copy {
 
 /**
  * Copies an entry, and all below a directory, to `destination` (or into it, where it is a directory).
- * Modes (without setuid and setgid), times, links and hard links are kept. Nothing that exists is
- * overwritten, and no symlink at the destination is followed.
+ * Modes (without setuid and setgid), times (to the microsecond), links and hard links are kept. Nothing
+ * that exists is overwritten, and no symlink at the destination is followed. In a directory it gets the
+ * name `name`, where it is not its own: that of a link which led to it.
  * @throws PinfsError USAGE (it exists), INTERNAL (the local disk).
  */
 export async function copyOut(
@@ -36,6 +37,7 @@ export async function copyOut(
   start: Attributes,
   destination: string,
   changed: (report: CopyReport) => void,
+  name = start.entry.name,
 ): Promise<CopyReport> {
   const report: CopyReport = { entries: 0, bytes: 0, skipped: [], exit: 0 };
   const copy: Copy = {
@@ -45,18 +47,21 @@ export async function copyOut(
     links: new Map(),
     patience: openPatience(repository.store),
   };
-  await copyEntry(copy, start, firstTarget(repository, start, resolve(destination)));
+  await copyEntry(
+    copy,
+    start,
+    firstTarget(resolve(destination), name === '' ? repository.fqrn : name),
+  );
   return report;
 }
 
-function firstTarget(repository: Repository, start: Attributes, destination: string): Buffer {
+function firstTarget(destination: string, name: ByteString): Buffer {
   const existing = fs.statSync(destination, { throwIfNoEntry: false });
   if (existing === undefined) return Buffer.from(destination);
   if (!existing.isDirectory()) {
     throw new PinfsError('USAGE', `${destination} exists`, { advice: 'Name a new path.' });
   }
-  const name = start.entry.name === '' ? toBytes(repository.fqrn) : toBytes(start.entry.name);
-  return Buffer.concat([Buffer.from(join(destination, '/')), name]);
+  return Buffer.concat([Buffer.from(join(destination, '/')), toBytes(name)]);
 }
 
 // What a local file system says of an entry that it can't hold; anything else is a fault of its own.
@@ -90,7 +95,7 @@ async function copyAny(copy: Copy, source: Attributes, target: Buffer): Promise<
       return;
     case 'symlink':
       fs.symlinkSync(toBytes(entry.target), target);
-      fs.lutimesSync(target, source.mtime, source.mtime);
+      fs.lutimesSync(target, time(source), time(source));
       return;
     case 'character':
     case 'block':
@@ -119,7 +124,7 @@ async function copyDirectory(copy: Copy, source: Attributes, target: Buffer): Pr
     skip(copy, source.entry.path, copy.patience.orEnd(error));
   }
   fs.chmodSync(target, source.mode & 0o1777);
-  fs.utimesSync(target, source.mtime, source.mtime);
+  fs.utimesSync(target, time(source), time(source));
 }
 
 async function copyFile(copy: Copy, source: Attributes, target: Buffer): Promise<void> {
@@ -132,7 +137,7 @@ async function copyFile(copy: Copy, source: Attributes, target: Buffer): Promise
       copy.report.bytes += piece.length;
     }
     fs.fchmodSync(file, source.mode & 0o1777);
-    fs.futimesSync(file, source.mtime, source.mtime);
+    fs.futimesSync(file, time(source), time(source));
   } catch (error) {
     fs.rmSync(target, { force: true });
     skip(copy, source.entry.path, copy.patience.orEnd(error));
@@ -141,6 +146,16 @@ async function copyFile(copy: Copy, source: Attributes, target: Buffer): Promise
     fs.closeSync(file);
   }
   if (source.entry.linkGroup !== 0) copy.links.set(source.ino, target);
+}
+
+/**
+ * The time of an entry for `utimes`, to the microsecond: Node takes seconds as a double, and its libuv
+ * cuts them to whole microseconds, towards zero; half of one beyond keeps the digits from rounding. A
+ * text, because Node takes a number below zero for now.
+ */
+function time({ mtime, mtimeNs }: Attributes): string {
+  const beyond = mtime < 0 ? -0.5 : 0.5;
+  return String(mtime + (Math.floor(mtimeNs / 1000) + beyond) / 1e6);
 }
 
 /** Another name for a file; not where it has as many as it can have. */
