@@ -87,6 +87,15 @@ void t.test('wrong usage is told to people and to programs, exit 2', async (t) =
     [['forget', '../..'], /not the name/],
     [['mount', '--trace', 't', '--driver', 'fuse-native', analysis, '/'], /no trace/],
     [[analysis, '/mnt', '-o', 'ro,frobnicate'], /frobnicate/],
+    [['ls', '--cache', '', analysis], /--cache is empty/],
+    [['cache', 'clear', '--cache='], /--cache is empty/],
+    [['ls', '--key', fixtureKey, '--key', '', analysis], /--key is empty/],
+    [['mount', '--log', '', analysis, '/mnt'], /--log is empty/],
+    [['attest', '--key', 'k', '-o', '', analysis], /--output is empty/],
+    [[analysis, '/mnt', '-o', 'ro,cache='], /--cache is empty/],
+    [['cp', analysis, '/README.md', ''], /dest is empty/],
+    [['mount', analysis, ''], /mountpoint is empty/],
+    [['ls', ''], /source\[@pin\] is empty/],
   ];
   await each(wrong, async ([args, message]) => {
     const json = await run(...args, '--json');

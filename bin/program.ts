@@ -34,6 +34,36 @@ const exitCodes = `
 Exit codes: 0 done; 1 other failure; 2 wrong usage; 3 refused by trust; 4 not reachable;
 5 damaged or missing object; 6 can't mount here.`;
 
+// What stands for a path in the help of an option or argument.
+const pathWord = /<[^>]*\b(file|dir|pub)\b/;
+const pathArguments = new Set([
+  'source',
+  'source@pin',
+  'source[@pin]',
+  'mountpoint',
+  'dir',
+  'dest',
+]);
+
+/** An empty path, as of a variable that is not set, would often mean the working directory. @throws PinfsError USAGE */
+function refuseEmptyPaths(command: Command): void {
+  const isEmpty = (value: unknown): boolean =>
+    value === '' || (Array.isArray(value) && value.includes(''));
+  const named = [
+    ...command.options
+      .filter(({ flags }) => pathWord.test(flags))
+      .map((option) => ({
+        name: option.long ?? option.flags,
+        value: command.getOptionValue(option.attributeName()) as unknown,
+      })),
+    ...command.registeredArguments
+      .map((argument, index) => ({ name: argument.name(), value: command.args[index] }))
+      .filter(({ name }) => pathArguments.has(name)),
+  ];
+  const empty = named.find(({ value }) => isEmpty(value));
+  if (empty !== undefined) throw new PinfsError('USAGE', `${empty.name} is empty`);
+}
+
 /** Lists that are empty at first are no default worth showing. */
 function optionDescription(option: Option): string {
   const isList = Array.isArray(option.defaultValue);
@@ -51,7 +81,8 @@ export async function makeProgram(command?: string): Promise<Command> {
     .addHelpText('after', exitCodes)
     .configureHelp({ optionDescription })
     .configureOutput({ outputError: () => undefined })
-    .exitOverride();
+    .exitOverride()
+    .hook('preAction', (_, command) => refuseEmptyPaths(command));
   const asked = commandModules.filter(
     ([names]) => command !== undefined && names.includes(command),
   );

@@ -6,7 +6,7 @@ import t from 'tap';
 import { temporaryDirectory } from '../testing/stub-mount.js';
 import { mountInBackground, type StartChild } from './daemon.js';
 import { defaultDeadline, type MountOptions } from './options.js';
-import { absoluteOrder, shownSource } from './order.js';
+import { absoluteOrder, shownSource, type MountOrder } from './order.js';
 
 const logless: MountOptions = {
   mountpoint: '/mnt/a',
@@ -125,6 +125,20 @@ void t.test('relative paths are those of the caller, since the daemon stands in 
     attestation: '/home/a/a.json',
   });
   t.match(order.mount, { mountpoint: '/home/a/mnt', log: '/home/a/log', trace: '/home/a/trace' });
+  t.end();
+});
+
+void t.test('an empty path is no name for the working directory', (t) => {
+  const wrong: [order: MountOrder, message: RegExp][] = [
+    [{ options: { ...options, source: '' }, mount }, /the source is empty/],
+    [{ options: { ...options, keys: ['k', ''] }, mount }, /--key is empty/],
+    [{ options: { ...options, cache: '' }, mount }, /--cache is empty/],
+    [{ options, mount: { ...mount, mountpoint: '' } }, /the mountpoint is empty/],
+    [{ options, mount: { ...mount, log: '' } }, /--log is empty/],
+  ];
+  for (const [order, message] of wrong) {
+    t.throws(() => absoluteOrder(order), { code: 'USAGE', message });
+  }
   t.end();
 });
 

@@ -1,5 +1,6 @@
 import { isAbsolute, resolve } from 'node:path';
 import { PinfsError } from '../format/errors.js';
+import { checkGiven } from '../repository/environment.js';
 import type { OpenOptions } from '../repository/options.js';
 import { isUrl } from '../source/open.js';
 import type { MountOptions } from './options.js';
@@ -16,16 +17,17 @@ export function absoluteOrder(
   { options, mount }: MountOrder,
   directory: () => string = workingDirectory,
 ): MountOrder {
-  const path = (text: string) =>
-    isUrl(text) || isAbsolute(text) ? text : resolve(directory(), text);
+  const path = (what: string, text: string) =>
+    isUrl(text) || isAbsolute(text) ? text : resolve(directory(), checkGiven(what, text));
   const optional = (name: string, text: string | undefined) =>
-    text === undefined ? {} : { [name]: path(text) };
+    text === undefined ? {} : { [name]: path(`--${name}`, text) };
+  const all = (name: string, texts: readonly string[]) => texts.map((text) => path(name, text));
   return {
     options: {
       ...options,
-      source: path(options.source),
-      ...(options.keys === undefined ? {} : { keys: options.keys.map(path) }),
-      ...(options.signers === undefined ? {} : { signers: options.signers.map(path) }),
+      source: path('the source', options.source),
+      ...(options.keys === undefined ? {} : { keys: all('--key', options.keys) }),
+      ...(options.signers === undefined ? {} : { signers: all('--signer', options.signers) }),
       ...optional('blacklist', options.blacklist),
       ...optional('cache', options.cache),
       ...optional('external', options.external),
@@ -33,7 +35,7 @@ export function absoluteOrder(
     },
     mount: {
       ...mount,
-      mountpoint: path(mount.mountpoint),
+      mountpoint: path('the mountpoint', mount.mountpoint),
       ...optional('log', mount.log),
       ...optional('trace', mount.trace),
     },

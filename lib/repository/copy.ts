@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import { printable, toBytes, type ByteString } from '../format/bytes.js';
 import { PinfsError, worseExit } from '../format/errors.js';
 import type { Attributes } from '../filesystem/filesystem.js';
+import { checkGiven } from './environment.js';
 import { list, readRange } from './path.js';
 import { openPatience, type Patience } from './patience.js';
 import type { Repository } from './repository.js';
@@ -30,7 +31,7 @@ interface Copy {
  * Modes (without setuid and setgid), times (to the microsecond), links and hard links are kept. Nothing
  * that exists is overwritten, and no symlink at the destination is followed. In a directory it gets the
  * name `name`, where it is not its own: that of a link which led to it.
- * @throws PinfsError USAGE (it exists), INTERNAL (the local disk).
+ * @throws PinfsError USAGE (it exists, or is empty), INTERNAL (the local disk).
  */
 export async function copyOut(
   repository: Repository,
@@ -50,7 +51,10 @@ export async function copyOut(
   await copyEntry(
     copy,
     start,
-    firstTarget(resolve(destination), name === '' ? repository.fqrn : name),
+    firstTarget(
+      resolve(checkGiven('the destination', destination)),
+      name === '' ? repository.fqrn : name,
+    ),
   );
   return report;
 }

@@ -18,6 +18,8 @@ t.test('cache and state lie where XDG says, or in the directory that was given',
     state: '/home/u/.local/state/pinfs',
   });
   t.same(directories({ source: '', cache: '/x' }, home), { cache: '/x', state: '/x/state' });
+  const empty = { code: 'USAGE', message: '--cache is empty' };
+  t.throws(() => directories({ source: '', cache: '' }, home), empty, 'not the working directory');
   t.end();
 });
 

@@ -20,9 +20,19 @@ export interface Directories {
   readonly state: string;
 }
 
-/** Where cache and state lie (design, section 11): with `--cache DIR` the state is in `DIR/state`. */
+/** A path that somebody gave. An empty one, as of an unset variable, would be the working directory. @throws PinfsError USAGE */
+export function checkGiven(what: string, path: string): string {
+  if (path !== '') return path;
+  throw new PinfsError('USAGE', `${what} is empty`, { advice: 'Name a path, or leave it out.' });
+}
+
+/**
+ * Where cache and state lie (design, section 11): with `--cache DIR` the state is in `DIR/state`.
+ * @throws PinfsError USAGE
+ */
 export function directories(options: OpenOptions, environment: Environment): Directories {
   if (options.cache !== undefined) {
+    checkGiven('--cache', options.cache);
     const cache = resolve(options.cache);
     return { cache, state: join(cache, 'state') };
   }
