@@ -2,7 +2,14 @@ import { mkdirSync, renameSync, statSync, type BigIntStats } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { PinfsError } from '../format/errors.js';
 import { DiskShelf, inOrder, unlinkIfThere } from './disk-shelf.js';
-import { ensureFolders, errorCode, objectFile, prepareDirectory, unusable } from './layout.js';
+import {
+  diskFull,
+  ensureFolders,
+  errorCode,
+  objectFile,
+  prepareDirectory,
+  unusable,
+} from './layout.js';
 import { forgetOwner, makeOwner, purgeOwners, type Owner } from './owners.js';
 import { charge, Records, stampOf, tick, type Candidate, type Statements } from './records.js';
 import { freeBytes, keepReserve, withReserve } from './reserve.js';
@@ -31,6 +38,8 @@ export class Disk {
   readonly shelf: DiskShelf;
   /** Bytes that it may take on the disk. */
   readonly limit: number;
+  /** Whether the disk made the limit, because it has no room for the one that was asked for. */
+  readonly limitedByDisk: boolean;
   /** Objects that were removed to make room. */
   evicted = 0;
   /** Bytes that it takes, when last looked at. */
@@ -60,7 +69,9 @@ export class Disk {
       const begun = withReserve(directory, () => this.#begin());
       this.#owner = begun.owner;
       this.#registered = this.#records.rebuilt;
-      this.limit = Math.min(limit, Math.floor((begun.bytes + freeBytes(directory)) / 2));
+      const half = Math.floor((begun.bytes + freeBytes(directory)) / 2);
+      this.limit = Math.min(limit, half);
+      this.limitedByDisk = half < limit;
       this.bytes = begun.bytes;
       // Where the disk is too full for what is here, it goes when something new comes: until then it
       // harms nobody, and may be all that is left without a network.
@@ -256,12 +267,27 @@ export class Disk {
     const more = charge(object.size) - (record === undefined ? 0 : charge(record.size));
     if (this.bytes + more > room) {
       unlinkIfThere(object.temporary);
-      return limitReached(this.limit);
+      return this.#limitReached();
     }
     const placed = moveInto(object.temporary, file);
     sql.insert.run(object.key, object.size, object.sha256, stampOf(placed), tick());
     this.bytes += more;
     return undefined;
+  }
+
+  #limitReached(): PinfsError {
+    const { directory, limit } = this;
+    if (this.limitedByDisk) {
+      return diskFull(
+        directory,
+        `the disk of the cache ${directory} is too full: the cache may take ${limit} bytes of it, and what is in it is in use`,
+      );
+    }
+    return new PinfsError(
+      'CACHE_FULL',
+      `the cache is at its limit of ${limit} bytes, and what is in it is in use`,
+      { advice: 'Raise the limit with --cache-limit SIZE.' },
+    );
   }
 
   #sweep(): () => void {
@@ -285,14 +311,6 @@ function isFull(thrown: unknown): boolean {
 function stampOfFile(file: string): string | undefined {
   const status = statSync(file, { bigint: true, throwIfNoEntry: false });
   return status === undefined ? undefined : stampOf(status);
-}
-
-function limitReached(limit: number): PinfsError {
-  return new PinfsError(
-    'CACHE_FULL',
-    `the cache is at its limit of ${limit} bytes, and what is in it is in use`,
-    { advice: 'Raise the limit with --cache-limit SIZE.' },
-  );
 }
 
 function moveInto(temporary: string, file: string): BigIntStats {

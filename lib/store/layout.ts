@@ -146,8 +146,11 @@ export function unusable(directory: string, thrown: unknown): PinfsError {
   });
 }
 
-export function diskFull(directory: string): PinfsError {
-  return new PinfsError('CACHE_FULL', `the disk of the cache ${directory} is full`, {
+export function diskFull(
+  directory: string,
+  message = `the disk of the cache ${directory} is full`,
+): PinfsError {
+  return new PinfsError('CACHE_FULL', message, {
     advice: 'Free some space, or give a directory on another disk with --cache DIR.',
   });
 }

@@ -7,6 +7,7 @@ import { unlessAlwaysMiss, unlinkIfThere } from './disk-shelf.js';
 import { openFailures, type Failures } from './failures.js';
 import { Flights } from './flights.js';
 import { checkSize, describe, largestObject } from './inflate.js';
+import { diskFull } from './layout.js';
 import { charge } from './records.js';
 import type { Shelf } from './shelf.js';
 import type { Store, StoreStatistics } from './store.js';
@@ -60,7 +61,7 @@ class DiskStore implements Store {
     const key = flightKey(want);
     const known = this.#failures.recall(key);
     if (known !== undefined) throw known;
-    checkPromise(want, this.#disk.limit);
+    checkPromise(want, this.#disk);
     await this.#flights.join(key, weightOf(want), (its) => this.#fly(key, want, its), signal);
     // Opened at once: then it can be read even if others need its room in the next moment.
     this.#disk.shelf.reopen(wantKey(want));
@@ -172,18 +173,17 @@ function mayFit(want: Want, limit: number): boolean {
 }
 
 /** Refuses before anything is downloaded. */
-function checkPromise(want: Want, limit: number): void {
+function checkPromise(want: Want, disk: Disk): void {
   if (want.size.kind === 'limit') return;
   if (want.size.bytes > largestObject) {
     const text = `${describe(want)} is too large: ${want.size.bytes} bytes, and at most ${largestObject} can be unpacked`;
     throw new PinfsError('OBJECT_TOO_LARGE', text);
   }
+  const { directory, limit } = disk;
   if (mayFit(want, limit)) return;
-  throw new PinfsError(
-    'CACHE_FULL',
-    `${describe(want)} has ${want.size.bytes} bytes, and the whole cache may have ${limit}`,
-    { advice: 'Raise the limit with --cache-limit SIZE, or free space on the disk of the cache.' },
-  );
+  const text = `${describe(want)} has ${want.size.bytes} bytes, and the whole cache may have ${limit}`;
+  if (disk.limitedByDisk) throw diskFull(directory, `${text}: its disk is too full (${directory})`);
+  throw new PinfsError('CACHE_FULL', text, { advice: 'Raise the limit with --cache-limit SIZE.' });
 }
 
 const mostAtOnce = 64;
