@@ -50,6 +50,9 @@ async function tags(source: string, flags: SourceFlags): Promise<void> {
       printJson({ tags: inspection.tags ?? null, trust, error: failureJson(inspection) });
       return;
     }
+    // The list is that of the last history that was verified here: who reads it should know.
+    const { status, summary } = inspection.verdict;
+    if (status === 'offline') process.stderr.write(`pinfs: offline: ${printableText(summary)}\n`);
     for (const tag of inspection.tags ?? []) {
       const line = [
         printableText(tag.name).padEnd(24),

@@ -6,6 +6,7 @@ import type { Repository } from '../repository/repository.js';
 import { alreadyMounted, claimMountpoint, ourMountAt } from './claim.js';
 import { driverLoaders, mountWith, prepareDriver, type DriverLoader } from './choose.js';
 import { serveControl, type ControlServer } from './control.js';
+import { heldAtMost, kernelTimeout } from '../drivers/request-timeout.js';
 import { followHead, realTimer, type Follower, type Timer } from './follow.js';
 import { openLog, type Log } from './log.js';
 import { passedDescriptor, type MountOptions } from './options.js';
@@ -254,6 +255,17 @@ function follow(
  */
 const headLifetime: Readonly<Record<Driver['name'], number>> = { kernel: 60, 'fuse-native': 1 };
 
+/** A kernel that is told to ends a mount for one request that is late: it must not come to that. */
+function boundedDeadline(deadline: number, log: SessionParts['log']): number {
+  const timeout = kernelTimeout();
+  const held = heldAtMost(deadline, timeout);
+  if (held < deadline)
+    log.info(
+      `reads wait ${held / 1000} s at most: this kernel ends mounts after ${timeout ?? 0} s`,
+    );
+  return held;
+}
+
 function mountRequest(
   driver: Driver['name'],
   { mountpoint }: Life,
@@ -273,7 +285,7 @@ function mountRequest(
     allowOther: mount.allowOther,
     suid: mount.suid,
     dev: mount.dev,
-    deadline: mount.deadline,
+    deadline: boundedDeadline(mount.deadline, log),
     noXattrs: mount.noXattrs,
     passthrough: mount.passthrough,
     log: (level, message) => log[level](message),
