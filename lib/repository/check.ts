@@ -1,7 +1,8 @@
 import { printable, type ByteString } from '../format/bytes.js';
-import { asPinfsError, type ErrorCode } from '../format/errors.js';
+import { asPinfsError, PinfsError, type ErrorCode } from '../format/errors.js';
+import { objectText } from '../format/hash.js';
 import { wantKey, type Want } from '../store/want.js';
-import type { CatalogInfo } from '../tree/tree.js';
+import type { CatalogInfo, NestedCatalog } from '../tree/tree.js';
 import { valueOf, walk } from './path.js';
 import type { Repository } from './repository.js';
 
@@ -38,7 +39,10 @@ interface Check {
   readonly repository: Repository;
   readonly options: CheckOptions;
   readonly report: CheckReport;
+  /** Objects that were met, by `wantKey`. */
   readonly done: Set<string>;
+  /** Catalogs that were met, likewise: none is checked twice, whatever the catalogs above lead to. */
+  readonly visited: Set<string>;
 }
 
 /**
@@ -53,11 +57,12 @@ export async function check(repository: Repository, options: CheckOptions): Prom
     externalSkipped: 0,
     problems: [],
   };
-  const run: Check = { repository, options, report, done: new Set() };
+  const run: Check = { repository, options, report, done: new Set(), visited: new Set() };
   const start = await walk(repository, options.path, false);
   const first = await valueOf(repository, start.entry.path, () =>
     repository.tree.catalogOf(start.node),
   );
+  run.visited.add(wantKey(first.want));
   for (let level = [first]; level.length > 0;) {
     const next: CatalogInfo[] = [];
     await inFlight(level, async (catalog) => {
@@ -103,17 +108,34 @@ async function nestedCatalogs(
     ({ bind, mountpoint }) => !bind && (isBelow(mountpoint, below) || isBelow(below, mountpoint)),
   );
   const found: CatalogInfo[] = [];
-  await inFlight(wanted, async ({ mountpoint }) => {
+  await inFlight(wanted, async (listed) => {
+    const { mountpoint } = listed;
     try {
-      const { node } = await valueOf(repository, mountpoint, () =>
-        repository.tree.resolve(mountpoint),
-      );
-      found.push(await valueOf(repository, mountpoint, () => repository.tree.catalogOf(node)));
+      const mounted = await mountedCatalog(repository, listed);
+      const key = wantKey(mounted.want);
+      if (run.visited.has(key)) return;
+      run.visited.add(key);
+      found.push(mounted);
     } catch (thrown) {
       if (isBelow(mountpoint, below)) problem(run, mountpoint, thrown);
     }
   });
   return found;
+}
+
+/**
+ * The catalog that pinfs shows at a listed place. Without the flag of a mount point (format document, 5.5) the catalog
+ * above serves the directory too, and what it has there may be nothing. The reference, which searches by the list
+ * (5.10), would show the listed one: all the more is it a problem.
+ * @throws PinfsError CATALOG_SCHEMA if it isn't the one that is listed.
+ */
+async function mountedCatalog(repository: Repository, listed: NestedCatalog): Promise<CatalogInfo> {
+  const { mountpoint, want } = listed;
+  const { node } = await valueOf(repository, mountpoint, () => repository.tree.resolve(mountpoint));
+  const found = await valueOf(repository, mountpoint, () => repository.tree.catalogOf(node));
+  if (found.mountpoint === mountpoint && wantKey(found.want) === wantKey(want)) return found;
+  const what = `the catalog ${objectText(want.object)} is listed for ${printable(mountpoint)}`;
+  throw new PinfsError('CATALOG_SCHEMA', `${what}, but no mount point there leads to it`);
 }
 
 /** Works on all of them, so many at a time. */
