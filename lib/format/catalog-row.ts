@@ -140,8 +140,7 @@ export function checkRow(
     mtimeNs: inRange(row.mtimeNs, 0, 999_999_999) ? row.mtimeNs : 0,
     nlink: legacy || !inRange(row.linkCount, 1, 0xffff_ffff) ? 1 : row.linkCount,
     rdev: isDevice && sizeKnown ? row.size : 0,
-    linkGroup:
-      !legacy && !isDirectory && inRange(row.linkGroup, 1, 0x7fff_ffff) ? row.linkGroup : 0,
+    linkGroup: !legacy && !isDirectory && isLinked(row) ? row.linkGroup : 0,
     rawTarget: type === 'symlink' ? untilNul(row.symlink ?? '') : '',
     xattrs: row.xattr === undefined || row.xattr.length === 0 ? undefined : parseXattrs(row.xattr),
     content: typeof content === 'string' ? undefined : content,
@@ -151,6 +150,11 @@ export function checkRow(
     directIo: type === 'file' && (flags & flagBits.directIo) !== 0,
     fault,
   };
+}
+
+/** Whether a row has a hard-link group (5.7); groups that can't be count as none. */
+export function isLinked(row: RawRow): boolean {
+  return inRange(row.linkGroup, 1, 0x7fff_ffff);
 }
 
 /** The content of a regular file, or what is wrong with it. */

@@ -2,14 +2,23 @@ import { errno } from '../format/errno.js';
 import { damage, disorder } from './damage.js';
 import { LRUCache } from 'lru-cache';
 import { printable, type ByteString } from '../format/bytes.js';
-import { isName, type RawRow } from '../format/catalog-row.js';
+import { isLinked, isName, type RawRow } from '../format/catalog-row.js';
 import { isHashOf, pathDigest } from '../format/path-hash.js';
 import { done, type Outcome, failure } from '../store/want.js';
+import type { CatalogFile } from './catalog-file.js';
 import type { Catalog, Catalogs } from './catalogs.js';
+import { linkedChunks } from './chunk-list.js';
 import type { Entry, NodeId } from './entry.js';
 import { locatedRow } from './located-row.js';
 import { linkIdentity, makeEntry, nodeOf, snapshotPath, type EntryOptions } from './make-entry.js';
-import { firstAfter, loadRows, pageRows, rowOf, type LoadedRows } from './loaded-rows.js';
+import {
+  chunkListOf,
+  firstAfter,
+  loadRows,
+  pageRows,
+  rowOf,
+  type LoadedRows,
+} from './loaded-rows.js';
 import { isRowid, rowAt } from './packed-rows.js';
 import type { Listing, TreeStatistics } from './tree.js';
 
@@ -192,7 +201,7 @@ function entryAt(
   const known = rows.entries[index];
   if (known !== undefined) return known;
   const row = rowOf(rows, index);
-  const entry = row === undefined ? undefined : entryOfRow(context, directory, rows, row);
+  const entry = row && entryOfRow(context, directory, rows, row, chunkListOf(rows, row));
   if (entry === undefined) context.statistics.rowsRefused++;
   return (rows.entries[index] = entry ?? null);
 }
@@ -202,31 +211,32 @@ function entryOfRow(
   directory: Directory,
   rows: LoadedRows | undefined,
   row: RawRow,
+  chunkList: string,
 ): Entry | undefined {
   if (!isName(row.name)) return undefined;
   const { catalog, legacy } = directory;
   const path = `${directory.path}/${row.name}`;
   if (!isHashOf(row.key, snapshotPath(catalog, path))) return undefined;
-  const linked = rows !== undefined && row.linkGroup > 0 && !legacy;
-  const node = linked ? linkNode(directory, rows, row) : nodeOf(catalog, row.rowid);
-  return makeEntry(row, { catalog, legacy, path, name: row.name, node }, options);
+  const linked = rows !== undefined && isLinked(row) && !legacy;
+  const node = linked ? linkNode(directory, rows, row, chunkList) : nodeOf(catalog, row.rowid);
+  return makeEntry(row, { catalog, legacy, path, name: row.name, node, chunkList }, options);
 }
 
 /** The node that the names of one hard-link group share: that of the smallest row id. */
-function linkNode(directory: Directory, rows: LoadedRows, row: RawRow): NodeId {
+function linkNode(directory: Directory, rows: LoadedRows, row: RawRow, chunkList: string): NodeId {
   const own = nodeOf(directory.catalog, row.rowid);
   // Groups count for files only: one that was left on a directory must not merge it with another.
   if ((row.mode & 0o170000) === 0o040000) return own;
   rows.links ??= linksOf(directory, rows);
-  return rows.links.get(linkIdentity(row)) ?? own;
+  return rows.links.get(linkIdentity(row, chunkList)) ?? own;
 }
 
 function linksOf(directory: Directory, rows: LoadedRows): ReadonlyMap<string, NodeId> {
   const links = new Map<string, NodeId>();
   for (let index = 0; index < rows.ids.length; index++) {
     const row = rowOf(rows, index);
-    if (row === undefined || !(row.linkGroup > 0)) continue;
-    const identity = linkIdentity(row);
+    if (row === undefined || !isLinked(row)) continue;
+    const identity = linkIdentity(row, chunkListOf(rows, row));
     const fits = isHashOf(row.key, `${snapshotOf(directory)}/${row.name}`);
     if (fits && !links.has(identity)) links.set(identity, nodeOf(directory.catalog, row.rowid));
   }
@@ -256,16 +266,15 @@ function pageLoaded(
 function findSingle(context: Context, directory: Directory, name: ByteString): Outcome<Entry> {
   const { catalog } = directory;
   const digest = pathDigest(`${snapshotOf(directory)}/${name}`);
-  const packed = context.catalogs.query(catalog, (file) => file.rowByPath(digest));
-  if (packed.kind !== 'done') return packed;
-  const found = locatedRow(packed.value);
-  if (
-    found?.row.name !== name ||
-    !found.parent.equals(directory.digest) ||
-    !isRowid(found.row.rowid)
-  )
+  const found = context.catalogs.query(catalog, (file) => {
+    const located = locatedRow(file.rowByPath(digest));
+    return located && { ...located, chunkList: linkedChunks(file, located.row) };
+  });
+  if (found.kind !== 'done') return found;
+  const { row, parent, chunkList } = found.value ?? {};
+  if (row?.name !== name || parent?.equals(directory.digest) !== true || !isRowid(row.rowid))
     return failure(errno.ENOENT);
-  const entry = entryOfRow(context, directory, undefined, found.row);
+  const entry = entryOfRow(context, directory, undefined, row, chunkList ?? '');
   return entry === undefined ? unusable(directory, name) : done(entry);
 }
 
@@ -276,34 +285,20 @@ function pageOfMany(
   after: number,
   limit: number,
 ): Outcome<Listing> {
-  const { catalog, digest } = directory;
-  const entries: Entry[] = [];
-  const cookies: number[] = [];
   const wanted = Math.min(Math.max(limit, 1), pageRows);
   let position = after;
   let unseen = 0;
   // Goes on only while whole pages are refused or hidden; each turn moves on in the directory.
   for (;;) {
     const from = position;
-    const packed = context.catalogs.query(catalog, (file) => file.children(digest, from, wanted));
-    if (packed.kind !== 'done') return packed;
-    let read = 0;
-    for (let at = 0; packed.value !== null && at < packed.value.length; read++) {
-      const row = rowAt(packed.value, at);
-      if (row === undefined) break;
-      if (!(row.rowid > position)) return failure(errno.EIO, disorder(directory.path));
-      position = row.rowid;
-      at = row.end;
-      const entry = entryOfRow(context, directory, undefined, row);
-      if (entry === undefined) context.statistics.rowsRefused++;
-      else if (!entry.hidden) {
-        entries.push(entry);
-        cookies.push(row.rowid);
-      }
-    }
-    const end = read < wanted;
-    if (end || entries.length > 0) return done({ entries, cookies, end });
-    unseen += read;
+    const read = context.catalogs.query(directory.catalog, (file) =>
+      readPage(context, directory, file, from, wanted),
+    );
+    if (read.kind !== 'done') return read;
+    const { rows, last, listing } = read.value;
+    if (listing.end || listing.entries.length > 0) return done(listing);
+    position = last;
+    unseen += rows;
     if (unseen > unseenLimit) {
       const shown = printable(directory.path) || '/';
       return damage(
@@ -312,4 +307,33 @@ function pageOfMany(
       );
     }
   }
+}
+
+/** The next rows of a directory: how many, the id of the last one, and what of them is shown. */
+function readPage(
+  context: Context,
+  directory: Directory,
+  file: CatalogFile,
+  after: number,
+  wanted: number,
+): { readonly rows: number; readonly last: number; readonly listing: Listing } {
+  const entries: Entry[] = [];
+  const cookies: number[] = [];
+  const packed = file.children(directory.digest, after, wanted);
+  let last = after;
+  let rows = 0;
+  for (let at = 0; packed !== null && at < packed.length; rows++) {
+    const row = rowAt(packed, at);
+    if (row === undefined) break;
+    if (!(row.rowid > last)) throw disorder(directory.path);
+    last = row.rowid;
+    at = row.end;
+    const entry = entryOfRow(context, directory, undefined, row, linkedChunks(file, row));
+    if (entry === undefined) context.statistics.rowsRefused++;
+    else if (!entry.hidden) {
+      entries.push(entry);
+      cookies.push(row.rowid);
+    }
+  }
+  return { rows, last, listing: { entries, cookies, end: rows < wanted } };
 }

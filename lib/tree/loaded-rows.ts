@@ -1,10 +1,11 @@
 import type { ByteString } from '../format/bytes.js';
 import type { RawRow } from '../format/catalog-row.js';
 import { isHashOf } from '../format/path-hash.js';
+import { linkedChunks } from './chunk-list.js';
 import type { CatalogFile } from './catalog-file.js';
 import { disorder } from './damage.js';
 import type { Entry, NodeId } from './entry.js';
-import { isRowid, rowAt, spanAt } from './packed-rows.js';
+import { isRowid, looksLinkedWithoutHash, rowAt, spanAt } from './packed-rows.js';
 import type { TreeStatistics } from './tree.js';
 
 /** All rows of a directory, packed as they were read, decoded when they are asked for. */
@@ -15,6 +16,8 @@ export interface LoadedRows {
   readonly start: readonly number[];
   readonly ids: readonly number[];
   readonly byName: ReadonlyMap<ByteString, number>;
+  /** Of the rows that have one, by row id: what `linkedChunks` says. */
+  readonly chunkLists: ReadonlyMap<number, string>;
   /** `null`: the row was refused. */
   readonly entries: (Entry | null | undefined)[];
   /** The node of each hard-link group: that of its smallest row id. Made when first needed. */
@@ -38,6 +41,7 @@ export function loadRows(
   const start: number[] = [];
   const ids: number[] = [];
   const byName = new Map<ByteString, number>();
+  const linked: RawRow[] = [];
   let bytes = 0;
   for (let after = 0; ;) {
     const packed = file.children(digest, after, pageRows);
@@ -58,6 +62,8 @@ export function loadRows(
         page.push(pages.length);
         start.push(position);
         ids.push(span.rowid);
+        const row = looksLinkedWithoutHash(packed, span.end) && rowAt(packed, position);
+        if (row) linked.push(row);
       }
       position = span.end;
     }
@@ -65,7 +71,15 @@ export function loadRows(
     if (read < pageRows) break;
   }
   const entries = new Array<Entry | null | undefined>(ids.length).fill(undefined);
-  return { pages, page, start, ids, byName, entries, links: undefined };
+  const chunkLists = chunkListsOf(file, linked);
+  return { pages, page, start, ids, byName, chunkLists, entries, links: undefined };
+}
+
+const noChunkLists: ReadonlyMap<number, string> = new Map();
+
+function chunkListsOf(file: CatalogFile, rows: readonly RawRow[]): ReadonlyMap<number, string> {
+  if (rows.length === 0) return noChunkLists;
+  return new Map(rows.map((row) => [row.rowid, linkedChunks(file, row)]));
 }
 
 function fitsName(
@@ -83,6 +97,11 @@ export function rowOf(rows: LoadedRows, index: number): RawRow | undefined {
   const page = rows.pages[rows.page[index] ?? -1];
   const start = rows.start[index];
   return page === undefined || start === undefined ? undefined : rowAt(page, start);
+}
+
+/** What `linkedChunks` says of a row. */
+export function chunkListOf(rows: LoadedRows, row: RawRow): string {
+  return rows.chunkLists.get(row.rowid) ?? '';
 }
 
 /** Index of the first id above `after` in ascending ids. */

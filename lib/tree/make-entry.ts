@@ -20,6 +20,8 @@ export interface RowPlace {
   readonly path: ByteString;
   readonly name: ByteString;
   readonly node: NodeId;
+  /** What `linkedChunks` says of the row. */
+  readonly chunkList: string;
 }
 
 export function nodeOf(catalog: Catalog, rowid: number): NodeId {
@@ -82,16 +84,19 @@ function contentAt(content: CheckedRow['content'], place: RowPlace): Content | u
  */
 function inode(row: RawRow, checked: CheckedRow, place: RowPlace): bigint {
   if (checked.linkGroup !== 0)
-    return inodeOfDigest(pathDigest(`${place.catalog.mountpoint}\0${linkIdentity(row)}`));
+    return inodeOfDigest(
+      pathDigest(`${place.catalog.mountpoint}\0${linkIdentity(row, place.chunkList)}`),
+    );
   const moved = place.catalog.prefix !== place.catalog.mountpoint;
   return moved ? inodeOfDigest(pathDigest(place.path)) : inodeOfWords(row.key);
 }
 
 /**
  * What rows of one hard-link group have in common (5.7). Rows that only claim to be of one group,
- * but differ, are not taken for one file: `tar` would keep one of them.
+ * but differ, are not taken for one file: `tar` would keep one of them, and a reader of one would get the other's bytes.
+ * @param chunkList as in `RowPlace`.
  */
-export function linkIdentity(row: RawRow): string {
+export function linkIdentity(row: RawRow, chunkList: string): string {
   return [
     row.linkGroup,
     row.mode,
@@ -102,5 +107,6 @@ export function linkIdentity(row: RawRow): string {
     row.gid,
     row.flags,
     row.symlink,
+    chunkList,
   ].join('\0');
 }

@@ -188,6 +188,17 @@ export function spanAt(bytes: Buffer, position: number): RowSpan | undefined {
   return { rowid: head.rowid, name: isName(name) ? name : undefined, end: end + 1 };
 }
 
+/**
+ * Whether the row that ends here may be one of a hard-link group with no content hash: its last number
+ * has the ten digits that a group above 0 brings, and nothing follows. It costs next to nothing to see.
+ */
+export function looksLinkedWithoutHash(bytes: Buffer, end: number): boolean {
+  const bracket = end - 2;
+  if (bytes[bracket] !== closeBracket) return false;
+  for (let at = bracket - 1; at >= bracket - 10; at--) if (digitAt(bytes, at) < 0) return false;
+  return true;
+}
+
 /** A row, and the position behind it. */
 export interface PackedRow extends RawRow {
   readonly end: number;

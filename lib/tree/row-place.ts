@@ -2,6 +2,7 @@ import { toBytes, type ByteString } from '../format/bytes.js';
 import { flagBits, isName, type RawRow } from '../format/catalog-row.js';
 import { isHashOf, pathDigest } from '../format/path-hash.js';
 import type { CatalogFile } from './catalog-file.js';
+import { linkedChunks } from './chunk-list.js';
 import type { Catalog } from './catalogs.js';
 import { locatedRow, type LocatedRow } from './located-row.js';
 import type { RowPlace } from './make-entry.js';
@@ -34,14 +35,14 @@ export function placeOf(
   if (isHashOf(row.key, catalog.prefix)) {
     // The root of a nested catalog is shown by the row in the catalog above.
     if (catalog.parent !== undefined) return undefined;
-    return { row, catalog, legacy, path: '', name: '' };
+    return { row, catalog, legacy, path: '', name: '', chunkList: '' };
   }
   const above = pathOf(parent);
   if (above === undefined || !isName(row.name)) return undefined;
   const inside = `${above}/${row.name}`;
   if (!isHashOf(row.key, inside)) return undefined;
   const path = catalog.mountpoint + inside.slice(catalog.prefix.length);
-  return { row, catalog, legacy, path, name: row.name };
+  return { row, catalog, legacy, path, name: row.name, chunkList: linkedChunks(file, row) };
 }
 
 /** Path (inside the snapshot) of the directory with this hash; undefined if it can't be reached from the catalog's root. */
