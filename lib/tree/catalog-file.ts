@@ -39,6 +39,13 @@ export interface NestedRow {
   readonly size: number;
 }
 
+/** Packed rows in the order of their ids. */
+export interface RowsPage {
+  readonly packed: Buffer | null;
+  /** As many rows as it has unless nothing comes behind it: no more than were asked for. */
+  readonly full: number;
+}
+
 /** An open catalog: guarded, with every query bounded. Its methods throw PinfsError where the file is damaged. */
 export interface CatalogFile {
   readonly schema: CatalogSchema;
@@ -49,12 +56,12 @@ export interface CatalogFile {
   /** A property, as bytes. */
   property(key: string): ByteString | undefined;
   /** Packed rows of the directory with this path hash, in the order of row ids. */
-  children(digest: Buffer, afterRowid: number, limit: number): Buffer | null;
+  children(digest: Buffer, afterRowid: number, limit: number): RowsPage;
   /** Packed row of a path, with the words of its parent's hash before it. */
   rowByPath(digest: Buffer): Buffer | null;
   rowById(rowid: number): Buffer | null;
   /** Packed rows of the whole catalog, each with its parent's hash before it. */
-  allRows(afterRowid: number, limit: number): Buffer | null;
+  allRows(afterRowid: number, limit: number): RowsPage;
   /** `[offset,size]hash\n` of each chunk of a file, by offset. */
   chunkRows(digest: Buffer, limit: number): Buffer | null;
   nestedRow(path: Buffer, bind: boolean): NestedRow | undefined;
@@ -226,7 +233,7 @@ function catalogFile(
 ): CatalogFile {
   const queries = createQueries(database, rules);
   let sql = sqlFor(columns, false);
-  /** Runs a query; a catalog with blobs in integer columns is asked in the careful way from then on. */
+  /** Runs a query; a catalog with a row that is not as usual is asked in the careful way from then on. */
   const ask = <T>(query: (texts: CatalogSql) => T): T => {
     try {
       return query(sql);
@@ -238,10 +245,14 @@ function catalogFile(
       return query(sql);
     }
   };
-  const inOrder = (rows: Buffer | null): Buffer | null => {
-    if (rows?.length === outOfOrder.length) throw disorder(identity.prefix);
-    return rows;
-  };
+  /** A page of rows, of which fewer are read at once where they may be heavy. */
+  const page = (by: 'children' | 'all', limit: number, from: readonly Bound[]): RowsPage =>
+    ask((it) => {
+      const full = Math.min(limit, it.rowsAtOnce);
+      const packed = queries.one(it[by], full, ...from, full, ...from);
+      if (packed?.length === outOfOrder.length) throw disorder(identity.prefix);
+      return { packed, full };
+    });
   const nestedRows = (where: NestedWhere, bind: boolean, value: Bound, limit: number) =>
     sql.nested[where][bind ? 'bind' : 'nested'] === ''
       ? []
@@ -252,14 +263,10 @@ function catalogFile(
       const value = queries.one(sql.property, key);
       return value === null ? undefined : fromBytes(value);
     },
-    children: (digest, after, limit) => {
-      const from = [...pathKey(digest), after];
-      return inOrder(ask((it) => queries.one(it.children, limit, ...from, limit, ...from)));
-    },
+    children: (digest, after, limit) => page('children', limit, [...pathKey(digest), after]),
     rowByPath: (digest) => ask((it) => queries.one(it.byPath, ...pathKey(digest))),
     rowById: (rowid) => ask((it) => queries.one(it.byId, rowid)),
-    allRows: (after, limit) =>
-      inOrder(ask((it) => queries.one(it.all, limit, after, limit, after))),
+    allRows: (after, limit) => page('all', limit, [after]),
     chunkRows: (digest, limit) =>
       sql.chunks === '' ? null : ask((it) => queries.one(it.chunks, ...pathKey(digest), limit)),
     nestedRow: (path, bind) => nestedRows('byPath', bind, path, 1)[0],

@@ -1,5 +1,5 @@
 import type { Columns, Lookup } from './guarded-sqlite.js';
-import { packedParent, packedRow } from './packed-rows.js';
+import { packedChunk, packedRow, rowsAtOnce } from './packed-rows.js';
 
 /* What catalogs are asked, as SQL. Each query is bounded, whatever is in the file. */
 
@@ -36,6 +36,8 @@ export function lookups(columns: Columns): Lookup[] {
 export type NestedWhere = 'byPath' | 'after';
 
 export interface CatalogSql {
+  /** The most rows that `children` and `all` may be asked for at once. */
+  readonly rowsAtOnce: number;
   readonly property: string;
   readonly children: string;
   readonly byPath: string;
@@ -77,28 +79,26 @@ export function sqlFor(columns: Columns, careful: boolean): CatalogSql {
   const made = sqlByColumns[careful ? 1 : 0];
   const known = made.get(columns);
   if (known !== undefined) return known;
-  const row = packedRow(columns.get('catalog') ?? new Set(), careful);
-  const parent = packedParent(careful);
-  const number = (name: string) => (careful ? `iif(typeof(${name})='blob',NULL,${name})` : name);
+  const names = columns.get('catalog') ?? new Set<string>();
+  const row = packedRow(names, careful);
+  const locatedRow = packedRow(names, careful, true);
   const joined = (from: string): string =>
     `SELECT CAST(group_concat(r,'') AS BLOB) FROM (${from} LIMIT ?)`;
   const path = 'md5path_1=? AND md5path_2=?';
-  const located = `SELECT CAST(concat(${parent},${row}) AS BLOB) FROM catalog WHERE`;
+  const located = `SELECT CAST(${locatedRow} AS BLOB) FROM catalog WHERE`;
   const nested = (where: string) => ({
     nested: nestedSql(columns, 'nested_catalogs', where),
     bind: nestedSql(columns, 'bind_mountpoints', where),
   });
   const sql: CatalogSql = {
+    rowsAtOnce: careful ? rowsAtOnce.careful : rowsAtOnce.quick,
     property: `SELECT iif(octet_length(value)<=${propertyLimit},CAST(value AS BLOB),NULL) FROM properties WHERE key=? LIMIT 1`,
     children: joinedInOrder(row, 'parent_1=? AND parent_2=?'),
     byPath: `${located} ${path} LIMIT 1`,
     byId: `${located} rowid=? LIMIT 1`,
-    all: joinedInOrder(`concat(${parent},${row})`, ''),
+    all: joinedInOrder(locatedRow, ''),
     chunks: columns.has('chunks')
-      ? joined(
-          `SELECT concat(json_array(${number('offset')},${number('size')}),iif(octet_length(hash)>32,'x',hex(hash)),char(10)) AS r
-             FROM chunks WHERE ${path} ORDER BY offset`,
-        )
+      ? joined(`SELECT ${packedChunk(careful)} AS r FROM chunks WHERE ${path} ORDER BY offset`)
       : '',
     nested: { byPath: nested('path=CAST(? AS TEXT)'), after: nested('rowid>?') },
     // As text, since a counter may pass 2^53.

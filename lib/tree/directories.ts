@@ -319,7 +319,7 @@ function readPage(
 ): { readonly rows: number; readonly last: number; readonly listing: Listing } {
   const entries: Entry[] = [];
   const cookies: number[] = [];
-  const packed = file.children(directory.digest, after, wanted);
+  const { packed, full } = file.children(directory.digest, after, wanted);
   let last = after;
   let rows = 0;
   for (let at = 0; packed !== null && at < packed.length; rows++) {
@@ -335,5 +335,5 @@ function readPage(
       cookies.push(row.rowid);
     }
   }
-  return { rows, last, listing: { entries, cookies, end: rows < wanted } };
+  return { rows, last, listing: { entries, cookies, end: rows < full } };
 }

@@ -44,7 +44,7 @@ export function loadRows(
   const linked: RawRow[] = [];
   let bytes = 0;
   for (let after = 0; ;) {
-    const packed = file.children(digest, after, pageRows);
+    const { packed, full } = file.children(digest, after, pageRows);
     if (packed === null) break;
     bytes += packed.length;
     if (bytes > loadedBytesLimit || ids.length >= loadedRowsLimit) return undefined;
@@ -68,7 +68,7 @@ export function loadRows(
       position = span.end;
     }
     pages.push(packed);
-    if (read < pageRows) break;
+    if (read < full) break;
   }
   const entries = new Array<Entry | null | undefined>(ids.length).fill(undefined);
   const chunkLists = chunkListsOf(file, linked);

@@ -31,7 +31,7 @@ export function objectsPage(
   const page = { wants: [] as Want[], broken: [] as BrokenPath[] };
   const pathOf = createPathFinder(catalog, file);
   const wanted = Math.min(Math.max(limit, 1), pageRows);
-  const packed = file.allRows(after, wanted);
+  const { packed, full } = file.allRows(after, wanted);
   let last = after;
   let read = 0;
   for (let position = 0; packed !== null && position < packed.length; read++) {
@@ -42,7 +42,7 @@ export function objectsPage(
     last = located.row.rowid;
     addObjects({ catalog, file, options, pathOf }, located, page);
   }
-  return { ...page, next: read < wanted ? undefined : last };
+  return { ...page, next: read < full ? undefined : last };
 }
 
 function addObjects(

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import { checkChunks } from './chunk-list.js';
 import { digestOfKey, locatedRow } from './located-row.js';
-import { Cursor, packedParent, packedRow, rowAt, spanAt } from './packed-rows.js';
+import { Cursor, packedRow, rowAt, spanAt } from './packed-rows.js';
 
 const columns = [
   'md5path_1',
@@ -30,7 +30,7 @@ function pack(values: Readonly<Record<string, unknown>>, careful = false): Buffe
   database.exec(`CREATE TABLE catalog (${columns.join()})`);
   const row = columns.map((name) => values[name] ?? null);
   database.prepare(`INSERT INTO catalog VALUES (${columns.map(() => '?').join()})`).run(row);
-  const sql = `SELECT CAST(concat(${packedParent(careful)},${packedRow(new Set(columns), careful)}) AS BLOB) FROM catalog`;
+  const sql = `SELECT CAST(${packedRow(new Set(columns), careful, true)} AS BLOB) FROM catalog`;
   const packed = database.prepare(sql).pluck().get() as Buffer;
   database.close();
   return packed;
@@ -85,9 +85,12 @@ void t.test('a row comes out of SQLite as it went in', (t) => {
 });
 
 void t.test('values of a wrong type are no numbers, and break nothing beside them', (t) => {
-  const wrong = [null, 'text', '5', '"],[1\n\\"', 1.5, 2 ** 80, 'x'.repeat(1000)];
+  const blob = Buffer.from('not JSON');
+  const wrong = [null, 'text', '5', '"],[1\n\\"', 1.5, 2 ** 80, 'x'.repeat(1000), blob];
   for (const value of wrong) {
-    const row = locatedRow(pack({ ...sound, size: value }))?.row;
+    const values = { ...sound, size: value };
+    t.throws(() => pack(values), /JSON/, 'the quick form has numbers only');
+    const row = locatedRow(pack(values, true))?.row;
     t.ok(Number.isNaN(row?.size), String(value).slice(0, 20));
     t.match(row, {
       mode: 33188,
@@ -97,28 +100,60 @@ void t.test('values of a wrong type are no numbers, and break nothing beside the
       name: 'a\n"[,\xff',
     });
   }
-  t.throws(
-    () => pack({ ...sound, size: Buffer.from('not JSON') }),
-    /JSON/,
-    'the quick form can not do that',
-  );
-  t.ok(Number.isNaN(locatedRow(pack({ ...sound, size: Buffer.from('not JSON') }, true))?.row.size));
+  t.throws(() => pack({ ...sound, parent_2: 'x' }), /JSON/, 'in any column');
+  t.throws(() => pack({ ...sound, mtimens: 'x' }), /JSON/);
   t.end();
 });
 
 void t.test('columns beyond their limits are left out', (t) => {
-  const long = locatedRow(
-    pack({
-      ...sound,
-      name: 'n'.repeat(256),
-      symlink: 's'.repeat(16385),
-      hash: Buffer.alloc(33),
-      xattr: Buffer.alloc(200_000),
-    }),
-  );
+  const values = {
+    ...sound,
+    name: 'n'.repeat(256),
+    symlink: 's'.repeat(16385),
+    hash: Buffer.alloc(33),
+    xattr: Buffer.alloc(200_000),
+  };
+  t.throws(() => pack(values), /JSON/);
+  const long = locatedRow(pack(values, true));
   t.match(long?.row, { name: '', symlink: undefined, xattr: undefined, hash: 'x', mode: 33188 });
-  const none = locatedRow(pack({ ...sound, name: null, symlink: null, hash: null, xattr: null }));
-  t.match(none?.row, { name: '', symlink: '', xattr: undefined, hash: '', mode: 33188 });
+  const none = { ...sound, name: null, symlink: null, hash: null, xattr: null };
+  const row = locatedRow(pack(none, true))?.row;
+  t.match(row, { name: '', symlink: '', xattr: undefined, hash: '', mode: 33188 });
+  const allowed = { ...sound, symlink: 's'.repeat(16384), xattr: Buffer.alloc(100_000, 1) };
+  t.match(locatedRow(pack(allowed, true))?.row, { symlink: allowed.symlink, mode: 33188 });
+  t.end();
+});
+
+void t.test('of a row that is too heavy to be sound only its number is read', (t) => {
+  const heavy = { ...sound, uid: 'x'.repeat(1_000_000) };
+  t.throws(() => pack(heavy), /JSON/);
+  const packed = pack(heavy, true);
+  t.ok(packed.length < 100);
+  t.equal(rowAt(packed, packed.indexOf('[0,0,0'))?.rowid, 1);
+  t.equal(spanAt(packed, packed.indexOf('[0,0,0'))?.name, undefined);
+  t.equal(locatedRow(packed), undefined);
+  t.end();
+});
+
+void t.test('columns that nobody knows are looked at, and do no harm', (t) => {
+  const database = new Database(':memory:');
+  const further = `a"'),b`;
+  const names = [...columns, further];
+  database.exec(`CREATE TABLE catalog (${columns.join()},"a""'),b")`);
+  const insert = `INSERT INTO catalog VALUES (${names.map(() => '?').join()})`;
+  const values: Readonly<Record<string, unknown>> = sound;
+  const ask = (value: unknown, careful: boolean): Buffer => {
+    database.exec('DELETE FROM catalog');
+    database.prepare(insert).run([...columns.map((name) => values[name] ?? null), value]);
+    const sql = `SELECT CAST(${packedRow(new Set(names), careful)} AS BLOB) FROM catalog`;
+    return database.prepare(sql).pluck().get() as Buffer;
+  };
+  for (const value of [null, 7n])
+    t.match(rowAt(ask(value, false), 0), { mode: 33188, hash: 'AB'.repeat(20) });
+  t.throws(() => ask('x', false), /JSON/);
+  t.match(rowAt(ask('x', true), 0), { mode: 33188 });
+  t.match(rowAt(ask('x'.repeat(1_000_000), true), 0), { rowid: 1, name: '', hash: '' });
+  database.close();
   t.end();
 });
 

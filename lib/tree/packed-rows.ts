@@ -14,6 +14,7 @@ import { xattrBlobLimit } from '../format/xattr.js';
  */
 const nameLimit = 255;
 const linkLimit = 16384;
+const hashLimit = 32;
 
 const integerColumns = [
   'md5path_1',
@@ -27,32 +28,98 @@ const integerColumns = [
   'gid',
   'hardlinks',
 ];
+const parentColumns = ['parent_1', 'parent_2'];
+const byteColumns = ['name', 'symlink', 'xattr', 'hash'];
+
+/** The most bytes of a target, and of extended attributes, in a row that is packed in the quick way. */
+const quickLimit = 4096;
+// What the limits of the columns allow, and room for more: rows above can't be sound.
+const weightLimit = 2 * (linkLimit + xattrBlobLimit);
+/** Rows of a catalog that are packed at once: however many there are, they weigh less than 5 MiB. */
+export const rowsAtOnce = { quick: 512, careful: 16 } as const;
 
 /**
  * SQL for the packed row of a table `catalog` with these columns (they differ by schema).
- * @param careful for the rare catalog with blobs in integer columns, which JSON can't hold: the plain
- *   form throws there.
+ *
+ * SQLite takes any value in any column, also a text of hundreds of megabytes that many rows share. It
+ * reads such a value as soon as it is named, and goes through it to come to the columns behind; but not for
+ * `typeof`, nor for `octet_length` of a text or blob. So all columns are asked for these before one is
+ * read. A row that is not as rows usually are makes the quick form throw ("malformed JSON").
+ * @param careful for the rare catalog that has such a row.
+ * @param located with the hash of the parent's path before it.
  */
-export function packedRow(columns: ReadonlySet<string>, careful: boolean): string {
-  const integer = (name: string): string => {
-    if (!columns.has(name)) return 'NULL';
-    return careful ? `iif(typeof(${name})='blob',NULL,${name})` : name;
-  };
-  const length = (name: string): string => (columns.has(name) ? `octet_length(${name})` : '0');
-  const bytes = (name: string, limit: number): string =>
-    columns.has(name) ? `iif(octet_length(${name})>${limit},NULL,${name})` : 'NULL';
-  return `concat(
-    json_array(${length('name')},${length('symlink')},${length('xattr')},rowid),
-    ${bytes('name', nameLimit)},${bytes('symlink', linkLimit)},${bytes('xattr', xattrBlobLimit)},
-    json_array(${integerColumns.map(integer).join()}),
-    iif(octet_length(hash)>32,'x',hex(hash)),char(10))`;
+export function packedRow(columns: ReadonlySet<string>, careful: boolean, located = false): string {
+  return careful ? carefulRow(columns, located) : quickRow(columns, located);
 }
 
-/** SQL for the hash of the parent's path, to be put before a row. */
-export function packedParent(careful: boolean): string {
+function quickRow(columns: ReadonlySet<string>, located: boolean): string {
+  const usual = [...columns].filter((name) => !byteColumns.includes(name)).map(usualNumber);
+  usual.push(`octet_length(name)<=${nameLimit}`, `octet_length(symlink)<=${quickLimit}`);
+  usual.push(`(hash IS NULL OR octet_length(hash)<=${hashLimit})`);
+  if (columns.has('xattr')) usual.push(`(xattr IS NULL OR octet_length(xattr)<=${quickLimit})`);
+  const value = (name: string): string => (columns.has(name) ? name : 'NULL');
+  const parts = packed(columns, located, value, value, 'hex(hash)');
+  return `iif(${usual.join(' AND ')},${parts},json('x'))`;
+}
+
+/** What a column has in nearly all rows. */
+function usualNumber(column: string): string {
+  // Few publishers write nanoseconds.
+  if (column === 'mtimens') return `(mtimens IS NULL OR ${isInteger(column)})`;
+  const known = integerColumns.includes(column) || parentColumns.includes(column);
+  return known ? isInteger(column) : `typeof(${quotedName(column)}) IN ('integer','null')`;
+}
+
+/** The name of a column that somebody else chose. */
+function quotedName(column: string): string {
+  return `catalog."${column.replaceAll('"', '""')}"`;
+}
+
+function carefulRow(columns: ReadonlySet<string>, located: boolean): string {
+  const weights = [...columns]
+    .map(quotedName)
+    .map((name) => `iif(typeof(${name}) IN ('text','blob'),octet_length(${name}),0)`);
+  const limits = { name: nameLimit, symlink: linkLimit, xattr: xattrBlobLimit };
+  const bytes = (name: keyof typeof limits): string =>
+    columns.has(name) ? `iif(octet_length(${name})>${limits[name]},NULL,${name})` : 'NULL';
   const integer = (name: string): string =>
-    careful ? `iif(typeof(${name})='blob',NULL,${name})` : name;
-  return `json_array(${integer('parent_1')},${integer('parent_2')})`;
+    columns.has(name) ? `iif(${isInteger(name)},${name},NULL)` : 'NULL';
+  const hash = `iif(octet_length(hash)>${hashLimit},'x',hex(hash))`;
+  const parts = packed(columns, located, integer, bytes, hash);
+  const none = (count: number): string => `json_array(${Array(count).fill('NULL').join()})`;
+  const parent = located ? `${none(parentColumns.length)},` : '';
+  const nothing = `concat(${parent}json_array(0,0,0,rowid),${none(integerColumns.length)},char(10))`;
+  return `iif(${weights.join('+')}<=${weightLimit},${parts},${nothing})`;
+}
+
+function packed(
+  columns: ReadonlySet<string>,
+  located: boolean,
+  integer: (name: string) => string,
+  bytes: (name: 'name' | 'symlink' | 'xattr') => string,
+  hash: string,
+): string {
+  const length = (name: string): string => (columns.has(name) ? `octet_length(${name})` : '0');
+  const parent = located ? `json_array(${parentColumns.map(integer).join()}),` : '';
+  return `concat(${parent}
+    json_array(${length('name')},${length('symlink')},${length('xattr')},rowid),
+    ${bytes('name')},${bytes('symlink')},${bytes('xattr')},
+    json_array(${integerColumns.map(integer).join()}),${hash},char(10))`;
+}
+
+function isInteger(name: string): string {
+  return `typeof(${name})='integer'`;
+}
+
+/** SQL for a packed chunk, `[offset,size]<hash in hex>\n`; `careful` as for rows. */
+export function packedChunk(careful: boolean): string {
+  const integer = (name: string): string =>
+    careful ? `iif(${isInteger(name)},${name},NULL)` : name;
+  const hash = careful ? `iif(octet_length(hash)>${hashLimit},'x',hex(hash))` : 'hex(hash)';
+  const parts = `concat(json_array(${integer('offset')},${integer('size')}),${hash},char(10))`;
+  if (careful) return parts;
+  const usual = `${isInteger('offset')} AND ${isInteger('size')} AND octet_length(hash)<=${hashLimit}`;
+  return `iif(${usual},${parts},json('x'))`;
 }
 
 /** Row ids that a node id can carry. */
@@ -76,6 +143,10 @@ const minus = 45;
 const openBracket = 91;
 const backslash = 92;
 const closeBracket = 93;
+
+// A number is read as its first digits and those behind them, each part exact. More than 19 can't be.
+const frontDigits = 10;
+const backScale = 1e9;
 
 /** Reads arrays of integers as they stand in packed rows, with no text made for a number. */
 export class Cursor {
@@ -105,19 +176,26 @@ export class Cursor {
     const negative = bytes[at] === minus;
     if (negative) at++;
     const first = at;
-    let value = 0;
-    for (let digit = digitAt(bytes, at); digit >= 0; digit = digitAt(bytes, ++at))
-      value = value * 10 + digit;
-    const digits = at - first;
-    if (digits === 0 || digits > 19 || !this.#ends(at)) {
+    let front = 0;
+    let digit = digitAt(bytes, at);
+    for (; digit >= 0 && at < first + frontDigits; digit = digitAt(bytes, ++at))
+      front = front * 10 + digit;
+    let back = 0;
+    let scale = 1;
+    for (; digit >= 0 && scale < backScale; digit = digitAt(bytes, ++at)) {
+      back = back * 10 + digit;
+      scale *= 10;
+    }
+    if (at === first || !this.#ends(at)) {
       this.position = this.#skip(this.position);
       return (this.low = this.high = NaN);
     }
     this.position = at + 1;
-    if (digits < 16) {
-      this.low = value % 2 ** 32;
-      this.high = (value - this.low) / 2 ** 32;
-    } else this.#words(first, at);
+    if (front < 2 ** 32 && scale === 1) {
+      this.low = front;
+      this.high = 0;
+    } else this.#words(front, scale, back);
+    const value = front * scale + back;
     if (!negative) return value;
     const borrow = this.low === 0 ? 0 : 1;
     this.low = borrow === 0 ? 0 : 2 ** 32 - this.low;
@@ -125,20 +203,18 @@ export class Cursor {
     return -value;
   }
 
-  /**
-   * The words of a number with more digits than a number of JavaScript holds: its last nine digits, and
-   * those before them (at most 10) in two parts, so that every product stays exact.
-   */
-  #words(first: number, end: number): void {
-    const front = digitsOf(this.bytes, first, end - 9);
-    const back = digitsOf(this.bytes, end - 9, end);
-    const high = Math.floor(front / 2 ** 17) * 1e9;
-    const low = (front % 2 ** 17) * 1e9 + back;
-    const carried = (high % 2 ** 15) * 2 ** 17 + (low % 2 ** 32);
-    this.low = carried % 2 ** 32;
-    this.high =
-      (Math.floor(high / 2 ** 15) + Math.floor(low / 2 ** 32) + Math.floor(carried / 2 ** 32)) %
-      2 ** 32;
+  /** The words of `front * scale + back`, in two parts, so that every product stays exact. */
+  #words(front: number, scale: number, back: number): void {
+    const frontHigh = Math.floor(front / 2 ** 17);
+    const high = frontHigh * scale;
+    const low = (front - frontHigh * 2 ** 17) * scale + back;
+    const highHigh = Math.floor(high / 2 ** 15);
+    const lowHigh = Math.floor(low / 2 ** 32);
+    const carried = (high - highHigh * 2 ** 15) * 2 ** 17 + (low - lowHigh * 2 ** 32);
+    const carry = Math.floor(carried / 2 ** 32);
+    this.low = carried - carry * 2 ** 32;
+    const sum = highHigh + lowHigh + carry;
+    this.high = sum < 2 ** 32 ? sum : sum - 2 ** 32;
   }
 
   /** The four words of a path hash, kept as two integers. */
@@ -153,7 +229,7 @@ export class Cursor {
     return this.bytes[at] === comma || this.bytes[at] === closeBracket;
   }
 
-  /** The position behind a value that is no integer. */
+  /** The position behind a value that is no integer; never in another line. */
   #skip(from: number): number {
     const { bytes } = this;
     let at = from;
@@ -161,7 +237,7 @@ export class Cursor {
       for (at++; at < bytes.length && bytes[at] !== quote; at++) if (bytes[at] === backslash) at++;
     }
     while (at < bytes.length && !this.#ends(at) && bytes[at] !== newline) at++;
-    return at + 1;
+    return bytes[at] === newline ? at : at + 1;
   }
 }
 
@@ -169,12 +245,6 @@ export class Cursor {
 function digitAt(bytes: Buffer, at: number): number {
   const digit = (bytes[at] ?? 0) - 48;
   return digit <= 9 ? digit : -1;
-}
-
-function digitsOf(bytes: Buffer, first: number, end: number): number {
-  let value = 0;
-  for (let at = first; at < end; at++) value = value * 10 + digitAt(bytes, at);
-  return value;
 }
 
 /** Finds the row at a position: its id, its name, its end. Undefined: there is no whole row. */
@@ -208,9 +278,8 @@ export interface PackedRow extends RawRow {
 export function rowAt(bytes: Buffer, position: number): PackedRow | undefined {
   const head = headAt(bytes, position);
   if (head === undefined) return undefined;
-  const end = bytes.indexOf(newline, head.numbers);
   const cursor = new Cursor(bytes, head.numbers);
-  if (end === -1 || !cursor.open()) return undefined;
+  if (!cursor.open()) return undefined;
   const key = cursor.key();
   const flags = cursor.number();
   const mode = cursor.number();
@@ -219,9 +288,12 @@ export function rowAt(bytes: Buffer, position: number): PackedRow | undefined {
   const mtimeNs = cursor.number();
   const uid = cursor.number();
   const gid = cursor.number();
+  const last = cursor.position;
   cursor.number();
-  // A number that is cut off would otherwise be read from the row behind this one.
-  if (cursor.position > end) return undefined;
+  if (cursor.position === last || bytes[cursor.position - 1] !== closeBracket) return undefined;
+  let end = cursor.position;
+  // A hash is so short that looking for its end here costs less than a call.
+  while (bytes[end] !== newline) if (++end >= bytes.length) return undefined;
   const { nameStart, nameEnd, linkEnd, numbers } = head;
   return {
     rowid: head.rowid,
