@@ -46,7 +46,8 @@ async function checkCommand(source: string, path: string, flags: CheckFlags): Pr
       }),
     );
     for (const { code } of report.problems) noteExit(exitOf(code));
-    if (flags.json === true) printJson({ ...report, trust: repository.verdict });
+    if (flags.json === true)
+      printJson({ ...report, endedEarly: report.endedEarly ?? null, trust: repository.verdict });
     else {
       for (const { path: where, code, message } of report.problems) {
         await print(`${where}: ${printableText(message)} [${code}]\n`);
@@ -58,6 +59,8 @@ async function checkCommand(source: string, path: string, flags: CheckFlags): Pr
             ? `, ${report.externalSkipped} external files not looked at (--external says where they lie)\n`
             : '\n'),
       );
+      if (report.endedEarly !== undefined)
+        await print(`Not everything was looked at. ${report.endedEarly}\n`);
     }
   });
 }

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { openBench } from '../testing/bench.js';
 import { bind, file, makeRepository, nested, type Tree } from '../testing/repository.js';
 import { check, type CheckReport } from './check.js';
 import { openRepository } from './open.js';
@@ -74,4 +75,20 @@ t.test('a catalog that is met at two places is checked once', async (t) => {
   const sql = `INSERT INTO nested_catalogs VALUES ${row('/one/n')}, ${row('/two/n')}`;
   const report = await checked(t, below, { tree: { one: bind(1), two: bind(1) }, sql });
   t.match(report, { catalogs: 2, problems: [] });
+});
+
+t.test('a source that answers no more ends the check', async (t) => {
+  const names = Array.from({ length: 200 }, (_, index) => `file${index}`);
+  const tree = Object.fromEntries(names.map((name) => [name, file(name)]));
+  const bench = await openBench(t, makeRepository({ revisions: [{ tree }] }));
+  const repository = await bench.open();
+  bench.server.behave(() => true, 'reset');
+  const options = { path: '', catalogsOnly: false, external: false, progress: () => undefined };
+  const gone = await check(repository, options);
+  t.match(gone.endedEarly, /failed 3 times in a row/);
+  t.ok(gone.problems.length < 50, `${gone.problems.length} problems`);
+  t.match(gone.problems[0], { code: 'SOURCE_UNREACHABLE', message: /^(?!\/file)/ });
+  bench.server.reset();
+  const again = await check(await bench.open(), options);
+  t.match(again, { endedEarly: undefined, objects: 200, problems: [] });
 });

@@ -4,6 +4,7 @@ import { objectText } from '../format/hash.js';
 import { wantKey, type Want } from '../store/want.js';
 import type { CatalogInfo, NestedCatalog } from '../tree/tree.js';
 import { valueOf, walk } from './path.js';
+import { openPatience, type Patience } from './patience.js';
 import type { Repository } from './repository.js';
 
 export interface CheckReport {
@@ -14,6 +15,8 @@ export interface CheckReport {
   /** External files that were left out, because no `--external` says where they lie. */
   externalSkipped: number;
   problems: CheckProblem[];
+  /** Why not everything was looked at: the source answers no more. */
+  endedEarly: string | undefined;
 }
 
 export interface CheckProblem {
@@ -43,11 +46,12 @@ interface Check {
   readonly done: Set<string>;
   /** Catalogs that were met, likewise: none is checked twice, whatever the catalogs above lead to. */
   readonly visited: Set<string>;
+  readonly patience: Patience;
 }
 
 /**
  * Fetches and verifies everything that is reachable from a snapshot's root, catalog by catalog;
- * what is missing or damaged is listed, by path, and does not end the check.
+ * what is missing or damaged is listed, by path, and does not end the check; a source that answers no more does.
  */
 export async function check(repository: Repository, options: CheckOptions): Promise<CheckReport> {
   const report: CheckReport = {
@@ -56,8 +60,10 @@ export async function check(repository: Repository, options: CheckOptions): Prom
     bytes: 0,
     externalSkipped: 0,
     problems: [],
+    endedEarly: undefined,
   };
-  const run: Check = { repository, options, report, done: new Set(), visited: new Set() };
+  const patience = openPatience(repository.store);
+  const run: Check = { repository, options, report, done: new Set(), visited: new Set(), patience };
   const start = await walk(repository, options.path, false);
   const first = await valueOf(repository, start.entry.path, () =>
     repository.tree.catalogOf(start.node),
@@ -65,7 +71,7 @@ export async function check(repository: Repository, options: CheckOptions): Prom
   run.visited.add(wantKey(first.want));
   for (let level = [first]; level.length > 0;) {
     const next: CatalogInfo[] = [];
-    await inFlight(level, async (catalog) => {
+    await inFlight(run, level, async (catalog) => {
       next.push(...(await checkCatalog(run, catalog, start.entry.path)));
     });
     level = next;
@@ -108,7 +114,7 @@ async function nestedCatalogs(
     ({ bind, mountpoint }) => !bind && (isBelow(mountpoint, below) || isBelow(below, mountpoint)),
   );
   const found: CatalogInfo[] = [];
-  await inFlight(wanted, async (listed) => {
+  await inFlight(run, wanted, async (listed) => {
     const { mountpoint } = listed;
     try {
       const mounted = await mountedCatalog(repository, listed);
@@ -138,11 +144,17 @@ async function mountedCatalog(repository: Repository, listed: NestedCatalog): Pr
   throw new PinfsError('CATALOG_SCHEMA', `${what}, but no mount point there leads to it`);
 }
 
-/** Works on all of them, so many at a time. */
-async function inFlight<T>(all: readonly T[], work: (one: T) => Promise<void>): Promise<void> {
+/** Works on all of them, so many at a time, as long as the source answers. */
+async function inFlight<T>(
+  { report }: Check,
+  all: readonly T[],
+  work: (one: T) => Promise<void>,
+): Promise<void> {
   const queue = [...all];
   const worker = async (): Promise<void> => {
-    for (let one = queue.shift(); one !== undefined; one = queue.shift()) await work(one);
+    for (let one = queue.shift(); one !== undefined; one = queue.shift()) {
+      if (report.endedEarly === undefined) await work(one);
+    }
   };
   await Promise.all(Array.from({ length: atOnce }, worker));
 }
@@ -150,7 +162,7 @@ async function inFlight<T>(all: readonly T[], work: (one: T) => Promise<void>): 
 async function checkObjects(run: Check, catalog: CatalogInfo, below: ByteString): Promise<void> {
   const { repository } = run;
   let after: number | undefined = 0;
-  while (after !== undefined) {
+  while (after !== undefined && run.report.endedEarly === undefined) {
     const from: number = after;
     const page = await valueOf(repository, catalog.mountpoint, () =>
       repository.tree.objects(catalog, from, pageRows),
@@ -177,7 +189,7 @@ async function fetchAll(run: Check, wants: readonly Want[]): Promise<void> {
     }
     return true;
   });
-  await inFlight(queue, async (want) => {
+  await inFlight(run, queue, async (want) => {
     try {
       await run.repository.store.fetch(want);
       run.report.objects += 1;
@@ -190,8 +202,21 @@ async function fetchAll(run: Check, wants: readonly Want[]): Promise<void> {
 }
 
 function problem(run: Check, path: ByteString, thrown: unknown): void {
-  const { code, message } = asPinfsError(thrown);
-  run.report.problems.push({ path: printable(path) || '/', code, message });
+  const error = asPinfsError(thrown);
+  const shown = printable(path) || '/';
+  const { code } = error;
+  // Errors of the tree begin with the path.
+  const prefix = `${shown}: `;
+  const message = error.message.startsWith(prefix)
+    ? error.message.slice(prefix.length)
+    : error.message;
+  run.report.problems.push({ path: shown, code, message });
+  if (error.exit !== 4) return;
+  try {
+    run.patience.orEnd(error);
+  } catch (ending) {
+    run.report.endedEarly ??= asPinfsError(ending).advice;
+  }
 }
 
 /** Whether `path` is at or below `directory`, by whole components. */
