@@ -1,5 +1,5 @@
 import { renameSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import t from 'tap';
 import { isMounted, run, scene, serve, startClient, startDaemon, until } from './kernel-scene.js';
@@ -135,18 +135,31 @@ void t.test('a change of the head that meets the end of the mount', needs, async
 
 void t.test('a mount whose directory was renamed ends all the same', needs, async (t) => {
   for (const how of ['unmount', 'kill'] as const) {
-    const place = t.testdir({ [`before ${how}`]: { mnt: {} } });
-    const here = (name: string) => join(place, `${name} ${how}`, 'mnt');
+    const place = t.testdir({ [`before ${how} 2015`]: { mnt: {} } });
+    const here = (name: string) => join(place, `${name} ${how} 2015`, 'mnt');
     const it = startDaemon({ mountpoint: here('before') });
     t.teardown(() => run('umount', '-l', '-c', here('after')));
     await it.hear('mounted');
-    renameSync(join(place, `before ${how}`), join(place, `after ${how}`));
+    renameSync(dirname(here('before')), dirname(here('after')));
     t.ok(isMounted(here('after')));
     if (how === 'kill') it.child.kill('SIGKILL');
     else t.equal(await it.ask({ kind: 'unmount', lazy: false }), undefined);
     await it.gone;
     await until('it is unmounted', () => !isMounted(here('after')));
   }
+});
+
+void t.test('what others bound elsewhere is theirs', needs, async (t) => {
+  const it = await scene(t);
+  const copy = t.testdir({});
+  t.teardown(() => run('umount', '-l', '-c', copy));
+  t.equal((await run('mount', '--bind', it.path('sub'), copy)).code, 0);
+  t.equal((await run('umount', it.mountpoint)).code, 0);
+  t.equal(await it.ask({ kind: 'unmount', lazy: false }), undefined);
+  t.ok(isMounted(copy));
+  t.match((await run('ls', copy)).out, /same/, 'and still served');
+  t.equal((await run('umount', copy)).code, 0);
+  await it.gone;
 });
 
 void t.test('below another mount it can not be unmounted, and says so', needs, async (t) => {

@@ -11,8 +11,8 @@ import { checkDevice, libraryError, mountError } from './fuse-native-device.js';
 import { makeHandlers, type Handlers } from './fuse-native-handlers.js';
 import { operationTable, xattrOperations } from './fuse-native-operations.js';
 import { makeLedger, type Ledger } from './ledger.js';
-import { prepareMountpoint, takeAwayDead } from './mountpoint.js';
-import { findMount, mountOf } from './mountinfo.js';
+import { prepareMountpoint, recoverStale } from './mountpoint.js';
+import { findMount } from './mountinfo.js';
 import { blockSignals } from './signals.js';
 import { currentMounts, refuseCovered, unmountPath } from './unmount.js';
 
@@ -188,21 +188,22 @@ function serve(service: Service): Mounted {
   };
 }
 
-async function detach({ mountpoint: mounted, device }: Service, lazy: boolean): Promise<void> {
+async function detach({ mountpoint, device }: Service, lazy: boolean): Promise<void> {
   const mounts = await currentMounts();
-  const mountpoint = mountOf(mounts, device, mounted);
-  if (mountpoint === undefined) return;
+  if (findMount(mounts, mountpoint) === undefined) return;
   refuseCovered(mounts, mountpoint, device);
   await unmountPath(mountpoint, lazy);
 }
 
 /**
  * After the end of the connection: takes away a dead mount, and lets go of the event loop. Never rejects.
+ * What answers is another one, which got the device number that was ours.
  */
 async function cleanUp({ fuse, mountpoint, device, log }: Service): Promise<MountEnd> {
   let left = false;
   try {
-    left = await takeAwayDead(mountpoint, device);
+    const there = findMount(await currentMounts(), mountpoint);
+    if (there?.device === device) left = await recoverStale(mountpoint);
   } catch (error) {
     log('error', asPinfsError(error).message);
   }

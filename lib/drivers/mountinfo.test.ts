@@ -18,6 +18,7 @@ void t.test('mountinfo is read with its optional fields, and broken lines are le
   t.same(mounts[1], {
     id: 42,
     parent: 22,
+    root: '/',
     device: '0:39',
     mountpoint: '/mnt/a b',
     options: ['ro', 'nosuid', 'nodev'],

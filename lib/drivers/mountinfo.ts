@@ -6,6 +6,8 @@ export interface MountLine {
   readonly parent: number;
   /** `major:minor`, as it stands there; the st_dev of what is mounted. */
   readonly device: string;
+  /** What of it is mounted: `/`, unless a directory of it was bound here. */
+  readonly root: ByteString;
   /** The bytes of the path, unescaped. */
   readonly mountpoint: ByteString;
   readonly options: readonly string[];
@@ -30,14 +32,16 @@ function parseLine(line: string): MountLine | undefined {
   // id parent device root mountpoint options [tags…] - type source superoptions
   const separator = line.indexOf(' - ');
   if (separator < 0) return undefined;
-  const [id, parent, device, , mountpoint, options] = line.slice(0, separator).split(' ');
+  const [id, parent, device, root, mountpoint, options] = line.slice(0, separator).split(' ');
   const [type, source, superOptions] = line.slice(separator + 3).split(' ');
   if (id === undefined || parent === undefined || device === undefined) return undefined;
-  if (mountpoint === undefined || options === undefined || type === undefined) return undefined;
+  if (root === undefined || mountpoint === undefined || options === undefined || type === undefined)
+    return undefined;
   return {
     id: Number(id),
     parent: Number(parent),
     device,
+    root: unescapeOctal(root),
     mountpoint: unescapeOctal(mountpoint),
     options: options.split(','),
     type,
@@ -61,16 +65,15 @@ export function findMount(mounts: readonly MountLine[], mountpoint: string): Mou
 }
 
 /**
- * Where a mount of ours with this device number lies: at `mountpoint`, or elsewhere, since directories
- * above it can be renamed; undefined: nowhere that this process sees.
+ * Where a mount of ours lies, that `own` was when it was made: in its place, or elsewhere, since directories
+ * above it can be renamed; undefined: nowhere that this process sees. Copies of it (mount --bind) are
+ * others'. Both numbers of a mount that is gone are given to the next: whoever unmounts has to know that
+ * its own is still there.
  */
-export function mountOf(
-  mounts: readonly MountLine[],
-  device: string,
-  mountpoint: string,
-): string | undefined {
-  const own = mounts.filter((mount) => mount.device === device && mount.type === mountType);
-  if (own.some((mount) => mount.mountpoint === fromText(mountpoint))) return mountpoint;
-  const last = own.at(-1);
-  return last && toBytes(last.mountpoint).toString('utf8');
+export function placeOf(mounts: readonly MountLine[], own: MountLine): string | undefined {
+  const found = mounts.find(
+    ({ id, device, root, type }) =>
+      id === own.id && device === own.device && root === own.root && type === mountType,
+  );
+  return found && toBytes(found.mountpoint).toString('utf8');
 }

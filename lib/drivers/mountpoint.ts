@@ -1,9 +1,13 @@
 import { constants } from 'node:fs';
 import { access, realpath, stat, statfs } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import { PinfsError } from '../format/errors.js';
-import { findMount, mountOf, mountType } from './mountinfo.js';
+import { findMount, mountType } from './mountinfo.js';
 import { currentMounts, unmountPath } from './unmount.js';
+
+// A dead mount answers at once (ms).
+const patience = 5000;
 
 type Log = (level: 'info' | 'warn' | 'error', message: string) => void;
 
@@ -47,10 +51,12 @@ export async function prepareMountpoint(mountpoint: string, log: Log): Promise<s
  */
 export async function recoverStale(mountpoint: string): Promise<boolean> {
   // A stat of the root of a dead mount may be answered from what the kernel keeps; a statfs never is.
-  const code = await statfs(mountpoint).then(
+  const asked = statfs(mountpoint).then(
     () => undefined,
     (error: unknown) => errorCode(error),
   );
+  // Who is silent is not dead.
+  const code = await Promise.race([asked, wait(patience, undefined, { ref: false })]);
   if (code !== 'ENOTCONN' && code !== 'ECONNABORTED') return false;
   // The dead mount itself can't be walked any more, the way to it can.
   const real = join(await realpath(dirname(mountpoint)), basename(mountpoint));
@@ -58,16 +64,6 @@ export async function recoverStale(mountpoint: string): Promise<boolean> {
   if (mount?.type !== mountType) return false;
   await unmountPath(real, true);
   return true;
-}
-
-/**
- * After the end of a connection: takes the dead mount with its device number away, if one is left, and says
- * whether it was. What answers is another one, which got the number that was free. Where none has it,
- * what lies at the mountpoint is not even looked at: it may be somebody's who never answers.
- */
-export async function takeAwayDead(mountpoint: string, device: string): Promise<boolean> {
-  const at = mountOf(await currentMounts(), device, mountpoint);
-  return at !== undefined && (await recoverStale(at));
 }
 
 function unusable(path: string, error: unknown, advice?: string): PinfsError {

@@ -112,7 +112,9 @@ export function followHead(parts: FollowParts): Follower {
     const banned = banOf(parts, repository);
     if (banned === null) return;
     lastProblem = banned;
-    await parts.end();
+    await parts.end().catch((thrown: unknown) => {
+      log('error', `it could not be unmounted: ${asPinfsError(thrown).message}`);
+    });
   };
 
   arm();

@@ -15,6 +15,7 @@ function line(mountpoint: string, user = 1000, type = mountType): MountLine {
   return {
     id: 1,
     parent: 0,
+    root: '/',
     device: '0:40',
     mountpoint,
     options: [],

@@ -3,6 +3,7 @@ import { openSnapshot } from './open.js';
 import { withPresentTrust } from './opening.js';
 import { refuseBlacklisted } from './pinned.js';
 import type { Repository } from './repository.js';
+import { loadBlacklist } from '../trust/blacklist.js';
 import { resolveSnapshot } from './resolve.js';
 
 /** Seconds between two questions while the source has no usable head (format document, 9.8). */
@@ -20,7 +21,8 @@ export function nextCheck(repository: Repository): number | undefined {
  */
 export function refuseBanned({ opening, recipe }: Repository): void {
   const { revision, rootHash } = recipe.identity;
-  refuseBlacklisted(withPresentTrust(opening), revision, rootHash);
+  const blacklist = loadBlacklist(opening.options.blacklist);
+  refuseBlacklisted({ ...opening, blacklist }, revision, rootHash);
 }
 
 /**

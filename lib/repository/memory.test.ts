@@ -2,7 +2,7 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { expiredWhitelist, openBench, readText } from '../testing/bench.js';
-import { otherMasterKey, weakMasterKey } from '../testing/keys.js';
+import { otherCertificate, otherMasterKey, weakMasterKey } from '../testing/keys.js';
 import {
   file,
   fingerprint,
@@ -187,6 +187,10 @@ void t.test('keys and blacklist are read again whenever a head is asked for', as
   writeFileSync(blacklist, '');
   writeFileSync(bench.key, otherMasterKey.publicKey);
   await t.rejects(refresh(next), { code: 'WHITELIST_SIGNATURE' });
+  rmSync(bench.key);
+  t.equal(await refresh(next), undefined, 'a key that is gone is still known');
+  writeFileSync(blacklist, `<${fqrn} 3\n`);
+  t.throws(() => refuseBanned(next), { code: 'REVISION_BLACKLISTED' }, 'and lifts no ban');
   rmSync(blacklist);
   await t.rejects(refresh(next), { code: 'USAGE' });
 });
@@ -229,4 +233,33 @@ void t.test('the tags of the last verified history are shown with no network', a
   bench.files.set('.cvmfspublished', first.manifest);
   t.same(await names({}), all, 'nor those of an older head');
   t.match(await summary(bench), /the last revision verified here, 2/);
+});
+
+void t.test('a ban is not lifted by what another key vouches for', async (t) => {
+  const bench = await openBench(t, made);
+  const blacklist = join(bench.work, 'blacklist');
+  writeFileSync(blacklist, '');
+  const mounted = await bench.open(undefined, { blacklist });
+  writeFileSync(blacklist, fingerprint());
+  const banned = { code: 'CERTIFICATE_BLACKLISTED' };
+  t.throws(() => refuseBanned(mounted), banned);
+  // The same content, signed by somebody else.
+  const otherKey = join(bench.work, 'other.pub');
+  writeFileSync(otherKey, otherMasterKey.publicKey);
+  const revisions = [
+    { tree: { file: file('one') }, tags: { v1: 'the first' } },
+    { tree: { file: file('two') }, tags: { v2: 'the second' } },
+  ];
+  const other = makeRepository({
+    master: otherMasterKey,
+    certificate: otherCertificate,
+    revisions,
+  });
+  t.equal(other.head.rootHash.text, made.head.rootHash.text);
+  publish(bench, other);
+  const blessed = await bench.open(undefined, { keys: [otherKey] });
+  t.equal(blessed.verdict.status, 'verified');
+  t.throws(() => refuseBanned(mounted), banned);
+  bench.server.behave(() => true, 'reset');
+  await t.rejects(bench.open(undefined, { blacklist }), banned);
 });

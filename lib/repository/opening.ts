@@ -108,13 +108,24 @@ function countsFor(
     (weakKey === true || !verdict.weakKeyAccepted);
 }
 
-/** Keys, blacklist and what follows from them as they are on this machine now. @throws PinfsError as `prepare`. */
+/**
+ * Keys, blacklist and what follows from them as they are on this machine now. Keys that can't be read any
+ * more, as from a pipe, stay what they were. @throws PinfsError USAGE: the blacklist can't be read.
+ */
 export function withPresentTrust(opening: Opening): Opening {
-  const { options, environment, fqrn, trustAt } = opening;
-  const keys = loadKeys({ given: options.keys ?? [], fqrn, env: environment.variables });
-  const { state } = directories(options, environment);
+  const { options, trustAt } = opening;
+  const keys = presentKeys(opening);
+  const { state } = directories(options, opening.environment);
   const seen = openSeen(state, countsFor(options, keys, trustAt));
   return { ...opening, keys, seen, blacklist: loadBlacklist(options.blacklist) };
+}
+
+function presentKeys({ options, environment, fqrn, keys }: Opening): readonly MasterKey[] {
+  try {
+    return loadKeys({ given: options.keys ?? [], fqrn, env: environment.variables });
+  } catch {
+    return keys;
+  }
 }
 
 /**

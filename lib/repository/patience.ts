@@ -33,7 +33,7 @@ export function openPatience(store: {
       storedBefore = stored;
       if (inRow < mostInRow) return thrown;
       throw new PinfsError(thrown.code, thrown.message, {
-        advice: `The source has failed ${mostInRow} times in a row: it is asked for nothing more.`,
+        advice: `The source has failed ${mostInRow} times in a row: it is asked for nothing more. With --offline, what is in the cache is shown.`,
         cause: thrown,
       });
     },

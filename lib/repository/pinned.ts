@@ -1,5 +1,5 @@
 import type { ContentHash } from '../format/hash.js';
-import { blacklistFailure } from '../trust/blacklist.js';
+import { blacklistFailure, revisionFailure } from '../trust/blacklist.js';
 import type { Certificate } from '../format/certificate.js';
 import { PinfsError } from '../format/errors.js';
 import { parseManifest } from '../format/manifest.js';
@@ -53,18 +53,24 @@ export async function signatureFor(
   hash: ContentHash,
   signal?: AbortSignal,
 ): Promise<Judgement | undefined> {
-  const kept = opening.seen.evidence(opening.fqrn, hash.text);
   const keyGiven = (opening.options.keys ?? []).length > 0;
-  if (kept !== undefined && opening.keys.length > 0) {
-    // What was verified here once is shown as of that moment, unless another one was asked for.
-    const at = opening.trustAt ?? new Date(kept.verifiedAt);
-    const judged = judgeEvidence({ ...opening, trustAt: at }, kept, false);
+  const judged = opening.keys.length > 0 ? keptJudgement(opening, hash) : undefined;
+  if (judged !== undefined) {
     // Kept for a tag, it is the head's that named the tag.
     return (keyGiven ? await vouchedFor(opening, judged, hash, signal) : undefined) ?? judged;
   }
   if (!keyGiven) return undefined;
   const head = await judgedHead(opening, signal);
   return await vouchedFor(opening, head, hash, signal);
+}
+
+/** What was verified here once, as of that moment, unless another one was asked for: with the keys of today. */
+function keptJudgement(opening: Opening, hash: ContentHash): Judgement | undefined {
+  const judgements = opening.seen.evidence(opening.fqrn, hash.text).map((kept) => {
+    const trustAt = opening.trustAt ?? new Date(kept.verifiedAt);
+    return judgeEvidence({ ...opening, trustAt }, kept, false);
+  });
+  return judgements.find(({ failure }) => failure === undefined) ?? judgements[0];
 }
 
 /** A judgement as far as it is one of this root hash: its own, or one that its history names. */
@@ -89,15 +95,18 @@ async function vouchedFor(
 }
 
 /**
- * The blacklist holds for pins too: for the revision, and for the certificate with which the snapshot
- * was verified here, if it ever was.
+ * The blacklist holds for pins too: for the revision, and for every certificate with which the snapshot was
+ * verified here, if it ever was, whoever vouched for that.
  * @throws PinfsError REVISION_BLACKLISTED, CERTIFICATE_BLACKLISTED
  */
 export function refuseBlacklisted(opening: Opening, revision: number, rootHash: string): void {
   const { blacklist, fqrn } = opening;
-  const certificate = keptCertificate(opening, rootHash);
-  const refused = blacklistFailure(blacklist, { fqrn, revision, certificate });
+  const refused = revisionFailure(blacklist, fqrn, revision);
   if (refused !== undefined) throw refused;
+  for (const certificate of keptCertificates(opening, rootHash)) {
+    const banned = blacklistFailure(blacklist, { fqrn, revision, certificate });
+    if (banned !== undefined) throw banned;
+  }
 }
 
 /**
@@ -115,11 +124,11 @@ export function refuseBanned(signature: Judgement | undefined): void {
   if (isSigned && banned !== undefined) throw new PinfsError(banned.code, banned.message);
 }
 
-function keptCertificate(opening: Opening, rootHash: string): Certificate | undefined {
-  const kept = opening.seen.evidence(opening.fqrn, rootHash);
-  if (kept === undefined) return undefined;
-  const manifest = parseManifest(kept.manifest);
-  if (manifest instanceof PinfsError || manifest.certificate === undefined) return undefined;
-  const certificate = storedCertificate(kept.certificate, manifest.certificate);
-  return certificate instanceof PinfsError ? undefined : certificate;
+function keptCertificates(opening: Opening, rootHash: string): Certificate[] {
+  return opening.seen.evidence(opening.fqrn, rootHash).flatMap((kept) => {
+    const manifest = parseManifest(kept.manifest);
+    if (manifest instanceof PinfsError || manifest.certificate === undefined) return [];
+    const certificate = storedCertificate(kept.certificate, manifest.certificate);
+    return certificate instanceof PinfsError ? [] : [certificate];
+  });
 }

@@ -97,12 +97,13 @@ function recordEvidence(opening: Opening, rootHash: string, head: JudgedHead): v
   const { manifest, whitelist, certificate } = head.evidence;
   if (!Buffer.isBuffer(manifest) || !Buffer.isBuffer(whitelist) || !Buffer.isBuffer(certificate))
     return;
-  opening.seen.recordEvidence(opening.fqrn, rootHash, {
-    manifest,
-    whitelist,
-    certificate,
-    verifiedAt: head.verdict.judgedAt,
-  });
+  const { verdict } = head;
+  opening.seen.recordEvidence(
+    opening.fqrn,
+    rootHash,
+    { manifest, whitelist, certificate, verifiedAt: verdict.judgedAt },
+    verdict,
+  );
 }
 
 /** What the history of a usable head says of a name; what was resolved before stays resolved. */

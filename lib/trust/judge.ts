@@ -54,7 +54,7 @@ export function judgeHead(evidence: Evidence, context: JudgeContext): Judgement 
     log.failures.push(new PinfsError('INTERNAL', 'a step of the trust chain was not taken'));
   }
   const failure = log.failures[0];
-  const weakKeyAccepted = isWeak(key) || isWeak(certificate);
+  const weakKeyAccepted = context.weakKey && (isWeak(key) || isWeak(certificate));
   const verdict: Verdict = {
     status: failure === undefined ? 'verified' : 'refused',
     summary:

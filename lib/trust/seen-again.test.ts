@@ -107,7 +107,7 @@ void t.test(
     const record = (revision: number, name: string): void => {
       seen.recordHead(fqrn, head(revision));
       seen.recordTag(fqrn, tag(name));
-      seen.recordEvidence(fqrn, head(revision).rootHash, evidence);
+      seen.recordEvidence(fqrn, head(revision).rootHash, evidence, verdict);
     };
     record(5, 'v1');
     seen.recordTag(fqrn, tag('trunk'));
@@ -118,7 +118,7 @@ void t.test(
     t.throws(() => seen.recordHead(fqrn, head(6)), unusable);
     t.throws(() => seen.recordTag(fqrn, tag('v2')), unusable);
     t.throws(() => seen.recordTag(fqrn, { ...tag('trunk'), rootHash: 'd'.repeat(40) }), unusable);
-    t.throws(() => seen.recordEvidence(fqrn, head(6).rootHash, evidence), unusable);
+    t.throws(() => seen.recordEvidence(fqrn, head(6).rootHash, evidence, verdict), unusable);
     t.same(seen.get(fqrn)?.head, head(5));
     t.end();
   },

@@ -51,7 +51,7 @@ void t.test('nothing is known at first, and asking makes no files', (t) => {
   const directory = join(t.testdir({}), 'state');
   const seen = openSeen(directory, all);
   t.equal(seen.get(fqrn), undefined);
-  t.equal(seen.evidence(fqrn, 'a'.repeat(40)), undefined);
+  t.same(seen.evidence(fqrn, 'a'.repeat(40)), []);
   t.equal(seen.forget(fqrn), false);
   t.equal(existsSync(directory), false);
   t.end();
@@ -139,9 +139,9 @@ void t.test('evidence comes back byte for byte', (t) => {
     certificate: Buffer.alloc(0),
     verifiedAt: '2020-01-01T00:00:00.000Z',
   };
-  seen.recordEvidence(fqrn, 'a'.repeat(40), evidence);
-  t.same(seen.evidence(fqrn, 'a'.repeat(40)), evidence);
-  t.equal(seen.evidence(fqrn, 'b'.repeat(40)), undefined);
+  seen.recordEvidence(fqrn, 'a'.repeat(40), evidence, verdict);
+  t.same(seen.evidence(fqrn, 'a'.repeat(40)), [evidence]);
+  t.same(seen.evidence(fqrn, 'b'.repeat(40)), []);
   t.equal(seen.get(fqrn), undefined, 'evidence alone is no head');
   t.throws(() => seen.evidence(fqrn, '../../etc/passwd'), { code: 'INTERNAL' });
   t.end();
@@ -161,16 +161,17 @@ void t.test('evidence is bounded: the oldest goes, that of tags and head stays',
   seen.recordTag(fqrn, tag('v1', hash(1)));
   seen.recordHead(fqrn, head(7, { rootHash: hash(2) }));
   for (let index = 1; index <= 215; index++) {
-    seen.recordEvidence(fqrn, hash(index), evidence);
-    const path = join(directory, 'seen', fqrn, `evidence-${hash(index)}.json`);
+    seen.recordEvidence(fqrn, hash(index), evidence, verdict);
+    const name = files(directory).find((one) => one.endsWith(`-${hash(index)}.json`));
+    const path = join(directory, 'seen', fqrn, name ?? '');
     utimesSync(path, index, index);
   }
   const kept = files(directory).filter((name) => name.startsWith('evidence-'));
   t.ok(kept.length <= 203, `${kept.length} kept`);
-  t.ok(seen.evidence(fqrn, hash(1)), 'of a tag');
-  t.ok(seen.evidence(fqrn, hash(2)), 'of the head');
-  t.equal(seen.evidence(fqrn, hash(3)), undefined, 'the oldest');
-  t.ok(seen.evidence(fqrn, hash(215)), 'the newest');
+  t.ok(seen.evidence(fqrn, hash(1)).length, 'of a tag');
+  t.ok(seen.evidence(fqrn, hash(2)).length, 'of the head');
+  t.same(seen.evidence(fqrn, hash(3)), [], 'the oldest');
+  t.ok(seen.evidence(fqrn, hash(215)).length, 'the newest');
   t.end();
 });
 
@@ -224,6 +225,9 @@ void t.test('damaged state is refused with advice, never taken for absent', (t) 
     t.throws(() => seen.get(fqrn), { code: 'STATE_UNUSABLE', advice: /pinfs forget/ }, text);
     t.throws(() => seen.recordHead(fqrn, head(4)), { code: 'STATE_UNUSABLE' }, text);
   }
+  renameSync(path, join(directory, 'seen', fqrn, 'head-5-1600000005.json'));
+  t.throws(() => seen.get(fqrn), { code: 'STATE_UNUSABLE' }, 'a name of another version');
+  renameSync(join(directory, 'seen', fqrn, 'head-5-1600000005.json'), path);
   writeFileSync(path, 'x'.repeat(2 * 1024 * 1024));
   t.throws(() => seen.get(fqrn), { code: 'STATE_UNUSABLE' }, 'too large');
   rmSync(path);
@@ -259,9 +263,9 @@ void t.test('damaged evidence counts as none', (t) => {
     certificate: bytes,
     verifiedAt: '2020-01-01',
   };
-  seen.recordEvidence(fqrn, 'a'.repeat(40), evidence);
+  seen.recordEvidence(fqrn, 'a'.repeat(40), evidence, verdict);
   writeFileSync(join(directory, 'seen', fqrn, files(directory)[0] ?? ''), '{"format":1}');
-  t.equal(seen.evidence(fqrn, 'a'.repeat(40)), undefined);
+  t.same(seen.evidence(fqrn, 'a'.repeat(40)), []);
   t.end();
 });
 

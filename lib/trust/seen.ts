@@ -65,13 +65,14 @@ export type Counts = (verdict: Verdict) => boolean;
 export interface Seen {
   /** undefined if nothing is known. */
   get(fqrn: string): SeenRepository | undefined;
-  /** The evidence with which the head with this root hash was verified; damaged counts as none. */
-  evidence(fqrn: string, rootHash: string): SeenEvidence | undefined;
+  /** The evidence with which the head with this root hash was verified, of every voucher; damaged counts as none. */
+  evidence(fqrn: string, rootHash: string): SeenEvidence[];
   /** Keeps a head that was verified, unless a higher one of its voucher is known. @throws PinfsError REVISION_CHANGED */
   recordHead(fqrn: string, head: SeenHead): void;
   /** Keeps what a tag is. @throws PinfsError TAG_MOVED if it was something else before. */
   recordTag(fqrn: string, tag: SeenTag): void;
-  recordEvidence(fqrn: string, rootHash: string, evidence: SeenEvidence): void;
+  /** Keeps the newest evidence of the verdict's voucher. */
+  recordEvidence(fqrn: string, rootHash: string, evidence: SeenEvidence, verdict: Verdict): void;
   /** Removes all that is known; false if nothing was. */
   forget(fqrn: string): boolean;
 }
@@ -107,14 +108,18 @@ export function openSeen(directory: string, counts: Counts): Seen {
       return head === undefined && tags.size === 0 ? undefined : { head, tags };
     },
     evidence(fqrn, rootHash) {
-      const bytes = readState(join(folder(fqrn), evidenceName(rootHash)));
-      return bytes && decodeEvidence(bytes);
+      const path = folder(fqrn);
+      const tail = evidenceTail(rootHash);
+      return evidenceNames(path)
+        .filter((name) => name.endsWith(tail))
+        .map((name) => decodeEvidence(readState(join(path, name)) ?? Buffer.alloc(0)))
+        .filter((one) => one !== undefined);
     },
     recordHead: (fqrn, head) => recordHead(made(fqrn), fqrn, head),
     recordTag: (fqrn, tag) => recordTag(made(fqrn), fqrn, tag, counts),
-    recordEvidence(fqrn, rootHash, evidence) {
+    recordEvidence(fqrn, rootHash, evidence, verdict) {
       const path = made(fqrn);
-      const file = join(path, evidenceName(rootHash));
+      const file = join(path, `evidence-${voucher(verdict)}${evidenceTail(rootHash)}`);
       const isKnown = decodeEvidence(readState(file) ?? Buffer.alloc(0)) !== undefined;
       writeOrKeep(isKnown, () => writeState(file, encodeEvidence(evidence), { replace: true }));
       sweepState(path, superfluousEvidence(path, fqrn));
@@ -149,19 +154,15 @@ interface HeadName {
 }
 
 /** Highest first. */
-function headNames(path: string): HeadName[] {
+function headNames(path: string, fqrn: string): HeadName[] {
   return listState(path)
-    .map((name) => ({
-      name,
-      match: /^head-([0-9a-f]{32})-([0-9]{1,16})-([0-9]{1,16})\.json$/.exec(name),
-    }))
-    .filter(({ match }) => match !== null)
-    .map(({ name, match }) => ({
-      name,
-      voucher: match?.[1] ?? '',
-      revision: Number(match?.[2]),
-      published: Number(match?.[3]),
-    }))
+    .filter((name) => name.startsWith('head-'))
+    .map((name) => {
+      const match = /^head-([0-9a-f]{32})-([0-9]{1,16})-([0-9]{1,16})\.json$/.exec(name);
+      if (match === null) throw damaged(join(path, name), fqrn);
+      const [, voucher = '', revision, published] = match;
+      return { name, voucher, revision: Number(revision), published: Number(published) };
+    })
     .sort(lowerFirst)
     .reverse();
 }
@@ -182,7 +183,7 @@ function readHeads(path: string, fqrn: string): SeenHead[] {
   // A file that vanishes after it was listed gave way to a higher one, so look again.
   for (let attempt = 0; attempt < attempts; attempt++) {
     const names = new Map(
-      headNames(path)
+      headNames(path, fqrn)
         .reverse()
         .map((one) => [one.voucher, one]),
     );
@@ -230,7 +231,7 @@ function recordHead(path: string, fqrn: string, head: SeenHead): void {
   const isKnown = known?.rootHash === head.rootHash && known.revision === head.revision;
   writeOrKeep(isKnown, () => writeState(join(path, name), encodeState(head), { replace: true }));
   // What is lower than the highest one goes, be it this one: whoever removes the highest saw a higher one.
-  const names = headNames(path).filter((one) => one.voucher === own);
+  const names = headNames(path, fqrn).filter((one) => one.voucher === own);
   sweepState(
     path,
     names.slice(1).map((one) => one.name),
@@ -314,19 +315,26 @@ function tagMoved(fqrn: string, known: SeenTag, rootHash: string): PinfsError {
   );
 }
 
-function evidenceName(rootHash: string): string {
+function evidenceNames(path: string): string[] {
+  return listState(path).filter((name) => /^evidence-[0-9a-f]{32}-/.test(name));
+}
+
+/** The end of the name of every evidence of a root hash. */
+function evidenceTail(rootHash: string): string {
   if (parseHash(rootHash) === undefined) {
     throw new PinfsError('INTERNAL', `${JSON.stringify(rootHash)} is not a root hash`);
   }
-  return `evidence-${rootHash}.json`;
+  return `-${rootHash}.json`;
 }
 
 /** The oldest files of evidence beyond the number that is kept; those of tags and head stay. */
 function superfluousEvidence(path: string, fqrn: string): string[] {
-  const names = listState(path).filter((name) => name.startsWith('evidence-'));
+  const names = evidenceNames(path);
   if (names.length <= evidenceKept) return [];
   const facts = [...readTags(path, fqrn), ...readHeads(path, fqrn)];
-  const held = new Set(facts.map(({ rootHash }) => evidenceName(rootHash)));
+  const held = new Set(
+    facts.map(({ rootHash, verdict }) => `evidence-${voucher(verdict)}${evidenceTail(rootHash)}`),
+  );
   return names
     .filter((name) => !held.has(name))
     .map((name) => ({ name, time: statSync(join(path, name), { throwIfNoEntry: false })?.mtimeMs }))
@@ -338,7 +346,7 @@ function superfluousEvidence(path: string, fqrn: string): string[] {
 function damaged(file: string, fqrn: string): PinfsError {
   return unusable(
     file,
-    'is damaged, or was written by a newer pinfs; without it an older revision could not be told',
+    'is damaged, or was written by another version of pinfs; without it an older revision could not be told',
     undefined,
     `\`pinfs forget ${fqrn}\` starts afresh: the next head is then believed whatever its revision`,
   );

@@ -51,6 +51,14 @@ export function isReady(set: Buffer, index: number): boolean {
   return set.readInt16LE(index * pollFdSize + 6) !== 0;
 }
 
+const POLLERR = 8;
+
+/** Whether the connection of a FUSE device is over: unmounted everywhere, or aborted. */
+export function isOver(calls: Pick<SystemCalls, 'poll'>, device: number): boolean {
+  const set = pollSet(device);
+  return calls.poll(set, 0) > 0 && (set.readInt16LE(6) & POLLERR) !== 0;
+}
+
 type Koffi = typeof import('koffi');
 type Call = (...values: unknown[]) => number;
 

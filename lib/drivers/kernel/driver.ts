@@ -5,7 +5,9 @@ import { Worker } from 'node:worker_threads';
 import { quietFacts, type LiveFacts } from '../../filesystem/live-facts.js';
 import { asPinfsError, PinfsError } from '../../format/errors.js';
 import type { Driver, Mounted, MountEnd, MountRequest } from '../driver.js';
-import { prepareMountpoint, takeAwayDead } from '../mountpoint.js';
+import { placeOf } from '../mountinfo.js';
+import { prepareMountpoint, recoverStale } from '../mountpoint.js';
+import { currentMounts } from '../unmount.js';
 import { systemCalls, type Pipe } from './device.js';
 import { openFetches } from './fetches.js';
 import { openLink, startThread, type Link, type LinkEnd } from './link.js';
@@ -175,9 +177,9 @@ async function begin(mount: Mount, link: Link): Promise<Mounted> {
     closeSync(device.device);
     throw error;
   }
-  if (device.number !== undefined) raiseReadahead(device.number);
-  const supervisor =
-    device.number === undefined ? undefined : startSupervisor(device.number, mountpoint);
+  const { mounted } = device;
+  if (mounted !== undefined) raiseReadahead(mounted.device);
+  const supervisor = mounted === undefined ? undefined : startSupervisor(mounted);
   const stopFacts = sendFacts(request, link);
   const ended = link.ended.then(async (end) => {
     stopFacts();
@@ -245,13 +247,11 @@ async function finish(
   end: LinkEnd,
 ): Promise<MountEnd> {
   closeSync(device.device);
-  await mount.notifier;
+  await Promise.race([mount.notifier, wait(leavingTimeout, undefined, { ref: false })]);
   closePipe(mount.wake);
-  if (device.number !== undefined) {
-    await takeAwayDead(mount.mountpoint, device.number).catch((error: unknown) => {
-      mount.request.log('warn', asPinfsError(error).message);
-    });
-  }
+  await takeAwayDead(device).catch((error: unknown) => {
+    mount.request.log('warn', asPinfsError(error).message);
+  });
   supervisor?.dismiss();
   switch (end.reason) {
     case 'unmounted':
@@ -262,6 +262,12 @@ async function finish(
     case 'failed':
       return { reason: 'failed', message: end.message };
   }
+}
+
+/** After an abort or a fault, a dead mount may be left. What answers is another one, with the numbers of ours. */
+async function takeAwayDead({ mounted }: MountedDevice): Promise<void> {
+  const place = mounted && placeOf(await currentMounts(), mounted);
+  if (place !== undefined) await recoverStale(place);
 }
 
 async function replace(

@@ -1,13 +1,14 @@
 import { errno } from '../../format/errno.js';
 import type { Attributes } from '../../filesystem/filesystem.js';
 import { absent } from '../../filesystem/magic.js';
-import { done, type Done, type Outcome } from '../../store/want.js';
+import { done, type Done, type Failure, type Outcome } from '../../store/want.js';
 import { headerSize, incEpochMinor, openFlags, systemErrno } from './constants.js';
 import { encodeInit, negotiate } from './negotiation.js';
 import {
   decodeForgets,
   decodeInit,
   decodeInterrupt,
+  decodeRelease,
   direntSize,
   encodeAttrOut,
   encodeDirent,
@@ -123,20 +124,23 @@ export function encodeOpenFile(call: Call, { size }: Attributes): number {
   service.opens += 1;
   const backings = service.connection?.passthrough === true ? service.backings : undefined;
   const find = () => (size < leastBacked ? undefined : snapshot.backing?.(node));
-  const id = backings?.open(nodeKey(call), find) ?? 0;
-  const flags = id > 0 ? openFlags.PASSTHROUGH : openFlags.KEEP_CACHE;
   const handle = openHandle(snapshot);
+  const id = backings?.open(nodeKey(call, handle), find) ?? 0;
+  const flags = id > 0 ? openFlags.PASSTHROUGH : openFlags.KEEP_CACHE;
   return encodeOpen(call.output.view, body, handle, flags | openFlags.NOFLUSH, id);
 }
 
-function nodeKey({ frame }: Call): string {
-  return `${inHeader.nodeHigh(frame)}:${inHeader.nodeLow(frame)}`;
+/** Of a node in its snapshot: the id alone may come again. */
+function nodeKey({ frame }: Call, handle: number): string {
+  return `${handle}:${inHeader.nodeHigh(frame)}:${inHeader.nodeLow(frame)}`;
 }
 
-export function release(call: Call, handle: number): Done<undefined> {
-  call.service.backings?.release(nodeKey(call));
+export function release(call: Call): number | Failure {
+  const handle = decodeRelease(call.frame);
+  if (handle === undefined) return invalid;
+  call.service.backings?.release(nodeKey(call, handle));
   closeHandle(call.service.snapshots, handle);
-  return noValue;
+  return 0;
 }
 
 export function opendir(call: Call): Outcome<Attributes> {
@@ -159,9 +163,11 @@ export function encodeOpendir(call: Call): number {
 
 const keepListing = openFlags.KEEP_CACHE | openFlags.CACHE_DIR;
 
-export function releasedir(call: Call, handle: number): Done<undefined> {
+export function releasedir(call: Call): number | Failure {
+  const handle = decodeRelease(call.frame);
+  if (handle === undefined) return invalid;
   closeDirectoryHandle(call.service.snapshots, handle);
-  return noValue;
+  return 0;
 }
 
 /** What was opened is of a snapshot that is gone, and another one has its node ids by now. */
@@ -199,12 +205,9 @@ export function readdirplus(call: Call, request: ReadIn): Outcome<number> {
 /** Writes whole records, as many as fit; none means the end. */
 function listDirectory(call: Call, request: ReadIn, plus: boolean): Outcome<number> {
   const { output, service, node } = call;
-  const opened =
-    call.isRoot && request.handle !== 0
-      ? snapshotOfHandle(service.snapshots, request.handle)
-      : call.snapshot;
-  if (opened === undefined || (!call.isRoot && isOfAnother(call, request))) return stale;
-  const snapshot = opened;
+  if (!call.isRoot && isOfAnother(call, request)) return stale;
+  const opened = call.isRoot ? snapshotOfHandle(service.snapshots, request.handle) : undefined;
+  const snapshot = opened ?? call.snapshot;
   call.snapshot = snapshot;
   const directory = call.isRoot ? snapshot.filesystem.root : node;
   // After the last entry the kernel asks once more, for every directory.

@@ -1,8 +1,8 @@
 import { constants, openSync } from 'node:fs';
 import { PinfsError } from '../../format/errors.js';
 import { mountFlags, unmountFlags } from './constants.js';
-import { systemCalls } from './device.js';
-import { findMount, mountOf, mountType } from '../mountinfo.js';
+import { isOver, systemCalls } from './device.js';
+import { findMount, mountType, placeOf, type MountLine } from '../mountinfo.js';
 import { currentMounts, refuseCovered, unmountPath } from '../unmount.js';
 import { fusermount } from './fusermount.js';
 import { deviceFailed, devicePath, mountFailed, words } from './mount-errors.js';
@@ -19,8 +19,8 @@ export interface MountWish {
 
 export interface MountedDevice {
   readonly device: number;
-  /** Device number in the mount table; undefined where somebody else has mounted for us. */
-  readonly number: string | undefined;
+  /** Its line in the mount table; undefined where somebody else has mounted for us. */
+  readonly mounted: MountLine | undefined;
   /** Unmounts what was mounted here, if it still is. @throws PinfsError MOUNT_BUSY, MOUNT_FAILED. */
   readonly unmount: (lazy: boolean) => Promise<void>;
 }
@@ -46,16 +46,22 @@ export async function mountDevice(wish: MountWish): Promise<MountedDevice> {
   const device = isRoot()
     ? mountAsRoot(wish)
     : await fusermount(wish.mountpoint, helperOptions(wish));
-  const number = findMount(await currentMounts(), wish.mountpoint)?.device;
-  return { device, number, unmount: (lazy) => unmount(wish.mountpoint, number, lazy) };
+  const mounted = findMount(await currentMounts(), wish.mountpoint);
+  return { device, mounted, unmount: (lazy) => unmount(device, mounted, lazy) };
 }
 
-/** Unmounts the mount with our device number, wherever it lies by now, if it is still there. */
-async function unmount(mounted: string, number: string | undefined, lazy: boolean): Promise<void> {
+/** Unmounts our mount, wherever it lies by now, if it is still there. */
+async function unmount(
+  device: number,
+  mounted: MountLine | undefined,
+  lazy: boolean,
+): Promise<void> {
+  // As long as the connection lives, nobody else has its device number.
+  if (mounted === undefined || isOver(systemCalls(), device)) return;
   const mounts = await currentMounts();
-  const mountpoint = number === undefined ? undefined : mountOf(mounts, number, mounted);
-  if (number === undefined || mountpoint === undefined) return;
-  refuseCovered(mounts, mountpoint, number);
+  const mountpoint = placeOf(mounts, mounted);
+  if (mountpoint === undefined) return;
+  refuseCovered(mounts, mountpoint, mounted.device);
   if (isRoot()) {
     const flags = unmountFlags.NOFOLLOW | (lazy ? unmountFlags.DETACH : 0);
     if (systemCalls().umount(mountpoint, flags) === 0) return;
@@ -73,7 +79,7 @@ function takePassed(device: number): MountedDevice {
     Promise.reject(
       new PinfsError('MOUNT_FAILED', 'this mount was made by mount.fuse3: use umount'),
     );
-  return { device, number: undefined, unmount };
+  return { device, mounted: undefined, unmount };
 }
 
 function openDevice(): number {

@@ -8,12 +8,9 @@ import {
   decodeNothing,
   decodeOpen,
   decodeRead,
-  decodeRelease,
   encodeStatfs,
 } from './protocol.js';
 import { define, defineNodeless, defineRefused, type Call, type Operation } from './service.js';
-
-const empty = () => 0;
 
 function statfs(call: Call): number {
   const { current } = call.service.snapshots;
@@ -48,7 +45,8 @@ export const operations: readonly Operation[] = [
   defineRefused(16, 'WRITE', errno.EROFS),
   // Never waits, whatever the state of the snapshot.
   defineNodeless(17, 'STATFS', statfs),
-  define(18, 'RELEASE', decodeRelease, on.release, empty),
+  // Not of a node: its snapshot may be closed by now.
+  defineNodeless(18, 'RELEASE', on.release),
   // Nothing is ever dirty: the kernel takes ENOSYS as done, and asks no more.
   defineRefused(20, 'FSYNC', errno.ENOSYS),
   defineRefused(21, 'SETXATTR', errno.EROFS),
@@ -60,7 +58,7 @@ export const operations: readonly Operation[] = [
   defineNodeless(26, 'INIT', on.runInit),
   define(27, 'OPENDIR', decodeOpen, on.opendir, on.encodeOpendir),
   define(28, 'READDIR', decodeRead, on.readdir, on.encodeLength),
-  define(29, 'RELEASEDIR', decodeRelease, on.releasedir, empty),
+  defineNodeless(29, 'RELEASEDIR', on.releasedir),
   defineRefused(30, 'FSYNCDIR', errno.ENOSYS),
   // Locks work inside the kernel, without us.
   defineRefused(31, 'GETLK', errno.ENOSYS),

@@ -108,10 +108,10 @@ void t.test('a number that is held is not given twice, and not too many are held
   for (let change = 0; change < 100; change += 1) {
     snapshots.current.lookups = 1;
     replaceSnapshot(snapshots, built(closed, 'held'));
-    if (change === 50) t.ok(snapshots.byEpoch.has(held.epoch), 'with an open file it stays');
+    if (change === 20) t.ok(snapshots.byEpoch.has(held.epoch), 'with an open file it stays');
     snapshots.current.opens = 1;
   }
-  t.equal(snapshots.byEpoch.size, 64, 'but there is an end to it');
+  t.equal(snapshots.byEpoch.size, 32, 'but there is an end to it');
   t.notOk(snapshots.byEpoch.has(held.epoch));
   closeSnapshots(snapshots);
   t.equal(snapshots.byEpoch.size, 0);

@@ -44,7 +44,7 @@ const two32 = 2 ** 32;
 // Snapshots that are kept for whoever still stands in them; the oldest goes first, and those in which files
 // are open go only when there are far too many.
 const keptSnapshots = 8;
-const keptOpen = 64;
+const keptOpen = 32;
 
 export function openSnapshots(built: ServedFilesystem): Snapshots {
   const current: Snapshot = { ...built, epoch: 1, generation: 1, lookups: 0, opens: 0 };

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import type { MountLine } from '../mountinfo.js';
 
 /**
  * A small child that outlives the daemon by a moment: its input is a pipe that only the daemon holds,
@@ -13,22 +14,22 @@ export interface Supervisor {
   readonly pid: number | undefined;
 }
 
-// $1: device number, $2: mountpoint. A word on the input means "dismissed"; its end, "died". Where the
-// directories above it were renamed, the mount table says where it lies now, with blanks as `\\040`.
-const script = `
+// $1: id of the mount, $2: its device number. A word on the input means "dismissed"; its end, "died". The
+// mount table says where it lies by now, with blanks as `\040`, which printf takes as `\0040`.
+const script = String.raw`
 if read -r word; then exit 0; fi
 found=
 while read -r id parent number root at rest; do
-  if [ "$number" != "$1" ]; then continue; fi
-  found=$(printf '%b' "$at")
-  if [ "$found" = "$2" ]; then break; fi
+  if [ "$id $number" = "$1 $2" ]; then found=$at; fi
 done < /proc/self/mountinfo
+found=$(printf '%b.' "$(printf '%s' "$found" | sed 's/\\\([0-7][0-7][0-7]\)/\\0\1/g')")
+found=${'$'}{found%.}
 if [ -z "$found" ] || stat -f -- "$found"; then exit 0; fi
 fusermount3 -uz -- "$found" || umount -l -c -- "$found"
 `;
 
-export function startSupervisor(device: string, mountpoint: string): Supervisor {
-  const child = spawn('/bin/sh', ['-c', script, 'pinfs-supervisor', device, mountpoint], {
+export function startSupervisor({ id, device }: MountLine): Supervisor {
+  const child = spawn('/bin/sh', ['-c', script, 'pinfs-supervisor', String(id), device], {
     detached: true,
     cwd: '/',
     stdio: ['pipe', 'ignore', 'ignore'],
