@@ -1,6 +1,7 @@
 import { PinfsError, type ErrorCode } from '../format/errors.js';
 import { parseHash } from '../format/hash.js';
-import { isMovingTag, type SeenHead, type SeenTag } from '../trust/seen.js';
+import { isMovingTag } from '../trust/seen.js';
+import type { SeenHead, SeenTag } from '../trust/seen-facts.js';
 import { offlineAllowed, offlineVerdict, withRootCatalog } from '../trust/verdicts.js';
 import type { Verdict } from '../trust/verdict.js';
 import {

@@ -5,7 +5,7 @@ import { objectPath } from '../format/hash.js';
 import { parseManifest } from '../format/manifest.js';
 import { judgeHead, type Evidence, type Judgement } from '../trust/judge.js';
 import { loadKeys } from '../trust/keys.js';
-import type { SeenHead } from '../trust/seen.js';
+import type { SeenHead } from '../trust/seen-facts.js';
 
 /* Judging heads that lie in files, for tests. */
 

@@ -5,7 +5,7 @@ import { PinfsError, type ErrorCode } from '../format/errors.js';
 import { hashBytes, objectText, type ContentHash } from '../format/hash.js';
 import type { Manifest } from '../format/manifest.js';
 import type { MasterKey } from './keys.js';
-import type { SeenHead } from './seen.js';
+import type { SeenHead } from './seen-facts.js';
 import type { Verdict } from './verdict.js';
 
 /** What a server gave for a repository's head, or why it did not. */

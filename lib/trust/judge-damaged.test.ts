@@ -5,7 +5,7 @@ import type { ErrorCode } from '../format/errors.js';
 import { genuine, needsGenuine } from '../testing/genuine.js';
 import { gather, judge, readIfThere, seenOf } from '../testing/judged.js';
 import type { Judgement } from './judge.js';
-import type { SeenHead } from './seen.js';
+import type { SeenHead } from './seen-facts.js';
 
 interface DamagedCase {
   readonly name: string;

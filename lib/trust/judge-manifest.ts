@@ -4,7 +4,7 @@ import { checkHashLine } from '../format/letter.js';
 import { emptyPathHash, parseManifest, type Manifest } from '../format/manifest.js';
 import { hashMismatch, leastBits, nameMismatch, weakKey } from './causes.js';
 import { evidenceError, storedCertificate, type Evidence } from './evidence.js';
-import type { SeenHead } from './seen.js';
+import type { SeenHead } from './seen-facts.js';
 import { verifyManifestSignature } from './signature.js';
 import { failed, isoTime, notChecked, passed, type StepLog } from './steps.js';
 

@@ -6,7 +6,7 @@ import { genuine, needsGenuine } from '../testing/genuine.js';
 import { gather, judge, readIfThere, seenOf } from '../testing/judged.js';
 import type { Judgement } from './judge.js';
 import { loadKeys } from './keys.js';
-import type { SeenHead } from './seen.js';
+import type { SeenHead } from './seen-facts.js';
 import { verifyWhitelistSignature } from './signature.js';
 
 interface ProductionCase {

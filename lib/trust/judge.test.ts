@@ -19,7 +19,7 @@ import {
   whitelistLines,
 } from '../testing/repository-signing.js';
 import { parseMasterKeys } from './keys.js';
-import type { SeenHead } from './seen.js';
+import type { SeenHead } from './seen-facts.js';
 import type { Verdict } from './verdict.js';
 import { offlineAllowed } from './verdicts.js';
 

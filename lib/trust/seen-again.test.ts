@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { fqrn, judgeMade } from '../testing/made-head.js';
 import type { Verdict } from './verdict.js';
-import { openSeen, type SeenEvidence, type SeenHead, type SeenTag } from './seen.js';
+import { openSeen } from './seen.js';
+import type { SeenEvidence, SeenHead, SeenTag } from './seen-facts.js';
 
 // What is recorded a second time: in another way, or where nothing can be written any more.
 

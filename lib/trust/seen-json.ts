@@ -1,6 +1,6 @@
 import { errorCodes, type ErrorCode } from '../format/errors.js';
 import { parseHash } from '../format/hash.js';
-import type { SeenEvidence, SeenHead, SeenTag } from './seen.js';
+import type { SeenEvidence, SeenHead, SeenTag } from './seen-facts.js';
 import type { TrustStep, Verdict } from './verdict.js';
 
 /*

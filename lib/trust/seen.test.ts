@@ -17,7 +17,8 @@ import fc from 'fast-check';
 import t from 'tap';
 import { PinfsError } from '../format/errors.js';
 import { fqrn, judgeMade } from '../testing/made-head.js';
-import { openSeen, type SeenHead, type SeenTag } from './seen.js';
+import { openSeen } from './seen.js';
+import type { SeenHead, SeenTag } from './seen-facts.js';
 
 const verdict = judgeMade().verdict;
 const all = (): boolean => true;
