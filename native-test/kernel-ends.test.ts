@@ -162,6 +162,18 @@ void t.test('what others bound elsewhere is theirs', needs, async (t) => {
   await it.gone;
 });
 
+void t.test('a mount that got the numbers of one that is gone stays', needs, async (t) => {
+  const late = await scene(t);
+  process.kill(late.child.pid ?? 0, 'SIGSTOP');
+  t.equal((await run('umount', '-l', '-c', late.mountpoint)).code, 0);
+  const next = await scene(t);
+  late.tell({ kind: 'unmount', lazy: false });
+  process.kill(late.child.pid ?? 0, 'SIGCONT');
+  await late.gone;
+  t.ok(isMounted(next.mountpoint));
+  t.equal((await run('cat', next.path('hello'))).out, 'hello, first\n');
+});
+
 void t.test('below another mount it can not be unmounted, and says so', needs, async (t) => {
   const it = await scene(t);
   t.equal((await run('mount', '-t', 'tmpfs', 'none', it.mountpoint)).code, 0);

@@ -134,6 +134,8 @@ void t.test('an epoch comes again when it is forgotten, and a generation never',
   t.notOk(snapshots.byEpoch.has(first.epoch), 'it was closed long ago');
   t.equal(snapshots.unforgotten.get(first.epoch), 6, 'and the kernel still holds nodes of it');
   forget(snapshots, kernelNodeHigh({ ...first, epoch: 2 }, 1, false), 1);
+  forget(snapshots, kernelNodeHigh(first, 1, false), 2);
+  t.equal(snapshots.unforgotten.get(first.epoch), 4, 'counted on');
   change(7);
   t.equal(snapshots.current.epoch, 2, 'one that is forgotten comes first');
   t.equal(snapshots.unforgotten.has(2), false);
