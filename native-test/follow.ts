@@ -2,9 +2,17 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { startBadServer } from '../lib/testing/bad-server.js';
-import { file, makeRepository, nested } from '../lib/testing/repository.js';
-import { needsDriver, type DriverName } from './machine.js';
-import { scene, shell } from './scene.js';
+import {
+  file,
+  fingerprint,
+  makeRepository,
+  nested,
+  signWhitelist,
+  whitelistLines,
+} from '../lib/testing/repository.js';
+import type { Verdict } from '../lib/trust/verdict.js';
+import { needsAll, needsDriver, needsProgram, type DriverName } from './machine.js';
+import { run, scene, shell, type Scene } from './scene.js';
 
 const made = makeRepository({
   // The shortest that is heeded (seconds).
@@ -34,7 +42,8 @@ const showAll = 'cd "$1" && ls && cat changed nested/inside && stat -c %s change
 
 /** A mounted head goes over to the next revision by itself; a tag beside it stays. */
 export function follows(driver: DriverName): void {
-  const options = { ...needsDriver(driver), timeout: 120_000 };
+  const needs = needsAll(needsDriver(driver), needsProgram('getfattr'));
+  const options = { ...needs, timeout: 240_000 };
   void t.test(`${driver}: a mounted head follows`, options, (t) => followHead(t, driver));
 }
 
@@ -68,4 +77,70 @@ async function followHead(t: Test, driver: DriverName): Promise<void> {
   t.equal((await shell(showAll, tag)).stdout, old, 'a tag does not move');
   const status = (await here.status(head))?.status;
   t.equal(status?.verdict.status, 'verified');
+  await judgedAgain(t, here, head, files);
+}
+
+/** What status and attributes say of a head that stays is what its last judgement said; nobody is disturbed. */
+async function judgedAgain(
+  t: Test,
+  here: Scene,
+  head: string,
+  files: Map<string, Buffer>,
+): Promise<void> {
+  const standing = run(
+    'bash',
+    [
+      '-c',
+      'cd "$1/nested" && echo in; for i in {1..600}; do [ -e "$2" ] && break; sleep 0.1; done; cat inside',
+      '-',
+      head,
+      join(here.work, 'enough'),
+    ],
+    { timeout: 90_000 },
+  );
+  const until = async (expected: Partial<Judged>): Promise<void> => {
+    let shown: readonly (Judged | undefined)[] = [];
+    const matches = (judged: Judged | undefined) =>
+      Object.entries(expected).every(([name, value]) => judged?.[name as keyof Judged] === value);
+    for (let look = 0; look < 300; look++) {
+      const attribute = await shell('getfattr --only-values -n user.pinfs.trust "$1"', head);
+      const status = (await here.status(head))?.status?.verdict;
+      shown = [
+        judgedOf(status),
+        judgedOf(JSON.parse(attribute.stdout || 'null') as Verdict | null),
+      ];
+      if (shown.every(matches)) break;
+      await shell('sleep 0.2');
+    }
+    t.match(shown, [expected, expected]);
+  };
+  const lines = whitelistLines(made.fqrn, [fingerprint()], '20390101000000');
+  files.set('.cvmfswhitelist', signWhitelist(lines));
+  await until({ status: 'verified', expires: '2039-01-01T00:00:00Z' });
+  const whitelist = files.get('.cvmfswhitelist') ?? Buffer.alloc(0);
+  files.delete('.cvmfswhitelist');
+  await until({ status: 'offline', expires: '2039-01-01T00:00:00Z', reason: 'WHITELIST_MISSING' });
+  files.set('.cvmfswhitelist', whitelist);
+  await until({ status: 'verified', reason: undefined });
+  const minutes = await shell('getfattr --only-values -n user.expires "$1"', head);
+  t.match(minutes.stdout, /^[0-3]$/);
+  writeFileSync(join(here.work, 'enough'), '');
+  const { code, stdout, stderr } = await standing;
+  t.same(
+    [code, stdout, stderr],
+    [0, 'in\nnew\n', ''],
+    'who stands in a directory stands there still',
+  );
+}
+
+interface Judged {
+  readonly status: string;
+  readonly expires: string | undefined;
+  readonly reason: string | undefined;
+}
+
+function judgedOf(verdict: Verdict | null | undefined): Judged | undefined {
+  if (verdict === null || verdict === undefined) return undefined;
+  const { status, whitelist, reasons } = verdict;
+  return { status, expires: whitelist?.expires, reason: reasons[0]?.code };
 }

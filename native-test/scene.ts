@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
 import type { Shown } from '../lib/testing/oracle.js';
+import type { Verdict } from '../lib/trust/verdict.js';
 import { pinfs, type CliResult } from './cli.js';
 import type { DriverName } from './machine.js';
 import type { Step } from './probe.js';
@@ -42,7 +43,7 @@ export interface MountFacts {
     readonly errors: Readonly<Record<string, number>>;
     readonly requests: Readonly<Record<string, number>>;
     readonly traffic: { readonly requests: number; readonly bytes: number };
-    readonly verdict: { readonly status: string };
+    readonly verdict: Verdict;
     readonly store: { readonly directory: string; readonly hitRate: number | null };
   } | null;
 }

@@ -31,6 +31,8 @@ export interface LiveFacts {
   readonly cacheLimit: number;
   /** The master keys, as PEM. */
   readonly publicKeys: string;
+  /** JSON of the last verdict, and the snapshot that it is on; undefined: none but the first. */
+  readonly trust: { readonly rootHash: string; readonly verdict: string } | undefined;
 }
 
 /** Facts where nothing is mounted and nothing counted, as for the command line. */
@@ -53,6 +55,7 @@ export function quietFacts(known: Partial<LiveFacts> = {}): LiveFacts {
     cacheBytes: 0,
     cacheLimit: 0,
     publicKeys: '',
+    trust: undefined,
     ...known,
   };
 }

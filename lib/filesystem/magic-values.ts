@@ -33,7 +33,7 @@ export const globalValues: ReadonlyMap<string, MagicValue> = new Map<string, Mag
   ['tag', ofIdentity((it) => it.tag ?? '')],
   ['host', ofIdentity((it) => it.sourceLabel)],
   ['host_list', ofIdentity((it) => it.sourceLabel)],
-  ['pinfs.trust', ofIdentity((it) => it.trust)],
+  ['pinfs.trust', trust],
   ['expires', expires],
   ['version', ofFacts((it) => it.version)],
   ['pid', ofFacts((it) => it.pid)],
@@ -66,6 +66,12 @@ export const entryValues: ReadonlyMap<string, MagicValue> = new Map<string, Magi
 
 function ofContent(entry: Entry, value: (content: Content) => string): Outcome<ByteString> {
   return entry.content === undefined ? none : done(value(entry.content));
+}
+
+/** The last verdict on this snapshot; whoever still stands in one that was replaced is shown its own. */
+function trust({ identity, live }: MagicContext): Outcome<ByteString> {
+  const last = live().trust;
+  return done(fromText(last?.rootHash === identity.rootHash ? last.verdict : identity.trust));
 }
 
 function expires({ identity, live }: MagicContext): Outcome<ByteString> {

@@ -18,6 +18,6 @@ export interface Identity {
   /** The mount does not follow a head. */
   readonly pinned: boolean;
   readonly sourceLabel: string;
-  /** JSON of the Verdict. */
+  /** JSON of the Verdict with which it was opened; the last one stands in the live facts. */
   readonly trust: string;
 }

@@ -1,7 +1,13 @@
 import t from 'tap';
 import { PinfsError } from '../format/errors.js';
 import type { Repository } from '../repository/repository.js';
-import { stubRepository, stubTimer, type StubRepository } from '../testing/stub-mount.js';
+import {
+  stubRepository,
+  stubTimer,
+  stubVerdict,
+  type StubRepository,
+} from '../testing/stub-mount.js';
+import type { Verdict } from '../trust/verdict.js';
 import { followHead } from './follow.js';
 
 function setUp(
@@ -12,6 +18,7 @@ function setUp(
   const timer = stubTimer();
   const lines: string[] = [];
   const replaced: Repository[] = [];
+  const told: number[] = [];
   let checks = 0;
   const repository = stubRepository({ pinned: false, ttl });
   const state: { ban: PinfsError | undefined; ended: number } = { ban: undefined, ended: 0 };
@@ -33,10 +40,11 @@ function setUp(
       replaced.push(next);
       return replace();
     },
+    told: (_of, due) => told.push(due - timer.now()),
     timer,
     log: (level, message) => lines.push(`${level} ${message}`),
   });
-  return { timer, lines, replaced, repository, follower, state, checks: () => checks };
+  return { timer, lines, replaced, repository, follower, state, told, checks: () => checks };
 }
 
 void t.test('the head is asked for when its time is over, and not before', async (t) => {
@@ -68,6 +76,77 @@ void t.test('a head that moved takes the place of the old one', async (t) => {
   t.match(lines, [/now at bbbb/]);
   await timer.advance(999_000);
   t.equal(replaced.length, 1, 'the new one says when to ask again');
+});
+
+void t.test('what is served is told also where the old snapshot can’t be closed', async (t) => {
+  const bad = () => {
+    throw new PinfsError('CACHE_UNUSABLE', 'the index is gone');
+  };
+  const next = stubRepository({ pinned: false, rootHash: 'b'.repeat(40), leave: bad });
+  const last = stubRepository({ pinned: false, rootHash: 'c'.repeat(40) });
+  const heads = [next, last];
+  const { timer, follower, lines, replaced } = setUp(240, () => Promise.resolve(heads.shift()));
+  await timer.advance(240_000);
+  t.equal(follower.current(), next);
+  await timer.advance(240_000);
+  t.equal(replaced.length, 2);
+  t.equal(follower.current(), last, 'the new one is what is served');
+  t.equal(follower.status().lastProblem, null, 'the head is where it should be');
+  t.match(lines, [
+    /^info now at bbbb/,
+    /^warn the snapshot bbbb.*, no longer served, can't be closed: the index is gone \[CACHE_UNUSABLE\]$/,
+    /^info now at cccc/,
+  ]);
+});
+
+void t.test('a head that stays has the verdict of its last judgement', async (t) => {
+  const reasons = (code: 'SOURCE_UNREACHABLE' | 'ROLLBACK') => [{ code, message: 'so it is' }];
+  const lists = {
+    old: { created: '2019', expires: '2020' },
+    new: { created: '2019', expires: '2021' },
+  };
+  const verdicts: Verdict[] = [
+    stubVerdict({ whitelist: lists.old }),
+    stubVerdict({ whitelist: lists.new, summary: 'signed again' }),
+    stubVerdict({ status: 'offline', summary: 'no route', reasons: reasons('SOURCE_UNREACHABLE') }),
+    stubVerdict({ status: 'offline', summary: 'no route', reasons: reasons('SOURCE_UNREACHABLE') }),
+    stubVerdict({ status: 'offline', summary: 'older', reasons: reasons('ROLLBACK') }),
+    stubVerdict({ whitelist: lists.new }),
+  ];
+  const { timer, follower, lines, replaced, repository } = setUp(240, (repository) => {
+    const verdict = verdicts.shift();
+    if (verdict !== undefined) repository.judgedAgain(repository.opening, verdict);
+    return Promise.resolve(undefined);
+  });
+  const problems: (string | undefined)[] = [];
+  for (let check = 0; check < 6; check += 1) {
+    await timer.advance(240_000);
+    problems.push(follower.status().lastProblem?.code);
+  }
+  t.same(problems, [
+    undefined,
+    undefined,
+    'SOURCE_UNREACHABLE',
+    'SOURCE_UNREACHABLE',
+    'ROLLBACK',
+    undefined,
+  ]);
+  t.match(lines.slice(1), [
+    /^info the head stays; its whitelist is now good until 2021$/,
+    /^warn the head stays, offline: no route \[SOURCE_UNREACHABLE\]$/,
+    /^warn the head stays, offline: older \[ROLLBACK\]$/,
+    /^info the head can be had again: signed by a key/,
+  ]);
+  t.equal(lines.length, 5, 'each is said once');
+  t.equal(follower.current(), repository);
+  t.same(replaced, [], 'whoever reads or stands in it is not disturbed');
+});
+
+void t.test('when the head is asked for next is told, also after a failure', async (t) => {
+  const { timer, told } = setUp(3600, () => Promise.reject(new PinfsError('ROLLBACK', 'older')));
+  t.equal(told.at(-1), 3_600_000);
+  await timer.advance(3_600_000);
+  t.equal(told.at(-1), 180_000);
 });
 
 void t.test('a new snapshot that can’t be mounted is left, and the old one stays', async (t) => {

@@ -1,5 +1,6 @@
 import { asPinfsError, type ErrorCode } from '../format/errors.js';
 import type { Repository } from '../repository/repository.js';
+import type { Verdict } from '../trust/verdict.js';
 import type { HeadStatus } from './status.js';
 
 /** Time, as far as following a head needs it. Seam: the real clock, and one that tests turn. */
@@ -22,7 +23,7 @@ export const realTimer: Timer = {
 
 export interface FollowParts {
   readonly repository: Repository;
-  /** A new snapshot when the head has moved, undefined when it has not. */
+  /** A new snapshot when the head has moved; undefined when it has not: the old one has the new verdict then. */
   readonly refresh: (
     repository: Repository,
     signal: AbortSignal,
@@ -35,8 +36,14 @@ export interface FollowParts {
   readonly nextCheck: (repository: Repository) => number | undefined;
   /** Puts a new snapshot in the place of the old one. */
   readonly replace: (next: Repository) => Promise<void>;
+  /** What is served, or the verdict on it, is another; `due`: when the head is asked for next (ms since 1970). */
+  readonly told: (repository: Repository, due: number) => void;
   readonly timer: Timer;
-  readonly log: (level: 'info' | 'warn' | 'error', message: string) => void;
+  readonly log: (
+    level: 'info' | 'warn' | 'error',
+    message: string,
+    fields?: Readonly<Record<string, unknown>>,
+  ) => void;
 }
 
 export interface Follower {
@@ -69,7 +76,7 @@ export function followHead(parts: FollowParts): Follower {
   let repository = parts.repository;
   let due = timer.now() + lifetime(repository) * 1000;
   let lastCheck: number | undefined;
-  let lastProblem: HeadStatus['lastProblem'] = null;
+  let lastProblem = whyOffline(repository.verdict);
   const ending = new AbortController();
   let running: Promise<void> | undefined;
   let cancel: () => void = () => undefined;
@@ -78,6 +85,7 @@ export function followHead(parts: FollowParts): Follower {
     if (ending.signal.aborted) return;
     // A clock that was set back must not put the next check off for years.
     due = Math.min(due, timer.now() + lifetime(repository) * 1000);
+    parts.told(repository, due);
     const wait = Math.max(0, Math.min(due - timer.now(), nap));
     cancel = timer.after(wait, () => {
       if (timer.now() < due) arm();
@@ -89,17 +97,9 @@ export function followHead(parts: FollowParts): Follower {
     lastCheck = timer.now();
     let seconds: number;
     try {
-      const next = await parts.refresh(repository, ending.signal);
-      if (ending.signal.aborted) {
-        next?.leave();
-        return;
-      }
-      if (next !== undefined) {
-        await takeOver(parts, repository, next);
-        repository = next;
-        log('info', `now at ${next.verdict.rootHash ?? 'a new root'}: ${next.verdict.summary}`);
-      }
-      lastProblem = null;
+      repository = await ask(parts, repository, ending.signal);
+      if (ending.signal.aborted) return;
+      lastProblem = whyOffline(repository.verdict);
       seconds = lifetime(repository);
     } catch (thrown) {
       if (ending.signal.aborted) return;
@@ -133,19 +133,72 @@ export function followHead(parts: FollowParts): Follower {
   };
 }
 
-/** Whoever is not served from any more is left: the old one, or the new one if it can't be mounted. */
-async function takeOver(
-  { replace }: FollowParts,
-  old: Repository,
-  next: Repository,
-): Promise<void> {
+/**
+ * Asks for the head and goes over to it if it moved; gives what is served from then on.
+ * @throws what `refresh` and `replace` throw: what was served is served on then.
+ */
+async function ask(
+  parts: FollowParts,
+  served: Repository,
+  ending: AbortSignal,
+): Promise<Repository> {
+  const before = served.verdict;
+  const next = await parts.refresh(served, ending);
+  if (next === undefined) {
+    if (!ending.aborted) tellJudgement(parts, before, served.verdict);
+    return served;
+  }
+  if (ending.aborted) {
+    leave(parts, next);
+    return served;
+  }
   try {
-    await replace(next);
+    await parts.replace(next);
   } catch (thrown) {
-    next.leave();
+    leave(parts, next);
     throw thrown;
   }
-  old.leave();
+  // Whatever becomes of the old one: the new one is what is served.
+  leave(parts, served);
+  const { verdict } = next;
+  parts.log('info', `now at ${verdict.rootHash ?? 'a new root'}: ${verdict.summary}`, { verdict });
+  return next;
+}
+
+/** A snapshot that can't be closed costs memory; what is served is another one. */
+function leave({ log }: FollowParts, repository: Repository): void {
+  try {
+    repository.leave();
+  } catch (thrown) {
+    const { code, message } = asPinfsError(thrown);
+    const { rootHash } = repository.recipe.identity;
+    log(
+      'warn',
+      `the snapshot ${rootHash}, no longer served, can't be closed: ${message} [${code}]`,
+    );
+  }
+}
+
+function whyOffline({ status, reasons }: Verdict): HeadStatus['lastProblem'] {
+  return status === 'offline' ? (reasons[0] ?? null) : null;
+}
+
+/** The same head was judged again: says what is another now, each once. */
+function tellJudgement({ log }: FollowParts, before: Verdict, now: Verdict): void {
+  const why = whyOffline(now);
+  if (why !== null) {
+    if (whyOffline(before)?.code === why.code) return;
+    log('warn', `the head stays, offline: ${now.summary} [${why.code}]`, { verdict: now });
+  } else if (before.status !== now.status)
+    log('info', `the head can be had again: ${now.summary}`, { verdict: now });
+  else if (before.whitelist?.expires !== now.whitelist?.expires)
+    log(
+      'info',
+      `the head stays; its whitelist is now good until ${now.whitelist?.expires ?? '?'}`,
+      {
+        verdict: now,
+      },
+    );
 }
 
 /** The ban of what is served, which is logged. */

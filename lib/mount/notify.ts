@@ -8,15 +8,22 @@ const patience = 5000;
  * Node has no datagram sockets for files, so systemd's own program does it. What goes wrong is
  * systemd's to notice.
  */
-export function notifyReady(
-  status: string,
-  variables: Readonly<Record<string, string | undefined>> = process.env,
-): Promise<void> {
+export function notifyReady(status: string, variables: Variables = process.env): Promise<void> {
+  return notify(['--ready', `--status=${status}`], variables);
+}
+
+/** The line that `systemctl status` shows, where it is another by now. */
+export function notifyStatus(status: string, variables: Variables = process.env): Promise<void> {
+  return notify([`--status=${status}`], variables);
+}
+
+type Variables = Readonly<Record<string, string | undefined>>;
+
+function notify(args: readonly string[], variables: Variables): Promise<void> {
   if (variables['NOTIFY_SOCKET'] === undefined) return Promise.resolve();
   return new Promise((resolve) => {
-    const args = ['--ready', `--status=${status}`];
     const options = { timeout: patience, cwd: '/', env: { ...variables } };
-    execFile('systemd-notify', args, options, () => {
+    execFile('systemd-notify', [...args], options, () => {
       resolve();
     });
   });

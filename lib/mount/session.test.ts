@@ -7,10 +7,12 @@ import {
   stubLog,
   stubRepository,
   stubTimer,
+  stubVerdict,
   temporaryDirectory,
   turn,
   type StubDriver,
 } from '../testing/stub-mount.js';
+import type { Repository } from '../repository/repository.js';
 import { askControl, findRecords } from './control.js';
 import type { MountOptions } from './options.js';
 import { runMount, type SessionParts } from './session.js';
@@ -68,6 +70,28 @@ void t.test('a mount lives from its start to its end, and leaves nothing', async
   t.match(await session.ended, { reason: 'unmounted' });
   t.ok(repository.closed());
   t.same(findRecords([join(path, 'run')]), []);
+});
+
+void t.test('what is shown of a mount is that of what is served now', async (t) => {
+  const next = stubRepository({ pinned: false, rootHash: 'b'.repeat(40) });
+  const { driver, timer, parts, mount, options, log } = setUp(t, { pinned: false });
+  const heads = [next];
+  const refresh = (of: Repository) => {
+    of.judgedAgain(of.opening, stubVerdict({ rootHash: of.recipe.identity.rootHash, revision: 8 }));
+    return Promise.resolve(heads.shift());
+  };
+  const session = await runMount(options, mount, { ...parts, refresh });
+  const rootOfFacts = () => driver.requests[0]?.live?.().trust?.rootHash.slice(0, 1);
+  t.equal(rootOfFacts(), 'a');
+  await timer.advance(240_000);
+  t.equal(rootOfFacts(), 'b', 'the facts of the worker are those of the new snapshot');
+  t.match(session.status().verdict, { rootHash: 'b'.repeat(40), revision: 7 });
+  t.equal(next.opening.asked.again, Date.parse(session.status().head?.nextCheck ?? ''));
+  await timer.advance(240_000);
+  t.match(session.status().verdict, { rootHash: 'b'.repeat(40), revision: 8 }, 'judged again');
+  t.match(log.lines.at(-1), /now at bbbb/);
+  await session.unmount(false);
+  await session.ended;
 });
 
 void t.test('a repository that asks for a membership is not opened to others', async (t) => {

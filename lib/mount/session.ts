@@ -9,6 +9,7 @@ import { serveControl, type ControlServer } from './control.js';
 import { heldAtMost, kernelTimeout } from '../drivers/request-timeout.js';
 import { followHead, realTimer, type Follower, type Timer } from './follow.js';
 import { openLog, type Log } from './log.js';
+import { notifyStatus } from './notify.js';
 import { passedDescriptor, type MountOptions } from './options.js';
 import { shownSource } from './order.js';
 import { ownRuntimeDirectory } from './runtime.js';
@@ -100,6 +101,8 @@ interface Life {
   readonly mountpoint: string;
   readonly since: string;
   session: Session | undefined;
+  /** What is served now; at first that which is mounted. */
+  current: (first: Repository) => Repository;
   stopping: boolean;
   readonly handlers: { status(): unknown; unmount(lazy: boolean): Promise<void> };
 }
@@ -109,6 +112,7 @@ function createLife(mountpoint: string, mount: MountOptions, parts: SessionParts
     mountpoint,
     since: new Date(parts.timer.now()).toISOString(),
     session: undefined,
+    current: (first) => first,
     stopping: false,
     handlers: {
       status: () =>
@@ -180,6 +184,7 @@ function liveSession(
   const { log } = parts;
   const follower = repository.pinned ? undefined : follow(mount, parts, repository, mounted);
   const current = () => follower?.current() ?? repository;
+  life.current = current;
   const ended = mounted.ended.then(async (end) => {
     life.stopping = true;
     const level = end.reason === 'unmounted' ? 'info' : 'error';
@@ -234,6 +239,7 @@ function follow(
   repository: Repository,
   mounted: Mounted,
 ): Follower {
+  let shown = repository.verdict.summary;
   return followHead({
     repository,
     refresh: parts.refresh,
@@ -244,8 +250,14 @@ function follow(
       refuseOthers(mount, next);
       await mounted.replace(next.recipe, next.filesystem);
     },
+    told: ({ opening, verdict: { summary } }, due) => {
+      opening.asked.again = due;
+      if (summary === shown) return;
+      shown = summary;
+      void notifyStatus(summary);
+    },
     timer: parts.timer,
-    log: (level, message) => parts.log[level](message),
+    log: (level, message, fields) => parts.log[level](message, fields),
   });
 }
 
@@ -268,14 +280,14 @@ function boundedDeadline(deadline: number, log: SessionParts['log']): number {
 
 function mountRequest(
   driver: Driver['name'],
-  { mountpoint }: Life,
+  life: Life,
   mount: MountOptions,
   { log, nextCheck }: SessionParts,
   repository: Repository,
 ): MountRequest {
   const passed = passedDescriptor(mount.mountpoint) !== undefined;
   return {
-    mountpoint: passed ? mount.mountpoint : mountpoint,
+    mountpoint: passed ? mount.mountpoint : life.mountpoint,
     recipe: repository.recipe,
     filesystem: repository.filesystem,
     store: repository.store,
@@ -289,7 +301,7 @@ function mountRequest(
     noXattrs: mount.noXattrs,
     passthrough: mount.passthrough,
     log: (level, message) => log[level](message),
-    live: () => repository.live(),
+    live: () => life.current(repository).live(),
     trace: mount.trace,
   };
 }

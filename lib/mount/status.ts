@@ -126,6 +126,7 @@ export function statusLines(status: MountStatus, size: (bytes: number) => string
     `  root hash   ${verdict.rootHash ?? 'unknown'}`,
     `  source      ${clean(status.source)}`,
     `  trust       ${verdict.status}: ${clean(verdict.summary)}`,
+    ...judgedLines(verdict),
     `  process     ${status.pid}, ${status.driver}, ${status.state} since ${status.since}, ${size(status.rss)} resident`,
     `  reads       ${rate} (${store.hits} of ${store.hits + store.misses})`,
     `  cache       ${size(store.bytes)} of ${size(store.limit)}, ${size(store.stored)} stored, ${store.evicted} evicted, in ${clean(store.directory)}`,
@@ -141,6 +142,13 @@ export function statusLines(status: MountStatus, size: (bytes: number) => string
     ...headLines(status.head),
     ...(status.log === null ? [] : [`  log         ${clean(status.log)}`]),
   ];
+}
+
+/** The dates of a chain of signatures; a bare root hash has none. */
+function judgedLines({ judgedAt, trustAtGiven, whitelist }: Verdict): string[] {
+  if (whitelist === undefined) return [];
+  const as = trustAtGiven ? ' (as was asked for)' : '';
+  return [`  judged      as of ${judgedAt}${as}, whitelist good until ${clean(whitelist.expires)}`];
 }
 
 function lastFailureLines(failure: StoreStatistics['lastFailure']): string[] {

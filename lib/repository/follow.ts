@@ -6,13 +6,14 @@ import type { Repository } from './repository.js';
 import { loadBlacklist } from '../trust/blacklist.js';
 import { resolveSnapshot } from './resolve.js';
 
-/** Seconds between two questions while the source has no usable head (format document, 9.8). */
+/** At most so many seconds are between two questions while the source has no usable head (format document, 9.8). */
 const offlineInterval = 180;
 
 /** Seconds until a followed head should be asked for again; undefined for a pin. */
 export function nextCheck(repository: Repository): number | undefined {
   if (repository.pinned) return undefined;
-  return repository.verdict.status === 'offline' ? offlineInterval : repository.tree.properties.ttl;
+  const { ttl } = repository.tree.properties;
+  return repository.verdict.status === 'offline' ? Math.min(offlineInterval, ttl) : ttl;
 }
 
 /**
@@ -26,9 +27,10 @@ export function refuseBanned({ opening, recipe }: Repository): void {
 }
 
 /**
- * Asks for the head again, with the keys and the blacklist that are on this machine now. A new repository on the same store when it moved, or when the verdict
- * changed from or to `offline`; undefined when all is as it was. The old one is left open, as it
- * may be in use: call its `leave` when nothing is served from it any more.
+ * Asks for the head again, with the keys and the blacklist that are on this machine now. A new repository on
+ * the same store when it moved; the old one is left open, as it may be in use: call its `leave` when nothing
+ * is served from it any more. Undefined when it did not move: what is served has the new verdict then, with
+ * its dates, and is served on; so does a head that can't be had now ("offline").
  * @throws PinfsError when the head is refused; what is mounted stays as good as it was.
  */
 export async function refresh(
@@ -38,12 +40,12 @@ export async function refresh(
   if (repository.pinned) return undefined;
   const opening = withPresentTrust(repository.opening);
   const snapshot = await resolveSnapshot(opening, signal);
-  const same = snapshot.root.object.hash.text === repository.recipe.identity.rootHash;
-  const verdict = same
-    ? snapshot.judge({ properties: repository.tree.properties, sha256: () => '' })
-    : undefined;
-  if (verdict?.status === repository.verdict.status) {
+  if (snapshot.root.object.hash.text === repository.recipe.identity.rootHash) {
+    // Only an attestation asks for the SHA-256, and that is a pin.
+    const { properties } = repository.tree;
+    const verdict = snapshot.judge({ properties, sha256: () => '' });
     snapshot.record();
+    repository.judgedAgain(opening, verdict);
     return undefined;
   }
   try {

@@ -6,7 +6,7 @@ import { openFilesystem } from '../filesystem/open-filesystem.js';
 import type { Recipe } from '../filesystem/recipe.js';
 import { runOperation } from '../store/run.js';
 import { openTree } from '../tree/open-tree.js';
-import type { Tree } from '../tree/tree.js';
+import type { Tree, TreeOptions } from '../tree/tree.js';
 import { linkVariables, processEnvironment, type Environment } from './environment.js';
 import { didNotCome } from './head.js';
 import { failureError } from './path.js';
@@ -16,6 +16,7 @@ import type { Repository } from './repository.js';
 import { offlineHead, resolveSnapshot } from './resolve.js';
 import type { Snapshot } from './snapshot.js';
 import { version } from './version.js';
+import type { Verdict } from '../trust/verdict.js';
 
 /**
  * Opens SOURCE[@PIN]: gets the evidence, judges it, resolves the pin and opens the root catalog.
@@ -60,16 +61,30 @@ export async function openSnapshot(opening: Opening, snapshot: Snapshot): Promis
       store,
     );
     if (opened.kind === 'failure') throw rootFailure(opening, failureError(opened, ''));
-    const tree = opened.value;
+    return judgedRepository(opening, snapshot, treeOptions, opened.value);
+  } catch (error) {
+    store.release(snapshot.root);
+    throw error;
+  }
+}
+
+/** @throws PinfsError: refused after all, or what has to be remembered can't be. The tree is closed then. */
+function judgedRepository(
+  opening: Opening,
+  snapshot: Snapshot,
+  treeOptions: TreeOptions,
+  tree: Tree,
+): Repository {
+  try {
     const sha256 = (): string => rootSha256(opening, snapshot);
     const verdict = snapshot.judge({ properties: tree.properties, sha256 });
     snapshot.record();
     const recipe: Recipe = {
-      cacheDirectory: store.directory,
+      cacheDirectory: opening.store.directory,
       root: snapshot.root,
       tree: treeOptions,
       identity: {
-        fqrn,
+        fqrn: opening.fqrn,
         tag: snapshot.tag,
         revision: tree.properties.revision,
         rootHash: snapshot.root.object.hash.text,
@@ -80,7 +95,7 @@ export async function openSnapshot(opening: Opening, snapshot: Snapshot): Promis
     };
     return repositoryOf(opening, snapshot, recipe, tree, verdict);
   } catch (error) {
-    store.release(snapshot.root);
+    tree.close();
     throw error;
   }
 }
@@ -106,48 +121,68 @@ function repositoryOf(
   snapshot: Snapshot,
   recipe: Recipe,
   tree: Tree,
-  verdict: Repository['verdict'],
+  verdict: Verdict,
 ): Repository {
   const { store } = opening;
-  const started = Date.now();
-  const ttl = recipe.identity.pinned ? undefined : tree.properties.ttl;
-  const live = (): LiveFacts => liveFacts(opening, started, ttl);
+  const { pinned, rootHash, trust } = recipe.identity;
+  const ttl = pinned ? undefined : tree.properties.ttl;
+  const last = { opening, verdict, trust };
+  const live = (): LiveFacts => ({
+    ...liveFacts(last.opening, ttl),
+    trust: { rootHash, verdict: last.trust },
+  });
   return {
     fqrn: opening.fqrn,
-    verdict,
+    get verdict() {
+      return last.verdict;
+    },
     tree,
     filesystem: openFilesystem(tree, store.shelf, recipe.identity, live),
     live,
     recipe,
     store,
     traffic: opening.source.traffic,
-    pinned: recipe.identity.pinned,
-    opening,
+    pinned,
+    get opening() {
+      return last.opening;
+    },
+    judgedAgain(withOpening, again) {
+      last.opening = withOpening;
+      last.verdict = again;
+      last.trust = JSON.stringify(again);
+    },
     run: (operation, signal) =>
       runOperation(operation, store, signal === undefined ? {} : { signal }),
     leave() {
-      tree.close();
-      store.release(snapshot.root);
+      try {
+        tree.close();
+      } finally {
+        store.release(snapshot.root);
+      }
     },
     async close() {
-      tree.close();
-      await opening.close();
+      try {
+        tree.close();
+      } finally {
+        await opening.close();
+      }
     },
   };
 }
 
 /** `ttl` in seconds; undefined for a pin. */
-function liveFacts(opening: Opening, started: number, ttl: number | undefined): LiveFacts {
+function liveFacts(opening: Opening, ttl: number | undefined): LiveFacts {
   const { statistics } = opening.store;
+  const { since, at, again } = opening.asked;
   const { traffic } = opening.source;
   const errors = Object.values(statistics.failures).reduce<number>((sum, n) => sum + (n ?? 0), 0);
   return quietFacts({
     version,
-    uptime: Math.floor((Date.now() - started) / 1000),
+    uptime: Math.floor((Date.now() - since) / 1000),
     ttlLeft:
       ttl === undefined
         ? undefined
-        : Math.max(0, ttl - Math.floor((Date.now() - opening.asked.at) / 1000)),
+        : Math.max(0, Math.floor(((again ?? at + 1000 * ttl) - Date.now()) / 1000)),
     downloads: traffic.requests,
     errors,
     lastError:

@@ -27,9 +27,19 @@ export interface Opening {
   readonly keys: readonly MasterKey[];
   readonly blacklist: Blacklist;
   readonly trustAt: Date | undefined;
-  /** When the source was asked for its head last, in milliseconds since 1970. */
-  readonly asked: { at: number };
+  /** One for all snapshots of a mount. */
+  readonly asked: Asked;
   close(): Promise<void>;
+}
+
+/** The questions for the head, in milliseconds since 1970. */
+export interface Asked {
+  /** When the first snapshot was opened. */
+  readonly since: number;
+  /** When the source was asked last. */
+  at: number;
+  /** When it is asked next, as whoever follows the head says; undefined: nobody does. */
+  again: number | undefined;
 }
 
 const defaultCacheLimit = 4 * 2 ** 30;
@@ -83,7 +93,7 @@ export async function prepare(options: OpenOptions, environment: Environment): P
     keys,
     blacklist,
     trustAt,
-    asked: { at: environment.now().getTime() },
+    asked: { since: Date.now(), at: environment.now().getTime(), again: undefined },
     async close() {
       await opened.close();
       await closeSources();

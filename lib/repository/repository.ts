@@ -11,6 +11,7 @@ import type { Verdict } from '../trust/verdict.js';
 /** One snapshot of a repository, opened, judged and readable with no FUSE. */
 export interface Repository {
   readonly fqrn: string;
+  /** That of the last judgement: `refresh` judges a head that did not move again. */
   readonly verdict: Verdict;
   readonly tree: Tree;
   readonly filesystem: Filesystem;
@@ -24,8 +25,10 @@ export interface Repository {
   readonly pinned: boolean;
   /** Runs a synchronous operation of tree or filesystem, fetching what it misses, until it is done or has failed. */
   run<T>(operation: () => Outcome<T>, signal?: AbortSignal): Promise<Done<T> | Failure>;
-  /** What it was opened from; for `refresh`. */
+  /** What it was opened from, or judged again with; for `refresh`. */
   readonly opening: Opening;
+  /** Takes the verdict of a later judgement of the same snapshot. */
+  judgedAgain(opening: Opening, verdict: Verdict): void;
   /** Closes this snapshot alone, when a newer one on the same store has taken over. */
   leave(): void;
   close(): Promise<void>;

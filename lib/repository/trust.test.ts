@@ -17,6 +17,7 @@ import {
   whitelistLines,
   type MadeRevision,
 } from '../testing/repository.js';
+import type { Verdict } from '../trust/verdict.js';
 import { generateKeyPair, makeAttestation, readSecretKey, writeKeyPair } from '../trust/attest.js';
 import { attestationOf } from './attested.js';
 import { nextCheck, refresh } from './follow.js';
@@ -139,7 +140,8 @@ void t.test('a directory that is gone is like a server that is gone', async (t) 
   t.equal(head.verdict.reasons[0]?.code, 'SOURCE_UNREACHABLE');
   t.equal(await readText(head), 'two');
   made.writeTo(place);
-  t.equal((await refresh(head))?.verdict.status, 'verified', 'and may come back');
+  t.equal(await refresh(head), undefined);
+  t.equal(head.verdict.status, 'verified', 'and may come back');
   rmSync(place, { recursive: true });
   const unknown = { source, cache: join(bench.work, 'other') };
   await t.rejects(bench.open(undefined, unknown), { code: 'SOURCE_UNREACHABLE', advice: String });
@@ -323,31 +325,49 @@ void t.test('a head is followed', async (t) => {
   old.leave();
 
   bench.server.behave('.cvmfspublished', 'error');
-  const cutOff = await refresh(fresh);
-  t.equal(cutOff?.verdict.status, 'offline');
-  t.equal(cutOff?.recipe.identity.revision, 2);
-  if (cutOff === undefined) return;
-  t.equal(nextCheck(cutOff), 180, 'sooner, while there is no head');
-  fresh.leave();
+  t.equal(await refresh(fresh), undefined, 'what is served is served on');
+  t.equal(fresh.verdict.status, 'offline', 'with the verdict of now');
+  t.equal(nextCheck(fresh), 180, 'sooner, while there is no head');
 
   bench.server.reset();
-  const back = await refresh(cutOff);
-  t.equal(back?.verdict.status, 'verified');
-  cutOff.leave();
-  if (back === undefined) return;
+  t.equal(await refresh(fresh), undefined);
+  t.equal(fresh.verdict.status, 'verified');
 
   bench.server.behave('.cvmfspublished', 'bit-flipped', 1);
   await t.rejects(
-    refresh(back),
+    refresh(fresh),
     { code: 'MANIFEST_HASH_MISMATCH' },
     'a head that is refused is told',
   );
-  t.equal(await readText(back), 'two', 'what is mounted stays');
+  t.equal(await readText(fresh), 'two', 'what is mounted stays');
   bench.files.set('.cvmfspublished', first.manifest);
-  const rolledBack = await refresh(back);
-  t.equal(rolledBack?.verdict.reasons[0]?.code, 'ROLLBACK');
-  t.equal(rolledBack?.recipe.identity.revision, 2);
-  rolledBack?.leave();
+  t.equal(await refresh(fresh), undefined);
+  t.match(fresh.verdict, { status: 'offline', revision: 2, reasons: [{ code: 'ROLLBACK' }] });
+});
+
+void t.test('the verdict is that of the last judgement, with its dates', async (t) => {
+  const bench = await setUp(t);
+  const head = await bench.open();
+  const shown = (name: string) => {
+    const value = head.filesystem.getxattr(head.tree.root, name);
+    return value.kind === 'done' ? value.value.toString() : '';
+  };
+  const trust = () => JSON.parse(shown('user.pinfs.trust')) as Verdict;
+  const { whitelist } = head.verdict;
+  const signedAgain = whitelistLines(fqrn, [fingerprint()], '20390101000000');
+  bench.files.set('.cvmfswhitelist', signWhitelist(signedAgain, 'sha1'));
+  bench.setClock('2030-06-02T00:00:00Z');
+  t.equal(await refresh(head), undefined);
+  t.not(head.verdict.whitelist?.expires, whitelist?.expires);
+  t.match(head.verdict, { judgedAt: /^2030-06-02/, whitelist: { expires: /^2039-01-01/ } });
+  t.match(trust(), { judgedAt: /^2030-06-02/, whitelist: { expires: /^2039-01-01/ } });
+  t.equal(head.opening.keys.length, 1);
+
+  bench.files.set('.cvmfswhitelist', expiredWhitelist(fqrn));
+  t.equal(await refresh(head), undefined);
+  t.match(trust(), { status: 'offline', reasons: [{ code: 'WHITELIST_EXPIRED' }] });
+  head.opening.asked.again = Date.now() + 601_000;
+  t.equal(shown('user.expires'), '10', 'minutes until it is asked for again');
 });
 
 void t.test('a pin is not followed', async (t) => {

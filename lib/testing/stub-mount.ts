@@ -51,19 +51,30 @@ export interface StubRepository extends Repository {
 
 /** Only what a mount's life looks at; the tree and the filesystem have no operations. */
 export function stubRepository(
-  options: { pinned?: boolean; ttl?: number; rootHash?: string; vomsAuthz?: string } = {},
+  options: {
+    pinned?: boolean;
+    ttl?: number;
+    rootHash?: string;
+    vomsAuthz?: string;
+    leave?: () => void;
+  } = {},
 ): StubRepository {
   let closed = false;
   let left = false;
+  const rootHash = options.rootHash ?? 'a'.repeat(40);
   const repository = {
     fqrn: 'test.example.org',
-    verdict: stubVerdict({ rootHash: options.rootHash ?? 'a'.repeat(40) }),
+    verdict: stubVerdict({ rootHash }),
+    opening: { asked: { since: 0, at: 0, again: undefined } },
+    judgedAgain: (_opening: unknown, verdict: Verdict) => {
+      repository.verdict = verdict;
+    },
     tree: {
       properties: { ttl: options.ttl ?? 240, vomsAuthz: options.vomsAuthz },
       statistics: { catalogsOpened: 3, catalogsOpen: 2, directoriesLoaded: 5, rowsRefused: 0 },
     },
     filesystem: {},
-    recipe: { identity: { sourceLabel: 'http://127.0.0.1/test.example.org' } },
+    recipe: { identity: { sourceLabel: 'http://127.0.0.1/test.example.org', rootHash } },
     store: {
       directory: '/nowhere/cache',
       statistics: {
@@ -79,9 +90,10 @@ export function stubRepository(
       },
     },
     pinned: options.pinned ?? true,
-    live: () => ({}),
+    live: () => ({ trust: { rootHash, verdict: '' } }),
     leave: () => {
       left = true;
+      options.leave?.();
     },
     left: () => left,
     traffic: { requests: 4, bytes: 1000, failures: 0 },
