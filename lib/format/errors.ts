@@ -83,6 +83,11 @@ const exitByCode = {
   CACHE_UNUSABLE: 1,
   CACHE_FULL: 1,
   STATE_UNUSABLE: 1,
+  // faults of this machine, in machineFault()
+  MEMORY_LIMITED: 1,
+  FILES_EXHAUSTED: 1,
+  MODULE_UNUSABLE: 1,
+
   ACCESS_DENIED: 1,
   OUTPUT_FAILED: 1,
   WORKLOAD_FAILED: 1,
@@ -103,7 +108,7 @@ export class PinfsError extends Error {
   constructor(
     code: ErrorCode,
     message: string,
-    options: { advice?: string; cause?: unknown } = {},
+    options: { advice?: string | undefined; cause?: unknown } = {},
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = 'PinfsError';
@@ -130,9 +135,54 @@ export function worseExit(one: number, other: number): number {
   return exitsByWeight.indexOf(one) >= exitsByWeight.indexOf(other) ? one : other;
 }
 
-/** Any thrown value as a PinfsError; what is not one is a fault of our own (INTERNAL). */
+/**
+ * Any thrown value as a PinfsError: a fault of this machine by its name; what is none is a fault of our
+ * own (INTERNAL).
+ */
 export function asPinfsError(thrown: unknown): PinfsError {
   if (thrown instanceof PinfsError) return thrown;
   const message = thrown instanceof Error ? thrown.message : String(thrown);
-  return new PinfsError('INTERNAL', message, { cause: thrown });
+  return machineFault(thrown) ?? new PinfsError('INTERNAL', message, { cause: thrown });
 }
+
+/**
+ * What this machine does not give: descriptors, memory, a native module. It says nothing about servers,
+ * objects or signatures, wherever it comes up; undefined for anything else.
+ */
+export function machineFault(thrown: unknown): PinfsError | undefined {
+  if (!(thrown instanceof Error)) return undefined;
+  const code = 'code' in thrown ? thrown.code : undefined;
+  const { message } = thrown;
+  const fault = (name: ErrorCode, text: string, advice: string): PinfsError =>
+    new PinfsError(name, text, { advice, cause: thrown });
+  if (code === 'EMFILE') {
+    const advice = 'Raise the limit: ulimit -n 1024, or LimitNOFILE= of the service.';
+    return fault('FILES_EXHAUSTED', 'this process may open no more files (EMFILE)', advice);
+  }
+  if (code === 'ENFILE') {
+    const advice = 'Raise fs.file-max (sysctl), or end what holds so many open.';
+    return fault('FILES_EXHAUSTED', 'this machine can open no more files (ENFILE)', advice);
+  }
+  if (memoryCodes.has(code) || /^WebAssembly\..*memory|allocation failed/i.test(message)) {
+    return fault('MEMORY_LIMITED', `this machine gives no more memory: ${message}`, memoryAdvice);
+  }
+  if (code === 'ERR_DLOPEN_FAILED' || /could not locate the bindings file/i.test(message)) {
+    const [first = ''] = message.split('\n');
+    return fault('MODULE_UNUSABLE', `a native module does not load: ${first}`, moduleAdvice);
+  }
+  return undefined;
+}
+
+const memoryCodes: ReadonlySet<unknown> = new Set([
+  'ENOMEM',
+  'SQLITE_NOMEM',
+  'ERR_WORKER_OUT_OF_MEMORY',
+  'ERR_WORKER_INIT_FAILED',
+  'ERR_MEMORY_ALLOCATION_FAILED',
+]);
+
+const memoryAdvice =
+  "Raise the limit (ulimit -v, or what the batch system gives). Where it can't be raised: NODE_OPTIONS=--disable-wasm-trap-handler.";
+
+const moduleAdvice =
+  "Build it for this Node: npm rebuild (needs build-essential and python3). 'pinfs doctor' says more.";

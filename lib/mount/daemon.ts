@@ -3,6 +3,7 @@ import { closeSync, constants, mkdirSync, openSync, renameSync, statSync } from 
 import { dirname, join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { PinfsError } from '../format/errors.js';
+import { checkAddressSpace, frugalArguments } from '../machine/address-space.js';
 import { directories, processEnvironment } from '../repository/environment.js';
 import type { OpenOptions } from '../repository/options.js';
 import { passedDescriptor, type MountOptions } from './options.js';
@@ -32,13 +33,14 @@ export interface StartedChild {
 /**
  * Mounts in a process of its own, which goes on when this one ends.
  * @returns what the child answered: its MountStatus.
- * @throws PinfsError what the child's mount failed with; INTERNAL when it died without a word.
+ * @throws PinfsError what the child's mount failed with; INTERNAL when it died without a word; MEMORY_LIMITED.
  */
 export async function mountInBackground(
   options: OpenOptions,
   mount: MountOptions,
   startChild: StartChild = startDaemon,
 ): Promise<unknown> {
+  checkAddressSpace('mount');
   const absolute = absoluteOrder({ options, mount });
   const passed = passedDescriptor(absolute.mount.mountpoint);
   if (passed !== undefined) {
@@ -94,7 +96,8 @@ function startDaemon(order: MountOrder, log: string): StartedChild {
     const script = join(import.meta.dirname, 'child.js');
     // The words behind the number are for people who look at `ps`.
     const words = ['pinfs', 'mount', order.mount.mountpoint];
-    const child = spawn(process.execPath, [script, String(pipeNumber), ...words], {
+    const args = [...frugalArguments(), script, String(pipeNumber), ...words];
+    const child = spawn(process.execPath, args, {
       cwd: '/',
       detached: true,
       stdio,

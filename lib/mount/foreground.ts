@@ -1,3 +1,4 @@
+import { checkAddressSpace } from '../machine/address-space.js';
 import type { OpenOptions } from '../repository/options.js';
 import { realTimer } from './follow.js';
 import { guardProcess, thisProcess } from './guard.js';
@@ -8,13 +9,14 @@ import { realParts, runMount, type Session } from './session.js';
 /**
  * Mounts and serves in this process, which then belongs to the mount: its signals unmount.
  * @returns the exit code, when the mount has ended.
- * @throws PinfsError what `runMount` throws.
+ * @throws PinfsError what `runMount` throws; MEMORY_LIMITED.
  */
 export async function serveMount(
   options: OpenOptions,
   mount: MountOptions,
   onReady: (session: Session) => void | Promise<void>,
 ): Promise<number> {
+  checkAddressSpace('mount');
   const order = absoluteOrder({ options, mount });
   // Where we stand may be where the mount comes to lie.
   process.chdir('/');

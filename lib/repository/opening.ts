@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { PinfsError } from '../format/errors.js';
+import { checkAddressSpace } from '../machine/address-space.js';
 import type { Blacklist } from '../format/blacklist.js';
 import { defaultFqrn, openSource, splitSourcePin } from '../source/open.js';
 import type { HttpOptions } from '../source/http.js';
@@ -44,8 +45,12 @@ export interface Asked {
 
 const defaultCacheLimit = 4 * 2 ** 30;
 
-/** @throws PinfsError USAGE, PIN_MALFORMED, KEY_MALFORMED, SOURCE_UNREACHABLE, CACHE_UNUSABLE, STATE_UNUSABLE. */
+/**
+ * @throws PinfsError USAGE, PIN_MALFORMED, KEY_MALFORMED, SOURCE_UNREACHABLE, CACHE_UNUSABLE, STATE_UNUSABLE,
+ *   MEMORY_LIMITED.
+ */
 export async function prepare(options: OpenOptions, environment: Environment): Promise<Opening> {
+  checkAddressSpace('command');
   const { source: place, pin: pinText } = splitSourcePin(options.source, existsSync);
   const pin = parsePin(pinText);
   const fqrn = checkFqrn(options.fqrn ?? defaultFqrn(place));

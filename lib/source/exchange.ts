@@ -1,6 +1,7 @@
 import type { Pool } from 'undici';
 import { PinfsError } from '../format/errors.js';
 import { judgeHead, type Body, type Headers } from './answer.js';
+import { describeConnection, isClosedConnection } from './connection-error.js';
 import type { Answer, Question, Retry } from './question.js';
 import type { Traffic } from './source.js';
 
@@ -126,7 +127,7 @@ function broken(call: Call, error: Error): void {
   clearTimeout(call.timer);
   const begun = call.body !== undefined;
   const stale = !begun && isClosedConnection(error);
-  const { error: described, final } = describe(call.question.shown, error, begun);
+  const { error: described, final } = describeConnection(call.question.shown, error, begun);
   fail(call, described, stale ? 'stale' : final ? 'never' : 'later');
 }
 
@@ -156,49 +157,4 @@ function expire(call: Call, what: string): void {
 /** Closes the connection, if the answer has not come to its end. */
 function hangUp(call: Call): void {
   call.controller?.abort(new Error('not wanted'));
-}
-
-function code(error: Error): string {
-  return 'code' in error && typeof error.code === 'string' ? error.code : '';
-}
-
-function isClosedConnection(error: Error): boolean {
-  return ['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE'].includes(code(error));
-}
-
-const reasons: Record<string, string> = {
-  ECONNREFUSED: 'nothing listens there (connection refused)',
-  ENOTFOUND: 'there is no host of that name',
-  EAI_AGAIN: 'the host name can not be looked up at the moment',
-  EHOSTUNREACH: 'there is no way to that host',
-  ENETUNREACH: 'there is no way to that network',
-  ECONNRESET: 'the server closed the connection',
-  EPIPE: 'the server closed the connection',
-  UND_ERR_SOCKET: 'the server closed the connection',
-  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'the answer was cut short',
-  UND_ERR_HEADERS_OVERFLOW: 'the headers of the answer are too long',
-};
-
-/** A connection's error in our words; `final`: asking again can't help. */
-function describe(
-  shown: () => string,
-  error: Error,
-  begun: boolean,
-): { error: PinfsError; final: boolean } {
-  const name = code(error);
-  if (name === 'UND_ERR_CONNECT_TIMEOUT' || name === 'ETIMEDOUT') {
-    const late = new PinfsError('SOURCE_TIMEOUT', `${shown()}: no connection in time`);
-    return { error: late, final: false };
-  }
-  const reason =
-    begun && isClosedConnection(error)
-      ? 'the answer was cut short'
-      : (reasons[name] ??
-        (name.startsWith('HPE_') ? 'what answers does not speak HTTP' : name || error.message));
-  const unreachable = new PinfsError('SOURCE_UNREACHABLE', `${shown()}: ${reason}`, {
-    advice: 'Check the address and the network; --offline uses what is in the cache.',
-    cause: error,
-  });
-  const final = name === 'ENOTFOUND' || /CERT|SELF_SIGNED|ALTNAME|UNABLE_TO/.test(name);
-  return { error: unreachable, final };
 }

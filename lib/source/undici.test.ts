@@ -1,6 +1,8 @@
-import { execFileSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { createRequire } from 'node:module';
+import { promisify } from 'node:util';
 import t from 'tap';
+import { startBadServer } from '../testing/bad-server.js';
 
 void t.test('undici is loaded with the first request, and little of it', (t) => {
   const module = JSON.stringify(new URL('./open.js', import.meta.url).href);
@@ -26,4 +28,22 @@ void t.test('the whole package has the same class, for versions without that fil
   const { Pool } = require('undici') as { Pool: unknown };
   t.equal(require('undici/lib/dispatcher/pool.js'), Pool);
   t.end();
+});
+
+void t.test('a parser that finds no address space is not the network', async (t) => {
+  const server = await startBadServer(new Map([['file', Buffer.from('x')]]));
+  t.teardown(() => server.close());
+  const module = JSON.stringify(new URL('./open.js', import.meta.url).href);
+  const script = `
+    const { openSource } = await import(${module});
+    const source = openSource(${JSON.stringify(server.url)});
+    const error = await source.get('file', 1).catch((thrown) => thrown);
+    console.log(JSON.stringify([error.code, error.message, error.advice]));
+    await source.close();`;
+  const command = 'ulimit -v 4000000; exec "$0" --input-type=module -e "$1"';
+  const { stdout } = await promisify(execFile)('sh', ['-c', command, process.execPath, script]);
+  const [code, message, advice] = JSON.parse(stdout) as string[];
+  t.equal(code, 'MEMORY_LIMITED');
+  t.match(message, /memory/);
+  t.match(advice, /NODE_OPTIONS=--disable-wasm-trap-handler/);
 });

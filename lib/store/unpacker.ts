@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { PinfsError, type ErrorCode } from '../format/errors.js';
+import { threadCodeMb } from '../machine/address-space.js';
 import { unlinkIfThere } from './disk-shelf.js';
 import { prepareObject } from './prepare.js';
 import type { Want } from './want.js';
@@ -67,7 +68,10 @@ export class Unpacker {
   }
 
   #start(): Worker {
-    const worker = new Worker(new URL('./unpack-worker.js', import.meta.url), { execArgv: [] });
+    const worker = new Worker(new URL('./unpack-worker.js', import.meta.url), {
+      execArgv: [],
+      resourceLimits: { codeRangeSizeMb: threadCodeMb },
+    });
     worker.on('message', (answer: UnpackAnswer) => this.#settle(answer));
     // What it died of does not matter: `exit` follows.
     worker.on('error', () => undefined);

@@ -4,6 +4,7 @@ import { dirname, join, relative, resolve } from 'node:path';
 /** Rooms of lib, lowest first (lib/README.md). */
 export const rooms = [
   'format',
+  'machine',
   'trust',
   'source',
   'store',
@@ -29,7 +30,7 @@ const owners: Readonly<Record<string, readonly string[]>> = {
   'better-sqlite3': ['store', 'tree', 'testing'],
   'zlib-sync': ['bench'],
   'fuse-native': ['drivers'],
-  koffi: ['drivers', 'testing'],
+  koffi: ['machine', 'drivers', 'testing'],
   pino: ['mount'],
   commander: ['bin'],
   'cli-progress': ['bin'],

@@ -2,6 +2,7 @@ import { Worker } from 'node:worker_threads';
 import type { LiveFacts } from '../../filesystem/live-facts.js';
 import type { Recipe } from '../../filesystem/recipe.js';
 import { PinfsError } from '../../format/errors.js';
+import { threadCodeMb } from '../../machine/address-space.js';
 import type { Store } from '../../store/store.js';
 import { systemCalls, type Pipe } from './device.js';
 import type { Fetches } from './fetches.js';
@@ -61,7 +62,11 @@ const earlyLives = new WeakMap<Worker, Early>();
 
 // The smaller the limit, the less garbage the engine lets pile up: with this one about as much again as what
 // is in use, with its own up to four times that. A tree's caches need a tenth of it (bench/million.ts).
-const memoryLimits = { maxOldGenerationSizeMb: 1024, maxYoungGenerationSizeMb: 24 };
+const memoryLimits = {
+  maxOldGenerationSizeMb: 1024,
+  maxYoungGenerationSizeMb: 24,
+  codeRangeSizeMb: threadCodeMb,
+};
 
 /** Starts a worker thread. Until a link is opened with it, it keeps nothing alive. */
 export function startThread(maker: string): Worker {

@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { PinfsError } from '../../format/errors.js';
+import { threadCodeMb } from '../../machine/address-space.js';
 import { systemCalls } from './device.js';
 import type { NotifierStart } from './messages.js';
 
@@ -12,7 +13,10 @@ export async function notify(device: number, messages: readonly Uint8Array[]): P
   const duplicate = systemCalls().duplicate(device);
   if (duplicate < 0) throw new PinfsError('INTERNAL', `no descriptor: errno ${-duplicate}`);
   const workerData: NotifierStart = { messages, device: duplicate };
-  const thread = new Worker(new URL('./notifier.js', import.meta.url), { workerData });
+  const thread = new Worker(new URL('./notifier.js', import.meta.url), {
+    workerData,
+    resourceLimits: { codeRangeSizeMb: threadCodeMb },
+  });
   await new Promise<void>((resolve, reject) => {
     thread.once('error', (cause) => {
       reject(new PinfsError('INTERNAL', `the kernel could not be told: ${cause.message}`));
