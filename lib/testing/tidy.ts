@@ -22,6 +22,9 @@ const forbidden: Readonly<Record<string, readonly string[]>> = {
   store: ['trust'],
 };
 
+/** What lies beside lib, and may use any room of it. */
+const outside: readonly string[] = ['bin', 'bench', 'native-test', 'tools'];
+
 /** Which rooms may use which dependency. */
 const owners: Readonly<Record<string, readonly string[]>> = {
   tweetnacl: ['trust'],
@@ -34,7 +37,7 @@ const owners: Readonly<Record<string, readonly string[]>> = {
   pino: ['mount'],
   commander: ['bin'],
   'cli-progress': ['bin'],
-  tap: ['tests'],
+  tap: ['tests', 'tools'],
   'fast-check': ['tests'],
 };
 
@@ -48,7 +51,7 @@ export interface SourceFile {
 
 /** All TypeScript files of the project. */
 export function sourceFiles(checkout: string): SourceFile[] {
-  return ['lib', 'bin', 'bench', 'native-test'].flatMap((folder) =>
+  return ['lib', ...outside].flatMap((folder) =>
     readdirSync(join(checkout, folder), { recursive: true, encoding: 'utf8' })
       .filter((name) => name.endsWith('.ts') && !name.startsWith('fixtures'))
       .map((name) => ({
@@ -78,7 +81,7 @@ function roomOf(path: string): string {
 
 function rank(room: string): number {
   if (room === 'index') return rooms.length;
-  if (room === 'testing' || room === 'bin' || room === 'bench' || room === 'native-test') {
+  if (room === 'testing' || outside.includes(room)) {
     return rooms.length + 1;
   }
   return (rooms as readonly string[]).indexOf(room);
