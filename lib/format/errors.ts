@@ -42,6 +42,9 @@ const exitByCode = {
   SOURCE_STATUS: 4,
   SOURCE_REDIRECT: 4,
   SOURCE_OFFLINE: 4,
+  TLS_CERTIFICATE_DATE: 4,
+  TLS_NAME_MISMATCH: 4,
+  TLS_FAILED: 4,
 
   // missing
   MANIFEST_MISSING: 5,
@@ -87,6 +90,8 @@ const exitByCode = {
   MEMORY_LIMITED: 1,
   FILES_EXHAUSTED: 1,
   MODULE_UNUSABLE: 1,
+  // a server whom nobody vouches for here
+  TLS_AUTHORITY_UNKNOWN: 1,
 
   ACCESS_DENIED: 1,
   OUTPUT_FAILED: 1,

@@ -288,7 +288,7 @@ void t.test('a certificate that is not trusted is not asked again', async (t) =>
   const { certificate: cert, privateKey: key } = testCertificate;
   const port = await listen(t, createTlsServer({ cert, key }));
   const source = httpSource(`https://127.0.0.1:${port}/x`, quick);
-  await rejectsWith(t, source.get('file', 10), 'SOURCE_UNREACHABLE');
+  await rejectsWith(t, source.get('file', 10), 'TLS_AUTHORITY_UNKNOWN');
   t.equal(source.traffic.failures, 1);
   await source.close();
 });

@@ -136,7 +136,7 @@ function poolFor(client: Client, origin: string): Pool {
   let pool = client.pools.get(origin);
   if (pool === undefined) {
     const { connections, connectTimeout } = client.settings;
-    pool = makePool(origin, { connections, connectTimeout, allowH2: false });
+    pool = makePool(origin, { connections, connectTimeout });
     client.pools.set(origin, pool);
   }
   return pool;
