@@ -64,6 +64,15 @@ export function objectText(object: ObjectName): string {
   return object.hash.text + suffixes[object.kind];
 }
 
+const objectTextForm = new RegExp(
+  `^[0-9a-f]{40}(?:${Object.values(tails).join('|')})[${Object.values(suffixes).join('')}]?$`,
+);
+
+/** Whether a text is the name of some object, as `objectText` writes it. */
+export function isObjectText(text: string): boolean {
+  return objectTextForm.test(text);
+}
+
 /** Path of an object below a repository's base URL: `data/ab/cdef…`. */
 export function objectPath(object: ObjectName): string {
   const text = objectText(object);

@@ -130,6 +130,9 @@ export function statusLines(status: MountStatus, size: (bytes: number) => string
     `  process     ${status.pid}, ${status.driver}, ${status.state} since ${status.since}, ${size(status.rss)} resident`,
     `  reads       ${rate} (${store.hits} of ${store.hits + store.misses})`,
     `  cache       ${size(store.bytes)} of ${size(store.limit)}, ${size(store.stored)} stored, ${store.evicted} evicted, in ${clean(store.directory)}`,
+    ...(store.lost === undefined
+      ? []
+      : [`  not kept    what is fetched goes with this mount: ${clean(store.lost)}`]),
     `  network     ${traffic.requests} requests, ${size(traffic.bytes)}, ${traffic.failures} failures`,
     `  tree        ${status.tree.catalogsOpen} catalogs open of ${status.tree.catalogsOpened} used, ${status.tree.directoriesLoaded} directories loaded, ${status.tree.rowsRefused} rows refused`,
     `  requests    ${countsText(status.requests)}`,

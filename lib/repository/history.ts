@@ -50,9 +50,15 @@ export async function readHistory(
       cause: error,
     });
   }
-  const path = opening.store.shelf.path(want);
-  if (path === undefined) throw new PinfsError('INTERNAL', 'the history left the cache at once');
-  return openHistory(path, opening.fqrn);
+  const { shelf } = opening.store;
+  const path = shelf.path(want);
+  const tags = path === undefined ? undefined : openHistory(path, opening.fqrn);
+  if (tags === undefined || shelf.stillThere?.() === false) {
+    throw new PinfsError('CACHE_UNUSABLE', 'the history of tags left the cache at once', {
+      advice: 'Try again; something removes or moves the cache just now.',
+    });
+  }
+  return tags;
 }
 
 /**

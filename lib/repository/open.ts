@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { fstatSync } from 'node:fs';
 import { PinfsError } from '../format/errors.js';
 import { quietFacts, type LiveFacts } from '../filesystem/live-facts.js';
 import { openFilesystem } from '../filesystem/open-filesystem.js';
 import type { Recipe } from '../filesystem/recipe.js';
+import { sha256OfFile } from '../store/disk-shelf.js';
 import { runOperation } from '../store/run.js';
 import { openTree } from '../tree/open-tree.js';
 import type { Tree, TreeOptions } from '../tree/tree.js';
@@ -81,6 +81,7 @@ function judgedRepository(
     snapshot.record();
     const recipe: Recipe = {
       cacheDirectory: opening.store.directory,
+      cachePlace: opening.store.names,
       root: snapshot.root,
       tree: treeOptions,
       identity: {
@@ -111,9 +112,9 @@ function rootFailure({ pin }: Opening, error: PinfsError): PinfsError {
 }
 
 function rootSha256(opening: Opening, snapshot: Snapshot): string {
-  const path = opening.store.shelf.path(snapshot.root);
-  if (path === undefined) throw new PinfsError('INTERNAL', 'the root catalog left the cache');
-  return createHash('sha256').update(readFileSync(path)).digest('hex');
+  const fd = opening.store.shelf.descriptor(snapshot.root);
+  if (fd === undefined) throw new PinfsError('INTERNAL', 'the root catalog left the cache');
+  return sha256OfFile(fd, fstatSync(fd, { bigint: true })).toString('hex');
 }
 
 function repositoryOf(

@@ -28,6 +28,7 @@ export function alwaysMiss(shelf: Shelf): Shelf {
     read: (want, position, length, target, targetOffset) =>
       denies(want) ? undefined : shelf.read(want, position, length, target, targetOffset),
     path: (want) => (denies(want) ? undefined : shelf.path(want)),
+    stillThere: () => shelf.stillThere?.() ?? true,
     descriptor: (want) => (denies(want) ? undefined : shelf.descriptor(want)),
     has: (want) => !denies(want) && shelf.has(want),
     prepare: (want) => shelf.prepare?.(want),

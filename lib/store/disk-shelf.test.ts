@@ -67,7 +67,7 @@ void t.test('what is here is read by position', async (t) => {
   t.same(target.subarray(2, 7), plain.subarray(4995));
   t.equal(opened.read(want, 5000, 10, target, 0), 0);
   t.equal(opened.read(want, 9000, 10, target, 0), 0);
-  t.equal(opened.path(want), file);
+  t.equal(statSync(opened.path(want) ?? '').ino, statSync(file).ino);
   t.type(opened.descriptor(want), 'number');
   t.ok(opened.has(want));
 });

@@ -1,24 +1,20 @@
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  openSync,
-  readSync,
-  unlinkSync,
-  type BigIntStats,
-} from 'node:fs';
+import { closeSync, fstatSync, readSync, unlinkSync, type BigIntStats } from 'node:fs';
 import { createHash } from 'node:crypto';
 import { resolve } from 'node:path';
 import { LRUCache } from 'lru-cache';
 import { alwaysMiss } from './always-miss.js';
 import { fits } from './inflate.js';
+import type { OpenFile } from '../files/regular.js';
+import type { ObjectKey } from './key.js';
 import { errorCode, objectFile } from './layout.js';
+import { openObject, removeObject } from './object-files.js';
+import { openPlace, type Place, type PlaceNames } from './place.js';
 import { charge, Records, stampOf, tick, type ObjectRecord } from './records.js';
 import type { Shelf } from './shelf.js';
 import { wantKey, type Want } from './want.js';
 
 interface OpenObject {
-  readonly key: string;
+  readonly key: ObjectKey;
   readonly id: number;
   readonly fd: number;
   readonly size: number;
@@ -40,12 +36,23 @@ const usesSavedAfter = 60_000;
  * here as soon as its `fetch` has resolved. `ALWAYS_MISS=1` in the environment: see always-miss.ts.
  * @throws PinfsError CACHE_UNUSABLE.
  */
-export function openShelf(directory: string, options: { fileLimit?: number } = {}): Shelf {
-  const absolute = resolve(directory);
-  const records = new Records(absolute);
-  return unlessAlwaysMiss(
-    new DiskShelf(absolute, records, options.fileLimit ?? 256, () => records.close()),
-  );
+export function openShelf(
+  directory: string,
+  options: { fileLimit?: number; names?: PlaceNames | undefined } = {},
+): Shelf {
+  const place = openPlace(resolve(directory), { make: false, names: options.names });
+  let records: Records;
+  try {
+    records = new Records(place);
+  } catch (thrown) {
+    place.close();
+    throw thrown;
+  }
+  const close = (): void => {
+    records.close();
+    place.close();
+  };
+  return unlessAlwaysMiss(new DiskShelf(place, records, options.fileLimit ?? 256, close));
 }
 
 export function unlessAlwaysMiss(shelf: Shelf): Shelf {
@@ -57,7 +64,7 @@ export class DiskShelf implements Shelf {
   /** Times that an object was here when asked for. */
   hits = 0;
 
-  readonly #directory: string;
+  readonly #place: Place;
   readonly #records: Records;
   readonly #files: LRUCache<string, OpenObject>;
   readonly #closed: () => void;
@@ -68,12 +75,12 @@ export class DiskShelf implements Shelf {
   #lastLook = 0;
 
   constructor(
-    directory: string,
+    place: Place,
     records: Records,
     fileLimit: number,
     closed: () => void = () => undefined,
   ) {
-    this.#directory = directory;
+    this.#place = place;
     this.#records = records;
     this.#closed = closed;
     const most = Math.max(2, fileLimit);
@@ -104,13 +111,19 @@ export class DiskShelf implements Shelf {
     // Someone cut the file: it is no longer what was checked.
     this.#files.delete(object.key);
     const record = this.#records.read((sql) => sql.get.get(object.key));
-    if (record !== undefined) drop(this.#directory, this.#records, object.key, record);
+    if (record !== undefined) drop(this.#place.at, this.#records, object.key, record);
     return undefined;
   }
 
   path(want: Want): string | undefined {
+    // SQLite takes a path without links, which may lead elsewhere where the directory is in others' reach.
+    this.#records.follow();
     const object = this.#lookup(want);
-    return object === undefined ? undefined : objectFile(this.#directory, object.key);
+    return object === undefined ? undefined : objectFile(this.#place.at, object.key);
+  }
+
+  stillThere(): boolean {
+    return this.#place.problem() === undefined;
   }
 
   descriptor(want: Want): number | undefined {
@@ -140,7 +153,7 @@ export class DiskShelf implements Shelf {
    * Plain size of an object that is here for everyone, not only for us, who may have a removed one
    * still open; counts as a use.
    */
-  sizeOnDisk(key: string): number | undefined {
+  sizeOnDisk(key: ObjectKey): number | undefined {
     this.#records.follow();
     if (!this.#records.isCurrent() || this.#recordOf(key) === undefined) return undefined;
     const object = this.#files.get(key) ?? this.#open(key);
@@ -154,7 +167,7 @@ export class DiskShelf implements Shelf {
   }
 
   /** Opens an object that was just put here, in place of what was open before. */
-  reopen(key: string): void {
+  reopen(key: ObjectKey): void {
     this.#files.delete(key);
     this.#open(key);
   }
@@ -177,19 +190,19 @@ export class DiskShelf implements Shelf {
     return object;
   }
 
-  #open(key: string): OpenObject | undefined {
+  #open(key: ObjectKey): OpenObject | undefined {
     let record = this.#recordOf(key);
     // Whoever emptied the cache below us may have begun it anew.
     if (record === undefined && this.#records.follow()) record = this.#recordOf(key);
     if (record === undefined) return undefined;
-    const fd = this.#openFile(key);
-    if (fd === undefined || !this.#isWhatWasChecked(record, fd)) {
-      if (fd !== undefined) closeSync(fd);
-      drop(this.#directory, this.#records, key, record);
+    const file = this.#openFile(key);
+    if (typeof file === 'string' || !this.#isWhatWasChecked(record, file)) {
+      if (typeof file !== 'string') closeSync(file.fd);
+      drop(this.#place.at, this.#records, key, record);
       return undefined;
     }
     const { id, size, used } = record;
-    const object = { key, id, fd, size, used, saved: used };
+    const object = { key, id, fd: file.fd, size, used, saved: used };
     if (++this.#opens % opensBetweenLooks === 0) this.#letEvictedGo();
     this.#files.set(key, object);
     if (this.#uses.size >= usesKept || Date.now() - this.#lastSaved > usesSavedAfter) {
@@ -202,23 +215,19 @@ export class DiskShelf implements Shelf {
     return this.#records.read((sql) => sql.get.get(key));
   }
 
-  #openFile(key: string): number | undefined {
+  #openFile(key: ObjectKey): OpenFile | 'missing' | 'other' {
     for (;;) {
       try {
-        const file = objectFile(this.#directory, key);
-        return openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW);
+        return openObject(this.#place.at, key);
       } catch (thrown) {
-        const code = errorCode(thrown);
-        if (code === 'ENOENT' || code === 'ELOOP' || code === 'ENOTDIR') return undefined;
         // Others of this process took the descriptors: give back ours, one by one.
-        if (code !== 'EMFILE' || this.#files.pop() === undefined) throw thrown;
+        if (errorCode(thrown) !== 'EMFILE' || this.#files.pop() === undefined) throw thrown;
       }
     }
   }
 
-  #isWhatWasChecked(record: ObjectRecord, fd: number): boolean {
-    const status = fstatSync(fd, { bigint: true });
-    if (!status.isFile() || status.size !== BigInt(record.size)) return false;
+  #isWhatWasChecked(record: ObjectRecord, { fd, status }: OpenFile): boolean {
+    if (status.size !== BigInt(record.size)) return false;
     const stamp = stampOf(status);
     if (stamp === record.stamp) return true;
     if (!sha256OfFile(fd, status).equals(record.sha256)) return false;
@@ -282,7 +291,7 @@ function readFully(
 
 /** Takes an object out that isn't what its record says, unless someone has mended it meanwhile. */
 export function drop(
-  directory: string,
+  at: string,
   records: Records,
   key: string,
   record: ObjectRecord,
@@ -292,7 +301,7 @@ export function drop(
     if (now?.id !== record.id || now.stamp !== record.stamp) return false;
     sql.remove.run(record.id);
     sql.grow.run(-charge(record.size));
-    unlinkIfThere(objectFile(directory, key));
+    removeObject(at, key);
     return true;
   });
 }

@@ -1,23 +1,22 @@
-import { mkdirSync, renameSync, statSync, type BigIntStats } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { randomBytes } from 'node:crypto';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { PinfsError } from '../format/errors.js';
+import { ownUser } from '../files/owners.js';
+import { removeEntry } from '../files/regular.js';
 import { DiskShelf, inOrder, unlinkIfThere } from './disk-shelf.js';
-import {
-  diskFull,
-  ensureFolders,
-  errorCode,
-  objectFile,
-  prepareDirectory,
-  unusable,
-} from './layout.js';
+import type { ObjectKey } from './key.js';
+import { diskFull, unusable } from './layout.js';
+import { moveInto, removeObject, stampInPlace } from './object-files.js';
 import { forgetOwner, makeOwner, purgeOwners, type Owner } from './owners.js';
+import { openPlace, type Place, type PlaceNames } from './place.js';
 import { charge, Records, stampOf, tick, type Candidate, type Statements } from './records.js';
 import { freeBytes, keepReserve, withReserve } from './reserve.js';
 import { sweepLater } from './sweep.js';
 
 /** An object that was verified and written to tmp/. */
 export interface Prepared {
-  readonly key: string;
+  readonly key: ObjectKey;
   readonly temporary: string;
   readonly size: number;
   readonly sha256: Buffer;
@@ -37,16 +36,20 @@ export class Disk {
   readonly directory: string;
   readonly shelf: DiskShelf;
   /** Bytes that it may take on the disk. */
-  readonly limit: number;
+  limit = 0;
   /** Whether the disk made the limit, because it has no room for the one that was asked for. */
-  readonly limitedByDisk: boolean;
+  limitedByDisk = false;
   /** Objects that were removed to make room. */
   evicted = 0;
   /** Bytes that it takes, when last looked at. */
   bytes = 0;
 
+  readonly #asked: number;
+  /** Where it goes on when the directory is lost (place.ts). */
+  readonly #spare: string;
+  readonly #place: Place;
   readonly #records: Records;
-  readonly #owner: Owner;
+  #owner: Owner;
   readonly #holds = new Map<string, number>();
   readonly #stopSweep: (() => void) | undefined;
   #candidates: Candidate[] = [];
@@ -61,25 +64,31 @@ export class Disk {
    * @throws PinfsError CACHE_UNUSABLE, CACHE_FULL.
    */
   constructor(directory: string, limit: number) {
-    prepareDirectory(directory);
     this.directory = directory;
-    this.#records = withReserve(directory, () => new Records(directory));
-    this.shelf = new DiskShelf(directory, this.#records, fileLimit);
+    this.#asked = limit;
+    this.#spare = spareDirectory();
+    this.#place = openPlace(directory, { make: true, names: { spare: this.#spare } });
     try {
-      const begun = withReserve(directory, () => this.#begin());
+      this.#records = withReserve(this.#place.at, () => new Records(this.#place));
+    } catch (thrown) {
+      this.#place.close();
+      throw thrown;
+    }
+    this.shelf = new DiskShelf(this.#place, this.#records, fileLimit);
+    try {
+      const begun = withReserve(this.#place.at, () => this.#begin());
       this.#owner = begun.owner;
       this.#registered = this.#records.rebuilt;
-      const half = Math.floor((begun.bytes + freeBytes(directory)) / 2);
-      this.limit = Math.min(limit, half);
-      this.limitedByDisk = half < limit;
+      this.#setLimit(begun.bytes);
       this.bytes = begun.bytes;
       // Where the disk is too full for what is here, it goes when something new comes: until then it
       // harms nobody, and may be all that is left without a network.
       if (begun.bytes > limit) this.commit([]);
-      keepReserve(directory);
+      keepReserve(this.#place.at);
       if (begun.strays) this.#stopSweep = this.#sweep();
     } catch (thrown) {
       this.#records.close();
+      this.#place.close();
       throw unusable(directory, thrown);
     }
   }
@@ -94,9 +103,25 @@ export class Disk {
     return this.#records.read((sql) => sql.get.get(key) !== undefined);
   }
 
-  /** A name for a file in tmp/ that nobody else uses. */
+  /** Where other threads find it. */
+  get names(): PlaceNames {
+    return { at: this.#place.at, spare: this.#spare };
+  }
+
+  /** Why what is fetched is not kept; undefined if it is. */
+  get lost(): string | undefined {
+    return this.#place.lost;
+  }
+
+  /** A name for a file in tmp/ that nobody else uses; in a cache that was lost meanwhile, in the next one. */
   temporary(): string {
-    return join(this.directory, 'tmp', `${this.#owner.id}.${++this.#temporaries}`);
+    if (!this.#records.isCurrent()) this.#write(() => undefined);
+    return join(this.#place.at, 'tmp', `${this.#owner.id}.${++this.#temporaries}`);
+  }
+
+  /** Whether what was prepared lies in the cache, and not in one that was lost since. */
+  isInPlace({ temporary }: Prepared): boolean {
+    return temporary.startsWith(`${this.#place.at}/`);
   }
 
   /** Puts objects on the shelf, for all threads and processes, and keeps the limit. One error or none for each. */
@@ -157,6 +182,8 @@ export class Disk {
     }
     this.#owner.close();
     this.#records.close();
+    this.#place.close();
+    removeEntry(this.#spare);
   }
 
   #commitOnce(sql: Statements, batch: readonly Prepared[]): (PinfsError | undefined)[] {
@@ -167,7 +194,7 @@ export class Disk {
     this.#makeRoom(sql, need, room, keys);
     const before = total(sql);
     this.bytes = before;
-    const results = batch.map((object) => this.#place(sql, object, room));
+    const results = batch.map((object) => this.#put(sql, object, room));
     if (this.bytes !== before) sql.grow.run(this.bytes - before);
     return results;
   }
@@ -178,7 +205,7 @@ export class Disk {
     try {
       this.#records.tryWrite((sql) => {
         for (const { key } of batch) {
-          if (sql.get.get(key) === undefined) unlinkIfThere(objectFile(this.directory, key));
+          if (sql.get.get(key) === undefined) removeObject(this.#place.at, key);
         }
       });
     } catch {
@@ -187,13 +214,11 @@ export class Disk {
   }
 
   #begin(): { owner: Owner; bytes: number; strays: boolean } {
-    const { directory } = this;
     return this.#records.write((sql) => {
-      ensureFolders(directory);
-      const dead = purgeOwners(directory, sql, undefined);
+      const dead = purgeOwners(this.#place.at, sql, undefined);
       const strays = dead > 0 || sql.totals.get()?.strays === 1;
       if (strays) sql.recount.run(1);
-      return { owner: makeOwner(directory, sql), bytes: total(sql), strays };
+      return { owner: makeOwner(this.#place, sql), bytes: total(sql), strays };
     });
   }
 
@@ -208,16 +233,35 @@ export class Disk {
     }
   }
 
-  /** As `write` of the records; a database that was begun anew doesn't know us yet. */
+  /** As `write` of the records; a database that was begun anew, maybe in another place, doesn't know us yet. */
   #write<T>(work: (sql: Statements) => T): T {
-    return this.#records.write((sql) => {
-      if (this.#registered !== this.#records.rebuilt) {
-        sql.addOwner.run(this.#owner.id);
-        for (const key of this.#holds.keys()) sql.hold.run(key, this.#owner.id);
-        this.#registered = this.#records.rebuilt;
-      }
+    let registered = this.#registered;
+    const result = this.#records.write((sql) => {
+      registered = this.#records.rebuilt;
+      const isKnown = registered === this.#registered && this.#owner.isInPlace(this.#place.at);
+      if (!isKnown) this.#register(sql);
       return work(sql);
     });
+    this.#registered = registered;
+    return result;
+  }
+
+  /** Writes down again that we live, and what we hold. */
+  #register(sql: Statements): void {
+    if (this.#owner.isInPlace(this.#place.at)) sql.addOwner.run(this.#owner.id);
+    else {
+      this.#owner.close();
+      this.#owner = makeOwner(this.#place, sql, this.#owner.id);
+    }
+    for (const key of this.#holds.keys()) sql.hold.run(key, this.#owner.id);
+    this.#setLimit(total(sql));
+  }
+
+  /** Never more than half of what the cache and the free space are together. */
+  #setLimit(bytes: number): void {
+    const half = Math.floor((bytes + freeBytes(this.#place.at)) / 2);
+    this.limit = Math.min(this.#asked, half);
+    this.limitedByDisk = half < this.#asked;
   }
 
   /** Removes the longest unused objects until `need` bytes more fit into `room`, if they can. */
@@ -237,7 +281,7 @@ export class Disk {
       if (next === undefined) {
         if (freed === atLastRefill) break;
         atLastRefill = freed;
-        purgeOwners(this.directory, sql, this.#owner.id);
+        purgeOwners(this.#place.at, sql, this.#owner.id);
         // Only the oldest part: what is new by then is not in the list, and may be older than its end.
         const some = Math.ceil((sql.count.get()?.objects ?? 0) / 8);
         this.#candidates = sql.oldest.all(Math.min(candidatesAtOnce, some)).reverse();
@@ -248,7 +292,7 @@ export class Disk {
       if (sql.get.get(next.key)?.used !== next.used) continue;
       sql.remove.run(next.id);
       sql.grow.run(-charge(next.size));
-      unlinkIfThere(objectFile(this.directory, next.key));
+      removeObject(this.#place.at, next.key);
       this.shelf.forget(next.key);
       freed += charge(next.size);
       this.evicted++;
@@ -256,10 +300,10 @@ export class Disk {
     return freed;
   }
 
-  #place(sql: Statements, object: Prepared, room: number): PinfsError | undefined {
-    const file = objectFile(this.directory, object.key);
+  #put(sql: Statements, object: Prepared, room: number): PinfsError | undefined {
+    const { at } = this.#place;
     const record = sql.get.get(object.key);
-    if (record !== undefined && stampOfFile(file) === record.stamp) {
+    if (record !== undefined && stampInPlace(at, object.key) === record.stamp) {
       // Another process was quicker.
       unlinkIfThere(object.temporary);
       return undefined;
@@ -269,7 +313,7 @@ export class Disk {
       unlinkIfThere(object.temporary);
       return this.#limitReached();
     }
-    const placed = moveInto(object.temporary, file);
+    const placed = moveInto(at, object.temporary, object.key);
     sql.insert.run(object.key, object.size, object.sha256, stampOf(placed), tick());
     this.bytes += more;
     return undefined;
@@ -291,7 +335,7 @@ export class Disk {
   }
 
   #sweep(): () => void {
-    return sweepLater(this.directory, this.#records, () => {
+    return sweepLater(this.#place, this.#records, () => {
       this.bytes = this.#write((sql) => {
         sql.recount.run(0);
         return total(sql);
@@ -308,19 +352,7 @@ function isFull(thrown: unknown): boolean {
   return thrown instanceof PinfsError && thrown.code === 'CACHE_FULL';
 }
 
-function stampOfFile(file: string): string | undefined {
-  const status = statSync(file, { bigint: true, throwIfNoEntry: false });
-  return status === undefined ? undefined : stampOf(status);
-}
-
-function moveInto(temporary: string, file: string): BigIntStats {
-  try {
-    renameSync(temporary, file);
-  } catch (thrown) {
-    if (errorCode(thrown) !== 'ENOENT') throw thrown;
-    mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-    // Where the transaction is run a second time, the file lies there already.
-    if (statSync(temporary, { throwIfNoEntry: false }) !== undefined) renameSync(temporary, file);
-  }
-  return statSync(file, { bigint: true });
+/** A name that nobody can guess, since whoever makes it first could say what lies in it. */
+function spareDirectory(): string {
+  return join(tmpdir(), `pinfs-spare-${ownUser() ?? 0}-${randomBytes(12).toString('hex')}`);
 }

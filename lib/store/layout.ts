@@ -1,15 +1,12 @@
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { lstatSync, readdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { randomBytes } from 'node:crypto';
 import { PinfsError } from '../format/errors.js';
+import { UnsafeDirectory } from '../files/held.js';
+import { makeDirectory } from '../files/make.js';
+import { isOurs } from '../files/owners.js';
+import { readSmall, removeEntry } from '../files/regular.js';
+import type { ObjectKey } from './key.js';
 
 /**
  * A cache directory:
@@ -33,85 +30,103 @@ const ours = new Set(['objects', 'tmp', 'state', 'version', 'reserve', 'CACHEDIR
 /** What is a cache's own, and removed there when nobody knows of it. */
 const swept = ['objects', 'tmp', 'index.db'];
 
-/** Whether a directory has been made a cache. */
-export function isCache(directory: string): boolean {
-  return existsSync(join(directory, 'version'));
-}
-
 function isEmpty(directory: string): boolean {
   const status = statSync(directory, { throwIfNoEntry: false });
   return status === undefined || (status.isDirectory() && readdirSync(directory).length === 0);
 }
 
-export function objectFile(directory: string, key: string): string {
+/** Where the file of an object lies; `at` is the cache directory. */
+export function objectFile(at: string, key: ObjectKey): string {
   // Not `join`: it costs more than looking an open file up.
-  return `${directory}/objects/${key.slice(0, 2)}/${key.slice(2)}`;
+  return `${at}/objects/${key.slice(0, 2)}/${key.slice(2)}`;
 }
 
-/** The key of a file below objects/. */
+/** The key of a file below objects/, if it has the name of one. */
 export function keyOfFile(folder: string, name: string): string {
   return folder + name;
 }
 
+const folders = ['tmp', 'objects'] as const;
+
 /**
- * Makes sure that there is a cache directory of this user that nobody else can write to.
- * @throws PinfsError CACHE_UNUSABLE.
+ * Makes a directory that is ours a cache, or checks that it is one: tag, version, folders.
+ * @param at leads to it; `directory` is what it is called.
+ * @throws PinfsError CACHE_UNUSABLE; errors of the file system.
  */
-export function prepareDirectory(directory: string): void {
+export function furnish(at: string, directory: string): void {
+  if (!checkLayout(at, directory)) {
+    refuseForeign(at, directory);
+    writeLayout(at);
+  }
+  for (const name of folders) {
+    const folder = join(at, name);
+    // What is no directory has no place here.
+    if (lstatSync(folder, { throwIfNoEntry: false })?.isDirectory() === false) removeEntry(folder);
+    makeDirectory(folder);
+  }
+  const problem = folderProblem(at);
+  if (problem !== undefined) throw new UnsafeDirectory(problem);
+}
+
+/** Why what lies in a cache directory can't be relied on: a folder that isn't ours alone. One that is lacking is made when it is needed. */
+export function folderProblem(at: string): string | undefined {
+  for (const name of folders) {
+    const status = lstatSync(join(at, name), { throwIfNoEntry: false });
+    if (status === undefined) continue;
+    if (!status.isDirectory()) return `${name} in it is no directory`;
+    if (!isOurs(status)) return `${name} in it belongs to another user (uid ${status.uid})`;
+    if ((status.mode & 0o022) !== 0) return `others may write to ${name} in it`;
+  }
+  return undefined;
+}
+
+/** Whether a directory has been made a cache. @throws PinfsError CACHE_UNUSABLE if it is one of another layout. */
+export function checkLayout(at: string, directory: string): boolean {
+  const found = readSmall(join(at, 'version'));
+  if (typeof found === 'string') return false;
+  checkVersionText(found.text, directory);
+  return true;
+}
+
+/**
+ * Without `version` what lies there is somebody else's (a git directory has objects/ as well), and would
+ * be swept as strays; unless another process has just made it a cache.
+ */
+function refuseForeign(at: string, directory: string): void {
+  const names = readdirSync(at);
+  const foreign = swept.find((name) => names.includes(name) && !isEmpty(join(at, name)));
+  if (foreign === undefined || checkLayout(at, directory)) return;
+  throw new PinfsError('CACHE_UNUSABLE', `${directory} has ${foreign}, and is no cache`, {
+    advice: 'Give an empty or new directory with --cache DIR.',
+  });
+}
+
+/** Writes what makes a directory a cache, where it is lacking. */
+export function writeLayout(at: string): void {
+  const lacking = (name: string): boolean => typeof readSmall(join(at, name)) === 'string';
+  const others = readdirSync(at).some((name) => !ours.has(name));
+  if (!others && lacking('CACHEDIR.TAG')) writeNew(at, 'CACHEDIR.TAG', tag);
+  if (lacking('version')) writeNew(at, 'version', `${layoutVersion}\n`);
+}
+
+/** Puts a file in the place of whatever lies there, whole or not at all. */
+function writeNew(at: string, name: string, text: string): void {
+  const file = join(at, name);
+  const temporary = `${file}.${process.pid}.${randomBytes(4).toString('hex')}`;
+  writeFileSync(temporary, text, { flag: 'wx' });
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
-    checkOwner(directory);
-    checkVersion(directory);
-    ensureFolders(directory);
-  } catch (thrown) {
-    throw unusable(directory, thrown);
-  }
-}
-
-/** Makes the folders, at first and when someone removed them. */
-export function ensureFolders(directory: string): void {
-  mkdirSync(join(directory, 'tmp'), { recursive: true, mode: 0o700 });
-  mkdirSync(join(directory, 'objects'), { recursive: true, mode: 0o700 });
-}
-
-function checkOwner(directory: string): void {
-  const status = statSync(directory);
-  const self = process.geteuid?.();
-  if (self !== undefined && status.uid !== self) {
-    throw new PinfsError(
-      'CACHE_UNUSABLE',
-      `the cache ${directory} belongs to another user (uid ${status.uid})`,
-      { advice: 'Give a directory of your own with --cache DIR.' },
-    );
-  }
-  if ((status.mode & 0o022) !== 0) {
-    throw new PinfsError('CACHE_UNUSABLE', `others may write to the cache ${directory}`, {
-      advice: `Run: chmod go-w ${directory}`,
-    });
-  }
-}
-
-function checkVersion(directory: string): void {
-  const file = join(directory, 'version');
-  const text = readIfThere(file);
-  if (text === undefined) {
-    const names = readdirSync(directory);
-    // Without `version` what lies there is somebody else's (a git directory has objects/ as well),
-    // and would be swept as strays; unless another process has just made it a cache.
-    const foreign = swept.find((name) => names.includes(name) && !isEmpty(join(directory, name)));
-    if (foreign !== undefined && readIfThere(file) === undefined) {
-      throw new PinfsError('CACHE_UNUSABLE', `${directory} has ${foreign}, and is no cache`, {
-        advice: 'Give an empty or new directory with --cache DIR.',
-      });
-    }
-    if (names.every((name) => ours.has(name))) writeFileSync(join(directory, 'CACHEDIR.TAG'), tag);
-    const temporary = `${file}.${process.pid}.${randomBytes(4).toString('hex')}`;
-    writeFileSync(temporary, `${layoutVersion}\n`);
     renameSync(temporary, file);
-    return;
+  } catch (thrown) {
+    if (errorCode(thrown) !== 'EISDIR') throw thrown;
+    removeEntry(file);
+    renameSync(temporary, file);
   }
+}
+
+function checkVersionText(text: string, directory: string): void {
   const advice = `Give another directory with --cache DIR, or remove ${directory}.`;
   if (!/^[0-9]{1,9}\n?$/.test(text)) {
+    const file = join(directory, 'version');
     throw new PinfsError('CACHE_UNUSABLE', `${file} is not the version of a cache`, { advice });
   }
   if (Number(text) !== layoutVersion) {
@@ -120,11 +135,12 @@ function checkVersion(directory: string): void {
   }
 }
 
-function readIfThere(file: string): string | undefined {
+/** The names in a directory; none if it isn't there. @throws other errors of the file system. */
+export function listFolder(path: string): string[] {
   try {
-    return readFileSync(file, 'latin1');
+    return readdirSync(path);
   } catch (thrown) {
-    if (errorCode(thrown) === 'ENOENT') return undefined;
+    if (errorCode(thrown) === 'ENOENT' || errorCode(thrown) === 'ENOTDIR') return [];
     throw thrown;
   }
 }
@@ -140,8 +156,9 @@ export function unusable(directory: string, thrown: unknown): PinfsError {
   const reason = thrown instanceof Error ? thrown.message : String(thrown);
   const code = errorCode(thrown);
   if (code === 'ENOSPC' || code === 'EDQUOT' || code === 'SQLITE_FULL') return diskFull(directory);
+  const advice = thrown instanceof UnsafeDirectory ? thrown.advice : undefined;
   return new PinfsError('CACHE_UNUSABLE', `the cache ${directory} can't be used: ${reason}`, {
-    advice: 'Give another directory with --cache DIR.',
+    advice: advice ?? 'Give another directory with --cache DIR.',
     cause: thrown,
   });
 }

@@ -1,11 +1,13 @@
-import { closeSync, constants, fstatSync, openSync } from 'node:fs';
-import { join } from 'node:path';
+import { closeSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
-import { listFolder, sweepFolder } from './sweep.js';
-import { drop, sha256OfFile, unlinkIfThere } from './disk-shelf.js';
-import { errorCode, isCache, objectFile, prepareDirectory } from './layout.js';
+import type { OpenFile } from '../files/regular.js';
+import { drop, sha256OfFile } from './disk-shelf.js';
+import { parseKey } from './key.js';
+import { openObject, removeObject } from './object-files.js';
 import { purgeOwners } from './owners.js';
-import { charge, Records } from './records.js';
+import { isCache, openPlace, type Place } from './place.js';
+import { charge, Records, type ObjectRecord } from './records.js';
+import { objectFolders, sweepFolder } from './sweep.js';
 
 /** What people do with a cache; mounts may use it meanwhile. */
 export interface CacheSize {
@@ -34,9 +36,9 @@ const nothing = { objects: 0, bytes: 0 };
 /** @throws PinfsError CACHE_UNUSABLE. */
 export async function cacheSize(directory: string): Promise<CacheSize> {
   const empty = { ...nothing, onDisk: 0, held: nothing };
-  return withRecords(directory, empty, (records) =>
+  return withRecords(directory, empty, (records, place) =>
     records.write((sql) => {
-      purgeOwners(directory, sql, undefined);
+      purgeOwners(place.at, sql, undefined);
       const { objects, bytes } = sql.count.get() ?? nothing;
       const onDisk = sql.totals.get()?.bytes ?? 0;
       return { objects, bytes, onDisk, held: sql.heldBytes.get() ?? nothing };
@@ -53,14 +55,14 @@ export async function verifyAll(
   progress: (objects: number, bytes: number) => void = () => undefined,
 ): Promise<VerifyReport> {
   const report = { objects: 0, bytes: 0, damaged: [] as string[], missing: 0, strays: 0 };
-  return withRecords(directory, report, async (records) => {
+  return withRecords(directory, report, async (records, place) => {
     let last = 0;
     for (;;) {
       const page = records.read((sql) => sql.after.all(last, 256));
       if (page.length === 0) break;
       for (const { id, key, size } of page) {
         last = id;
-        const found = verifyOne(directory, records, key);
+        const found = verifyOne(place, records, key);
         if (found === 'damaged') report.damaged.push(key);
         if (found === 'missing') report.missing++;
         report.objects++;
@@ -70,36 +72,29 @@ export async function verifyAll(
       }
       await turn();
     }
-    for (const folder of listFolder(join(directory, 'objects'))) {
-      report.strays += sweepFolder(directory, records, folder);
+    for (const folder of objectFolders(place.at)) {
+      report.strays += sweepFolder(place, records, folder);
     }
     records.write((sql) => sql.recount.run(0));
     return report;
   });
 }
 
-function verifyOne(
-  directory: string,
-  records: Records,
-  key: string,
-): 'right' | 'damaged' | 'missing' {
+function verifyOne(place: Place, records: Records, key: string): 'right' | 'damaged' | 'missing' {
   const record = records.read((sql) => sql.get.get(key));
   // Evicted meanwhile.
   if (record === undefined) return 'right';
-  let fd: number;
+  const parsed = parseKey(key);
+  const file = parsed === undefined ? 'other' : openObject(place.at, parsed);
+  const found = typeof file === 'string' ? file : isRight(file, record) ? 'right' : 'damaged';
+  if (found === 'right' || drop(place.at, records, key, record) !== true) return 'right';
+  return found === 'missing' ? 'missing' : 'damaged';
+}
+
+/** Whether the bytes of a file are those of its record; closes it. */
+function isRight({ fd, status }: OpenFile, record: ObjectRecord): boolean {
   try {
-    fd = openSync(objectFile(directory, key), constants.O_RDONLY | constants.O_NOFOLLOW);
-  } catch (thrown) {
-    const gone = ['ENOENT', 'ENOTDIR', 'ELOOP'].includes(errorCode(thrown) ?? '');
-    if (!gone) throw thrown;
-    return drop(directory, records, key, record) === true ? 'missing' : 'right';
-  }
-  try {
-    const status = fstatSync(fd, { bigint: true });
-    const right =
-      status.size === BigInt(record.size) && sha256OfFile(fd, status).equals(record.sha256);
-    if (right) return 'right';
-    return drop(directory, records, key, record) === true ? 'damaged' : 'right';
+    return status.size === BigInt(record.size) && sha256OfFile(fd, status).equals(record.sha256);
   } finally {
     closeSync(fd);
   }
@@ -113,16 +108,16 @@ function verifyOne(
 export async function clearCache(
   directory: string,
 ): Promise<{ readonly objects: number; readonly bytes: number }> {
-  return withRecords(directory, nothing, async (records) => {
+  return withRecords(directory, nothing, async (records, place) => {
     const removed = { objects: 0, bytes: 0 };
     for (;;) {
       const count = records.write((sql) => {
-        purgeOwners(directory, sql, undefined);
+        purgeOwners(place.at, sql, undefined);
         const page = sql.oldest.all(1024);
         for (const { id, key, size } of page) {
           sql.remove.run(id);
           sql.grow.run(-charge(size));
-          unlinkIfThere(objectFile(directory, key));
+          removeObject(place.at, key);
           removed.objects++;
           removed.bytes += size;
         }
@@ -131,8 +126,8 @@ export async function clearCache(
       if (count === 0) break;
       await turn();
     }
-    for (const folder of listFolder(join(directory, 'objects'))) {
-      sweepFolder(directory, records, folder);
+    for (const folder of objectFolders(place.at)) {
+      sweepFolder(place, records, folder);
     }
     return removed;
   });
@@ -141,15 +136,19 @@ export async function clearCache(
 async function withRecords<T>(
   directory: string,
   none: T,
-  work: (records: Records) => T | Promise<T>,
+  work: (records: Records, place: Place) => T | Promise<T>,
 ): Promise<T> {
   // Nothing is made in a directory that is no cache.
   if (!isCache(directory)) return none;
-  prepareDirectory(directory);
-  const records = new Records(directory);
+  const place = openPlace(directory, { make: true });
   try {
-    return await work(records);
+    const records = new Records(place);
+    try {
+      return await work(records, place);
+    } finally {
+      records.close();
+    }
   } finally {
-    records.close();
+    place.close();
   }
 }

@@ -8,6 +8,7 @@ import { openFailures, type Failures } from './failures.js';
 import { Flights } from './flights.js';
 import { checkSize, describe, largestObject } from './inflate.js';
 import { diskFull } from './layout.js';
+import type { PlaceNames } from './place.js';
 import { charge } from './records.js';
 import type { Shelf } from './shelf.js';
 import type { Store, StoreStatistics } from './store.js';
@@ -78,6 +79,10 @@ class DiskStore implements Store {
     }
   }
 
+  get names(): PlaceNames {
+    return this.#disk.names;
+  }
+
   hold(want: Want): void {
     this.#disk.hold(wantKey(want));
   }
@@ -101,16 +106,27 @@ class DiskStore implements Store {
   async #fly(key: string, want: Want, signal: AbortSignal): Promise<void> {
     this.statistics.misses++;
     try {
-      const source = sourceOf(want, this.#sources);
-      const prepared = await download(source, want, this.#disk, this.#unpacker, signal);
-      await this.#committer.add(prepared);
-      this.statistics.stored += prepared.size;
+      this.statistics.stored += await this.#bring(want, signal);
       this.#failures.forget(key);
     } catch (thrown) {
       const error = asPinfsError(thrown);
       this.#failures.remember(key, error);
       countFailure(this.statistics, want, error);
       throw error;
+    }
+  }
+
+  /** Fetches, verifies and stores it; once more where the cache was lost meanwhile. @returns its plain size. */
+  async #bring(want: Want, signal: AbortSignal): Promise<number> {
+    const source = sourceOf(want, this.#sources);
+    for (let tries = 1; ; tries++) {
+      const prepared = await download(source, want, this.#disk, this.#unpacker, signal);
+      try {
+        await this.#committer.add(prepared);
+        return prepared.size;
+      } catch (thrown) {
+        if (tries >= 2 || this.#disk.isInPlace(prepared)) throw thrown;
+      }
     }
   }
 
@@ -136,9 +152,14 @@ function openStatistics(disk: Disk): StoreStatistics {
     get bytes() {
       return disk.bytes;
     },
-    limit: disk.limit,
+    get limit() {
+      return disk.limit;
+    },
     get rebuilt() {
       return disk.rebuilt;
+    },
+    get lost() {
+      return disk.lost;
     },
     failures: {},
     lastFailure: undefined,

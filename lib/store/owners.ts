@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
-import { unlinkIfThere } from './disk-shelf.js';
-import { errorCode } from './layout.js';
+import { makeDirectory } from '../files/make.js';
+import { lookAtOurs, removeEntry } from '../files/regular.js';
+import { errorCode, listFolder } from './layout.js';
+import type { Place } from './place.js';
 import { tick, type Statements } from './records.js';
 
 /**
@@ -13,35 +14,50 @@ import { tick, type Statements } from './records.js';
  */
 export interface Owner {
   readonly id: string;
+  /** Whether others see its lock: its file, or all of tmp/, may have been removed. */
+  isInPlace(at: string): boolean;
   close(): void;
 }
 
-/** Makes an owner. Call it under the write lock, so that nobody takes it for a dead one meanwhile. */
-export function makeOwner(directory: string, sql: Statements): Owner {
-  const id = `${process.pid}-${randomBytes(6).toString('hex')}`;
-  const file = lockFile(directory, id);
-  const lock = new Database(file);
+/** Makes an owner, or the one that was known by `id` anew. Call it under the write lock, so that nobody takes it for a dead one meanwhile. */
+export function makeOwner(place: Place, sql: Statements, id = newId()): Owner {
+  makeDirectory(join(place.at, 'tmp'));
+  const file = lockFile(place.at, id);
+  removeEntry(file);
+  const lock = place.openSafely(() => new Database(file));
   lock.pragma('journal_mode = MEMORY');
   lock.exec('BEGIN EXCLUSIVE');
   sql.addOwner.run(id);
+  const inode = inodeOf(file);
   return {
     id,
+    isInPlace: (at) => inode !== undefined && inodeOf(lockFile(at, id)) === inode,
     close() {
       lock.close();
-      unlinkIfThere(file);
+      if (inodeOf(file) === inode) removeEntry(file);
     },
   };
+}
+
+function newId(): string {
+  return `${process.pid}-${randomBytes(6).toString('hex')}`;
+}
+
+function inodeOf(file: string): bigint | undefined {
+  const status = lookAtOurs(file);
+  return typeof status === 'string' ? undefined : status.ino;
 }
 
 /**
  * Forgets owners that died, with their holds and unfinished files. Call it under the write lock.
  * @returns their number.
  */
-export function purgeOwners(directory: string, sql: Statements, self: string | undefined): number {
+export function purgeOwners(at: string, sql: Statements, self: string | undefined): number {
   const living = new Set<string>();
   let dead = 0;
   for (const { id } of sql.owners.all()) {
-    if (id === self || lives(lockFile(directory, id))) {
+    // An identity that is none must not become a path.
+    if (id === self || (idForm.test(id) && lives(lockFile(at, id)))) {
       living.add(id);
       continue;
     }
@@ -49,8 +65,8 @@ export function purgeOwners(directory: string, sql: Statements, self: string | u
     forgetOwner(sql, id);
   }
   if (self !== undefined) living.add(self);
-  for (const name of readdirSync(join(directory, 'tmp'))) {
-    if (!living.has(name.slice(0, name.indexOf('.')))) unlinkIfThere(join(directory, 'tmp', name));
+  for (const name of listFolder(join(at, 'tmp'))) {
+    if (!living.has(name.slice(0, name.indexOf('.')))) removeEntry(join(at, 'tmp', name));
   }
   return dead;
 }
@@ -62,11 +78,14 @@ export function forgetOwner(sql: Statements, id: string): void {
   sql.removeOwner.run(id);
 }
 
-function lockFile(directory: string, id: string): string {
-  return join(directory, 'tmp', `${id}.lock`);
+const idForm = /^\d{1,10}-[0-9a-f]{12}$/;
+
+function lockFile(at: string, id: string): string {
+  return join(at, 'tmp', `${id}.lock`);
 }
 
 function lives(file: string): boolean {
+  if (typeof lookAtOurs(file) === 'string') return false;
   let lock: Database.Database;
   try {
     lock = new Database(file, { fileMustExist: true, timeout: 0 });

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
-import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
+import { closeSync, openSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { makeDirectory } from '../files/make.js';
 import { unlinkIfThere } from './disk-shelf.js';
 import { unpack } from './inflate.js';
 import { errorCode } from './layout.js';
@@ -38,7 +39,7 @@ function openNew(file: string): number {
   } catch (thrown) {
     if (errorCode(thrown) !== 'ENOENT') throw thrown;
     // Someone emptied the cache below us.
-    mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+    makeDirectory(dirname(file));
     return openSync(file, 'wx', 0o444);
   }
 }

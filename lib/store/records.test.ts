@@ -18,6 +18,7 @@ import { memorySource } from '../testing/memory-source.js';
 import { openShelf } from './disk-shelf.js';
 import { diskFull, objectFile, unusable } from './layout.js';
 import { openStore } from './open.js';
+import { openPlace } from './place.js';
 import { readWhole } from './run.js';
 import { charge, Records, tick } from './records.js';
 import { wantKey } from './want.js';
@@ -237,7 +238,8 @@ void t.test('errors of disk and database have their codes', (t) => {
 
 void t.test('a lock held by another process: reading goes on, what can wait waits', async (t) => {
   const { directory, index } = await filled(t);
-  const records = new Records(directory);
+  const place = openPlace(directory, { make: true });
+  const records = new Records(place);
   const other = new Database(index);
   other.exec('BEGIN IMMEDIATE');
   t.equal(
@@ -255,6 +257,7 @@ void t.test('a lock held by another process: reading goes on, what can wait wait
   );
   other.close();
   records.close();
+  place.close();
 });
 
 void t.test('two that begin a cache at the same time', async (t) => {

@@ -1,7 +1,16 @@
-import { renameSync, rmSync, statSync, readFileSync, type BigIntStats } from 'node:fs';
-import { join } from 'node:path';
-import Database from 'better-sqlite3';
-import { errorCode, unusable } from './layout.js';
+import { readFileSync, type BigIntStats } from 'node:fs';
+import type Database from 'better-sqlite3';
+import { unusable, writeLayout } from './layout.js';
+import type { Place } from './place.js';
+import {
+  inodeOfDatabase,
+  isBusy,
+  isDamage,
+  openDatabase,
+  patience,
+  setAside,
+  sizesOfDatabase,
+} from './records-file.js';
 
 /**
  * The records of a cache, in SQLite. An object is what its record says, or it isn't there: a name
@@ -142,14 +151,11 @@ export interface Statements {
   readonly heldBytes: Database.Statement<[], { objects: number; bytes: number }>;
 }
 
-const patience = 5000;
-
 export class Records {
   /** Times that the database was set aside, as it was damaged, or begun anew as it was removed. */
   rebuilt = 0;
 
-  readonly #directory: string;
-  readonly #file: string;
+  readonly #place: Place;
   #current: Open;
   #closed = false;
 
@@ -157,30 +163,32 @@ export class Records {
    * Opens the records of a cache directory. A damaged database is set aside and begun anew.
    * @throws PinfsError CACHE_UNUSABLE, CACHE_FULL.
    */
-  constructor(directory: string) {
-    this.#directory = directory;
-    this.#file = join(directory, 'index.db');
+  constructor(place: Place) {
+    this.#place = place;
     this.#current = this.#guard(() => {
       try {
-        return openDatabase(this.#file);
+        return this.#open();
       } catch (thrown) {
         if (!isDamage(thrown)) throw thrown;
         this.rebuilt++;
-        setAside(this.#file);
-        return openDatabase(this.#file);
+        setAside(place.at);
+        return this.#open();
       }
     });
   }
 
   /** Reads; nobody is waited for. */
   read<T>(work: (sql: Statements) => T): T {
-    return this.#mending(() => work(this.#current.sql));
+    return this.#mending(() => {
+      if (!this.#current.db.open && !this.#closed) this.#goOver();
+      return work(this.#current.sql);
+    });
   }
 
   /** One transaction under the write lock; waits at most some seconds for other processes. */
   write<T>(work: (sql: Statements) => T): T {
     return this.#mending(() => {
-      this.#followFile();
+      if (!this.isCurrent()) this.#goOver();
       return this.#transaction(work);
     });
   }
@@ -188,6 +196,7 @@ export class Records {
   /** Likewise, unless another one holds the lock just now: then undefined. */
   tryWrite<T>(work: (sql: Statements) => T): T | undefined {
     return this.#mending(() => {
+      if (!this.#current.db.open) return undefined;
       this.#current.db.pragma('busy_timeout = 0');
       try {
         return this.#transaction(work);
@@ -218,7 +227,7 @@ export class Records {
 
   /** What the database and its log take on the disk (bytes). */
   sizes(): { readonly database: number; readonly log: number } {
-    return { database: sizeOf(this.#file), log: sizeOf(`${this.#file}-wal`) };
+    return sizesOfDatabase(this.#place.at);
   }
 
   close(): void {
@@ -230,7 +239,7 @@ export class Records {
     try {
       return work();
     } catch (thrown) {
-      throw unusable(this.#directory, thrown);
+      throw unusable(this.#place.directory, thrown);
     }
   }
 
@@ -241,39 +250,65 @@ export class Records {
         return work();
       } catch (thrown) {
         if (this.#closed || !isDamage(thrown)) throw thrown;
+        // Before it is set aside: closing removes the log of whatever lies in its place.
         this.#current.db.close();
         // Another process may have been quicker.
-        if (inode(this.#file) === this.#current.inode) setAside(this.#file);
+        if (inodeOfDatabase(this.#place.at) === this.#current.inode) setAside(this.#place.at);
         this.#reopen();
         return work();
       }
     });
   }
 
-  /** Whether the database is still the one that others see; it may have been removed or replaced. */
+  /** Whether the database is still the one that others see; it, or the whole cache, may have been removed or replaced. */
   isCurrent(): boolean {
-    return this.#closed || inode(this.#file) === this.#current.inode;
+    return (
+      this.#closed ||
+      (this.#current.db.open &&
+        inodeOfDatabase(this.#place.at) === this.#current.inode &&
+        this.#place.problem() === undefined)
+    );
   }
 
-  /** Goes over to the database that lies in the place of ours now. @returns whether there is another one. */
+  /**
+   * Goes over to the database that lies in the place of ours now, or to another place where this one was lost.
+   * @returns whether there is another one.
+   */
   follow(): boolean {
-    if (this.isCurrent() || inode(this.#file) === undefined) return false;
-    this.#guard(() => {
-      this.#followFile();
+    if (this.isCurrent()) return false;
+    return this.#guard(() => {
+      if (this.#place.problem() !== undefined && this.#place.renew() !== undefined) return false;
+      if (inodeOfDatabase(this.#place.at) === undefined) return false;
+      this.#reopen();
+      return true;
     });
-    return true;
   }
 
   /** Someone removed the database below us: what is written to the old one nobody else would see. */
-  #followFile(): void {
-    if (this.isCurrent()) return;
-    this.#current.db.close();
+  #goOver(): void {
+    if (this.#place.problem() !== undefined) {
+      const error = this.#place.renew();
+      if (error !== undefined) throw error;
+    }
     this.#reopen();
   }
 
+  /** What is begun anew is whole: others find a cache. */
   #reopen(): void {
+    this.#current.db.close();
     this.rebuilt++;
-    this.#current = openDatabase(this.#file);
+    writeLayout(this.#place.at);
+    this.#current = this.#open();
+  }
+
+  #open(): Open {
+    const db = openDatabase(this.#place, schema);
+    try {
+      return { db, sql: prepare(db), inode: inodeOfDatabase(this.#place.at) };
+    } catch (thrown) {
+      db.close();
+      throw thrown;
+    }
   }
 
   #transaction<T>(work: (sql: Statements) => T): T {
@@ -286,68 +321,4 @@ interface Open {
   readonly db: Database.Database;
   readonly sql: Statements;
   readonly inode: bigint | undefined;
-}
-
-function openDatabase(file: string): Open {
-  const db = new Database(file, { timeout: patience });
-  try {
-    useWal(db);
-    db.pragma('synchronous = NORMAL');
-    db.pragma('cache_size = -2000');
-    // Random keys dirty a page each: few checkpoints, as each waits for the disk.
-    db.pragma('wal_autocheckpoint = 4000');
-    db.pragma('trusted_schema = OFF');
-    if (db.prepare("SELECT 1 FROM sqlite_master WHERE name = 'totals'").get() === undefined) {
-      db.transaction(() => db.exec(schema)).immediate();
-    }
-    return { db, sql: prepare(db), inode: inode(file) };
-  } catch (thrown) {
-    db.close();
-    throw thrown;
-  }
-}
-
-/** Two processes that begin a cache at once: the change of mode doesn't wait for a lock by itself. */
-function useWal(db: Database.Database): void {
-  for (let tries = 0; ; tries++) {
-    try {
-      db.pragma('journal_mode = WAL');
-      return;
-    } catch (thrown) {
-      if (!isBusy(thrown) || tries >= 100) throw thrown;
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
-    }
-  }
-}
-
-function isBusy(thrown: unknown): boolean {
-  return errorCode(thrown)?.startsWith('SQLITE_BUSY') === true;
-}
-
-/** Damage of the database; SQLITE_ERROR is a table or column that isn't as it should be. */
-function isDamage(thrown: unknown): boolean {
-  const code = errorCode(thrown);
-  return (
-    code !== undefined &&
-    (/^SQLITE_(?:CORRUPT|NOTADB|IOERR_SHORT_READ)/.test(code) || code === 'SQLITE_ERROR')
-  );
-}
-
-/** The log goes first: it would be taken for that of the new database. */
-function setAside(file: string): void {
-  rmSync(`${file}-wal`, { force: true });
-  rmSync(`${file}-shm`, { force: true });
-  try {
-    renameSync(file, `${file}.damaged`);
-  } catch (thrown) {
-    if (errorCode(thrown) !== 'ENOENT') throw thrown;
-  }
-}
-
-function sizeOf(file: string): number {
-  return statSync(file, { throwIfNoEntry: false })?.size ?? 0;
-}
-
-function inode(file: string): bigint | undefined {
-  return statSync(file, { bigint: true, throwIfNoEntry: false })?.ino;
 }

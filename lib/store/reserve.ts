@@ -1,5 +1,7 @@
-import { existsSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { lookAtOurs, removeEntry } from '../files/regular.js';
+import { errorCode } from './layout.js';
 
 /**
  * A file that gives up its room when the disk is full. SQLite can't open the records of a cache without
@@ -23,8 +25,8 @@ export function withReserve<T>(directory: string, work: () => T): T {
     return work();
   } catch (thrown) {
     const reserve = reserveFile(directory);
-    if (freeBytes(directory) >= reserveSize || !existsSync(reserve)) throw thrown;
-    rmSync(reserve, { force: true });
+    if (freeBytes(directory) >= reserveSize || lookAtOurs(reserve) === 'missing') throw thrown;
+    removeEntry(reserve);
     return work();
   }
 }
@@ -32,11 +34,13 @@ export function withReserve<T>(directory: string, work: () => T): T {
 /** Makes the reserve where there is none, and room enough. */
 export function keepReserve(directory: string): void {
   const reserve = reserveFile(directory);
-  if (existsSync(reserve) || freeBytes(directory) < 8 * reserveSize) return;
+  const found = lookAtOurs(reserve);
+  if (typeof found !== 'string' || freeBytes(directory) < 8 * reserveSize) return;
+  if (found === 'other') removeEntry(reserve);
   try {
-    writeFileSync(reserve, Buffer.alloc(reserveSize, 'reserve '), { mode: 0o600 });
-  } catch {
-    // Another time.
-    rmSync(reserve, { force: true });
+    writeFileSync(reserve, Buffer.alloc(reserveSize, 'reserve '), { mode: 0o600, flag: 'wx' });
+  } catch (thrown) {
+    // Another time; unless another process was quicker.
+    if (errorCode(thrown) !== 'EEXIST') removeEntry(reserve);
   }
 }

@@ -20,8 +20,14 @@ export interface Shelf {
     targetOffset: number,
   ): number | undefined;
 
-  /** Path of the object's file, to be opened by SQLite; undefined if it isn't here. */
+  /**
+   * Path of the object's file, to be opened by SQLite; undefined if it isn't here. Whoever has opened it asks
+   * `stillThere` before he reads.
+   */
   path(want: Want): string | undefined;
+
+  /** Whether paths that were given lead to what was checked, and to nothing that others could have put there. */
+  stillThere?(): boolean;
 
   /** A file descriptor of the object, owned by the shelf, good until the next call on the shelf; undefined if not here. */
   descriptor(want: Want): number | undefined;

@@ -1,3 +1,4 @@
+import type { PlaceNames } from './place.js';
 import type { Shelf } from './shelf.js';
 import type { Want } from './want.js';
 
@@ -5,6 +6,8 @@ import type { Want } from './want.js';
 export interface Store {
   readonly shelf: Shelf;
   readonly directory: string;
+  /** Where other threads of this process find the cache now. */
+  readonly names?: PlaceNames;
 
   /**
    * Makes an object available on the shelf: fetches, verifies, inflates and stores it, unless it is there.
@@ -36,6 +39,8 @@ export interface StoreStatistics {
   limit: number;
   /** Times that the records of the cache were damaged or gone, and everything has to be fetched again. */
   rebuilt: number;
+  /** Why what is fetched is not kept: the cache directory was lost, and another one can't be used. Undefined if it is kept. */
+  readonly lost?: string | undefined;
   /** Failed fetches by error code. */
   failures: Partial<Record<string, number>>;
   lastFailure:

@@ -1,6 +1,7 @@
 import type { PinfsError } from '../format/errors.js';
-import { objectText, type ObjectName } from '../format/hash.js';
 import type { ByteString } from '../format/bytes.js';
+import type { ObjectName } from '../format/hash.js';
+import { keyOf, type ObjectKey } from './key.js';
 
 export type Compression = 'zlib' | 'none';
 
@@ -66,8 +67,8 @@ export function andThen<T, U>(outcome: Outcome<T>, next: (value: T) => Outcome<U
 export function wantKey(want: {
   readonly object: ObjectName;
   readonly compression: Compression;
-}): string {
-  return objectText(want.object) + (want.compression === 'none' ? '.plain' : '');
+}): ObjectKey {
+  return keyOf(want.object, want.compression !== 'none');
 }
 
 /** Limits on plain sizes where nobody promised one (bytes). */

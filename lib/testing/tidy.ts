@@ -5,6 +5,7 @@ import { dirname, join, relative, resolve } from 'node:path';
 export const rooms = [
   'format',
   'machine',
+  'files',
   'trust',
   'source',
   'store',

@@ -77,6 +77,10 @@ export function createCatalogs(root: Want, shelf: Shelf, statistics: TreeStatist
     if (path === undefined) return { kind: 'miss', want: catalog.want };
     const opened = openChecked(catalog, path);
     if (opened.kind !== 'done') return opened;
+    if (shelf.stillThere?.() === false) {
+      opened.value.close();
+      return { kind: 'miss', want: catalog.want };
+    }
     statistics.catalogsOpened++;
     statistics.catalogsOpen++;
     files.set(catalog.number, opened.value);

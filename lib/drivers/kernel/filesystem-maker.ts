@@ -34,8 +34,9 @@ export function openMaker(): FilesystemMaker {
   let newest: Tree | undefined;
   return {
     make(recipe, facts, run) {
-      const shelf = shelves.get(recipe.cacheDirectory) ?? openShelf(recipe.cacheDirectory);
-      shelves.set(recipe.cacheDirectory, shelf);
+      const { cacheDirectory, cachePlace } = recipe;
+      const shelf = shelves.get(cacheDirectory) ?? openShelf(cacheDirectory, { names: cachePlace });
+      shelves.set(cacheDirectory, shelf);
       shelf.beginRun(run);
       return andThen(buildFilesystem(recipe, shelf, facts), (built) => {
         newest = built.tree;

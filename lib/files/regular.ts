@@ -1,0 +1,87 @@
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readSync,
+  rmSync,
+  unlinkSync,
+  type BigIntStats,
+} from 'node:fs';
+import { ownUser } from './owners.js';
+
+/** A file that is open for reading. */
+export interface OpenFile {
+  readonly fd: number;
+  readonly status: BigIntStats;
+}
+
+/** Errors of open(2) for what is there, and is no file that we could have written. */
+const codesOfOthers = new Set(['ELOOP', 'ENXIO', 'ENODEV', 'EISDIR', 'EACCES', 'EPERM']);
+const codesOfNothing = new Set(['ENOENT', 'ENOTDIR']);
+
+/**
+ * Opens a file of ours for reading, without waiting (a FIFO would wait for its writer) and without following a
+ * link. @returns `missing`; `other` for what isn't a regular file of ours. @throws other errors of the file system.
+ */
+export function openOurs(path: string): OpenFile | 'missing' | 'other' {
+  const { O_RDONLY, O_NONBLOCK, O_NOFOLLOW, O_NOCTTY } = constants;
+  let fd: number;
+  try {
+    fd = openSync(path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY);
+  } catch (thrown) {
+    const code = codeOf(thrown);
+    if (codesOfNothing.has(code)) return 'missing';
+    if (codesOfOthers.has(code)) return 'other';
+    throw thrown;
+  }
+  const status = fstatSync(fd, { bigint: true });
+  if (isOurFile(status)) return { fd, status };
+  closeSync(fd);
+  return 'other';
+}
+
+const smallBytes = 4096;
+
+/** The first bytes of a file of ours, as Latin-1 (at most 4 KiB). @throws other errors of the file system. */
+export function readSmall(path: string): 'missing' | 'other' | { readonly text: string } {
+  const file = openOurs(path);
+  if (file === 'missing' || file === 'other') return file;
+  try {
+    const bytes = Buffer.alloc(smallBytes);
+    return { text: bytes.toString('latin1', 0, readSync(file.fd, bytes, 0, smallBytes, 0)) };
+  } finally {
+    closeSync(file.fd);
+  }
+}
+
+/** What lies at a path, which is not opened: SQLite loses its locks on a file that is closed beside it. */
+export function lookAtOurs(path: string): BigIntStats | 'missing' | 'other' {
+  const status = lstatSync(path, { bigint: true, throwIfNoEntry: false });
+  if (status === undefined) return 'missing';
+  return isOurFile(status) ? status : 'other';
+}
+
+function isOurFile(status: BigIntStats): boolean {
+  const self = ownUser();
+  return status.isFile() && (self === undefined || status.uid === BigInt(self));
+}
+
+/** Removes whatever lies at a path, a directory with all that is in it. @returns whether something did. */
+export function removeEntry(path: string): boolean {
+  try {
+    unlinkSync(path);
+    return true;
+  } catch (thrown) {
+    const code = codeOf(thrown);
+    if (codesOfNothing.has(code)) return false;
+    if (code !== 'EISDIR' && code !== 'EPERM') throw thrown;
+  }
+  rmSync(path, { recursive: true, force: true });
+  return true;
+}
+
+function codeOf(thrown: unknown): string {
+  return thrown instanceof Error && 'code' in thrown ? String(thrown.code) : '';
+}
