@@ -1,9 +1,9 @@
 import { execFile, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { errorCodes, PinfsError } from '../../lib/format/errors.js';
+import { temporaryDirectory } from '../../lib/machine/places.js';
 import type { ListedMount } from '../../lib/mount/list.js';
 import { shownSource } from '../../lib/mount/order.js';
 import type { MountStatus } from '../../lib/mount/status.js';
@@ -60,7 +60,7 @@ export async function runBench(
   repeats: number,
   progress: (run: number) => void,
 ): Promise<BenchReport> {
-  const directory = realpathSync(mkdtempSync(join(tmpdir(), 'pinfs-bench-')));
+  const directory = realpathSync(mkdtempSync(join(temporaryDirectory(), 'pinfs-bench-')));
   const mountpoint = join(directory, 'mnt');
   mkdirSync(mountpoint);
   const interrupted = new AbortController();

@@ -12,12 +12,19 @@ import {
 const uid = process.getuid?.() ?? 0;
 
 void t.test('root has one place, users that of their login', (t) => {
-  const root = { variables: { XDG_RUNTIME_DIR: '/run/user/0' }, uid: 0, temporary: '/tmp' };
+  const root = { variables: { XDG_RUNTIME_DIR: '/run/user/0' }, uid: 0 };
   t.equal(runtimeCandidates(root)[0], '/run/pinfs');
-  const user = { variables: { XDG_RUNTIME_DIR: '/somewhere' }, uid: 1000, temporary: '/tmp' };
+  const user = { variables: { XDG_RUNTIME_DIR: '/somewhere' }, uid: 1000 };
   t.same(runtimeCandidates(user), ['/somewhere/pinfs', '/run/user/1000/pinfs', '/tmp/pinfs-1000']);
-  const bare = { variables: { XDG_RUNTIME_DIR: 'relative' }, uid: 1000, temporary: '/tmp' };
+  const bare = { variables: { XDG_RUNTIME_DIR: 'relative' }, uid: 1000 };
   t.same(runtimeCandidates(bare), ['/run/user/1000/pinfs', '/tmp/pinfs-1000']);
+  t.end();
+});
+
+void t.test('a temporary directory is absolute, or the usual one', (t) => {
+  const at = (TMPDIR: string) => runtimeCandidates({ variables: { TMPDIR }, uid: 1000 });
+  t.same(at('/scratch').slice(1), ['/scratch/pinfs-1000', '/tmp/pinfs-1000']);
+  for (const other of ['', 'relative', './x']) t.same(at(other).slice(1), ['/tmp/pinfs-1000']);
   t.end();
 });
 
@@ -25,7 +32,6 @@ void t.test('places too long for a socket are left out', (t) => {
   const long = {
     variables: { XDG_RUNTIME_DIR: `/${'x'.repeat(90)}` },
     uid: 1000,
-    temporary: '/tmp',
   };
   t.notOk(runtimeCandidates(long).some((place) => place.includes('xxx')));
   t.end();

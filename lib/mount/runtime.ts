@@ -1,8 +1,12 @@
 import { createHash } from 'node:crypto';
-import { lstatSync, mkdirSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PinfsError } from '../format/errors.js';
+import {
+  absoluteVariable,
+  directoryProblem,
+  privateDirectory,
+  temporaryCandidates,
+} from '../machine/places.js';
 
 /**
  * The directory of control sockets. Node can't ask a socket who calls (no SO_PEERCRED), so the
@@ -13,11 +17,10 @@ import { PinfsError } from '../format/errors.js';
 export interface RuntimeSurroundings {
   readonly variables: Readonly<Record<string, string | undefined>>;
   readonly uid: number;
-  readonly temporary: string;
 }
 
 function processSurroundings(): RuntimeSurroundings {
-  return { variables: process.env, uid: process.getuid?.() ?? 0, temporary: tmpdir() };
+  return { variables: process.env, uid: process.getuid?.() ?? 0 };
 }
 
 /** sun_path holds 107 bytes and a NUL (unix(7)); macOS three or four fewer. */
@@ -32,14 +35,13 @@ const socketNameLength = 22;
  * usual place of it is tried as well.
  */
 export function runtimeCandidates(surroundings: RuntimeSurroundings): readonly string[] {
-  const { variables, uid, temporary } = surroundings;
-  const given = variables['XDG_RUNTIME_DIR'];
+  const { variables, uid } = surroundings;
+  const given = absoluteVariable(variables, 'XDG_RUNTIME_DIR');
   const places = [
     ...(uid === 0 ? ['/run/pinfs'] : []),
-    ...(given?.startsWith('/') === true ? [join(given, 'pinfs')] : []),
+    ...(given !== undefined ? [join(given, 'pinfs')] : []),
     ...(uid === 0 ? [] : [`/run/user/${uid}/pinfs`]),
-    join(temporary, `pinfs-${uid}`),
-    join('/tmp', `pinfs-${uid}`),
+    ...temporaryCandidates(variables, uid),
   ];
   const fitting = places.filter(
     (place) => Buffer.byteLength(place) + socketNameLength <= socketPathLimit,
@@ -49,20 +51,8 @@ export function runtimeCandidates(surroundings: RuntimeSurroundings): readonly s
 
 /** Makes the first usable place. @throws PinfsError STATE_UNUSABLE, naming what is wrong with each. */
 export function ensureRuntimeDirectory(places: readonly string[], uid: number): string {
-  const problems: string[] = [];
-  for (const place of places) {
-    try {
-      mkdirSync(place, { mode: 0o700 });
-    } catch (thrown) {
-      if (errorCode(thrown) !== 'EEXIST') {
-        problems.push(`${place}: ${errorCode(thrown)}`);
-        continue;
-      }
-    }
-    const problem = directoryProblem(place, uid);
-    if (problem === undefined) return place;
-    problems.push(`${place}: ${problem}`);
-  }
+  const { place, problems } = privateDirectory(places, uid);
+  if (place !== undefined) return place;
   throw new PinfsError(
     'STATE_UNUSABLE',
     `no place for the control socket (${problems.join('; ')})`,
@@ -85,18 +75,6 @@ export function runtimeDirectories(): readonly string[] {
 export function ownRuntimeDirectory(): string {
   const surroundings = processSurroundings();
   return ensureRuntimeDirectory(runtimeCandidates(surroundings), surroundings.uid);
-}
-
-function directoryProblem(place: string, uid: number): string | undefined {
-  try {
-    const found = lstatSync(place);
-    if (!found.isDirectory()) return 'not a directory';
-    if (found.uid !== uid) return `owned by another user (${found.uid})`;
-    if ((found.mode & 0o077) !== 0) return 'open to others';
-    return undefined;
-  } catch (thrown) {
-    return errorCode(thrown);
-  }
 }
 
 /** Name of the files of one mount: the same for the same mountpoint, whatever is in it. */

@@ -1,6 +1,6 @@
-import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { PinfsError } from '../format/errors.js';
+import { dataDirectory } from '../machine/places.js';
 import type { HttpOptions } from '../source/http.js';
 import { parseDate } from './pin.js';
 import type { OpenOptions } from './options.js';
@@ -28,7 +28,7 @@ export function checkGiven(what: string, path: string): string {
 
 /**
  * Where cache and state lie (design, section 11): with `--cache DIR` the state is in `DIR/state`.
- * @throws PinfsError USAGE
+ * @throws PinfsError USAGE, CACHE_UNUSABLE, STATE_UNUSABLE (nowhere, see dataDirectory)
  */
 export function directories(options: OpenOptions, environment: Environment): Directories {
   if (options.cache !== undefined) {
@@ -36,17 +36,8 @@ export function directories(options: OpenOptions, environment: Environment): Dir
     const cache = resolve(options.cache);
     return { cache, state: join(cache, 'state') };
   }
-  const home = environment.variables['HOME'] ?? homedir();
-  return {
-    cache: join(xdg(environment, 'XDG_CACHE_HOME') ?? join(home, '.cache'), 'pinfs'),
-    state: join(xdg(environment, 'XDG_STATE_HOME') ?? join(home, '.local', 'state'), 'pinfs'),
-  };
-}
-
-/** The XDG rules ignore relative paths. */
-function xdg(environment: Environment, name: string): string | undefined {
-  const value = environment.variables[name];
-  return value?.startsWith('/') === true ? value : undefined;
+  const { variables } = environment;
+  return { cache: dataDirectory('cache', variables), state: dataDirectory('state', variables) };
 }
 
 const architectures: Readonly<Record<string, string>> = {

@@ -1,9 +1,9 @@
 import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
 import { readdirSync, readFileSync, statSync, type Stats } from 'node:fs';
-import { homedir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { PinfsError } from '../format/errors.js';
+import { userDirectory } from '../machine/places.js';
 
 /** A public RSA key that may sign whitelists. */
 export interface MasterKey {
@@ -108,13 +108,17 @@ function givenKeys(path: string): MasterKey[] {
   return files.flatMap((file) => readKeyFile(file, false));
 }
 
-function userKeys(env: KeyRequest['env']): string {
-  const home = env['HOME'] ?? homedir();
-  // An empty variable counts as unset (XDG base directory specification).
-  return join(env['XDG_CONFIG_HOME'] || join(home, '.config'), 'pinfs', 'keys');
+function userKeys(env: KeyRequest['env']): string | undefined {
+  const base = userDirectory('XDG_CONFIG_HOME', env);
+  return base === undefined ? undefined : join(base, 'pinfs', 'keys');
 }
 
-function foundKeys(root: string, fqrn: string | undefined, shipped: boolean): MasterKey[] {
+function foundKeys(
+  root: string | undefined,
+  fqrn: string | undefined,
+  shipped: boolean,
+): MasterKey[] {
+  if (root === undefined) return [];
   const accepts = (folder: string): boolean =>
     fqrn === undefined || !folder.includes('.') || isOfDomain(fqrn, folder);
   return keyFiles(root, accepts).flatMap((file) => {

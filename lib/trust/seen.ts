@@ -14,6 +14,7 @@ import {
   sweepState,
   unusable,
   writeState,
+  statusOf,
 } from './state-files.js';
 import type { Verdict } from './verdict.js';
 
@@ -96,7 +97,7 @@ export function openSeen(directory: string, counts: Counts): Seen {
     },
     forget(fqrn) {
       const path = folder(fqrn);
-      const known = statSync(path, { throwIfNoEntry: false }) !== undefined;
+      const known = statusOf(path) !== undefined;
       try {
         rmSync(path, { recursive: true, force: true });
       } catch (cause) {

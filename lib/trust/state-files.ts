@@ -11,6 +11,7 @@ import {
   statSync,
   unlinkSync,
   writeSync,
+  type Stats,
 } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { dirname, join } from 'node:path';
@@ -108,7 +109,7 @@ export function unusable(path: string, what: string, cause?: unknown, advice?: s
 
 /** Whether the directory exists. State that others may write is worth nothing, so it is refused. */
 function isOurs(directory: string): boolean {
-  const stats = statSync(directory, { throwIfNoEntry: false });
+  const stats = statusOf(directory);
   if (stats === undefined) return false;
   if (!stats.isDirectory()) throw unusable(directory, 'is not a directory');
   const user = process.geteuid?.();
@@ -116,6 +117,15 @@ function isOurs(directory: string): boolean {
     throw unusable(directory, 'belongs to another user');
   if ((stats.mode & 0o022) !== 0) throw unusable(directory, 'can be written by others');
   return true;
+}
+
+/** What lies there; undefined: nothing does. @throws PinfsError STATE_UNUSABLE where that can't be seen. */
+export function statusOf(path: string): Stats | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false });
+  } catch (cause) {
+    throw unusable(path, 'cannot be reached', cause);
+  }
 }
 
 function writeDurably(path: string, text: string): void {

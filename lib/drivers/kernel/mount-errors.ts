@@ -56,6 +56,12 @@ export function helperFailed(mountpoint: string, code: number, words: string): P
         'the mountpoint must be yours, /dev/fuse readable, and fusermount3 set-uid root; or use `unshare -Urm`',
     });
   }
+  if (/could not determine username/.test(words)) {
+    return new PinfsError('MOUNT_NOT_PERMITTED', `can't mount on ${mountpoint}: ${said}`, {
+      advice:
+        'fusermount3 mounts only for users that have a name: give this user ID a line in /etc/passwd, or use `unshare -Urm`',
+    });
+  }
   return new PinfsError('MOUNT_FAILED', `can't mount on ${mountpoint}: ${said}`);
 }
 

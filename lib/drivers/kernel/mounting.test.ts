@@ -32,6 +32,7 @@ void t.test('so does fusermount3', (t) => {
     'fusermount3: fuse device not found, try modprobe fuse': 'MOUNT_NO_DEVICE',
     'fusermount3: failed to open /dev/fuse: Permission denied': 'MOUNT_NOT_PERMITTED',
     'fusermount3: user has no write access to mountpoint /mnt': 'MOUNT_NOT_PERMITTED',
+    'fusermount3: could not determine username': 'MOUNT_NOT_PERMITTED',
     'fusermount3: mount failed: Invalid argument': 'MOUNT_FAILED',
     '': 'MOUNT_FAILED',
   };
