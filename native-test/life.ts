@@ -43,6 +43,7 @@ export function lives(driver: DriverName): void {
   test('a mount in use is not taken away, unless lazily', busy);
   test('it ends from every side', ends);
   test('exit codes say what happened', exitCodes);
+  test('what is offline is warned of, and no mount where that is strict', offline);
 }
 
 /** Everything of a tree as one hash. */
@@ -277,5 +278,25 @@ async function exitCodes(t: Test, driver: DriverName): Promise<void> {
   t.equal((await shell('ls "$1" >/dev/null', mountpoint)).code, 0, 'the first one lives on');
   await here.umount(mountpoint);
   t.equal((await pinfs(['umount', mountpoint])).code, 1);
+  t.ok(server.requests.length > 0);
+}
+
+async function offline(t: Test, driver: DriverName): Promise<void> {
+  const { here, server, source, args } = await setUp(t, driver);
+  await here.umount(await here.mount({ source, args }));
+  const mistyped = source.replace(/:[0-9]+\//, ':1/');
+  for (const strict of [['--strict'], ['-o', 'ro,strict']]) {
+    const result = await here.tryMount({ source: mistyped, args: [...args, ...strict] });
+    t.same([result.code, result.stdout], [7, '']);
+    t.match(result.stderr, /offline: the source is not reachable: .*:1\/.*refused.* \[OFFLINE\]/);
+    t.notOk(isMounted(result.mountpoint));
+  }
+  const mounted = await here.tryMount({ source: mistyped, args });
+  t.equal(mounted.code, 0);
+  t.match(mounted.stderr, /^pinfs: warning: offline: the source is not reachable: .*refused/);
+  t.match(mounted.stdout, /trust: offline: the source is not reachable/);
+  await here.umount(mounted.mountpoint);
+  const strict = await here.tryMount({ source, args: [...args, '--strict'] });
+  t.same([strict.code, strict.stderr], [0, ''], 'what can be verified is mounted');
   t.ok(server.requests.length > 0);
 }

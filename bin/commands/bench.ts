@@ -52,6 +52,7 @@ function mountArguments(flags: BenchFlags): string[] {
     ...(flags.attestation === undefined ? [] : ['--attestation', flags.attestation]),
     ...(flags.followRedirects === true ? ['--follow-redirects'] : []),
     ...(flags.weakKey === true ? ['--weak-key'] : []),
+    ...(flags.strict === true ? ['--strict'] : []),
     '--driver',
     flags.driver,
   ];

@@ -9,6 +9,8 @@ import {
 } from '../../lib/format/bytes.js';
 import { asPinfsError, PinfsError, worseExit } from '../../lib/format/errors.js';
 import type { OpenOptions } from '../../lib/repository/options.js';
+import { offlineInstead, offlineReason } from '../../lib/trust/verdicts.js';
+import type { Verdict } from '../../lib/trust/verdict.js';
 import { ReaderLeft } from './output.js';
 
 /** Flags that every command has. */
@@ -31,6 +33,7 @@ export interface SourceFlags extends OutputFlags {
   readonly external?: string;
   readonly env: string[];
   readonly offline?: boolean;
+  readonly strict?: boolean;
   readonly followRedirects?: boolean;
   readonly attestation?: string;
   readonly signer: string[];
@@ -74,6 +77,7 @@ export function sourceOptions(command: Command, masterKey = '--key'): Command {
       [],
     )
     .option('--offline', 'use what is in the cache, and no network')
+    .option('--strict', 'end with exit code 7 instead of taking what was verified before')
     .option('--follow-redirects', 'follow up to 4 redirects of a server')
     .option('--weak-key', 'accept master keys below 2048 bits');
   return command;
@@ -107,6 +111,7 @@ export function openOptions(source: string, flags: SourceFlags): OpenOptions {
     ...(flags.trustAt === undefined ? {} : { trustAt: flags.trustAt }),
     ...(flags.external === undefined ? {} : { external: flags.external }),
     ...(flags.offline === undefined ? {} : { offline: flags.offline }),
+    ...(flags.strict === undefined ? {} : { strict: flags.strict }),
     ...(flags.followRedirects === undefined ? {} : { followRedirects: flags.followRedirects }),
     ...(flags.attestation === undefined ? {} : { attestation: flags.attestation }),
   };
@@ -188,6 +193,18 @@ function describeCause(error: PinfsError): string {
   const { cause, stack } = error;
   const text = cause instanceof Error ? `cause: ${cause.stack ?? cause.message}` : (stack ?? '');
   return `  ${text.split('\n').map(printableText).join('\n')}`;
+}
+
+/** What is shown is not what the source has now: says so on stderr, and why. */
+export function warnOffline(verdict: Verdict): void {
+  if (verdict.status !== 'offline') return;
+  warn(`offline: ${offlineReason(verdict)}`, offlineInstead(verdict));
+}
+
+/** A warning, and a second line for what follows from it. */
+export function warn(text: string, more?: string): void {
+  process.stderr.write(`pinfs: warning: ${printableText(text)}\n`);
+  if (more !== undefined) process.stderr.write(`  ${printableText(more)}\n`);
 }
 
 let rawArguments: Buffer[] | undefined;

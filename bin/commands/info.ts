@@ -10,6 +10,7 @@ import {
   runAction,
   sourceArgument,
   sourceOptions,
+  warnOffline,
   type SourceFlags,
 } from './common.js';
 import { print } from './output.js';
@@ -50,9 +51,6 @@ async function tags(source: string, flags: SourceFlags): Promise<void> {
       printJson({ tags: inspection.tags ?? null, trust, error: failureJson(inspection) });
       return;
     }
-    // The list is that of the last history that was verified here: who reads it should know.
-    const { status, summary } = inspection.verdict;
-    if (status === 'offline') process.stderr.write(`pinfs: offline: ${printableText(summary)}\n`);
     for (const tag of inspection.tags ?? []) {
       const line = [
         printableText(tag.name).padEnd(24),
@@ -77,6 +75,8 @@ async function inspectAnd(
     const options = openOptions(source, flags);
     const opened = startWaiting('asking');
     const inspection = await inspect(options).finally(opened);
+    // What is listed may be the last that was verified here: who reads it should know.
+    warnOffline(inspection.verdict);
     await print(inspection);
     if (inspection.failure === undefined) return;
     process.exitCode =

@@ -34,7 +34,18 @@ void t.test('every option reaches the library', async (t) => {
   const { options, mount } = await order(
     ...['--key', 'a', '--key', 'b', '--cache', 'c', '--cache-limit', '2G', '--driver', 'kernel'],
     ...['--allow-other', '--log', 'l', '--trace', 't', '--trust-at', '2015-01-01', '--fqrn', 'f'],
-    ...['--blacklist', 'bl', '--external', 'e', '--env', 'A=1', '--env', 'B', '--offline'],
+    ...[
+      '--blacklist',
+      'bl',
+      '--external',
+      'e',
+      '--env',
+      'A=1',
+      '--env',
+      'B',
+      '--offline',
+      '--strict',
+    ],
     ...['--follow-redirects', '--no-xattrs', '--deadline', '1.5', '--weak-key', '--verbose'],
     ...['--attestation', 'at', '--signer', 's', 'dir', 'mnt'],
   );
@@ -49,6 +60,7 @@ void t.test('every option reaches the library', async (t) => {
     external: 'e',
     variables: ['A=1', 'B'],
     offline: true,
+    strict: true,
     followRedirects: true,
     weakKey: true,
     attestation: 'at',
@@ -81,8 +93,16 @@ void t.test('the form of mount(8) asks for the same', async (t) => {
 
 void t.test('flags and -o add up, and a default undoes nothing', async (t) => {
   const flags = ['--key', 'a', '--deadline', '7', '--driver', 'fuse-native', '--no-xattrs'];
-  const { options, mount } = await order(...flags, 'dir', 'mnt', '-o', 'key=b', '-o', 'offline');
-  t.match(options, { keys: ['a', 'b'], offline: true });
+  const { options, mount } = await order(
+    ...flags,
+    'dir',
+    'mnt',
+    '-o',
+    'key=b',
+    '-o',
+    'offline,strict',
+  );
+  t.match(options, { keys: ['a', 'b'], offline: true, strict: true });
   t.match(mount, { deadline: 7000, driver: 'fuse-native', noXattrs: true });
 });
 

@@ -10,6 +10,7 @@ import {
   runAction,
   sourceArgument,
   sourceOptions,
+  warnOffline,
   type SourceFlags,
 } from './common.js';
 import { startWaiting } from './progress.js';
@@ -171,6 +172,7 @@ async function mountAndPrint({ options, mount }: MountOrder, flags: MountFlags):
   const { mountInBackground } = await import('../../lib/mount/daemon.js');
   const mounted = startWaiting('mounting');
   const status = (await mountInBackground(options, mount).finally(mounted)) as MountStatus;
+  warnOffline(status.verdict);
   if (flags.json === true) printJson(status);
   else await printMounted(status, flags.verbose === true);
 }

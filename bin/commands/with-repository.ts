@@ -1,9 +1,9 @@
 import type { Repository } from '../../lib/repository/repository.js';
-import { printableText, type ByteString } from '../../lib/format/bytes.js';
-import { argumentBytes, openOptions, runAction, type SourceFlags } from './common.js';
+import type { ByteString } from '../../lib/format/bytes.js';
+import { argumentBytes, openOptions, runAction, warnOffline, type SourceFlags } from './common.js';
 import { startWaiting } from './progress.js';
 
-/** Opens SOURCE[@PIN], runs the body, closes; a verdict that is not plain `verified` is said on stderr. */
+/** Opens SOURCE[@PIN], runs the body, closes; an offline one is warned of on stderr. */
 export async function withRepository(
   source: string,
   flags: SourceFlags,
@@ -16,9 +16,7 @@ export async function withRepository(
     const repository = await openRepository(options).finally(opened);
     try {
       if (flags.verbose === true) await printVerdict(repository);
-      else if (repository.verdict.status === 'offline') {
-        process.stderr.write(`pinfs: ${printableText(repository.verdict.summary)}\n`);
-      }
+      warnOffline(repository.verdict);
       await body(repository);
     } finally {
       await repository.close();

@@ -10,6 +10,7 @@ t.test('exit codes are those of the README', (t) => {
   t.equal(new PinfsError('SOURCE_TIMEOUT', '').exit, 4);
   t.equal(new PinfsError('OBJECT_MISSING', '').exit, 5);
   t.equal(new PinfsError('MOUNT_NO_DEVICE', '').exit, 6);
+  t.equal(new PinfsError('OFFLINE', '').exit, 7);
   t.equal(new PinfsError('INTERNAL', '').exit, 1);
   t.end();
 });

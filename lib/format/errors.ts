@@ -1,7 +1,8 @@
 /**
  * The catalogue of everything that can go wrong for a user, one code for each cause.
  * Callers switch on `code`, never on text. The exit codes are those of the README:
- * 1 other, 2 wrong usage, 3 refused by trust, 4 not reachable, 5 missing or damaged, 6 can't mount here.
+ * 1 other, 2 wrong usage, 3 refused by trust, 4 not reachable, 5 missing or damaged, 6 can't mount here,
+ * 7 offline where that was not to be (`--strict`).
  */
 const exitByCode = {
   // wrong usage
@@ -76,6 +77,9 @@ const exitByCode = {
   MOUNT_FAILED: 6,
   MOUNTPOINT_UNUSABLE: 6,
 
+  // what was verified before could be had, and was not wanted
+  OFFLINE: 7,
+
   // other
   NOT_FOUND: 1,
   IS_DIRECTORY: 1,
@@ -133,7 +137,7 @@ export function exitOf(code: ErrorCode): number {
 }
 
 // What is damaged stays so; what is not reachable may be fine tomorrow.
-const exitsByWeight: readonly number[] = [0, 1, 6, 2, 4, 5, 3];
+const exitsByWeight: readonly number[] = [0, 1, 6, 2, 7, 4, 5, 3];
 
 /** The exit code of a command that goes on after a failure, and has met two. */
 export function worseExit(one: number, other: number): number {

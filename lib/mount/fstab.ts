@@ -48,6 +48,7 @@ const valued: Readonly<Record<string, string>> = {
 const plain: Readonly<Record<string, string>> = {
   allow_other: '--allow-other',
   offline: '--offline',
+  strict: '--strict',
   follow_redirects: '--follow-redirects',
   no_xattrs: '--no-xattrs',
   passthrough: '--passthrough',

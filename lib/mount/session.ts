@@ -159,11 +159,11 @@ async function startSession(
       (candidate) => candidate.mount(mountRequest(candidate.name, life, mount, parts, repository)),
       log.warn,
     );
-    log.info(
-      `mounted on ${mountpoint} by the ${driver.name} driver: ${repository.verdict.summary}`,
-      {
-        verdict: repository.verdict,
-      },
+    const { verdict } = repository;
+    const offline = verdict.status === 'offline';
+    log[offline ? 'warn' : 'info'](
+      `mounted on ${mountpoint} by the ${driver.name} driver: ${offline ? 'offline: ' : ''}${verdict.summary}`,
+      { verdict },
     );
     return liveSession(mount, parts, life, control, repository, driver, mounted);
   } catch (thrown) {

@@ -31,6 +31,12 @@ export function addAlternative(alternatives: Alternatives, object: ObjectName): 
   alternatives.set(objectPath(object), `.cvmfsalt-${objectText(object)}`);
 }
 
+const manifestFile = '.cvmfspublished';
+const whitelistFile = '.cvmfswhitelist';
+
+/** What a head is made of, apart from objects. */
+export const headFiles: ReadonlySet<string> = new Set([manifestFile, whitelistFile]);
+
 /**
  * Fetches manifest, whitelist and certificate as they are stored. What can't be had stands in the
  * evidence as its error: the judge says what that means.
@@ -42,8 +48,8 @@ export async function gatherEvidence(
 ): Promise<Evidence> {
   const request = signal === undefined ? {} : { signal };
   const [manifest, whitelist] = await Promise.all([
-    attempt(source.get('.cvmfspublished', sizeLimits.manifest, request)),
-    attempt(source.get('.cvmfswhitelist', sizeLimits.whitelist, request)),
+    attempt(source.get(manifestFile, sizeLimits.manifest, request)),
+    attempt(source.get(whitelistFile, sizeLimits.whitelist, request)),
   ]);
   const certificate = await certificateOf(manifest, source, alternatives, request);
   return { manifest, whitelist, certificate };

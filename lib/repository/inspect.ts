@@ -1,16 +1,17 @@
 import { isoTime } from '../format/time.js';
-import { asPinfsError, type PinfsError } from '../format/errors.js';
+import { asPinfsError, PinfsError } from '../format/errors.js';
 import { parseHash } from '../format/hash.js';
+import type { Source } from '../source/source.js';
 import type { HistoryTag } from '../tree/history.js';
 import { refusedVerdict, withoutRootCatalog } from '../trust/verdicts.js';
 import type { Verdict } from '../trust/verdict.js';
 import { processEnvironment, type Environment } from './environment.js';
+import { headFiles } from './evidence.js';
 import { judgedHead, type JudgedHead } from './head.js';
 import { findTag, readHistory, verdictOfTag } from './history.js';
-import { openOrFallBack } from './open.js';
+import { openAsAsked } from './open.js';
 import { prepare, type Opening } from './opening.js';
 import type { OpenOptions } from './options.js';
-import { resolveSnapshot } from './resolve.js';
 import type { RootProperties } from '../tree/tree.js';
 
 /** What can be said of SOURCE[@PIN], also where it is refused. */
@@ -27,7 +28,7 @@ export interface Inspection {
 /**
  * Looks at a repository as far as it goes: a chain that is refused is shown with what could be read
  * all the same, and with `failure` set.
- * @throws PinfsError only for wrong usage, and where nothing can be said at all.
+ * @throws PinfsError for wrong usage; where nothing can be said at all, as of a server that is not reachable; OFFLINE.
  */
 export async function inspect(
   options: OpenOptions,
@@ -35,7 +36,7 @@ export async function inspect(
 ): Promise<Inspection> {
   const opening = await prepare(options, environment);
   try {
-    return await inspectOpening(opening);
+    return await inspectOpening({ ...opening, source: askedOnce(opening.source) });
   } finally {
     await opening.close();
   }
@@ -46,26 +47,45 @@ async function inspectOpening(opening: Opening): Promise<Inspection> {
   let verdict: Verdict | undefined;
   let root: { hash: string; tag: string | undefined; properties: RootProperties } | undefined;
   try {
-    const snapshot = await resolveSnapshot(opening);
-    const repository = await openOrFallBack(opening, snapshot);
+    const repository = await openAsAsked(opening);
+    const { rootHash, tag } = repository.recipe.identity;
     verdict = repository.verdict;
-    root = {
-      hash: repository.recipe.identity.rootHash,
-      tag: snapshot.tag,
-      properties: repository.tree.properties,
-    };
+    root = { hash: rootHash, tag, properties: repository.tree.properties };
     repository.leave();
   } catch (error) {
     failure = asPinfsError(error);
+    if (failure.code === 'OFFLINE') throw failure;
   }
   const byHashAlone = opening.pin.kind === 'hash' && failure === undefined;
   const head = byHashAlone ? undefined : await judgedHead(opening);
+  if (failure !== undefined && head !== undefined && gaveNothing(head)) throw failure;
   const shown = verdict ?? (await unopened(opening, head, failure ?? unknown()));
   return {
     verdict: shown,
     facts: factsOf(opening, shown, root),
     tags: await tagsOf(opening, head),
     failure,
+  };
+}
+
+/** Not reachable, or no repository there: there is nothing to show, and nothing to trust or not. */
+function gaveNothing({ evidence }: JudgedHead): boolean {
+  return evidence.manifest instanceof PinfsError && evidence.whitelist instanceof PinfsError;
+}
+
+/** The source for one look: it is asked for its head once, and what went wrong is told once. */
+function askedOnce(source: Source): Source {
+  const answers = new Map<string, Promise<Buffer>>();
+  return {
+    label: source.label,
+    traffic: source.traffic,
+    close: () => source.close(),
+    get(path, limit, request) {
+      if (!headFiles.has(path)) return source.get(path, limit, request);
+      const answer = answers.get(path) ?? source.get(path, limit, request);
+      answers.set(path, answer);
+      return answer;
+    },
   };
 }
 

@@ -15,6 +15,7 @@ import type { OpenOptions } from './options.js';
 import type { Repository } from './repository.js';
 import { offlineHead, resolveSnapshot } from './resolve.js';
 import type { Snapshot } from './snapshot.js';
+import { strictError } from '../trust/verdicts.js';
 import { version } from './version.js';
 import type { Verdict } from '../trust/verdict.js';
 
@@ -28,16 +29,24 @@ export async function openRepository(
 ): Promise<Repository> {
   const opening = await prepare(options, environment);
   try {
-    const snapshot = await resolveSnapshot(opening);
-    return await openOrFallBack(opening, snapshot);
+    return await openAsAsked(opening);
   } catch (error) {
     await opening.close();
     throw error;
   }
 }
 
+/** The snapshot that was asked for, or the last one that was verified here where that is good enough. */
+export async function openAsAsked(opening: Opening): Promise<Repository> {
+  const repository = await openOrFallBack(opening, await resolveSnapshot(opening));
+  const { verdict } = repository;
+  if (opening.options.strict !== true || verdict.status !== 'offline') return repository;
+  repository.leave();
+  throw strictError(verdict);
+}
+
 /** A new head whose root catalog does not come, or not whole, is no reason not to come up with the last one. */
-export async function openOrFallBack(opening: Opening, snapshot: Snapshot): Promise<Repository> {
+async function openOrFallBack(opening: Opening, snapshot: Snapshot): Promise<Repository> {
   try {
     return await openSnapshot(opening, snapshot);
   } catch (error) {

@@ -19,6 +19,8 @@ export interface OpenOptions {
   /** `NAME` or `NAME=VALUE` for variables in links; `CVMFS_*` of the environment are added. */
   readonly variables?: readonly string[];
   readonly offline?: boolean;
+  /** Nothing less than a judgement of now: what could only be had "offline" ends with OFFLINE. */
+  readonly strict?: boolean;
   readonly followRedirects?: boolean;
   /** File of an attestation (DSSE envelope), and the public keys that may have signed it. */
   readonly attestation?: string;

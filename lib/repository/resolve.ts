@@ -2,7 +2,7 @@ import { PinfsError, type ErrorCode } from '../format/errors.js';
 import { parseHash } from '../format/hash.js';
 import { isMovingTag } from '../trust/seen.js';
 import type { SeenHead, SeenTag } from '../trust/seen-facts.js';
-import { offlineAllowed, offlineVerdict, withRootCatalog } from '../trust/verdicts.js';
+import { offlineAllowed, strictError, offlineVerdict, withRootCatalog } from '../trust/verdicts.js';
 import type { Verdict } from '../trust/verdict.js';
 import {
   didNotCome,
@@ -54,7 +54,7 @@ export function offlineHead(
 ): Snapshot {
   const seen = opening.seen.get(opening.fqrn)?.head;
   if (seen === undefined || !offlineAllowed(failure, reasons)) throw failure;
-  return offlineSnapshot(opening, seen, undefined, failure);
+  return offlineSnapshot(opening, seen, undefined, failure, reasons);
 }
 
 function offlineSnapshot(
@@ -62,14 +62,16 @@ function offlineSnapshot(
   seen: Pick<SeenHead, 'rootHash' | 'rootSize' | 'revision' | 'verdict'>,
   tag: string | undefined,
   failure: PinfsError,
+  reasons: Verdict['reasons'] = [],
 ): Snapshot {
   const hash = parseHash(seen.rootHash);
   if (hash === undefined) throw failure;
   refuseBlacklisted(opening, seen.revision, seen.rootHash);
+  const now = opening.environment.now();
   return {
     root: rootWant(hash, seen.rootSize),
     tag,
-    judge: () => withRootCatalog(offlineVerdict(seen.verdict, failure, opening.environment.now())),
+    judge: () => withRootCatalog(offlineVerdict(seen.verdict, failure, now, reasons)),
     record: () => undefined,
   };
 }
@@ -183,13 +185,15 @@ async function nameWithoutHead(
   failure: PinfsError,
   signal?: AbortSignal,
 ): Promise<Snapshot> {
-  if (!offlineAllowed(failure, judged.verdict.reasons)) throw failure;
+  const { reasons } = judged.verdict;
+  if (!offlineAllowed(failure, reasons)) throw failure;
   const seen = opening.seen.get(opening.fqrn);
   const known = seen?.tags.get(text);
-  if (known !== undefined) return offlineSnapshot(opening, known, known.name, failure);
+  if (known !== undefined) return offlineSnapshot(opening, known, known.name, failure, reasons);
   const kept = await keptTag(opening, seen?.head, text, date, signal);
   if (kept === 'unknown') throw failure;
-  if (kept !== undefined) return offlineSnapshot(opening, kept, kept.name, failure);
+  if (kept !== undefined) return offlineSnapshot(opening, kept, kept.name, failure, reasons);
+  if (opening.options.strict === true) throw strictError(judged.verdict);
   if (failure.code !== 'ROLLBACK' || date !== undefined || isMovingTag(text)) throw failure;
   const older = { ...judged, ...judgeEvidence(opening, judged.evidence, false) };
   const { history } = verifiedManifest(older);

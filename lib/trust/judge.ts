@@ -15,6 +15,7 @@ import { fingerprintStep, whitelistSignatureStep, whitelistSteps } from './judge
 import type { MasterKey } from './keys.js';
 import {
   failed,
+  failedStatus,
   hashStrength,
   isoTime,
   notChecked,
@@ -56,7 +57,7 @@ export function judgeHead(evidence: Evidence, context: JudgeContext): Judgement 
   const failure = log.failures[0];
   const weakKeyAccepted = context.weakKey && (isWeak(key) || isWeak(certificate));
   const verdict: Verdict = {
-    status: failure === undefined ? 'verified' : 'refused',
+    status: failure === undefined ? 'verified' : failedStatus(log.failures),
     summary:
       summary(manifest, key, failure, context) +
       (failure === undefined && weakKeyAccepted ? '; with a weak RSA key, as was allowed' : ''),

@@ -113,6 +113,7 @@ const statuses: Record<Verdict['status'], true> = {
   offline: true,
   attested: true,
   refused: true,
+  unjudged: true,
 };
 
 const outcomes: Record<TrustStep['outcome'], true> = {

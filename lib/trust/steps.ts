@@ -26,6 +26,11 @@ export function reasonsOf(failures: readonly PinfsError[]): Verdict['reasons'] {
   return failures.map(({ code, message }) => ({ code, message }));
 }
 
+/** What failures make of a judgement: what can't be had, or is damaged on its way, is not a matter of trust. */
+export function failedStatus(failures: readonly PinfsError[]): 'refused' | 'unjudged' {
+  return failures.every(({ exit }) => exit === 4 || exit === 5) ? 'unjudged' : 'refused';
+}
+
 /** Seconds since 1970 as ISO 8601; 0 is "unknown". */
 export function isoTime(seconds: number): string | undefined {
   return seconds === 0 ? undefined : isoText(seconds);

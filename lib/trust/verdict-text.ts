@@ -22,11 +22,18 @@ export function verdictLines(verdict: Verdict): string[] {
   const lines = rows.flatMap(([label, value]) =>
     value === undefined ? [] : [`${`${label}:`.padEnd(width)}${printableText(value)}`],
   );
+  // What can't be had is told once, by the first line: it is no finding of a step.
+  if (verdict.status === 'unjudged') return [...lines, ...verdict.steps.map(unjudgedLine)];
   return [
     ...lines,
     ...verdict.steps.map(stepLine),
     ...verdict.reasons.map(({ code, message }) => `reason: ${code}: ${printableText(message)}`),
   ];
+}
+
+function unjudgedLine(step: TrustStep): string {
+  if (step.outcome !== 'failed') return stepLine(step);
+  return stepLine({ ...step, outcome: 'not-checked', code: undefined, detail: "can't be had" });
 }
 
 const marks: Record<TrustStep['outcome'], string> = {

@@ -3,9 +3,10 @@ import type { ErrorCode } from '../format/errors.js';
 /**
  * What is known about the trustworthiness of what is mounted: one structured value, shown by
  * `info`, `status`, the log and the extended attribute `user.pinfs.trust`. It is plain JSON.
+ * `unjudged`: nothing speaks against it, but a part of what has to be judged can't be had.
  */
 export interface Verdict {
-  readonly status: 'verified' | 'pinned' | 'offline' | 'attested' | 'refused';
+  readonly status: 'verified' | 'pinned' | 'offline' | 'attested' | 'refused' | 'unjudged';
   /** One sentence for people. */
   readonly summary: string;
   readonly repository: string;

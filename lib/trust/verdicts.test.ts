@@ -8,8 +8,10 @@ import {
   attestedVerdict,
   offlineAllowed,
   offlineVerdict,
+  offlineReason,
   pinnedVerdict,
   refusedVerdict,
+  strictError,
   tagVerdict,
   withRootCatalog,
 } from './verdicts.js';
@@ -98,12 +100,53 @@ void t.test('offline keeps what was verified and says why it is no more', (t) =>
     judgedAt: '2026-01-01T00:00:00.000Z',
     reasons: [{ code: 'SOURCE_UNREACHABLE' }],
   });
-  t.match(verdict.summary, /revision verified here, 5.*2026.*2030.*connection refused/);
+  t.match(
+    verdict.summary,
+    /^the source is not reachable: .*connection refused.*2030.*revision verified here, 5.*2026/,
+  );
   const tag = tagVerdict(judged.verdict, { name: 'v1', revision: 3, rootHash: { text: rootHash } });
   t.match(
     offlineVerdict(tag, unreachable, now).summary,
     /"v1" as it was resolved here, revision 3/,
   );
+  t.end();
+});
+
+void t.test('each reason is called what it is, and all of them are told', (t) => {
+  const reason = (code: PinfsError['code'], message: string, others: PinfsError['code'][] = []) =>
+    offlineReason(
+      offlineVerdict(
+        judged.verdict,
+        new PinfsError(code, message),
+        now,
+        others.map((other) => ({ code: other, message: 'so it is' })),
+      ),
+    );
+  t.equal(reason('SOURCE_OFFLINE', '--offline was given'), '--offline was given');
+  t.equal(reason('MANIFEST_MISSING', 'there is no manifest'), 'there is no manifest');
+  t.equal(reason('SOURCE_TIMEOUT', 'late'), 'the source is not reachable: late');
+  t.equal(reason('WHITELIST_EXPIRED', 'the whitelist expired'), 'the whitelist expired');
+  const both = reason('WHITELIST_EXPIRED', 'the whitelist expired', [
+    'WHITELIST_EXPIRED',
+    'ROLLBACK',
+  ]);
+  t.equal(both, 'the whitelist expired; and the source was rolled back: so it is');
+  t.match(strictError({ reasons: [{ code: 'ROLLBACK', message: 'older' }] }), {
+    code: 'OFFLINE',
+    exit: 7,
+    message: 'offline: the source was rolled back: older',
+  });
+  t.end();
+});
+
+void t.test('what can not be had is not a matter of trust', (t) => {
+  const lacking = judgeMade({ whitelist: unreachable });
+  t.equal(lacking.verdict.status, 'unjudged');
+  t.equal(lacking.failure?.code, 'SOURCE_UNREACHABLE', 'and can be used for nothing');
+  t.notMatch(verdictLines(lacking.verdict).slice(1).join(), /FAIL|refused|reason|connection/);
+  t.equal(judgeMade({ whitelist: unreachable }, { keys: [] }).verdict.status, 'refused');
+  const missing = new PinfsError('TAG_UNKNOWN', 'there is no such tag');
+  t.equal(refusedVerdict({ fqrn, now }, missing).status, 'unjudged');
   t.end();
 });
 

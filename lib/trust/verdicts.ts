@@ -1,9 +1,9 @@
 import { quoted } from '../format/bytes.js';
-import type { ErrorCode, PinfsError } from '../format/errors.js';
+import { PinfsError, type ErrorCode } from '../format/errors.js';
 import type { ContentHash } from '../format/hash.js';
 import type { Attestation, Signer } from './attest.js';
 import type { Judgement } from './evidence.js';
-import { hashStrength, reasonsOf, signedText } from './steps.js';
+import { failedStatus, hashStrength, reasonsOf, signedText } from './steps.js';
 import type { TrustStep, Verdict } from './verdict.js';
 
 /* Verdicts that are not simply the judgement of a head. */
@@ -62,7 +62,7 @@ export function tagVerdict(
   const summary = `revision ${tag.revision}, named ${quoted(tag.name)} by the history of: ${head.summary}`;
   return {
     ...head,
-    summary: head.status === 'refused' ? head.summary : summary,
+    summary: head.status === 'verified' ? summary : head.summary,
     tag: tag.name,
     rootHash: tag.rootHash.text,
     revision: tag.revision,
@@ -110,19 +110,52 @@ export function offlineAllowed(failure: PinfsError, reasons: Verdict['reasons'] 
 
 /**
  * The verdict on what was verified here before, where the source now has nothing usable.
- * `judgedAt` stays the moment of that judgement.
+ * `judgedAt` stays the moment of that judgement. `others`: what else was found wrong.
  */
-export function offlineVerdict(previous: Verdict, reason: PinfsError, now: Date): Verdict {
+export function offlineVerdict(
+  previous: Verdict,
+  reason: PinfsError,
+  now: Date,
+  others: Verdict['reasons'] = [],
+): Verdict {
+  const reasons = [...reasonsOf([reason]), ...others.filter(({ code }) => code !== reason.code)];
+  const verdict = { ...previous, status: 'offline' as const, reasons };
+  const why = `${offlineReason(verdict)} (at ${now.toISOString()})`;
+  return { ...verdict, summary: `${why}; ${offlineInstead(verdict)}` };
+}
+
+/** Why something is shown offline, in one sentence that calls it what it is. */
+export function offlineReason({ reasons }: Pick<Verdict, 'reasons'>): string {
+  return reasons.map(({ code, message }) => (calledBy[code] ?? '') + message).join('; and ');
+}
+
+/** Where the message of an error does not say it in the words that people look for. */
+const calledBy: Readonly<Partial<Record<ErrorCode, string>>> = {
+  SOURCE_UNREACHABLE: 'the source is not reachable: ',
+  SOURCE_TIMEOUT: 'the source is not reachable: ',
+  SOURCE_STATUS: 'the source is not reachable: ',
+  SOURCE_REDIRECT: 'the source is not reachable: ',
+  ROLLBACK: 'the source was rolled back: ',
+};
+
+/** What is shown in place of what can't be had. */
+export function offlineInstead({
+  tag,
+  revision = 'unknown',
+  judgedAt,
+}: Pick<Verdict, 'tag' | 'judgedAt'> & { readonly revision: number | string | undefined }): string {
   const what =
-    previous.tag === undefined
-      ? `the last revision verified here, ${previous.revision ?? 'unknown'}`
-      : `${quoted(previous.tag)} as it was resolved here, revision ${previous.revision ?? 'unknown'}`;
-  return {
-    ...previous,
-    status: 'offline',
-    summary: `${what}, judged at ${previous.judgedAt}; at ${now.toISOString()}: ${reason.message}`,
-    reasons: reasonsOf([reason]),
-  };
+    tag === undefined
+      ? `the last revision verified here, ${revision}`
+      : `${quoted(tag)} as it was resolved here, revision ${revision}`;
+  return `this is ${what}, judged at ${judgedAt}`;
+}
+
+/** What `--strict` says of a verdict that is offline. */
+export function strictError(verdict: Pick<Verdict, 'reasons'>): PinfsError {
+  return new PinfsError('OFFLINE', `offline: ${offlineReason(verdict)}`, {
+    advice: 'Without --strict, what was verified here before is taken.',
+  });
 }
 
 /** The verdict on a pin that carries an attestation of its own. */
@@ -160,14 +193,14 @@ export function attestedVerdict(parts: {
   };
 }
 
-/** The verdict where something outside the judgement of a head refuses: a moved tag, an attestation. */
+/** The verdict where something outside the judgement of a head refuses, or fails: a moved tag, an attestation. */
 export function refusedVerdict(
   parts: { readonly fqrn: string; readonly now: Date },
   failure: PinfsError,
 ): Verdict {
   return {
     ...baseVerdict({ ...parts, rootHash: undefined, tag: undefined, revision: undefined }),
-    status: 'refused',
+    status: failedStatus([failure]),
     summary: failure.message,
     steps: [],
     reasons: reasonsOf([failure]),

@@ -4,7 +4,7 @@
 _pinfs() {
   local commands='mount umount ls stat cat cp find info tags status check serve bench attest key cache forget doctor help'
   local output='--json --verbose --help'
-  local source="$output --key --fqrn --cache --cache-limit --trust-at --blacklist --external --env --attestation --signer --offline --follow-redirects --weak-key"
+  local source="$output --key --fqrn --cache --cache-limit --trust-at --blacklist --external --env --attestation --signer --offline --strict --follow-redirects --weak-key"
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]} options=
   COMPREPLY=()
   if ((COMP_CWORD == 1)); then
