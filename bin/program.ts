@@ -57,7 +57,10 @@ function refuseEmptyPaths(command: Command): void {
         value: command.getOptionValue(option.attributeName()) as unknown,
       })),
     ...command.registeredArguments
-      .map((argument, index) => ({ name: argument.name(), value: command.args[index] }))
+      .map((argument, index) => ({
+        name: argument.name(),
+        value: argument.variadic ? command.args.slice(index) : command.args[index],
+      }))
       .filter(({ name }) => pathArguments.has(name)),
   ];
   const empty = named.find(({ value }) => isEmpty(value));

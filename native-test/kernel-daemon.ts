@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Mounted } from '../lib/drivers/driver.js';
+import type { Mounted, UnmountMode } from '../lib/drivers/driver.js';
 import { mountKernel } from '../lib/drivers/kernel/driver.js';
 import type { Settings } from '../lib/drivers/kernel/service.js';
 import { asPinfsError, PinfsError } from '../lib/format/errors.js';
@@ -32,7 +32,7 @@ export type ToDaemon =
   | { readonly kind: 'have'; readonly name: string }
   | { readonly kind: 'fail'; readonly name: string }
   | { readonly kind: 'replace'; readonly rootHash: string }
-  | { readonly kind: 'unmount'; readonly lazy: boolean }
+  | { readonly kind: 'unmount'; readonly mode: UnmountMode }
   /** Blocks the main thread. */
   | { readonly kind: 'block'; readonly milliseconds: number }
   | { readonly kind: 'throw' }
@@ -89,7 +89,7 @@ async function obey(mounted: Mounted, message: ToDaemon): Promise<void> {
       await mounted.replace(recipeOf(message.rootHash), filesystem);
       return;
     case 'unmount':
-      await mounted.unmount(message.lazy);
+      await mounted.unmount(message.mode);
       return;
     case 'block':
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, message.milliseconds);
@@ -151,7 +151,7 @@ async function main(): Promise<void> {
     );
     orders.add(order);
   });
-  process.on('SIGTERM', () => void mounted.unmount(true));
+  process.on('SIGTERM', () => void mounted.unmount('force'));
   tell({ kind: 'mounted' });
   const { reason } = await mounted.ended;
   tell({ kind: 'ended', reason });

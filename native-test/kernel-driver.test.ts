@@ -184,7 +184,7 @@ void t.test('passthrough: the kernel reads large files of the cache itself', nee
   const both = `exec 3< '${it.path('big')}'; head -c 1 <&3; cat '${it.path('big')}' | tail -c 1; tail -c 1 <&3`;
   t.equal((await run('sh', '-c', both)).out, 'KKK', 'opened twice at once');
   t.equal((await passthroughs(it))['OPENDIR'] ?? 0, 0);
-  t.equal(await it.ask({ kind: 'unmount', lazy: false }), undefined);
+  t.equal(await it.ask({ kind: 'unmount', mode: 'orderly' }), undefined);
 });
 
 void t.test('passthrough that is not allowed is no error', needs, async (t) => {
@@ -197,7 +197,7 @@ void t.test('a trace has one line for each request', needs, async (t) => {
   const file = join(t.testdir({}), 'trace');
   const it = await scene(t, { trace: file });
   await run('cat', it.path('hello'));
-  await it.ask({ kind: 'unmount', lazy: false });
+  await it.ask({ kind: 'unmount', mode: 'orderly' });
   await it.gone;
   const lines = readFileSync(file, 'utf8').trim().split('\n');
   const grammar =

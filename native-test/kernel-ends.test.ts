@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { renameSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -8,23 +9,37 @@ import { needsAll, needsDriver, needsRoot } from './machine.js';
 // The ways in which a mount ends, and a daemon: nothing hangs, and nothing is left behind.
 const needs = needsAll(needsDriver('kernel'), needsRoot);
 
-void t.test('a busy mount stays, unless it is unmounted lazily', needs, async (t) => {
+void t.test('a busy mount stays, unless it is ended by force', needs, async (t) => {
   const it = await scene(t);
   const inside = startClient('sh', '-c', `cd '${it.mountpoint}' && echo in && exec sleep 60`);
   await until('it is inside', () => inside.out() !== '');
-  t.equal(await it.ask({ kind: 'unmount', lazy: false }), 'MOUNT_BUSY');
+  t.equal(await it.ask({ kind: 'unmount', mode: 'orderly' }), 'MOUNT_BUSY');
   t.equal((await run('cat', it.path('hello'))).out, 'hello, first\n');
-  await it.ask({ kind: 'unmount', lazy: true });
+  await it.ask({ kind: 'unmount', mode: 'force' });
   t.notOk(isMounted(it.mountpoint));
   await it.gone;
   inside.child.kill('SIGKILL');
+});
+
+void t.test('detached, it is served until its last user leaves', needs, async (t) => {
+  const it = await scene(t);
+  const script = `cd '${it.mountpoint}' && echo in && read line; cat hello && ls sub && exec sleep 0.2`;
+  const inside = spawn('sh', ['-c', script], { stdio: ['pipe', 'pipe', 'ignore'] });
+  let out = '';
+  inside.stdout.on('data', (data: Buffer) => (out += data.toString()));
+  await until('it is inside', () => out !== '');
+  t.equal(await it.ask({ kind: 'unmount', mode: 'lazy' }), undefined);
+  t.notOk(isMounted(it.mountpoint));
+  inside.stdin.end('go on\n');
+  await it.gone;
+  t.match(out, /in\nhello, first\n.*same/s);
 });
 
 void t.test('unmounted while something is held: who waits gets an error', needs, async (t) => {
   const it = await scene(t);
   const slow = startClient('stat', it.path('slow-name'));
   await it.hear('fetch');
-  await it.ask({ kind: 'unmount', lazy: true });
+  await it.ask({ kind: 'unmount', mode: 'force' });
   t.equal((await slow.result).code, 1);
   t.notOk(isMounted(it.mountpoint));
   await it.gone;
@@ -82,7 +97,7 @@ void t.test('clients that are killed at any moment leave nothing behind', needs,
     await Promise.all(clients.map(({ result }) => result));
   }
   t.equal((await run('cat', it.path('hello'))).out, 'hello, first\n');
-  t.equal(await it.ask({ kind: 'unmount', lazy: false }), undefined, 'nobody holds it');
+  t.equal(await it.ask({ kind: 'unmount', mode: 'orderly' }), undefined, 'nobody holds it');
 });
 
 void t.test('a connection that is aborted from outside ends the mount', needs, async (t) => {
@@ -111,7 +126,7 @@ void t.test('the mount of a dead daemon is taken away by the next one', needs, a
   t.equal((await run('cat', it.path('hello'))).code, 1);
   const next = await serve(t, { mountpoint: it.mountpoint });
   t.equal((await run('cat', it.path('hello'))).out, 'hello, first\n');
-  t.equal(await next.ask({ kind: 'unmount', lazy: false }), undefined);
+  t.equal(await next.ask({ kind: 'unmount', mode: 'orderly' }), undefined);
   t.notOk(isMounted(it.mountpoint));
 });
 
@@ -125,7 +140,7 @@ void t.test('a change of the head that meets the end of the mount', needs, async
     await wait(200);
     it.tell({ kind: 'replace', rootHash: 'second' });
     await wait(pause);
-    it.tell({ kind: 'unmount', lazy: true });
+    it.tell({ kind: 'unmount', mode: 'force' });
     await it.gone;
     t.notOk(isMounted(it.mountpoint), `${pause} ms later`);
     looking.child.kill('SIGKILL');
@@ -143,7 +158,7 @@ void t.test('a mount whose directory was renamed ends all the same', needs, asyn
     renameSync(dirname(here('before')), dirname(here('after')));
     t.ok(isMounted(here('after')));
     if (how === 'kill') it.child.kill('SIGKILL');
-    else t.equal(await it.ask({ kind: 'unmount', lazy: false }), undefined);
+    else t.equal(await it.ask({ kind: 'unmount', mode: 'orderly' }), undefined);
     await it.gone;
     await until('it is unmounted', () => !isMounted(here('after')));
   }
@@ -155,7 +170,7 @@ void t.test('what others bound elsewhere is theirs', needs, async (t) => {
   t.teardown(() => run('umount', '-l', '-c', copy));
   t.equal((await run('mount', '--bind', it.path('sub'), copy)).code, 0);
   t.equal((await run('umount', it.mountpoint)).code, 0);
-  t.equal(await it.ask({ kind: 'unmount', lazy: false }), undefined);
+  t.equal(await it.ask({ kind: 'unmount', mode: 'orderly' }), undefined);
   t.ok(isMounted(copy));
   t.match((await run('ls', copy)).out, /same/, 'and still served');
   t.equal((await run('umount', copy)).code, 0);
@@ -167,7 +182,7 @@ void t.test('a mount that got the numbers of one that is gone stays', needs, asy
   process.kill(late.child.pid ?? 0, 'SIGSTOP');
   t.equal((await run('umount', '-l', '-c', late.mountpoint)).code, 0);
   const next = await scene(t);
-  late.tell({ kind: 'unmount', lazy: false });
+  late.tell({ kind: 'unmount', mode: 'orderly' });
   process.kill(late.child.pid ?? 0, 'SIGCONT');
   await late.gone;
   t.ok(isMounted(next.mountpoint));
@@ -177,10 +192,10 @@ void t.test('a mount that got the numbers of one that is gone stays', needs, asy
 void t.test('below another mount it can not be unmounted, and says so', needs, async (t) => {
   const it = await scene(t);
   t.equal((await run('mount', '-t', 'tmpfs', 'none', it.mountpoint)).code, 0);
-  t.equal(await it.ask({ kind: 'unmount', lazy: false }), 'MOUNT_BUSY');
+  t.equal(await it.ask({ kind: 'unmount', mode: 'orderly' }), 'MOUNT_BUSY');
   t.equal((await run('umount', it.mountpoint)).code, 0);
   t.equal((await run('cat', it.path('hello'))).out, 'hello, first\n', 'it goes on');
-  t.equal(await it.ask({ kind: 'unmount', lazy: false }), undefined);
+  t.equal(await it.ask({ kind: 'unmount', mode: 'orderly' }), undefined);
   await it.gone;
   t.notOk(isMounted(it.mountpoint));
 });

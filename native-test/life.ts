@@ -1,29 +1,11 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { startBadServer, type BadServer } from '../lib/testing/bad-server.js';
-import { bulk } from './bulk.js';
 import { fixtureKey, fixtures, pinfs, script } from './cli.js';
 import { needsAll, needsDriver, type DriverName, type Needs } from './machine.js';
-import { probe, scene, shell, type Scene } from './scene.js';
-
-interface Stage {
-  readonly here: Scene;
-  readonly server: BadServer;
-  readonly source: string;
-  readonly args: readonly string[];
-}
-
-async function setUp(t: Test, driver: DriverName): Promise<Stage> {
-  const here = scene(t, driver);
-  const server = await startBadServer(bulk.files, bulk.fqrn);
-  t.teardown(() => server.close());
-  const key = join(here.work, 'key.pub');
-  writeFileSync(key, bulk.masterKey);
-  return { here, server, source: `${server.url}@v1`, args: ['--key', key] };
-}
+import { probe, shell } from './scene.js';
+import { isGone, isMounted, pidOf, setUp, standIn, until } from './stage.js';
 
 /** How a mount begins, lives and ends, over one driver, from the command line. */
 export function lives(driver: DriverName): void {
@@ -33,7 +15,7 @@ export function lives(driver: DriverName): void {
     more?: Needs,
   ) => {
     const needs = needsAll(needsDriver(driver), more ?? {});
-    void t.test(`${driver}: ${name}`, { ...needs, timeout: 60_000 }, (t) => run(t, driver));
+    void t.test(`${driver}: ${name}`, { ...needs, timeout: 180_000 }, (t) => run(t, driver));
   };
   test('64 processes read everything at once', manyReaders);
   test('the daemon is killed while it is read from', killed);
@@ -66,28 +48,6 @@ async function manyReaders(t: Test, driver: DriverName): Promise<void> {
   t.same(twice, [], 'each object was fetched once');
   const status = (await here.status(mountpoint))?.status;
   t.same(status?.errors, {});
-}
-
-/** Whether something is mounted there now, by the kernel's own list. */
-function isMounted(mountpoint: string): boolean {
-  return readFileSync('/proc/self/mountinfo', 'utf8')
-    .split('\n')
-    .some((line) => line.split(' ')[4] === mountpoint);
-}
-
-async function pidOf(here: Scene, mountpoint: string): Promise<number> {
-  const pid = (await here.status(mountpoint))?.status?.pid;
-  if (pid === undefined) throw new Error('status does not know the mount');
-  return pid;
-}
-
-/** Looks again and again, each time after a process has run, until it holds. */
-async function until(what: () => boolean | Promise<boolean>): Promise<boolean> {
-  for (let look = 0; look < 200; look++) {
-    if (await what()) return true;
-    await shell('sleep 0.05');
-  }
-  return false;
 }
 
 async function killed(t: Test, driver: DriverName): Promise<void> {
@@ -176,15 +136,6 @@ async function hanging(t: Test, driver: DriverName): Promise<void> {
   t.ok(await until(async () => (await shell('cat "$1/whole"', mountpoint)).code === 0));
 }
 
-/** A shell that stands in a directory until it is told to go. */
-async function standIn(directory: string): Promise<ChildProcess> {
-  const child = spawn('sh', ['-c', 'cd "$1" && echo there && read line', 'sh', directory], {
-    stdio: ['pipe', 'pipe', 'ignore'],
-  });
-  await once(child.stdout, 'data');
-  return child;
-}
-
 async function busy(t: Test, driver: DriverName): Promise<void> {
   const { here, source, args } = await setUp(t, driver);
   const mountpoint = await here.mount({ source, args });
@@ -202,14 +153,6 @@ async function busy(t: Test, driver: DriverName): Promise<void> {
   holder.stdin?.end();
   await once(holder, 'exit');
   t.ok(await until(() => isGone(pid)), 'its process ends with the last user');
-}
-
-function isGone(pid: number): boolean {
-  try {
-    return / [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'latin1').replace(/^.*\)/, ''));
-  } catch {
-    return true;
-  }
 }
 
 async function ends(t: Test, driver: DriverName): Promise<void> {

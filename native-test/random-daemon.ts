@@ -94,7 +94,7 @@ async function serve({ options, mount, minor }: DaemonOrder): Promise<void> {
     check(session, timer);
   });
   process.on('disconnect', () => {
-    session.unmount(true).catch(() => process.exit(1));
+    session.unmount('force').catch(() => process.exit(1));
   });
   tell({ kind: 'mounted', rootHash: session.status().verdict.rootHash });
   await session.ended;

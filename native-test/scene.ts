@@ -69,7 +69,7 @@ export function scene(t: Test, driver: DriverName): Scene {
   t.teardown(async () => {
     for (const mountpoint of mounted) {
       const { code } = await pinfs(['umount', mountpoint]);
-      if (code !== 0) await pinfs(['umount', '--lazy', mountpoint]);
+      if (code !== 0) await pinfs(['umount', '--force', mountpoint]);
     }
     // A process that was detached may still be writing its last words.
     rmSync(work, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });

@@ -84,10 +84,10 @@ export async function runBench(
       runs.cold.push(await run());
       runs.hot.push(await run());
       driver = (await status(mountpoint)).driver;
-      await pinfs(['umount', '--lazy', mountpoint]);
+      await pinfs(['umount', '--force', mountpoint]);
       await mount();
       runs.warm.push(await run());
-      await pinfs(['umount', '--lazy', mountpoint]);
+      await pinfs(['umount', '--force', mountpoint]);
       rmSync(cache, { recursive: true, force: true });
       progress(index + 1);
     }
@@ -119,7 +119,7 @@ const signals = ['SIGINT', 'SIGTERM'] as const;
 /** Unmounts, where something is still mounted. */
 async function leave(mountpoint: string): Promise<void> {
   try {
-    await pinfs(['umount', '--lazy', mountpoint]);
+    await pinfs(['umount', '--force', mountpoint]);
   } catch (thrown) {
     if (!(thrown instanceof PinfsError) || thrown.code !== 'NOT_MOUNTED') throw thrown;
   }

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
-import { fromText, printable } from '../../lib/format/bytes.js';
+import { fromText, printable, printableText } from '../../lib/format/bytes.js';
 import type { ListedMount } from '../../lib/mount/list.js';
+import type { MountStatus } from '../../lib/mount/status.js';
 import { formatSize, outputOptions, printJson, runAction, type OutputFlags } from './common.js';
 
 /** Milliseconds that the process of a mount has for its answer. */
@@ -31,19 +32,33 @@ async function status(flags: OutputFlags): Promise<void> {
     return;
   }
   const { statusLines } = await import('../../lib/mount/status.js');
-  const texts = mounts.map((mount) =>
-    mount.status === null ? bareLines(mount) : statusLines(mount.status, formatSize),
-  );
+  const texts: string[][] = [];
+  for (const mount of mounts) {
+    texts.push(
+      mount.status === null
+        ? bareLines(mount)
+        : [...statusLines(mount.status, formatSize), ...(await heldLines(mount.status))],
+    );
+  }
   const shown = texts.map((lines) => `${lines.join('\n')}\n`).join('\n');
   process.stdout.write(mounts.length === 0 ? 'no pinfs mounts\n' : shown);
+}
+
+/** Who keeps a detached mount going. */
+async function heldLines({ state, device }: MountStatus): Promise<string[]> {
+  if (state !== 'detached' || device === null) return [];
+  const { namesOfHolders } = await import('../../lib/drivers/holders.js');
+  const holders = await namesOfHolders({ device, place: undefined });
+  return [`  held by     ${printableText(holders ?? 'somebody who can not be seen from here')}`];
 }
 
 const stateWords: Readonly<Record<ListedMount['state'], string>> = {
   starting: 'being mounted',
   running: 'running, by another version of pinfs',
-  stopping: 'unmounted; its last users have not left yet',
+  detached: 'detached; it is served until its last user leaves, or pinfs umount --force ends it',
+  stopping: 'unmounted; it is just ending',
   stale: 'stale: its process is dead; pinfs umount removes it',
-  silent: 'its process does not answer; pinfs umount --lazy removes it',
+  silent: 'its process does not answer; pinfs umount --force removes it',
   other: 'served by a process that has no control socket here',
 };
 

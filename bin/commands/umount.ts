@@ -1,32 +1,98 @@
-import type { Command } from 'commander';
-import { fromText, printable } from '../../lib/format/bytes.js';
-import { outputOptions, printJson, runAction, type OutputFlags } from './common.js';
+import { Option, type Command } from 'commander';
+import type { UnmountMode } from '../../lib/drivers/driver.js';
+import { fromText, printable, printableText } from '../../lib/format/bytes.js';
+import { PinfsError } from '../../lib/format/errors.js';
+import type { Stopped } from '../../lib/mount/stop.js';
+import type { StopResult } from '../../lib/mount/stop-all.js';
+import {
+  errorJson,
+  noteExit,
+  outputOptions,
+  printJson,
+  reportError,
+  runAction,
+  type OutputFlags,
+} from './common.js';
 
 interface UmountFlags extends OutputFlags {
   readonly lazy?: boolean;
+  readonly force?: boolean;
+  readonly all?: boolean;
 }
 
 /** Milliseconds that the process of a mount has for unmounting. */
 const patience = 30_000;
 
+const description = `end mounts, also those whose process is dead; says who keeps one busy
+
+--lazy takes a mount out of sight at once and serves it until its last user leaves;
+--force ends it under its users, who get errors.`;
+
 export function register(program: Command): void {
   outputOptions(program.command('umount'))
-    .description('end a mount, also one whose process is dead; says who keeps it busy')
-    .argument('<mountpoint>')
-    .option('--lazy', 'detach it now, though it is in use')
-    .action(async (mountpoint: string, flags: UmountFlags) => {
-      await runAction(flags, () => umount(mountpoint, flags));
+    .description(description)
+    .summary('end mounts, also those whose process is dead')
+    .argument('[mountpoint...]')
+    .option('--lazy', 'detach it though it is in use; it is served until its last user leaves')
+    .addOption(
+      new Option('--force', 'end it though it is in use; its users get errors').conflicts('lazy'),
+    )
+    .option('--all', 'all mounts of this user; as root, of everyone')
+    .action(async (mountpoints: string[], flags: UmountFlags) => {
+      await runAction(flags, () => umount(mountpoints, flags));
     });
 }
 
-async function umount(mountpoint: string, flags: UmountFlags): Promise<void> {
-  const { stopMount } = await import('../../lib/mount/stop.js');
+function modeOf({ force, lazy }: UmountFlags): UnmountMode {
+  if (force === true) return 'force';
+  return lazy === true ? 'lazy' : 'orderly';
+}
+
+async function umount(mountpoints: readonly string[], flags: UmountFlags): Promise<void> {
+  if ((mountpoints.length === 0) !== (flags.all === true)) {
+    throw new PinfsError('USAGE', 'name the mountpoints, or give --all');
+  }
   const { runtimeDirectories } = await import('../../lib/mount/runtime.js');
-  const directories = runtimeDirectories();
-  const stopped = await stopMount(mountpoint, flags.lazy === true, { directories, patience });
-  if (flags.json === true) printJson(stopped);
-  else if (flags.verbose === true) {
-    const by = stopped.by === 'process' ? 'its own process' : 'the system';
-    process.stdout.write(`${printable(fromText(stopped.mountpoint))} unmounted by ${by}\n`);
+  const parts = { directories: runtimeDirectories(), patience };
+  const mode = modeOf(flags);
+  const [only, ...others] = mountpoints;
+  if (only !== undefined && others.length === 0) {
+    const { stopMount } = await import('../../lib/mount/stop.js');
+    const stopped = await stopMount(only, mode, parts);
+    if (flags.json === true) printJson(stopped);
+    else printStopped(stopped, flags);
+    return;
+  }
+  const { stopAll, stopMounts } = await import('../../lib/mount/stop-all.js');
+  const results =
+    only === undefined
+      ? await stopAll(mode, parts, process.getuid?.() ?? 0)
+      : await stopMounts(mountpoints, mode, parts);
+  if (flags.json === true) printJson({ mounts: results.map(resultJson) });
+  for (const result of results) {
+    if (!('error' in result)) {
+      if (flags.json !== true) printStopped(result, flags);
+    } else if (flags.json === true) noteExit(result.error.exit);
+    else noteExit(reportError(result.error, flags));
+  }
+}
+
+function resultJson(result: StopResult): object {
+  if (!('error' in result)) return result;
+  return { mountpoint: result.mountpoint, error: errorJson(result.error) };
+}
+
+function printStopped({ mountpoint, by, servesOn }: Stopped, flags: UmountFlags): void {
+  const path = printable(fromText(mountpoint));
+  if (servesOn !== null) {
+    const { pid, holders } = servesOn;
+    const process_ = pid === null ? 'its process' : `process ${pid}`;
+    const who = holders === null ? "somebody who can't be seen from here" : printableText(holders);
+    process.stdout.write(
+      `${path} is detached; ${process_} serves on for ${who}, and ends when they let go\n`,
+    );
+  } else if (flags.verbose === true) {
+    const who = by === 'process' ? 'its own process' : 'the system';
+    process.stdout.write(`${path} unmounted by ${who}\n`);
   }
 }

@@ -4,6 +4,7 @@ import type { Filesystem } from '../filesystem/filesystem.js';
 import type { Recipe } from '../filesystem/recipe.js';
 import type { TreeStatistics } from '../tree/tree.js';
 import type { Store } from '../store/store.js';
+import type { MountLine } from './mountinfo.js';
 
 /** Serves a filesystem to the kernel. Seam: fuse-native, kernel, none (the library). */
 export interface Driver {
@@ -46,10 +47,20 @@ export interface Mounted {
   readonly ended: Promise<MountEnd>;
   /** Goes over to another snapshot (a head that moved). */
   replace(recipe: Recipe, filesystem: Filesystem): Promise<void>;
-  /** @throws PinfsError MOUNT_BUSY unless lazy. */
-  unmount(lazy: boolean): Promise<void>;
+  /** Resolves when it has ended, or soon, where somebody still holds it. @throws PinfsError MOUNT_BUSY, MOUNT_FAILED. */
+  unmount(mode: UnmountMode): Promise<void>;
+  /** Its line in the mount table when it was made; undefined: somebody else made it, and it could not be found. */
+  readonly line: MountLine | undefined;
   readonly statistics: DriverStatistics;
 }
+
+/**
+ * `orderly`: refused while it is in use. `lazy`: out of sight at once, and served until its last user
+ * leaves. `force`: over at once; whoever is still inside gets errors.
+ */
+export type UnmountMode = 'orderly' | 'lazy' | 'force';
+
+export const unmountModes: readonly UnmountMode[] = ['orderly', 'lazy', 'force'];
 
 export interface MountEnd {
   readonly reason: 'unmounted' | 'aborted' | 'failed';

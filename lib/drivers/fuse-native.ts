@@ -12,9 +12,9 @@ import { makeHandlers, type Handlers } from './fuse-native-handlers.js';
 import { operationTable, xattrOperations } from './fuse-native-operations.js';
 import { makeLedger, type Ledger } from './ledger.js';
 import { prepareMountpoint, recoverStale } from './mountpoint.js';
-import { findMount } from './mountinfo.js';
+import { findMount, placeOf, type MountLine } from './mountinfo.js';
 import { blockSignals } from './signals.js';
-import { currentMounts, refuseCovered, unmountPath } from './unmount.js';
+import { currentMounts, unmountOwn, unmountPath } from './unmount.js';
 
 type FuseClass = typeof FuseNative;
 type FuseInstance = InstanceType<FuseClass>;
@@ -63,12 +63,12 @@ async function mountNow(request: MountRequest): Promise<Mounted> {
   const before = new Set(await openDevices());
   await start(fuse, mountpoint);
   const descriptor = (await openDevices()).find((fd) => !before.has(fd));
-  const device = findMount(await currentMounts(), mountpoint)?.device;
-  if (descriptor === undefined || device === undefined) {
-    await unmountPath(mountpoint, true).catch(() => undefined);
+  const line = findMount(await currentMounts(), mountpoint);
+  if (descriptor === undefined || line === undefined) {
+    await unmountPath(mountpoint, 'force').catch(() => undefined);
     throw new PinfsError('MOUNT_FAILED', `${mountpoint}: the mount went away at once`);
   }
-  return serve({ fuse, mountpoint, descriptor, device, allowOther, handlers, ledger, log });
+  return serve({ fuse, mountpoint, descriptor, line, allowOther, handlers, ledger, log });
 }
 
 /** Whether a repository admits members only; then nobody but who mounts may come in. */
@@ -111,7 +111,7 @@ async function start(fuse: FuseInstance, mountpoint: string): Promise<void> {
     gaveUp.abort();
   }
   started.catch(() => undefined);
-  await unmountPath(mountpoint, true).catch(() => undefined);
+  await unmountPath(mountpoint, 'force').catch(() => undefined);
   throw new PinfsError('MOUNT_FAILED', `${mountpoint}: libfuse did not begin to serve`);
 }
 
@@ -133,8 +133,7 @@ interface Service {
   readonly mountpoint: string;
   /** Of the FUSE device; libfuse closes it when the connection is over, and tells nobody. */
   readonly descriptor: string;
-  /** st_dev of the mount, as in mountinfo. */
-  readonly device: string;
+  readonly line: MountLine;
   readonly allowOther: boolean;
   readonly handlers: Handlers;
   readonly ledger: Ledger;
@@ -144,8 +143,9 @@ interface Service {
 /** How often to look whether the mount is still there (ms), and how often when it is about to go. */
 const watchInterval = 1000;
 const leavingInterval = 20;
-/** How long unmount waits for the end of the connection (ms). */
+/** How long unmount waits for the end of the connection (ms), and when it is only detached. */
 const leavingTimeout = 5000;
+const lazyTimeout = 300;
 
 function serve(service: Service): Mounted {
   const { handlers, ledger, allowOther } = service;
@@ -176,34 +176,30 @@ function serve(service: Service): Mounted {
       handlers.replace(filesystem);
       return Promise.resolve();
     },
-    async unmount(lazy) {
+    line: service.line,
+    async unmount(mode) {
       if (await look()) return;
-      await detach(service, lazy);
-      const last = lazy ? leavingInterval : leavingTimeout;
-      // A detached mount goes on for those who are still in it.
+      await unmountOwn(service.line, mode);
+      // Whoever holds a detached mount, or a copy of it, keeps it going.
+      const last = mode === 'orderly' ? leavingTimeout : lazyTimeout;
       for (let waited = 0; !(await look()) && waited <= last; waited += leavingInterval) {
         await wait(leavingInterval);
       }
+      // What could not be aborted is over when the process is.
+      if (mode === 'force') finish();
     },
   };
-}
-
-async function detach({ mountpoint, device }: Service, lazy: boolean): Promise<void> {
-  const mounts = await currentMounts();
-  if (findMount(mounts, mountpoint) === undefined) return;
-  refuseCovered(mounts, mountpoint, device);
-  await unmountPath(mountpoint, lazy);
 }
 
 /**
  * After the end of the connection: takes away a dead mount, and lets go of the event loop. Never rejects.
  * What answers is another one, which got the device number that was ours.
  */
-async function cleanUp({ fuse, mountpoint, device, log }: Service): Promise<MountEnd> {
+async function cleanUp({ fuse, mountpoint, line, log }: Service): Promise<MountEnd> {
   let left = false;
   try {
-    const there = findMount(await currentMounts(), mountpoint);
-    if (there?.device === device) left = await recoverStale(mountpoint);
+    const place = placeOf(await currentMounts(), line);
+    if (place !== undefined) left = await recoverStale(place);
   } catch (error) {
     log('error', asPinfsError(error).message);
   }

@@ -77,3 +77,15 @@ export function placeOf(mounts: readonly MountLine[], own: MountLine): string | 
   );
   return found && toBytes(found.mountpoint).toString('utf8');
 }
+
+/**
+ * The mount that a FUSE device serves, by the text of its fdinfo, whose `fuse_connection` is the minor device
+ * number of the mount; undefined where the kernel does not tell, or it is not mounted here.
+ */
+export function lineOfConnection(
+  mounts: readonly MountLine[],
+  fdinfo: string,
+): MountLine | undefined {
+  const connection = /^fuse_connection:\s*(\d+)$/m.exec(fdinfo)?.[1];
+  return mounts.find(({ device, root }) => device === `0:${connection ?? ''}` && root === '/');
+}

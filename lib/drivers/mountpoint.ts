@@ -62,7 +62,7 @@ export async function recoverStale(mountpoint: string): Promise<boolean> {
   const real = join(await realpath(dirname(mountpoint)), basename(mountpoint));
   const mount = findMount(await currentMounts(), real);
   if (mount?.type !== mountType) return false;
-  await unmountPath(real, true);
+  await unmountPath(real, 'lazy');
   return true;
 }
 

@@ -1,7 +1,12 @@
 import { execFile } from 'node:child_process';
-import { readdir, readFile, readlink } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
+import { fromText, printable, printableText } from '../format/bytes.js';
 import { PinfsError } from '../format/errors.js';
-import { findMount, parseMountinfo, type MountLine } from './mountinfo.js';
+import type { UnmountMode } from './driver.js';
+import { namesOfHolders } from './holders.js';
+import { unmountFlags } from './kernel/constants.js';
+import { systemCalls, type SystemCalls } from './kernel/device.js';
+import { findMount, parseMountinfo, placeOf, type MountLine } from './mountinfo.js';
 
 /** The mounts that this process sees now. Reads /proc only, so no mount can make it wait. */
 export async function currentMounts(): Promise<MountLine[]> {
@@ -10,38 +15,40 @@ export async function currentMounts(): Promise<MountLine[]> {
 
 interface Tool {
   readonly command: string;
-  readonly arguments: (mountpoint: string, lazy: boolean) => readonly string[];
+  readonly arguments: (mountpoint: string, detach: boolean) => readonly string[];
 }
 
 // None of these gets a shell, and none looks into the mount itself: `-c` keeps umount from
 // resolving the path. fusermount3 comes first, since it works for everyone.
 const fusermount = (command: string): Tool => ({
   command,
-  arguments: (mountpoint, lazy) => [lazy ? '-uz' : '-u', '--', mountpoint],
+  arguments: (mountpoint, detach) => [detach ? '-uz' : '-u', '--', mountpoint],
 });
 const tools: readonly Tool[] = [
   fusermount('fusermount3'),
   fusermount('fusermount'),
   {
     command: 'umount',
-    arguments: (mountpoint, lazy) => [...(lazy ? ['-l'] : []), '-c', '-i', '--', mountpoint],
+    arguments: (mountpoint, detach) => [...(detach ? ['-l'] : []), '-c', '-i', '--', mountpoint],
   },
 ];
 
 const toolTimeout = 20_000;
 
 /**
- * Unmounts a mountpoint (absolute, symlinks resolved); `lazy` detaches it though it is in use.
+ * Unmounts a mountpoint (absolute, symlinks resolved); by `force`, whoever is in it gets
+ * errors, as far as this user may do that.
  * @throws PinfsError MOUNT_BUSY (naming who holds it), NOT_MOUNTED, MOUNT_FAILED.
  */
-export async function unmountPath(mountpoint: string, lazy: boolean): Promise<void> {
+export async function unmountPath(mountpoint: string, mode: UnmountMode): Promise<void> {
   const mount = findMount(await currentMounts(), mountpoint);
   if (mount === undefined) {
     throw new PinfsError('NOT_MOUNTED', `${mountpoint} is not a mountpoint`);
   }
+  if (mode === 'force') await abortConnection(mount.device, mountpoint);
   let message = '';
   for (const tool of tools) {
-    const result = await run(tool.command, tool.arguments(mountpoint, lazy));
+    const result = await run(tool.command, tool.arguments(mountpoint, mode !== 'orderly'));
     if (result === undefined) return;
     if (result.missing) continue;
     // It may have gone in the meantime, by another hand.
@@ -55,6 +62,48 @@ export async function unmountPath(mountpoint: string, lazy: boolean): Promise<vo
         ? 'No fusermount3, fusermount or umount was found: apt-get install -y fuse3'
         : 'See who may unmount it; root always can: umount -l MOUNTPOINT',
   });
+}
+
+/**
+ * Unmounts a mount of ours, wherever it lies by now, if it is still there. By `force`, whoever is in it gets
+ * errors, as far as this user may do that.
+ * @throws PinfsError MOUNT_BUSY, MOUNT_FAILED.
+ */
+export async function unmountOwn(own: MountLine, mode: UnmountMode): Promise<void> {
+  const mounts = await currentMounts();
+  const place = placeOf(mounts, own);
+  if (place !== undefined) refuseCovered(mounts, place, own.device);
+  if (mode === 'force') await abortConnection(own.device, place);
+  if (place === undefined) return;
+  const calls = rootsCalls();
+  const flags = unmountFlags.NOFOLLOW | (mode !== 'orderly' ? unmountFlags.DETACH : 0);
+  if (calls?.umount(place, flags) === 0) return;
+  // As another user, or to hear who holds it.
+  await unmountPath(place, mode);
+}
+
+/** The system calls, where they can do what no tool does better. */
+function rootsCalls(): SystemCalls | undefined {
+  if (process.geteuid?.() !== 0) return undefined;
+  try {
+    return systemCalls();
+  } catch {
+    return undefined;
+  }
+}
+
+/** Ends the connection of a mount. `place` is where it lies, on top. */
+async function abortConnection(device: string, place: string | undefined): Promise<void> {
+  const minor = device.slice(device.indexOf(':') + 1);
+  const aborted = await writeFile(`/sys/fs/fuse/connections/${minor}/abort`, '1', {
+    flag: 'r+',
+  }).then(
+    () => true,
+    () => false,
+  );
+  if (aborted || place === undefined) return;
+  // This aborts also what is in use, and is then refused.
+  rootsCalls()?.umount(place, unmountFlags.NOFOLLOW | unmountFlags.FORCE);
 }
 
 /** @throws PinfsError MOUNT_BUSY: another mount lies on the one with this device number. */
@@ -83,65 +132,15 @@ function run(
   });
 }
 
-async function busy(mountpoint: string, mount: MountLine): Promise<PinfsError> {
-  const holders = await holdersOf(mountpoint, mount.device);
-  const named = holders.slice(0, 10).map((it) => `${it.pid} (${it.command}: ${it.how})`);
-  const more = holders.length > 10 ? ` and ${holders.length - 10} more` : '';
-  return new PinfsError(
-    'MOUNT_BUSY',
-    named.length === 0
-      ? `${mountpoint} is in use; by whom could not be seen`
-      : `${mountpoint} is in use by ${named.join(', ')}${more}`,
-    { advice: 'End these processes, or detach it: pinfs umount --lazy MOUNTPOINT' },
-  );
+async function busy(mountpoint: string, { device }: MountLine): Promise<PinfsError> {
+  return inUse(mountpoint, await namesOfHolders({ device, place: mountpoint }));
 }
 
-/** A process that keeps a mount from going. */
-export interface Holder {
-  readonly pid: number;
-  readonly command: string;
-  readonly how: string;
-}
-
-/**
- * Who holds a mount: working directories, roots, programs, open files and mappings below it, as
- * far as this user may see. Reads only what /proc says of them in text, never the mount itself.
- */
-export async function holdersOf(mountpoint: string, device: string): Promise<Holder[]> {
-  const holders: Holder[] = [];
-  for (const name of await readdir('/proc')) {
-    if (!/^[0-9]+$/.test(name)) continue;
-    const how = await howHeld(`/proc/${name}`, mountpoint, device);
-    if (how === undefined) continue;
-    const command = await readFile(`/proc/${name}/comm`, 'utf8').catch(() => '?');
-    holders.push({ pid: Number(name), command: command.trim(), how });
-  }
-  return holders;
-}
-
-async function howHeld(
-  directory: string,
-  mountpoint: string,
-  device: string,
-): Promise<string | undefined> {
-  const below = async (link: string): Promise<boolean> => {
-    const target = await readlink(link).catch(() => '');
-    return target === mountpoint || target.startsWith(`${mountpoint}/`);
-  };
-  if (await below(`${directory}/cwd`)) return 'working directory';
-  if (await below(`${directory}/root`)) return 'root directory';
-  if (await below(`${directory}/exe`)) return 'running program';
-  for (const fd of await readdir(`${directory}/fd`).catch(() => [])) {
-    if (await below(`${directory}/fd/${fd}`)) return 'open file';
-  }
-  const maps = await readFile(`${directory}/maps`, 'latin1').catch(() => '');
-  return maps.includes(` ${mapsDevice(device)} `) ? 'mapped file' : undefined;
-}
-
-/** /proc/PID/maps writes `major:minor` in hexadecimal of two digits at least. */
-function mapsDevice(device: string): string {
-  return device
-    .split(':')
-    .map((part) => Number(part).toString(16).padStart(2, '0'))
-    .join(':');
+/** MOUNT_BUSY, with both ways out. */
+export function inUse(mountpoint: string, holders: string | undefined): PinfsError {
+  const path = printable(fromText(mountpoint));
+  const by = holders === undefined ? 'by whom could not be seen' : `by ${printableText(holders)}`;
+  return new PinfsError('MOUNT_BUSY', `${path} is in use ${by}`, {
+    advice: `End these processes; or let them go on and detach it: pinfs umount --lazy ${path}; or end it under them: pinfs umount --force ${path}`,
+  });
 }

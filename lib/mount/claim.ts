@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { findMount, mountType, type MountLine } from '../drivers/mountinfo.js';
+import { findMount, lineOfConnection, mountType, type MountLine } from '../drivers/mountinfo.js';
 import { currentMounts, unmountPath } from '../drivers/unmount.js';
 import { toBytes } from '../format/bytes.js';
 import { PinfsError } from '../format/errors.js';
@@ -37,7 +37,7 @@ export async function claimMountpoint(
   if (ours(mountpoint)) {
     const health = await mountHealth(mountpoint);
     if (health !== 'stale') throw alreadyMounted(mountpoint);
-    await unmountPath(mountpoint, true);
+    await unmountPath(mountpoint, 'lazy');
     log.warn(`removed the mount of a dead process from ${mountpoint}`);
   }
   checkMountpoint(mountpoint, reservedPaths(order, runtimeDirectory));
@@ -60,8 +60,7 @@ async function refuseHung(mounts: readonly MountLine[], path: string): Promise<v
 }
 
 /**
- * Where mount.fuse3 has mounted, as far as the kernel tells (the descriptor's `fuse_connection` is
- * the minor device number of the mount). Nobody serves it yet, so it must not be touched.
+ * Where mount.fuse3 has mounted, as far as the kernel tells. Nobody serves it yet, so it must not be touched.
  */
 export async function claimPassed(
   order: MountOrder,
@@ -70,8 +69,7 @@ export async function claimPassed(
 ): Promise<string> {
   const path = `/proc/self/fdinfo/${descriptor}`;
   const facts = await readFile(path, 'utf8').catch(() => '');
-  const connection = /^fuse_connection:\s*(\d+)$/m.exec(facts)?.[1];
-  const mounted = (await currentMounts()).find(({ device }) => device === `0:${connection ?? ''}`);
+  const mounted = lineOfConnection(await currentMounts(), facts);
   if (mounted === undefined) return order.mount.mountpoint;
   const mountpoint = toBytes(mounted.mountpoint).toString('utf8');
   checkReserved(mountpoint, reservedPaths(order, runtimeDirectory));

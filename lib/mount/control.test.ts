@@ -22,7 +22,11 @@ const record = {
 const patience = 5000;
 
 function handlers(changes: Partial<ControlHandlers> = {}): ControlHandlers {
-  return { status: () => ({ state: 'running' }), unmount: () => Promise.resolve(), ...changes };
+  return {
+    status: () => ({ state: 'running' }),
+    unmount: () => Promise.resolve({ ended: true }),
+    ...changes,
+  };
 }
 
 /** Sends raw bytes and gives all that comes back. */
@@ -44,18 +48,23 @@ function send(path: string, bytes: string, end = false): Promise<string> {
 void t.test('status and unmount are answered', async (t) => {
   const { path, remove } = temporaryDirectory();
   t.teardown(remove);
-  const asked: boolean[] = [];
+  const asked: string[] = [];
   const control = await serveControl(
     path,
     record,
-    handlers({ unmount: (lazy) => Promise.resolve(void asked.push(lazy)) }),
+    handlers({
+      unmount: (mode) => {
+        asked.push(mode);
+        return Promise.resolve({ ended: true });
+      },
+    }),
   );
   t.same(await askControl(control.path, { command: 'status' }, patience), {
     kind: 'answer',
     value: { state: 'running' },
   });
-  await askControl(control.path, { command: 'unmount', lazy: true }, patience);
-  t.same(asked, [true]);
+  await askControl(control.path, { command: 'unmount', mode: 'force' }, patience);
+  t.same(asked, ['force']);
   t.same(findRecords([path]), [{ record, socket: control.path, aside: false }]);
   await control.close();
   t.same(readdirSync(path), [], 'nothing is left');
@@ -70,7 +79,7 @@ void t.test('an error of the mount reaches the caller with its code', async (t) 
     record,
     handlers({ unmount: () => Promise.reject(busy) }),
   );
-  const asked = askControl(control.path, { command: 'unmount', lazy: false }, patience);
+  const asked = askControl(control.path, { command: 'unmount', mode: 'orderly' }, patience);
   await t.rejects(asked, { code: 'MOUNT_BUSY', message: 'in use by 12', advice: 'end it' });
   await control.close();
 });

@@ -9,7 +9,9 @@ import {
 } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
+import { unmountModes, type UnmountMode } from '../drivers/driver.js';
 import { PinfsError } from '../format/errors.js';
+import type { Unmounted } from './leave.js';
 import { errorCode, mountName } from './runtime.js';
 import {
   answerValue,
@@ -27,12 +29,12 @@ import {
  */
 
 export type ControlRequest =
-  { readonly command: 'status' } | { readonly command: 'unmount'; readonly lazy: boolean };
+  { readonly command: 'status' } | { readonly command: 'unmount'; readonly mode: UnmountMode };
 
 export interface ControlHandlers {
   status(): unknown;
   /** @throws PinfsError MOUNT_BUSY */
-  unmount(lazy: boolean): Promise<void>;
+  unmount(mode: UnmountMode): Promise<Unmounted>;
 }
 
 /** What can be known of a mount without asking its process. */
@@ -214,8 +216,7 @@ async function handle(request: ControlRequest, handlers: ControlHandlers): Promi
     case 'status':
       return handlers.status();
     case 'unmount':
-      await handlers.unmount(request.lazy);
-      return null;
+      return handlers.unmount(request.mode);
   }
 }
 
@@ -223,9 +224,8 @@ async function handle(request: ControlRequest, handlers: ControlHandlers): Promi
 export function parseRequest(text: string): ControlRequest {
   const request = parseObject(text);
   if (request?.['command'] === 'status') return { command: 'status' };
-  if (request?.['command'] === 'unmount' && typeof request['lazy'] === 'boolean') {
-    return { command: 'unmount', lazy: request['lazy'] };
-  }
+  const mode = unmountModes.find((known) => known === request?.['mode']);
+  if (request?.['command'] === 'unmount' && mode !== undefined) return { command: 'unmount', mode };
   throw new PinfsError('USAGE', 'not a request that a mount understands');
 }
 
@@ -244,13 +244,18 @@ export async function askControl(
   const socket = await connectTo(path);
   if (socket === 'dead' || socket === 'silent') return { kind: socket };
   try {
-    await writeLine(socket, request);
+    await writeLine(socket, forOlder(request));
     const line = await readLine(socket, { bytes: answerBytes, milliseconds });
     if (line.kind !== 'line') return { kind: 'silent' };
     return { kind: 'answer', value: answerValue(line.text) };
   } finally {
     socket.destroy();
   }
+}
+
+/** What 0.1.0 understands: its `lazy` is what `force` is now. */
+function forOlder(request: ControlRequest): object {
+  return request.command === 'unmount' ? { ...request, lazy: request.mode === 'force' } : request;
 }
 
 function connectTo(path: string): Promise<Socket | 'dead' | 'silent'> {

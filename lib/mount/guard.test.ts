@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
 import t from 'tap';
-import type { MountEnd } from '../drivers/driver.js';
+import type { MountEnd, UnmountMode } from '../drivers/driver.js';
 import { PinfsError } from '../format/errors.js';
 import { stubLog, stubTimer, turn } from '../testing/stub-mount.js';
 import { guardProcess, type GuardedProcess } from './guard.js';
@@ -23,16 +23,16 @@ function setUp() {
 function stubSession(busyFor = 0) {
   let settle: (end: MountEnd) => void = () => undefined;
   const ended = new Promise<MountEnd>((resolve) => (settle = resolve));
-  const calls: boolean[] = [];
+  const calls: string[] = [];
   const session = {
     ended,
-    unmount: (lazy: boolean) => {
-      calls.push(lazy);
-      if (!lazy && calls.length <= busyFor) {
+    unmount: (mode: UnmountMode) => {
+      calls.push(mode);
+      if (mode === 'orderly' && calls.length <= busyFor) {
         return Promise.reject(new PinfsError('MOUNT_BUSY', 'in use by 12'));
       }
       settle({ reason: 'unmounted', message: 'unmounted' });
-      return Promise.resolve();
+      return Promise.resolve({ ended: true });
     },
   } as unknown as Session;
   return { session, calls, settle };
@@ -45,7 +45,7 @@ for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) {
     const code = guard.attach(session);
     events.emit(signal);
     t.equal(await code, 0);
-    t.same(calls, [false]);
+    t.same(calls, ['orderly']);
     t.same(ends, []);
   });
 }
@@ -58,7 +58,7 @@ void t.test('a busy mount is tried again until it is free', async (t) => {
   await turn();
   await timer.advance(3000);
   t.equal(await code, 0);
-  t.same(calls, [false, false, false, false]);
+  t.same(calls, ['orderly', 'orderly', 'orderly', 'orderly']);
   t.equal(
     log.lines.filter((line) => line.includes('in use by 12')).length,
     1,
@@ -66,34 +66,59 @@ void t.test('a busy mount is tried again until it is free', async (t) => {
   );
 });
 
-void t.test('a mount that stays busy is detached after ten seconds', async (t) => {
+void t.test('a mount that stays busy is ended by force after ten seconds', async (t) => {
   const { events, guard, timer } = setUp();
   const { session, calls } = stubSession(1000);
   const code = guard.attach(session);
   events.emit('SIGTERM');
   await turn();
   await timer.advance(9000);
-  t.notOk(calls.includes(true));
+  t.notOk(calls.includes('force'));
   await timer.advance(1000);
-  t.equal(calls.at(-1), true);
+  t.equal(calls.at(-1), 'force');
   t.equal(await code, 0);
 });
 
-void t.test('the second signal detaches at once, the third ends the process', async (t) => {
+void t.test('a mount that is held elsewhere once it is unmounted is ended as well', async (t) => {
+  const { events, guard, timer, ends } = setUp();
+  const calls: string[] = [];
+  const session = {
+    ended: new Promise<MountEnd>(() => undefined),
+    unmount: (mode: UnmountMode) => {
+      calls.push(mode);
+      if (calls.length === 1)
+        return Promise.resolve({ ended: false, holders: '12 (sh: root directory)' });
+      if (mode === 'force') return Promise.resolve({ ended: false });
+      return Promise.reject(new PinfsError('MOUNT_BUSY', 'held elsewhere'));
+    },
+  } as unknown as Session;
+  void guard.attach(session);
+  events.emit('SIGTERM');
+  await turn();
+  await timer.advance(9000);
+  t.same(new Set(calls), new Set(['orderly']), 'they have as long as anybody');
+  await timer.advance(1000);
+  t.equal(calls.at(-1), 'force');
+  t.same(ends, ['die'], 'and a process that even this does not end is ended');
+});
+
+void t.test('the second signal ends it by force at once, the third ends the process', async (t) => {
   const { events, guard, ends } = setUp();
-  const calls: boolean[] = [];
+  const calls: string[] = [];
   const session = {
     ended: new Promise<MountEnd>(() => undefined), // its users never leave
-    unmount: (lazy: boolean) => {
-      calls.push(lazy);
-      return lazy ? Promise.resolve() : Promise.reject(new PinfsError('MOUNT_BUSY', 'in use'));
+    unmount: (mode: UnmountMode) => {
+      calls.push(mode);
+      return mode === 'force'
+        ? new Promise(() => undefined)
+        : Promise.reject(new PinfsError('MOUNT_BUSY', 'in use'));
     },
   } as unknown as Session;
   void guard.attach(session);
   events.emit('SIGINT');
   await turn();
   events.emit('SIGINT');
-  t.same(calls, [false, true]);
+  t.same(calls, ['orderly', 'force']);
   t.same(ends, []);
   events.emit('SIGINT');
   t.same(ends, ['die']);
@@ -101,18 +126,18 @@ void t.test('the second signal detaches at once, the third ends the process', as
 
 void t.test('a mount that can’t be unmounted does not keep the process', async (t) => {
   const { events, guard, ends, log } = setUp();
-  const calls: boolean[] = [];
+  const calls: string[] = [];
   const session = {
     ended: new Promise<MountEnd>(() => undefined),
-    unmount: (lazy: boolean) => {
-      calls.push(lazy);
+    unmount: (mode: UnmountMode) => {
+      calls.push(mode);
       return Promise.reject(new PinfsError('MOUNT_FAILED', 'made by mount.fuse3'));
     },
   } as unknown as Session;
   void guard.attach(session);
   events.emit('SIGTERM');
   await turn();
-  t.same(calls, [false, true], 'no second attempt in order: waiting does not help');
+  t.same(calls, ['orderly', 'force'], 'no second attempt in order: waiting does not help');
   t.same(ends, ['die']);
   t.match(log.lines.at(-1), /made by mount.fuse3/);
 });
@@ -131,11 +156,11 @@ void t.test('a signal while the driver mounts is kept until it has', async (t) =
   t.same(ends, []);
   const { session, calls } = stubSession();
   t.equal(await guard.attach(session), 0);
-  t.same(calls, [false]);
+  t.same(calls, ['orderly']);
 });
 
 void t.test(
-  'a fault of our own is logged, the mount detached, and the process ends with 1',
+  'a fault of our own is logged, the mount ended, and the process ends with 1',
   async (t) => {
     for (const event of ['uncaughtException', 'unhandledRejection']) {
       const { events, guard, log } = setUp();
@@ -143,7 +168,7 @@ void t.test(
       const code = guard.attach(session);
       events.emit(event, new Error('a bug'));
       t.equal(await code, 1, event);
-      t.same(calls, [true]);
+      t.same(calls, ['force']);
       t.match(log.lines, ['error unexpected: a bug [INTERNAL]']);
     }
   },

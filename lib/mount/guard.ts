@@ -1,6 +1,7 @@
-import type { MountEnd } from '../drivers/driver.js';
+import type { MountEnd, UnmountMode } from '../drivers/driver.js';
 import { asPinfsError } from '../format/errors.js';
 import type { Timer } from './follow.js';
+import { unmountWords } from './leave.js';
 import type { Log } from './log.js';
 import { describeFault, exitCodeOf, type Session } from './session.js';
 
@@ -33,9 +34,9 @@ export interface Guard {
   attach(session: Session): Promise<number>;
 }
 
-/** Milliseconds between attempts to unmount a busy mount, and the number of them before it is detached. */
-const attemptEvery = 1000;
-const attempts = 10;
+/** Milliseconds between attempts to unmount a busy mount, and those before it is ended by force. */
+const attemptEveryMs = 1000;
+const busyPatienceMs = 10_000;
 
 /** Milliseconds from a fault of our own to the end, whatever hangs. */
 const faultPatience = 5000;
@@ -49,8 +50,8 @@ const signalExit: Readonly<Record<EndingSignal, number>> = {
 
 /**
  * Ties signals and faults of the process to its mount, so that it is unmounted on every way out.
- * The first signal unmounts in order; while the mount is busy it is tried for ten seconds more,
- * then detached. The second detaches at once. The third ends the process, and so does a mount
+ * The first signal unmounts in order; while the mount is in use it is tried for ten seconds more, then
+ * ended by force. The second does that at once. The third ends the process, and so does a mount
  * that we may not unmount (mount.fuse3 made it and took our rights away).
  */
 export function guardProcess(target: GuardedProcess, log: Log, timer: Timer): Guard {
@@ -69,10 +70,10 @@ export function guardProcess(target: GuardedProcess, log: Log, timer: Timer): Gu
       log.error(`${signal} for the third time: ending without waiting`);
       target.die();
     } else {
-      const lazy = signals > 1;
-      log.info(`${signal}: unmounting${lazy ? ' lazily' : ''}`);
+      const mode = signals > 1 ? 'force' : 'orderly';
+      log.info(`${signal}: unmounting${unmountWords[mode]}`);
       const stop = (attached: Session) => {
-        void leave(attached, lazy, log, timer).then((left) => {
+        void leave(attached, mode, log, timer).then((left) => {
           // A worker that waits for the device would hold an orderly exit up.
           if (!left) target.die();
         });
@@ -91,7 +92,7 @@ export function guardProcess(target: GuardedProcess, log: Log, timer: Timer): Gu
       target.die();
     });
     const stop = (attached: Session) => {
-      attached.unmount(true).catch(() => undefined);
+      attached.unmount('force').catch(() => undefined);
     };
     if (session !== undefined) stop(session);
     else if (mounting) ending = stop;
@@ -118,20 +119,29 @@ export function guardProcess(target: GuardedProcess, log: Log, timer: Timer): Gu
 }
 
 /** Unmounts as well as it can be done. @returns false when nothing helped. */
-async function leave(session: Session, lazy: boolean, log: Log, timer: Timer): Promise<boolean> {
+async function leave(
+  session: Session,
+  first: UnmountMode,
+  log: Log,
+  timer: Timer,
+): Promise<boolean> {
+  const start = timer.now();
+  let mode = first;
   for (let attempt = 1; ; attempt += 1) {
-    const last = lazy || attempt > attempts;
     try {
-      await session.unmount(last);
-      return true;
+      const { ended } = await session.unmount(mode);
+      if (ended) return true;
+      if (mode === 'force') return false;
+      // Out of its place, and held elsewhere: that may take as long as any other use.
     } catch (thrown) {
       const error = asPinfsError(thrown);
       if (error.code === 'NOT_MOUNTED') return true;
-      if (attempt === 1 || last) log.warn(error.message);
-      if (last) return false;
+      if (attempt === 1 || mode === 'force') log.warn(error.message);
+      if (mode === 'force') return false;
       // Waiting helps against users of the mount only.
-      if (error.code !== 'MOUNT_BUSY') return leave(session, true, log, timer);
+      if (error.code !== 'MOUNT_BUSY') return leave(session, 'force', log, timer);
     }
-    await new Promise<void>((resolve) => timer.after(attemptEvery, resolve));
+    await new Promise<void>((resolve) => timer.after(attemptEveryMs, resolve));
+    if (timer.now() - start >= busyPatienceMs) mode = 'force';
   }
 }

@@ -53,7 +53,7 @@ void t.test('a running mount gives its status', async (t) => {
   const status = { version: statusVersion, state: 'running', mountpoint: '/mnt/a' };
   const control = await serveControl(path, record('/mnt/a'), {
     status: () => status,
-    unmount: () => Promise.resolve(),
+    unmount: () => Promise.resolve({ ended: true }),
   });
   const mounts = await listMounts(parts(path, { mounts: [line('/mnt/a')] }));
   t.match(mounts, [{ mountpoint: '/mnt/a', state: 'running', pid: 42, source: '/srv/a', status }]);
@@ -66,7 +66,7 @@ void t.test('a status of another version is not misread', async (t) => {
   t.teardown(remove);
   const control = await serveControl(path, record('/mnt/a'), {
     status: () => ({ version: statusVersion + 1, state: 'resting' }),
-    unmount: () => Promise.resolve(),
+    unmount: () => Promise.resolve({ ended: true }),
   });
   t.match(await listMounts(parts(path)), [{ state: 'running', status: null }]);
   await control.close();

@@ -11,7 +11,7 @@ export interface ListedMount {
    * `stale`: its process is dead. `silent`: its process lives and does not answer.
    * `other`: somebody serves it, with no control socket that we can reach.
    */
-  readonly state: 'starting' | 'running' | 'stopping' | 'stale' | 'silent' | 'other';
+  readonly state: 'starting' | 'running' | 'detached' | 'stopping' | 'stale' | 'silent' | 'other';
   readonly pid: number | null;
   readonly since: string | null;
   readonly source: string | null;
@@ -71,7 +71,7 @@ function readAnswer(value: unknown): Pick<ListedMount, 'state' | 'status'> {
   if (typeof value !== 'object' || value === null || !('state' in value)) {
     return { state: 'silent', status: null };
   }
-  const states = ['starting', 'running', 'stopping'] as const;
+  const states = ['starting', 'running', 'detached', 'stopping'] as const;
   const state = states.find((known) => known === value.state) ?? 'running';
   const readable = 'version' in value && value.version === statusVersion;
   // The version says that the process wrote what this type says; the socket lies in a directory of ours.
@@ -84,11 +84,11 @@ async function listLine(mountpoint: string, parts: ListParts): Promise<ListedMou
   return { mountpoint, state, pid: null, since: null, source: null, status: null };
 }
 
-function pathOf(line: MountLine): string {
+export function pathOf(line: MountLine): string {
   return toBytes(line.mountpoint).toString('utf8');
 }
 
 /** The kernel writes who mounted it among the options (`user_id=1000`). */
-function isOf(line: MountLine, uid: number): boolean {
+export function isOf(line: MountLine, uid: number): boolean {
   return uid === 0 || line.superOptions.includes(`user_id=${uid}`);
 }

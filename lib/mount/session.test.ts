@@ -66,7 +66,7 @@ void t.test('a mount lives from its start to its end, and leaves nothing', async
     kind: 'answer',
     value: { state: 'running', mountpoint: session.mountpoint, driver: 'kernel', pinned: true },
   });
-  await askControl(found?.socket ?? '', { command: 'unmount', lazy: false }, patience);
+  await askControl(found?.socket ?? '', { command: 'unmount', mode: 'orderly' }, patience);
   t.match(await session.ended, { reason: 'unmounted' });
   t.ok(repository.closed());
   t.same(findRecords([join(path, 'run')]), []);
@@ -90,7 +90,7 @@ void t.test('what is shown of a mount is that of what is served now', async (t) 
   await timer.advance(240_000);
   t.match(session.status().verdict, { rootHash: 'b'.repeat(40), revision: 8 }, 'judged again');
   t.match(log.lines.at(-1), /now at bbbb/);
-  await session.unmount(false);
+  await session.unmount('orderly');
   await session.ended;
 });
 
@@ -103,7 +103,7 @@ void t.test('a repository that asks for a membership is not opened to others', a
   t.same(driver.requests, []);
   t.same(findRecords([join(path, 'run')]), []);
   const session = await runMount(options, { ...mount, allowOther: false }, parts);
-  await session.unmount(false);
+  await session.unmount('orderly');
 });
 
 void t.test('nor when a head that is followed begins to ask', async (t) => {
@@ -115,7 +115,7 @@ void t.test('nor when a head that is followed begins to ask', async (t) => {
   t.ok(log.lines.some((line) => /the head stays: .*membership/.test(line)));
   t.ok(next.left());
   t.notOk(repository.left());
-  await session.unmount(false);
+  await session.unmount('orderly');
 });
 
 void t.test('an end from outside closes everything as well', async (t) => {
@@ -132,12 +132,12 @@ void t.test('a busy mount stays, and its caller hears who holds it', async (t) =
   const session = await runMount(options, mount, parts);
   driver.busy = true;
   const socket = findRecords([join(path, 'run')])[0]?.socket ?? '';
-  await t.rejects(askControl(socket, { command: 'unmount', lazy: false }, patience), {
+  await t.rejects(askControl(socket, { command: 'unmount', mode: 'orderly' }, patience), {
     code: 'MOUNT_BUSY',
     message: /12 \(bash/,
   });
   t.equal(session.status().state, 'running');
-  await askControl(socket, { command: 'unmount', lazy: true }, patience);
+  await askControl(socket, { command: 'unmount', mode: 'force' }, patience);
   await session.ended;
 });
 
@@ -146,14 +146,14 @@ void t.test('a head is followed with a short lifetime, a pin never', async (t) =
   const session = await runMount(head.options, head.mount, head.parts);
   t.equal(head.driver.requests[0]?.lifetime, 60);
   t.match(session.status().head, { nextCheck: /^2020-01-01T00:04:00/ });
-  await session.unmount(false);
+  await session.unmount('orderly');
   await session.ended;
   t.equal(head.timer.waiting(), 0);
   const pin = setUp(t);
   const pinned = await runMount(pin.options, pin.mount, pin.parts);
   t.equal(pinned.status().head, null);
   t.equal(pin.timer.waiting(), 0);
-  await pinned.unmount(true);
+  await pinned.unmount('force');
   await pinned.ended;
 });
 
@@ -162,7 +162,7 @@ void t.test('a driver that can’t tell the kernel of a new head lets it keep li
   const { parts, mount, options } = setUp(t, { pinned: false, driver });
   const session = await runMount(options, mount, parts);
   t.equal(driver.requests[0]?.lifetime, 1);
-  await session.unmount(false);
+  await session.unmount('orderly');
   await session.ended;
 });
 
@@ -203,12 +203,12 @@ void t.test('two at once: the second is refused while the first starts', async (
   const second = { ...first.parts, openRepository: () => Promise.resolve(stubRepository()) };
   await t.rejects(runMount(first.options, first.mount, second), { code: 'MOUNT_BUSY' });
   const socket = findRecords([join(first.path, 'run')])[0]?.socket ?? '';
-  await t.rejects(askControl(socket, { command: 'unmount', lazy: false }, patience), {
+  await t.rejects(askControl(socket, { command: 'unmount', mode: 'orderly' }, patience), {
     code: 'MOUNT_BUSY',
   });
   open();
   const session = await mounting;
-  await session.unmount(false);
+  await session.unmount('orderly');
   await session.ended;
 });
 

@@ -1,13 +1,14 @@
-import type { Driver, Mounted, MountEnd, MountRequest } from '../drivers/driver.js';
+import type { Driver, Mounted, MountEnd, MountRequest, UnmountMode } from '../drivers/driver.js';
 import { quoted } from '../format/bytes.js';
 import { asPinfsError, PinfsError } from '../format/errors.js';
 import type { OpenOptions } from '../repository/options.js';
 import type { Repository } from '../repository/repository.js';
 import { alreadyMounted, claimMountpoint, ourMountAt } from './claim.js';
 import { driverLoaders, mountWith, prepareDriver, type DriverLoader } from './choose.js';
-import { serveControl, type ControlServer } from './control.js';
+import { serveControl, type ControlHandlers, type ControlServer } from './control.js';
 import { heldAtMost, kernelTimeout } from '../drivers/request-timeout.js';
 import { followHead, realTimer, type Follower, type Timer } from './follow.js';
+import { isDetached, leaveMount, unmountWords, type Unmounted } from './leave.js';
 import { openLog, type Log } from './log.js';
 import { notifyStatus } from './notify.js';
 import { passedDescriptor, type MountOptions } from './options.js';
@@ -23,9 +24,9 @@ export interface Session {
   status(): MountStatus;
   /**
    * Unmounts; `ended` follows when the last user of the mount has left.
-   * @throws PinfsError MOUNT_BUSY unless lazy.
+   * @throws PinfsError MOUNT_BUSY: in use, and asked in order; also when it is detached already.
    */
-  unmount(lazy: boolean): Promise<void>;
+  unmount(mode: UnmountMode): Promise<Unmounted>;
   /** Resolves when the mount is gone, from whatever side, and all that belonged to it is closed. */
   readonly ended: Promise<MountEnd>;
 }
@@ -104,7 +105,7 @@ interface Life {
   /** What is served now; at first that which is mounted. */
   current: (first: Repository) => Repository;
   stopping: boolean;
-  readonly handlers: { status(): unknown; unmount(lazy: boolean): Promise<void> };
+  readonly handlers: ControlHandlers;
 }
 
 function createLife(mountpoint: string, mount: MountOptions, parts: SessionParts): Life {
@@ -122,12 +123,12 @@ function createLife(mountpoint: string, mount: MountOptions, parts: SessionParts
           pid: process.pid,
           log: mount.log ?? null,
         },
-      unmount: async (lazy) => {
+      unmount: async (mode) => {
         if (life.session === undefined) {
           throw new PinfsError('MOUNT_BUSY', `${mountpoint} is just being mounted`);
         }
-        parts.log.info(lazy ? 'asked to unmount lazily' : 'asked to unmount');
-        await life.session.unmount(lazy);
+        parts.log.info(`asked to unmount${unmountWords[mode]}`);
+        return life.session.unmount(mode);
       },
     },
   };
@@ -199,19 +200,17 @@ function liveSession(
     log,
     status: () =>
       mountStatus({
-        state: life.stopping ? 'stopping' : 'running',
+        state: life.stopping ? 'stopping' : isDetached(mounted) ? 'detached' : 'running',
         mountpoint: life.mountpoint,
         since: life.since,
         driver: driver.name,
         repository: current(),
+        device: mounted.line?.device ?? null,
         statistics: mounted.statistics,
         head: follower?.status() ?? null,
         log: mount.log ?? null,
       }),
-    unmount: async (lazy) => {
-      await mounted.unmount(lazy);
-      life.stopping = true;
-    },
+    unmount: (mode) => leaveMount(life.mountpoint, mounted, mode, () => life.stopping),
     ended,
   };
   life.session = session;
@@ -244,7 +243,7 @@ function follow(
     repository,
     refresh: parts.refresh,
     refuseBanned: parts.refuseBanned,
-    end: () => mounted.unmount(true),
+    end: () => mounted.unmount('force'),
     nextCheck: parts.nextCheck,
     replace: async (next) => {
       refuseOthers(mount, next);

@@ -10,6 +10,7 @@ async function status(changes: Partial<MountStatus> = {}): Promise<MountStatus> 
     mountpoint: '/mnt/a',
     since: '2020-01-01T00:00:00.000Z',
     driver: 'kernel',
+    device: '0:40',
     repository: stubRepository(),
     statistics: mounted.statistics,
     head: null,

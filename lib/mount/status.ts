@@ -12,7 +12,8 @@ export const statusVersion = 1;
 /** What `pinfs status` knows of one running mount. Plain JSON. */
 export interface MountStatus {
   readonly version: number;
-  readonly state: 'running' | 'stopping';
+  /** `detached`: out of its place, and served for those who still hold it. */
+  readonly state: 'running' | 'detached' | 'stopping';
   readonly mountpoint: string;
   /** Without credentials. */
   readonly source: string;
@@ -21,6 +22,8 @@ export interface MountStatus {
   /** ISO 8601 UTC. */
   readonly since: string;
   readonly driver: string;
+  /** `major:minor` of what is mounted; null where that is not known. */
+  readonly device: string | null;
   readonly pinned: boolean;
   readonly verdict: Verdict;
   readonly store: StoreStatus;
@@ -56,6 +59,7 @@ export interface StatusFacts {
   readonly mountpoint: string;
   readonly since: string;
   readonly driver: string;
+  readonly device: string | null;
   readonly repository: Repository;
   readonly statistics: DriverStatistics;
   readonly head: HeadStatus | null;
@@ -78,6 +82,7 @@ export function mountStatus(facts: StatusFacts): MountStatus {
     pid: process.pid,
     since: facts.since,
     driver: facts.driver,
+    device: facts.device,
     pinned: repository.pinned,
     verdict: repository.verdict,
     store: {

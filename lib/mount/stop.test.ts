@@ -23,14 +23,18 @@ void t.test('the process of the mount is asked, and a relative path will do', as
   const { path, remove } = temporaryDirectory();
   t.teardown(remove);
   const { mountpoint, record, parts } = setUp(path);
-  const asked: boolean[] = [];
+  const asked: string[] = [];
   const control = await serveControl(path, record, {
     status: () => ({ state: 'running' }),
-    unmount: (lazy) => Promise.resolve(void asked.push(lazy)),
+    unmount: (mode) => {
+      asked.push(mode);
+      return Promise.resolve({ ended: true });
+    },
   });
-  t.same(await stopMount(`${path}/./mnt/`, false, parts), { mountpoint, by: 'process' });
-  t.same(await stopMount(mountpoint, true, parts), { mountpoint, by: 'process' });
-  t.same(asked, [false, true]);
+  const whole = { mountpoint, by: 'process', servesOn: null };
+  t.same(await stopMount(`${path}/./mnt/`, 'orderly', parts), whole);
+  t.same(await stopMount(mountpoint, 'force', parts), whole);
+  t.same(asked, ['orderly', 'force']);
   await control.close();
 });
 
@@ -42,11 +46,11 @@ void t.test('its refusal is the caller’s', async (t) => {
     status: () => ({ state: 'running' }),
     unmount: () => Promise.reject(new PinfsError('MOUNT_BUSY', 'in use by 12 (bash: open file)')),
   });
-  await t.rejects(stopMount(mountpoint, false, parts), { code: 'MOUNT_BUSY', message: /bash/ });
+  await t.rejects(stopMount(mountpoint, 'orderly', parts), { code: 'MOUNT_BUSY', message: /bash/ });
   await control.close();
 });
 
-void t.test('a process that does not answer is named, and left to --lazy', async (t) => {
+void t.test('a process that does not answer is named, and left to --force', async (t) => {
   const { path, remove } = temporaryDirectory();
   t.teardown(remove);
   const { mountpoint, record, parts } = setUp(path);
@@ -54,12 +58,14 @@ void t.test('a process that does not answer is named, and left to --lazy', async
     status: () => ({ state: 'running' }),
     unmount: () => new Promise(() => undefined),
   });
-  await t.rejects(stopMount(mountpoint, false, { ...parts, patience: 1 }), {
+  await t.rejects(stopMount(mountpoint, 'orderly', { ...parts, patience: 1 }), {
     code: 'MOUNT_BUSY',
-    advice: /--lazy/,
+    advice: /--force/,
   });
-  // With --lazy the system is asked; nothing is mounted there in this test.
-  await t.rejects(stopMount(mountpoint, true, { ...parts, patience: 1 }), { code: 'NOT_MOUNTED' });
+  // With --force the system is asked; nothing is mounted there in this test.
+  await t.rejects(stopMount(mountpoint, 'force', { ...parts, patience: 1 }), {
+    code: 'NOT_MOUNTED',
+  });
   await control.close();
 });
 
@@ -67,6 +73,6 @@ void t.test('what is not mounted is said so, whatever is there', async (t) => {
   const { path, remove } = temporaryDirectory();
   t.teardown(remove);
   const { mountpoint, parts } = setUp(path);
-  await t.rejects(stopMount(mountpoint, false, parts), { code: 'NOT_MOUNTED' });
-  await t.rejects(stopMount(join(path, 'missing'), false, parts), { code: 'NOT_MOUNTED' });
+  await t.rejects(stopMount(mountpoint, 'orderly', parts), { code: 'NOT_MOUNTED' });
+  await t.rejects(stopMount(join(path, 'missing'), 'orderly', parts), { code: 'NOT_MOUNTED' });
 });

@@ -1,10 +1,13 @@
 import { readFileSync } from 'node:fs';
-import { findMount, mountType } from '../drivers/mountinfo.js';
+import type { UnmountMode } from '../drivers/driver.js';
+import { namesOfHolders } from '../drivers/holders.js';
+import { findMount, mountType, type MountLine } from '../drivers/mountinfo.js';
 import { currentMounts, unmountPath } from '../drivers/unmount.js';
 import { fromText, printable } from '../format/bytes.js';
 import { asPinfsError, PinfsError } from '../format/errors.js';
 import { askControl, findRecords, type FoundMount } from './control.js';
-import { resolveMountpoint } from './mountpoint.js';
+import { readUnmounted, type Unmounted } from './leave.js';
+import { mountHealth, resolveMountpoint } from './mountpoint.js';
 
 export interface StopParts {
   /** Runtime directories to look into. */
@@ -17,6 +20,15 @@ export interface Stopped {
   readonly mountpoint: string;
   /** `process`: the mount's own process did it. `system`: it was dead or silent, and umount did. */
   readonly by: 'process' | 'system';
+  /** The mount is out of its place, and goes on for those who still hold it; null: it is over. */
+  readonly servesOn: ServesOn | null;
+}
+
+export interface ServesOn {
+  /** Null: it has no control socket that we can reach. */
+  readonly pid: number | null;
+  /** Null: nobody could be seen. */
+  readonly holders: string | null;
 }
 
 /**
@@ -24,64 +36,122 @@ export interface Stopped {
  * go as well. Nothing here touches the mount itself.
  * @throws PinfsError NOT_MOUNTED, MOUNT_BUSY (naming who holds it), MOUNT_FAILED.
  */
-export async function stopMount(path: string, lazy: boolean, parts: StopParts): Promise<Stopped> {
+export async function stopMount(
+  path: string,
+  mode: UnmountMode,
+  parts: StopParts,
+): Promise<Stopped> {
   const mounts = await currentMounts();
-  const ours = (candidate: string) => findMount(mounts, candidate)?.type === mountType;
-  const mountpoint = resolveOr(path, ours);
-  const found = findRecords(parts.directories).find(
-    ({ record, aside }) => !aside && record.mountpoint === mountpoint,
-  );
-  if (found !== undefined && (await askToUnmount(found, lazy, parts.patience))) {
-    if (!lazy) await processEnd(found.record.pid);
-    return { mountpoint, by: 'process' };
-  }
-  if (!ours(mountpoint)) {
-    throw new PinfsError('NOT_MOUNTED', `no pinfs mount is on ${printable(fromText(mountpoint))}`, {
-      advice: "'pinfs status' lists them.",
-    });
-  }
-  await unmountPath(mountpoint, lazy);
-  return { mountpoint, by: 'system' };
+  const line = (candidate: string) => {
+    const top = findMount(mounts, candidate);
+    return top?.type === mountType ? top : undefined;
+  };
+  const mountpoint = resolveOr(path, (candidate) => line(candidate) !== undefined);
+  const found = findRecords(parts.directories)
+    .filter(({ record }) => record.mountpoint === mountpoint)
+    .sort((a, b) => Number(a.aside) - Number(b.aside))[0];
+  const stopped = found && (await byProcess(found, mode, parts.patience));
+  return stopped ?? bySystem(mountpoint, line(mountpoint), mode, found);
+}
+
+/** As above, for a mount that need not have a place here. @throws PinfsError NOT_MOUNTED, MOUNT_BUSY. */
+export async function stopRecorded(
+  found: FoundMount,
+  mode: UnmountMode,
+  patience: number,
+): Promise<Stopped> {
+  const stopped = await byProcess(found, mode, patience);
+  if (stopped === undefined) throw notMounted(found.record.mountpoint);
+  return stopped;
+}
+
+/** Undefined: its process is silent (when not asked in order), dead, or may not. */
+async function byProcess(
+  found: FoundMount,
+  mode: UnmountMode,
+  patience: number,
+): Promise<Stopped | undefined> {
+  const unmounted = await askToUnmount(found, mode, patience);
+  if (unmounted === undefined) return undefined;
+  const { mountpoint } = found.record;
+  return { mountpoint, by: 'process', servesOn: await outcome(found, unmounted) };
+}
+
+async function bySystem(
+  mountpoint: string,
+  line: MountLine | undefined,
+  mode: UnmountMode,
+  found: FoundMount | undefined,
+): Promise<Stopped> {
+  if (line === undefined) throw notMounted(mountpoint);
+  const pid = found !== undefined && lives(found.record.pid) ? found.record.pid : null;
+  // Nobody can go on in what is dead.
+  const dead = mode !== 'force' && pid === null && (await mountHealth(mountpoint)) === 'stale';
+  await unmountPath(mountpoint, dead ? 'lazy' : mode).catch((thrown: unknown) => {
+    // It may have gone in the meantime, by another hand.
+    if (asPinfsError(thrown).code !== 'NOT_MOUNTED') throw thrown;
+  });
+  const holders = await namesOfHolders({ device: line.device, place: undefined });
+  const over = dead || mode === 'force' || (pid === null && holders === undefined);
+  return { mountpoint, by: 'system', servesOn: over ? null : { pid, holders: holders ?? null } };
 }
 
 function resolveOr(path: string, ours: (path: string) => boolean): string {
   try {
     return resolveMountpoint(path, ours);
   } catch {
-    throw new PinfsError('NOT_MOUNTED', `no pinfs mount is on ${printable(fromText(path))}`, {
-      advice: "'pinfs status' lists them.",
-    });
+    throw notMounted(path);
   }
 }
 
-// Whoever asks for a lazy unmount has seen that its process is silent, and it can be done without it (ms).
-const lazyPatience = 3000;
-
-/** Whether its process did it. One that is silent (when lazily asked), or may not, is left to the system. */
-async function askToUnmount(found: FoundMount, lazy: boolean, patience: number): Promise<boolean> {
-  const answer = await askControl(
-    found.socket,
-    { command: 'unmount', lazy },
-    lazy ? Math.min(patience, lazyPatience) : patience,
-  ).catch((thrown: unknown) => {
-    const error = asPinfsError(thrown);
-    if (error.code === 'MOUNT_BUSY') throw error;
-    return { kind: 'dead' } as const;
+function notMounted(path: string): PinfsError {
+  return new PinfsError('NOT_MOUNTED', `no pinfs mount is on ${printable(fromText(path))}`, {
+    advice: "'pinfs status' lists them.",
   });
-  if (answer.kind === 'silent' && !lazy) {
+}
+
+// Whoever asks to detach may have seen that its process is silent, and it can be done without it (ms).
+const detachPatience = 6000;
+
+async function askToUnmount(
+  found: FoundMount,
+  mode: UnmountMode,
+  patience: number,
+): Promise<Unmounted | undefined> {
+  const wait = mode === 'orderly' ? patience : Math.min(patience, detachPatience);
+  const answer = await askControl(found.socket, { command: 'unmount', mode }, wait).catch(
+    (thrown: unknown) => {
+      const error = asPinfsError(thrown);
+      if (error.code === 'MOUNT_BUSY') throw error;
+      return { kind: 'dead' } as const;
+    },
+  );
+  if (answer.kind === 'silent' && mode === 'orderly') {
     const { mountpoint, pid } = found.record;
-    throw new PinfsError('MOUNT_BUSY', `the process ${pid} of ${mountpoint} does not answer`, {
-      advice: `Detach the mount without it: pinfs umount --lazy ${mountpoint}`,
+    const shown = printable(fromText(mountpoint));
+    throw new PinfsError('MOUNT_BUSY', `the process ${pid} of ${shown} does not answer`, {
+      advice: `End the mount without it: pinfs umount --force ${shown}`,
     });
   }
-  return answer.kind === 'answer';
+  return answer.kind === 'answer' ? readUnmounted(answer.value) : undefined;
+}
+
+/** What is left of a mount whose process has unmounted it. */
+async function outcome(
+  { record: { pid } }: FoundMount,
+  { ended, holders }: Unmounted,
+): Promise<ServesOn | null> {
+  if (!ended && holders !== undefined) return { pid, holders };
+  return (await processEnd(pid)) || ended ? null : { pid, holders: null };
 }
 
 /** Waits, for a few seconds at most, until a process is gone, so that what it held is free. */
-async function processEnd(pid: number): Promise<void> {
-  for (let look = 0; look < 200 && lives(pid); look += 1) {
+async function processEnd(pid: number): Promise<boolean> {
+  for (let look = 0; look < 200; look += 1) {
+    if (!lives(pid)) return true;
     await new Promise((resolve) => setTimeout(resolve, 25));
   }
+  return false;
 }
 
 function lives(pid: number): boolean {

@@ -110,7 +110,7 @@ export function stubRepository(
 export interface StubDriver extends Driver {
   readonly calls: string[];
   readonly requests: MountRequest[];
-  /** While true, an unmount that is not lazy ends with MOUNT_BUSY. */
+  /** While true, an orderly unmount ends with MOUNT_BUSY. */
   busy: boolean;
   end(end: MountEnd): void;
 }
@@ -128,9 +128,10 @@ export function stubDriver(name: Driver['name'] = 'kernel'): StubDriver {
       calls.push(`replace ${recipe.identity.sourceLabel}`);
       return Promise.resolve();
     },
-    unmount: (lazy) => {
-      calls.push(lazy ? 'unmount lazily' : 'unmount');
-      if (driver.busy && !lazy) {
+    line: undefined,
+    unmount: (mode) => {
+      calls.push(`unmount ${mode}`);
+      if (driver.busy && mode === 'orderly') {
         return Promise.reject(new PinfsError('MOUNT_BUSY', 'in use by 12 (bash: open file)'));
       }
       settle({ reason: 'unmounted', message: 'unmounted' });

@@ -19,7 +19,7 @@ _pinfs() {
   esac
   case $command in
     mount) options="$source --foreground --driver --allow-other --suid --dev --no-xattrs --passthrough --deadline --log --trace -o" ;;
-    umount) options="$output --lazy" ;;
+    umount) options="$output --lazy --force --all" ;;
     ls) options="$source --long --recursive" ;;
     cp) options="$source --recursive" ;;
     find) options="$source --name --type --ls --print0" ;;

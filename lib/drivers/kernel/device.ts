@@ -26,6 +26,8 @@ export interface SystemCalls {
   ioctl(fd: number, request: number, argument: Buffer): number;
   mount(source: string, target: string, type: string, flags: number, data: string): number;
   umount(target: string, flags: number): number;
+  /** `major:minor` of the file system that a path leads into, which is not asked for it; undefined: it can't be told. */
+  deviceNumber(path: string): string | undefined;
 }
 
 export interface Pipe {
@@ -134,6 +136,26 @@ function bindSystemCalls(koffi: Koffi): SystemCalls {
     ioctl: (fd, request, argument) => checked(ioctl(fd, request, 'void*', argument)),
     mount: (source, target, type, flags, data) => checked(mount(source, target, type, flags, data)),
     umount: (target, flags) => checked(umount2(target, flags)),
+    deviceNumber: bindDeviceNumber(libc),
+  };
+}
+
+const AT_FDCWD = -100;
+const AT_NO_AUTOMOUNT = 0x800;
+const AT_STATX_DONT_SYNC = 0x4000;
+// Of struct statx (linux/stat.h), and where the device number lies in it.
+const statxSize = 256;
+const devMajorAt = 136;
+const devMinorAt = 140;
+
+/** By statx(2), which answers from what the kernel knows, also where a server is hung. */
+function bindDeviceNumber(libc: ReturnType<Koffi['load']>): SystemCalls['deviceNumber'] {
+  const statx = libc.func('int statx(int, str, int, unsigned int, void*)') as Call;
+  const flags = AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC;
+  return (path) => {
+    const found = Buffer.alloc(statxSize);
+    if (statx(AT_FDCWD, path, flags, 0, found) < 0) return undefined;
+    return `${found.readUInt32LE(devMajorAt)}:${found.readUInt32LE(devMinorAt)}`;
   };
 }
 

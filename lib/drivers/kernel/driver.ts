@@ -155,8 +155,9 @@ function startWorker(mount: Mount): Promise<Link> {
   });
 }
 
-/** How long unmounting waits for the end of the connection (ms). */
+/** How long unmounting waits for the end of the connection (ms), and when it is only detached. */
 const leavingTimeout = 5000;
+const lazyTimeout = 300;
 
 /** Mounts, and serves until the end. */
 async function begin(mount: Mount, link: Link): Promise<Mounted> {
@@ -171,15 +172,15 @@ async function begin(mount: Mount, link: Link): Promise<Mounted> {
   try {
     await link.serve(device.device);
   } catch (error) {
-    await device.unmount(true).catch(() => undefined);
+    await device.unmount('force').catch(() => undefined);
     link.send({ kind: 'stop' });
     await link.ended;
     closeSync(device.device);
     throw error;
   }
-  const { mounted } = device;
+  const { mounted, passed } = device;
   if (mounted !== undefined) raiseReadahead(mounted.device);
-  const supervisor = mounted === undefined ? undefined : startSupervisor(mounted);
+  const supervisor = mounted === undefined || passed ? undefined : startSupervisor(mounted);
   const stopFacts = sendFacts(request, link);
   const ended = link.ended.then(async (end) => {
     stopFacts();
@@ -188,17 +189,19 @@ async function begin(mount: Mount, link: Link): Promise<Mounted> {
   return {
     ended,
     replace: (recipe) => replace(mount, device, link, recipe),
-    async unmount(lazy) {
-      await device.unmount(lazy);
-      // Detached but in use: whoever is still inside gets errors instead of a mount nobody sees. Not before
-      // the notifier is through: it may wait for a LOOKUP that only the worker can answer.
-      if (lazy) {
+    line: mounted,
+    async unmount(mode) {
+      await device.unmount(mode);
+      // Whoever is still inside gets errors. Not before the notifier is through: it may wait for a LOOKUP
+      // that only the worker can answer.
+      if (mode === 'force') {
         void mount.notifier.then(() => {
           link.send({ kind: 'stop' });
         });
       }
-      // Another mount namespace may have a copy: that one goes on, and we with it.
-      await Promise.race([ended, wait(leavingTimeout, undefined, { ref: false })]);
+      // Whoever holds a lazily detached one, or a copy in another mount namespace, keeps it going, and us with it.
+      const patience = mode === 'lazy' ? lazyTimeout : leavingTimeout;
+      await Promise.race([ended, wait(patience, undefined, { ref: false })]);
     },
     get statistics() {
       return readStatistics(mount.counters);
@@ -265,8 +268,9 @@ async function finish(
 }
 
 /** After an abort or a fault, a dead mount may be left. What answers is another one, with the numbers of ours. */
-async function takeAwayDead({ mounted }: MountedDevice): Promise<void> {
-  const place = mounted && placeOf(await currentMounts(), mounted);
+async function takeAwayDead({ mounted, passed }: MountedDevice): Promise<void> {
+  if (mounted === undefined || passed) return;
+  const place = placeOf(await currentMounts(), mounted);
   if (place !== undefined) await recoverStale(place);
 }
 

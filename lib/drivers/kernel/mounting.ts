@@ -1,9 +1,11 @@
 import { constants, openSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { PinfsError } from '../../format/errors.js';
-import { mountFlags, unmountFlags } from './constants.js';
+import { mountFlags } from './constants.js';
 import { isOver, systemCalls } from './device.js';
-import { findMount, mountType, placeOf, type MountLine } from '../mountinfo.js';
-import { currentMounts, refuseCovered, unmountPath } from '../unmount.js';
+import type { UnmountMode } from '../driver.js';
+import { findMount, lineOfConnection, mountType, type MountLine } from '../mountinfo.js';
+import { currentMounts, unmountOwn } from '../unmount.js';
 import { fusermount } from './fusermount.js';
 import { deviceFailed, devicePath, mountFailed, words } from './mount-errors.js';
 
@@ -19,10 +21,12 @@ export interface MountWish {
 
 export interface MountedDevice {
   readonly device: number;
-  /** Its line in the mount table; undefined where somebody else has mounted for us. */
+  /** Its line in the mount table; undefined where it is not found. */
   readonly mounted: MountLine | undefined;
-  /** Unmounts what was mounted here, if it still is. @throws PinfsError MOUNT_BUSY, MOUNT_FAILED. */
-  readonly unmount: (lazy: boolean) => Promise<void>;
+  /** Somebody else has mounted for us, and took our right to unmount away. */
+  readonly passed: boolean;
+  /** Takes it out of its place, if it still is there. @throws PinfsError MOUNT_BUSY, MOUNT_FAILED. */
+  readonly unmount: (mode: UnmountMode) => Promise<void>;
 }
 
 function isRoot(): boolean {
@@ -47,30 +51,16 @@ export async function mountDevice(wish: MountWish): Promise<MountedDevice> {
     ? mountAsRoot(wish)
     : await fusermount(wish.mountpoint, helperOptions(wish));
   const mounted = findMount(await currentMounts(), wish.mountpoint);
-  return { device, mounted, unmount: (lazy) => unmount(device, mounted, lazy) };
+  const unmount = async (mode: UnmountMode) => {
+    // As long as the connection lives, nobody else has its device number.
+    if (mounted === undefined || isOver(systemCalls(), device)) return;
+    // Forced, the worker ends it; an abort would look like a fault.
+    await unmountOwn(mounted, mode === 'orderly' ? mode : 'lazy');
+  };
+  return { device, mounted, passed: false, unmount };
 }
 
-/** Unmounts our mount, wherever it lies by now, if it is still there. */
-async function unmount(
-  device: number,
-  mounted: MountLine | undefined,
-  lazy: boolean,
-): Promise<void> {
-  // As long as the connection lives, nobody else has its device number.
-  if (mounted === undefined || isOver(systemCalls(), device)) return;
-  const mounts = await currentMounts();
-  const mountpoint = placeOf(mounts, mounted);
-  if (mountpoint === undefined) return;
-  refuseCovered(mounts, mountpoint, mounted.device);
-  if (isRoot()) {
-    const flags = unmountFlags.NOFOLLOW | (lazy ? unmountFlags.DETACH : 0);
-    if (systemCalls().umount(mountpoint, flags) === 0) return;
-  }
-  // As another user, or to hear who holds it.
-  await unmountPath(mountpoint, lazy);
-}
-
-function takePassed(device: number): MountedDevice {
+async function takePassed(device: number): Promise<MountedDevice> {
   const result = systemCalls().adopt(device);
   if (result < 0) {
     throw new PinfsError('MOUNT_FAILED', `/dev/fd/${device} is not open: ${words(-result)}`);
@@ -79,7 +69,10 @@ function takePassed(device: number): MountedDevice {
     Promise.reject(
       new PinfsError('MOUNT_FAILED', 'this mount was made by mount.fuse3: use umount'),
     );
-  return { device, mounted: undefined, unmount };
+  const mounts = await currentMounts();
+  const facts = await readFile(`/proc/self/fdinfo/${device}`, 'utf8').catch(() => '');
+  const mounted = lineOfConnection(mounts, facts);
+  return { device, mounted, passed: true, unmount };
 }
 
 function openDevice(): number {

@@ -1,0 +1,3 @@
+import { leavings } from './leaving.js';
+
+leavings('kernel');
