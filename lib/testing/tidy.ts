@@ -4,8 +4,8 @@ import { dirname, join, relative, resolve } from 'node:path';
 /** Rooms of lib, lowest first (lib/README.md). */
 export const rooms = [
   'format',
-  'machine',
   'files',
+  'machine',
   'trust',
   'source',
   'store',

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { quoted } from '../format/bytes.js';
 import { PinfsError } from '../format/errors.js';
@@ -11,10 +10,11 @@ import {
   listState,
   makeStateDirectory,
   readState,
+  removeState,
   sweepState,
+  timeOfState,
   unusable,
   writeState,
-  statusOf,
 } from './state-files.js';
 import type { Verdict } from './verdict.js';
 
@@ -96,14 +96,7 @@ export function openSeen(directory: string, counts: Counts): Seen {
       sweepState(path, superfluousEvidence(path, fqrn));
     },
     forget(fqrn) {
-      const path = folder(fqrn);
-      const known = statusOf(path) !== undefined;
-      try {
-        rmSync(path, { recursive: true, force: true });
-      } catch (cause) {
-        throw unusable(path, 'cannot be removed', cause);
-      }
-      return known;
+      return removeState(folder(fqrn));
     },
   };
 }
@@ -299,7 +292,7 @@ function superfluousEvidence(path: string, fqrn: string): string[] {
   );
   return names
     .filter((name) => !held.has(name))
-    .map((name) => ({ name, time: statSync(join(path, name), { throwIfNoEntry: false })?.mtimeMs }))
+    .map((name) => ({ name, time: timeOfState(join(path, name)) }))
     .sort((a, b) => (b.time ?? 0) - (a.time ?? 0))
     .slice(evidenceKept)
     .map(({ name }) => name);

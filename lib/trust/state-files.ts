@@ -2,22 +2,24 @@ import {
   closeSync,
   fsyncSync,
   linkSync,
-  mkdirSync,
   openSync,
   readdirSync,
-  readFileSync,
+  readSync,
   renameSync,
   rmSync,
-  statSync,
-  unlinkSync,
   writeSync,
-  type Stats,
 } from 'node:fs';
 import { randomBytes } from 'node:crypto';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
+import { holdDirectory, UnsafeDirectory } from '../files/held.js';
+import { makeDirectories } from '../files/make.js';
+import { lookAtOurs, openOurs, removeEntry, type OpenFile } from '../files/regular.js';
 import { PinfsError } from '../format/errors.js';
 
-/* Small JSON files that must survive a power cut, and that only their owner may have written. */
+/*
+ * Small JSON files that must survive a power cut, and that only their owner may have written. Each call checks the
+ * directory and reaches the files by its descriptor: state that others may write, or replace, is worth nothing.
+ */
 
 const fileLimit = 1024 * 1024;
 const temporary = '.tmp-';
@@ -25,27 +27,36 @@ const temporaryAge = 10 * 60_000;
 
 /** Names of the files in a state directory; none if it does not exist. @throws PinfsError STATE_UNUSABLE */
 export function listState(directory: string): string[] {
-  if (!isOurs(directory)) return [];
-  try {
-    return readdirSync(directory).filter((name) => !name.startsWith(temporary));
-  } catch (cause) {
-    if (isMissing(cause)) return [];
-    throw unusable(directory, 'cannot be read', cause);
-  }
+  return (
+    inState(directory, 'cannot be read', (at) =>
+      readdirSync(at).filter((name) => !name.startsWith(temporary)),
+    ) ?? []
+  );
 }
 
 /** The bytes of a state file; undefined if it does not exist. @throws PinfsError STATE_UNUSABLE */
 export function readState(path: string): Buffer | undefined {
+  return inState(dirname(path), 'cannot be read', (at) => {
+    const file = openOurs(join(at, basename(path)));
+    if (file === 'missing') return undefined;
+    if (file === 'other') throw unusable(path, 'is not a file that pinfs wrote');
+    return readWhole(file, path);
+  });
+}
+
+function readWhole({ fd, status }: OpenFile, path: string): Buffer {
   try {
-    const stats = statSync(path);
-    if (!stats.isFile() || stats.size > fileLimit) {
-      throw unusable(path, 'is not a file that pinfs wrote');
+    if (status.size > fileLimit) throw unusable(path, 'is not a file that pinfs wrote');
+    const bytes = Buffer.alloc(Number(status.size));
+    let filled = 0;
+    while (filled < bytes.length) {
+      const count = readSync(fd, bytes, filled, bytes.length - filled, filled);
+      if (count === 0) break;
+      filled += count;
     }
-    return readFileSync(path);
-  } catch (cause) {
-    if (cause instanceof PinfsError) throw cause;
-    if (isMissing(cause)) return undefined;
-    throw unusable(path, 'cannot be read', cause);
+    return bytes.subarray(0, filled);
+  } finally {
+    closeSync(fd);
   }
 }
 
@@ -54,49 +65,70 @@ export function readState(path: string): Buffer | undefined {
  * and gives false. @throws PinfsError STATE_UNUSABLE
  */
 export function writeState(path: string, text: string, options: { replace: boolean }): boolean {
-  const directory = dirname(path);
-  const draft = join(directory, temporary + randomBytes(8).toString('hex'));
-  try {
-    writeDurably(draft, text);
-    if (options.replace) renameSync(draft, path);
-    else {
-      try {
-        linkSync(draft, path);
-      } catch (error) {
-        if (codeOf(error) === 'EEXIST') return false;
-        throw error;
-      } finally {
-        unlinkSync(draft);
-      }
+  const written = inState(dirname(path), 'cannot be written', (at) => {
+    const draft = join(at, temporary + randomBytes(8).toString('hex'));
+    const file = join(at, basename(path));
+    try {
+      writeDurably(draft, text);
+      if (options.replace) renameSync(draft, file);
+      else linkSync(draft, file);
+      syncDirectory(at);
+      return true;
+    } catch (thrown) {
+      if (!options.replace && codeOf(thrown) === 'EEXIST') return false;
+      throw unusable(path, 'cannot be written', thrown);
+    } finally {
+      rmSync(draft, { force: true });
     }
-    syncDirectory(directory);
-    return true;
-  } catch (cause) {
-    rmSync(draft, { force: true });
-    throw unusable(path, 'cannot be written', cause);
-  }
+  });
+  if (written === undefined) throw unusable(path, 'cannot be written: its directory is gone');
+  return written;
 }
 
 /** Makes a directory for state, for nobody but the user. @throws PinfsError STATE_UNUSABLE */
 export function makeStateDirectory(directory: string): void {
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    makeDirectories(directory);
   } catch (cause) {
     throw unusable(directory, 'cannot be made', cause);
   }
-  isOurs(directory);
+  inState(directory, 'cannot be used', () => undefined);
 }
 
 /** Removes files, and drafts that a killed process left behind. What fails is left for the next time. */
 export function sweepState(directory: string, names: readonly string[]): void {
-  for (const name of names) rmSync(join(directory, name), { force: true });
-  const oldest = Date.now() - temporaryAge;
-  for (const name of readdirSync(directory)) {
-    if (!name.startsWith(temporary)) continue;
-    const path = join(directory, name);
-    const stats = statSync(path, { throwIfNoEntry: false });
-    if (stats !== undefined && stats.mtimeMs < oldest) rmSync(path, { force: true });
-  }
+  inState(directory, 'cannot be read', (at) => {
+    for (const name of names) rmSync(join(at, name), { force: true });
+    const oldest = Date.now() - temporaryAge;
+    for (const name of readdirSync(at)) {
+      if (!name.startsWith(temporary)) continue;
+      const status = lookAtOurs(join(at, name));
+      if (typeof status !== 'string' && status.mtimeMs < oldest) {
+        rmSync(join(at, name), { force: true });
+      }
+    }
+  });
+}
+
+/** Removes a directory below a state directory, with all that is in it; false if it wasn't there. @throws PinfsError STATE_UNUSABLE */
+export function removeState(directory: string): boolean {
+  return (
+    inState(dirname(directory), 'cannot be read', (at) => {
+      try {
+        return removeEntry(join(at, basename(directory)));
+      } catch (cause) {
+        throw unusable(directory, 'cannot be removed', cause);
+      }
+    }) ?? false
+  );
+}
+
+/** When a state file was written (ms since 1970); undefined if it is gone. */
+export function timeOfState(path: string): number | undefined {
+  return inState(dirname(path), 'cannot be read', (at) => {
+    const status = lookAtOurs(join(at, basename(path)));
+    return typeof status === 'string' ? undefined : Number(status.mtimeMs);
+  });
 }
 
 export function unusable(path: string, what: string, cause?: unknown, advice?: string): PinfsError {
@@ -107,24 +139,20 @@ export function unusable(path: string, what: string, cause?: unknown, advice?: s
   });
 }
 
-/** Whether the directory exists. State that others may write is worth nothing, so it is refused. */
-function isOurs(directory: string): boolean {
-  const stats = statusOf(directory);
-  if (stats === undefined) return false;
-  if (!stats.isDirectory()) throw unusable(directory, 'is not a directory');
-  const user = process.geteuid?.();
-  if (user !== undefined && stats.uid !== user)
-    throw unusable(directory, 'belongs to another user');
-  if ((stats.mode & 0o022) !== 0) throw unusable(directory, 'can be written by others');
-  return true;
-}
-
-/** What lies there; undefined: nothing does. @throws PinfsError STATE_UNUSABLE where that can't be seen. */
-export function statusOf(path: string): Stats | undefined {
+/** Works in a state directory, by a path that leads nowhere else; undefined if there is none. @throws PinfsError STATE_UNUSABLE */
+function inState<T>(directory: string, what: string, work: (at: string) => T): T | undefined {
   try {
-    return statSync(path, { throwIfNoEntry: false });
+    const held = holdDirectory(directory);
+    try {
+      return work(held.at);
+    } finally {
+      held.close();
+    }
   } catch (cause) {
-    throw unusable(path, 'cannot be reached', cause);
+    if (cause instanceof PinfsError) throw cause;
+    if (codeOf(cause) === 'ENOENT') return undefined;
+    const unsafe = cause instanceof UnsafeDirectory;
+    throw unusable(directory, unsafe ? 'cannot be trusted' : what, cause);
   }
 }
 
@@ -151,8 +179,4 @@ function syncDirectory(directory: string): void {
 
 function codeOf(error: unknown): unknown {
   return error instanceof Error && 'code' in error ? error.code : undefined;
-}
-
-function isMissing(error: unknown): boolean {
-  return codeOf(error) === 'ENOENT';
 }
