@@ -25,7 +25,8 @@ const { values } = parseArgs({
   },
 });
 
-const shell = (command: string): string[] => ['sh', '-c', command];
+// Of a pipe, each command has to end well.
+const shell = (command: string): string[] => ['bash', '-o', 'pipefail', '-c', command];
 const walk = shell('find . -ls');
 const tar = shell('tar cf - --exclude=./big.bin . | cat');
 const list = shell('ls -lR .');

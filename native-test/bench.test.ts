@@ -1,14 +1,17 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { startBadServer } from '../lib/testing/bad-server.js';
+import { file, makeRepository } from '../lib/testing/repository.js';
 import { fixtureKey, fixtures, pinfs, script, type CliResult } from './cli.js';
 import { needsMount } from './machine.js';
 
 // `pinfs bench`: what it prints, and that it leaves nothing behind however it ends.
 
+const made = makeRepository({ revisions: [{ tree: { file: file('x'.repeat(1000)) } }] });
 const source = join(fixtures, 'analysis.example.org');
 
 interface Place {
@@ -40,7 +43,8 @@ void t.test('cold, warm and hot', needsMount, async (t) => {
   const figure = { median: Number, min: Number, max: Number };
   const state = { milliseconds: figure, requests: figure, bytes: figure };
   const report = JSON.parse(result.stdout) as {
-    states: Record<'cold' | 'warm' | 'hot', { requests: { median: number } }>;
+    states: Record<'cold' | 'warm' | 'hot', { requests: { median: number } }> &
+      Record<'mount' | 'remount', { milliseconds: { min: number; max: number } }>;
   };
   t.match(report, {
     workload: 'tar',
@@ -48,6 +52,9 @@ void t.test('cold, warm and hot', needsMount, async (t) => {
     driver: String,
     states: { mount: { milliseconds: figure }, cold: state, warm: state, hot: state },
   });
+  const { mount, remount } = report.states;
+  for (const { milliseconds } of [mount, remount])
+    t.equal(milliseconds.min, milliseconds.max, 'one mount of each kind: they do not mix');
   t.ok(report.states.cold.requests.median > 0, 'the cache is empty at first');
   t.equal(report.states.warm.requests.median, 0, 'and holds everything then');
   nothingIsLeft(t, work);
@@ -64,9 +71,27 @@ void t.test('what goes wrong is told as what it is', needsMount, async (t) => {
   nothingIsLeft(t, work);
 });
 
+void t.test('tar fails where a file can not be read', needsMount, async (t) => {
+  const { work, bench } = place(t);
+  const files = new Map(made.files);
+  for (const path of files.keys()) if (/^data\/.*[0-9a-f]$/.test(path)) files.delete(path);
+  const server = await startBadServer(files, made.fqrn);
+  t.teardown(() => server.close());
+  const key = join(work, 'made.pub');
+  writeFileSync(key, made.masterKey);
+  const result = await bench('--key', key, '--workload', 'tar', server.url);
+  rmSync(key);
+  t.equal(result.code, 1);
+  const message = "the workload 'tar' ended with 2";
+  t.match(JSON.parse(result.stdout), { error: { code: 'WORKLOAD_FAILED', message } });
+  t.match(result.stderr, /tar: .*file.*Input\/output error/);
+  nothingIsLeft(t, work);
+});
+
 void t.test('an interrupted benchmark unmounts', needsMount, async (t) => {
   const { work } = place(t);
-  const args = ['bench', '--key', fixtureKey, '--workload', 'echo here >&2; exec sleep 60', source];
+  const workload = 'echo here >&2; { sleep 60; echo "late" >&2; } | cat';
+  const args = ['bench', '--key', fixtureKey, '--workload', workload, source];
   const child = spawn(process.execPath, [script, ...args], {
     env: { ...process.env, TMPDIR: work },
     stdio: ['ignore', 'ignore', 'pipe'],
@@ -79,5 +104,6 @@ void t.test('an interrupted benchmark unmounts', needsMount, async (t) => {
   });
   t.same(await closed, [1, null]);
   t.match(told, /^here\n.*\[INTERRUPTED\]/s);
+  t.notMatch(told, 'late', 'all of the workload is ended');
   nothingIsLeft(t, work);
 });

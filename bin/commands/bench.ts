@@ -20,7 +20,12 @@ interface BenchFlags extends SourceFlags {
 
 export function register(program: Command): void {
   sourceOptions(program.command('bench'))
-    .description('time a workload cold (empty cache), warm (disk cache) and hot (kernel caches)')
+    .description(
+      `time a workload cold (empty cache), hot (kernel caches) and warm (disk cache, mounted again)
+
+Ends with an error as soon as the workload does; of a pipe, the last command says how it ended.`,
+    )
+    .summary('time a workload cold, hot and warm')
     .argument('<source[@pin]>', sourceArgument)
     .option('--workload <name>', "walk, tar, or a shell command run in the mount's root", 'walk')
     .option('--repeats <n>', 'how often, 1 to 100', parseRepeats, 5)
@@ -77,17 +82,17 @@ async function bench(source: string, flags: BenchFlags): Promise<void> {
 }
 
 function reportText(report: BenchReport): string {
-  const rows = (['mount', 'cold', 'warm', 'hot'] as const).map((state) => {
+  const rows = (['mount', 'cold', 'hot', 'remount', 'warm'] as const).map((state) => {
     const figures = report.states[state];
     const traffic =
-      state === 'mount'
+      state === 'mount' || state === 'remount'
         ? ''
         : `${cell(figures.requests, 0)} ${sizeCell(figures.bytes)} ${cell(figures.hitRate, 3)} ${cell(figures.kernelRequests, 0)}`;
-    return `${state.padEnd(6)} ${cell(figures.milliseconds, 0)} ${spread(figures.milliseconds)}  ${traffic}`.trimEnd();
+    return `${state.padEnd(7)} ${cell(figures.milliseconds, 0)} ${spread(figures.milliseconds)}  ${traffic}`.trimEnd();
   });
   return [
     `${report.workload}, ${report.repeats} times, driver ${report.driver}; medians`,
-    'state        ms      (min-max)     requests      bytes  hit rate   kernel requests',
+    'state         ms      (min-max)     requests      bytes  hit rate   kernel requests',
     ...rows,
     '',
   ].join('\n');
