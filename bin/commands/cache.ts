@@ -18,7 +18,7 @@ export function register(program: Command): void {
     cacheOption(cache.command(name)).description(description).action(action);
   }
   cacheOption(program.command('forget'))
-    .description('forget what was seen of a repository: its newest revision and its tags')
+    .description('forget what was seen of a repository: its newest revision, tags, inode numbers')
     .argument('<fqrn>')
     .action(forget);
 }
@@ -75,7 +75,10 @@ async function clear(flags: CacheFlags): Promise<void> {
 async function forget(fqrn: string, flags: CacheFlags): Promise<void> {
   await runAction(flags, async () => {
     const { openSeen } = await import('../../lib/trust/seen.js');
-    const forgotten = openSeen(cacheDirectory(flags).state, () => true).forget(fqrn);
+    const { forgetInodes } = await import('../../lib/repository/inode-files.js');
+    const { state } = cacheDirectory(flags);
+    const seen = openSeen(state, () => true).forget(fqrn);
+    const forgotten = forgetInodes(state, fqrn) || seen;
     if (flags.json === true) printJson({ fqrn, forgotten });
     else await print(forgotten ? `forgot ${fqrn}\n` : `nothing was known of ${fqrn}\n`);
   });

@@ -47,7 +47,7 @@ void t.test('every option reaches the library', async (t) => {
       '--strict',
     ],
     ...['--follow-redirects', '--no-xattrs', '--deadline', '1.5', '--weak-key', '--verbose'],
-    ...['--attestation', 'at', '--signer', 's', 'dir', 'mnt'],
+    ...['--attestation', 'at', '--signer', 's', '--inodes', '32', 'dir', 'mnt'],
   );
   t.same(options, {
     source: 'dir',
@@ -65,6 +65,7 @@ void t.test('every option reaches the library', async (t) => {
     weakKey: true,
     attestation: 'at',
     signers: ['s'],
+    inodes: 32,
   });
   t.match(mount, {
     mountpoint: 'mnt',
@@ -79,7 +80,8 @@ void t.test('every option reaches the library', async (t) => {
 });
 
 void t.test('the form of mount(8) asks for the same', async (t) => {
-  const text = 'rw,key=a,cache=c,cache_limit=2G,tag=x,no_xattrs,deadline=5,env=A=1,dev,suid';
+  const text =
+    'rw,key=a,cache=c,cache_limit=2G,tag=x,no_xattrs,deadline=5,env=A=1,dev,suid,inodes=32';
   const { options, mount } = await order('https://127.0.0.1/r', '/mnt', '-o', text);
   t.match(options, {
     source: 'https://127.0.0.1/r@x',
@@ -87,6 +89,7 @@ void t.test('the form of mount(8) asks for the same', async (t) => {
     cache: 'c',
     cacheLimit: 2 * 2 ** 30,
     variables: ['A=1'],
+    inodes: 32,
   });
   t.match(mount, { noXattrs: true, deadline: 5000, suid: false, dev: false, driver: 'auto' });
 });

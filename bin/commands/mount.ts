@@ -27,6 +27,7 @@ export interface MountFlags extends SourceFlags {
   readonly xattrs: boolean;
   readonly passthrough?: boolean;
   readonly deadline: number;
+  readonly inodes: '32' | '63';
   /** Texts of `-o`, as mount(8) gives them. */
   readonly o: string[];
 }
@@ -66,6 +67,11 @@ export function mountCommand(command: Command): Command {
     .option('--no-xattrs', 'no extended attributes, so that ls -l asks for none')
     .option('--passthrough', 'the kernel reads large cached files itself (kernel driver, root)')
     .option('--deadline <seconds>', 'the longest that a read may wait', parseDeadline, 30)
+    .addOption(
+      new Option('--inodes <bits>', 'bits of inode numbers: 32 for old 32-bit programs')
+        .choices(['32', '63'])
+        .default('63'),
+    )
     .option('--log <file>', 'append the log to this file')
     .option('--trace <file>', 'one line for each request of the kernel (kernel driver)')
     .addOption(
@@ -147,7 +153,8 @@ export function mountOrder(source: string, mountpoint: string, flags: MountFlags
     ...(flags.log === undefined ? {} : { log: flags.log }),
     ...(flags.trace === undefined ? {} : { trace: flags.trace }),
   };
-  return { options: openOptions(source, flags), mount };
+  const inodes = flags.inodes === '32' ? ({ inodes: 32 } as const) : {};
+  return { options: { ...openOptions(source, flags), ...inodes }, mount };
 }
 
 /** Only one driver writes a trace: it is not left out in silence where that one can't mount. */

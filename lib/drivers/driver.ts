@@ -3,6 +3,7 @@ import type { LiveFacts } from '../filesystem/live-facts.js';
 import type { Filesystem } from '../filesystem/filesystem.js';
 import type { Recipe } from '../filesystem/recipe.js';
 import type { TreeStatistics } from '../tree/tree.js';
+import type { InodeStatus } from '../repository/inode-state.js';
 import type { Store } from '../store/store.js';
 import type { MountLine } from './mountinfo.js';
 
@@ -84,6 +85,8 @@ export interface Served {
   /** Objects found in the cache. */
   readonly hits: number;
   readonly tree: TreeStatistics;
+  /** Of the inode numbers of 32 bits, where they have so many. */
+  readonly inodes?: InodeStatus | undefined;
 }
 
 /** How many requests, and within how many microseconds half, 90 % and 99 % of them were answered. */

@@ -1,5 +1,6 @@
 import type { Shelf } from '../store/shelf.js';
 import { done, type Outcome, andThen } from '../store/want.js';
+import type { InodeNumbers } from '../tree/inode-table.js';
 import { openTree } from '../tree/open-tree.js';
 import type { Tree } from '../tree/tree.js';
 import { openAhead, type Ahead } from './ahead.js';
@@ -19,13 +20,15 @@ export interface BuiltFilesystem {
 /**
  * Builds the filesystem of a snapshot over a shelf, in whatever thread this runs.
  * A Miss if the root catalog isn't on the shelf; a Failure if it can't be used.
+ * @param inodes how inode numbers are shown; none: with their 63 bits.
  */
 export function buildFilesystem(
   recipe: Recipe,
   shelf: Shelf,
   live: () => LiveFacts,
+  inodes?: InodeNumbers,
 ): Outcome<BuiltFilesystem> {
-  return andThen(openTree(recipe.root, shelf, recipe.tree), (tree) => {
+  return andThen(openTree(recipe.root, shelf, recipe.tree, inodes), (tree) => {
     const filesystem = openFilesystem(tree, shelf, recipe.identity, live);
     const ahead = openAhead(tree, (node) => {
       prepareContent(tree, shelf, node);

@@ -10,6 +10,15 @@ export interface Recipe {
   readonly root: Want;
   readonly tree: TreeOptions;
   readonly identity: Identity;
+  /** Where the inode numbers of 32 bits are kept; undefined: they have their 63 bits. */
+  readonly inodes?: InodePlace | undefined;
+}
+
+export interface InodePlace {
+  /** The state directory. */
+  readonly directory: string;
+  readonly fqrn: string;
+  readonly rootHash: string;
 }
 
 /** Facts for the magic extended attributes. */

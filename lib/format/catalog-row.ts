@@ -140,7 +140,7 @@ export function checkRow(
     mtimeNs: inRange(row.mtimeNs, 0, 999_999_999) ? row.mtimeNs : 0,
     nlink: legacy || !inRange(row.linkCount, 1, 0xffff_ffff) ? 1 : row.linkCount,
     rdev: isDevice && sizeKnown ? row.size : 0,
-    linkGroup: !legacy && !isDirectory && isLinked(row) ? row.linkGroup : 0,
+    linkGroup: linkGroupOf(row, legacy),
     rawTarget: type === 'symlink' ? untilNul(row.symlink ?? '') : '',
     xattrs: row.xattr === undefined || row.xattr.length === 0 ? undefined : parseXattrs(row.xattr),
     content: typeof content === 'string' ? undefined : content,
@@ -150,6 +150,12 @@ export function checkRow(
     directIo: type === 'file' && (flags & flagBits.directIo) !== 0,
     fault,
   };
+}
+
+/** The hard-link group of a row that is no directory; 0: it has none. */
+export function linkGroupOf(row: RawRow, legacy: boolean): number {
+  const isDirectory = (row.mode & 0o170000) === 0o040000;
+  return !legacy && !isDirectory && isLinked(row) ? row.linkGroup : 0;
 }
 
 /** Whether a row has a hard-link group (5.7); groups that can't be count as none. */

@@ -24,6 +24,7 @@ function probes(changes: Partial<Probes> = {}, broken: NativeModule[] = []): Pro
     })),
     cache: { directory: '/home/a/.cache/pinfs', state: 'usable', free: 2 ** 33 },
     clock: { now: Date.UTC(2026, 0), installed: Date.UTC(2025, 0) },
+    oldPrograms: false,
     ...changes,
   };
 }
@@ -103,6 +104,7 @@ void t.test('every finding that is a problem says how to mend it', (t) => {
       userAllowOther: false,
       cache: { directory: '/x', state: 'denied', free: 0 },
       clock: { now: 0, installed: Date.UTC(2025, 0) },
+      oldPrograms: true,
     },
     names,
   );

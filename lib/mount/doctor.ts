@@ -37,6 +37,7 @@ export function diagnose(probes: Probes): Diagnosis {
       ...probes.modules.map((module) => nativeModule(module)),
       cache(probes),
       clock(probes),
+      oldPrograms(probes),
     ],
   };
 }
@@ -235,6 +236,17 @@ function cache({ cache: { directory, state, free } }: Probes): Finding {
       return note(what, `${place}, only ${space}`, `Free some space. ${elsewhere}`);
     }
   }
+}
+
+/** Programs that can't hold inode numbers of 63 bits. */
+function oldPrograms({ oldPrograms: run }: Probes): Finding {
+  const what = 'inodes';
+  if (!run) return good(what, 'have 63 bits; no programs of 32 bits run here by themselves');
+  return note(
+    what,
+    'have 63 bits, which 32-bit programs built without large-file support can\'t hold ("Value too large for defined data type", empty directories)',
+    'For these programs: pinfs mount --inodes 32 (README, "Old 32-bit programs").',
+  );
 }
 
 const day = 86_400_000;

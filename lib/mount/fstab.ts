@@ -42,6 +42,7 @@ const valued: Readonly<Record<string, string>> = {
   external: '--external',
   env: '--env',
   deadline: '--deadline',
+  inodes: '--inodes',
 };
 
 /** Options without a value. */

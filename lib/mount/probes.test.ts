@@ -17,7 +17,7 @@ void t.test(
     t.ok(probes.clock.installed < probes.clock.now);
     const sqlite = probes.modules.find(({ name }) => name === 'better-sqlite3');
     t.same(sqlite, { name: 'better-sqlite3', loads: true, problem: undefined });
-    t.equal(diagnose(probes).findings.length, 12);
+    t.equal(diagnose(probes).findings.length, 13);
   },
 );
 

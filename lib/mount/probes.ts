@@ -35,6 +35,8 @@ export interface Probes {
   readonly cache: CacheProbe;
   /** Milliseconds since 1970: the clock, and the date of this installation, which can't be later. */
   readonly clock: { readonly now: number; readonly installed: number };
+  /** A loader of 32-bit programs is installed (their place by the ABIs of Linux). */
+  readonly oldPrograms: boolean;
 }
 
 export interface ModuleProbe {
@@ -73,6 +75,9 @@ export async function probeMachine(cache: string | undefined): Promise<Probes> {
     ),
     cache: probeCache(cache, uid),
     clock: { now: Date.now(), installed: statSync(import.meta.filename).mtimeMs },
+    oldPrograms: ['/lib/ld-linux.so.2', '/lib/ld-linux-armhf.so.3'].some((path) =>
+      existsSync(path),
+    ),
   };
 }
 

@@ -2,6 +2,7 @@ import type { Driver, Mounted, MountEnd, MountRequest, UnmountMode } from '../dr
 import { quoted } from '../format/bytes.js';
 import { asPinfsError, PinfsError } from '../format/errors.js';
 import type { OpenOptions } from '../repository/options.js';
+import type { Environment } from '../repository/environment.js';
 import type { Repository } from '../repository/repository.js';
 import { alreadyMounted, claimMountpoint, ourMountAt } from './claim.js';
 import { driverLoaders, mountWith, prepareDriver, type DriverLoader } from './choose.js';
@@ -52,9 +53,16 @@ export interface SessionParts {
 export async function realParts(mount: MountOptions): Promise<SessionParts> {
   const log = openLog(mount.log, mount.verbose);
   const { openRepository } = await import('../repository/open.js');
+  const { processEnvironment } = await import('../repository/environment.js');
+  const environment: Environment = {
+    ...processEnvironment,
+    report: ({ code, message }) => {
+      log.warn(`${code}: ${message}`);
+    },
+  };
   const { nextCheck, refresh, refuseBanned } = await import('../repository/follow.js');
   return {
-    openRepository,
+    openRepository: (options) => openRepository(options, environment),
     refresh,
     refuseBanned,
     nextCheck,
@@ -166,11 +174,25 @@ async function startSession(
       `mounted on ${mountpoint} by the ${driver.name} driver: ${offline ? 'offline: ' : ''}${verdict.summary}`,
       { verdict },
     );
+    log.info(inodesText(driver.name, repository));
     return liveSession(mount, parts, life, control, repository, driver, mounted);
   } catch (thrown) {
     await repository.close();
     throw thrown;
   }
+}
+
+/**
+ * What programs of 32 bits can expect. Said once, with the first number above 32 bits: that is the root's.
+ */
+function inodesText(driver: Driver['name'], { inodes }: Repository): string {
+  const about = '(README, "Old 32-bit programs")';
+  if (inodes?.whole === true)
+    return `inode numbers of 32 bits, given to the whole snapshot ${about}`;
+  if (inodes !== undefined)
+    return `inode numbers of 32 bits, given to names as they are seen ${about}`;
+  if (driver === 'fuse-native') return `inode numbers are folded to 32 bits ${about}`;
+  return `inode numbers have 63 bits: 32-bit programs built without large-file support need --inodes 32 ${about}`;
 }
 
 function liveSession(

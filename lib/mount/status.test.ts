@@ -36,6 +36,7 @@ void t.test('the status is plain JSON with everything that is counted', async (t
     requests: { LOOKUP: 5, READ: 2 },
     errors: { OBJECT_MISSING: 1 },
     tree: { catalogsOpen: 2 },
+    inodes: { bits: 63, given: null },
   });
   t.ok(value.rss > 1_000_000);
 });
@@ -52,9 +53,22 @@ void t.test('people see the same, one fact a line', async (t) => {
     'LOOKUP 5, READ 2',
     'OBJECT_MISSING 1',
     'pinned, never moves',
+    'inodes      63 bits',
   ]) {
     t.ok(text.includes(part), part);
   }
+});
+
+void t.test('inode numbers of 32 bits are told, and when they are not kept', async (t) => {
+  const value = await status();
+  const given = { seen: 9, moved: 1, kept: true, whole: false };
+  const line = (change: object): string =>
+    statusLines({ ...value, inodes: { bits: 32, given: { ...given, ...change } } }, bytes)
+      .filter((text) => text.includes('inodes'))
+      .join();
+  t.match(line({}), /32 bits, 9 numbers, 1 of them moved, given as names are seen$/);
+  t.match(line({ whole: true }), /given to the whole snapshot at once$/);
+  t.match(line({ kept: false }), /NOT KEPT, see the log$/);
 });
 
 void t.test('nothing that a server or a path says can write to the terminal', async (t) => {

@@ -1,6 +1,7 @@
 import { fromText, printable } from '../format/bytes.js';
 import type { DriverStatistics, Latency } from '../drivers/driver.js';
 import type { Repository } from '../repository/repository.js';
+import type { InodeStatus } from '../repository/inode-state.js';
 import type { StoreStatistics } from '../store/store.js';
 import type { Traffic } from '../source/source.js';
 import type { TreeStatistics } from '../tree/tree.js';
@@ -35,6 +36,8 @@ export interface MountStatus {
   /** Microseconds by operation, where the driver measures them. */
   readonly latencies: Readonly<Partial<Record<string, Latency>>>;
   readonly tree: TreeStatistics;
+  /** Undefined: the process is of version 0.1. */
+  readonly inodes?: InodesStatus;
   readonly head: HeadStatus | null;
   /** Resident memory in bytes. */
   readonly rss: number;
@@ -45,6 +48,12 @@ export interface StoreStatus extends StoreStatistics {
   /** Hits of all reads, 0 to 1; null before the first. */
   readonly hitRate: number | null;
   readonly directory: string;
+}
+
+export interface InodesStatus {
+  readonly bits: 32 | 63;
+  /** Of numbers of 32 bits; null where they have 63. */
+  readonly given: (InodeStatus & { readonly whole: boolean }) | null;
 }
 
 /** Following a head; a pin has none. Times are ISO 8601 UTC. */
@@ -96,10 +105,16 @@ export function mountStatus(facts: StatusFacts): MountStatus {
     notCarried: statistics.notCarried,
     latencies: statistics.latencies ?? {},
     tree: served?.tree ?? repository.tree.statistics,
+    inodes: inodesStatus(repository, served?.inodes),
     head: facts.head,
     rss: process.memoryUsage.rss(),
     log: facts.log,
   };
+}
+
+function inodesStatus({ inodes }: Repository, served: InodeStatus | undefined): InodesStatus {
+  if (inodes === undefined) return { bits: 63, given: null };
+  return { bits: 32, given: { ...(served ?? inodes.state.status), whole: inodes.whole } };
 }
 
 function counted(counts: Partial<Record<string, number>>): Record<string, number> {
@@ -140,6 +155,7 @@ export function statusLines(status: MountStatus, size: (bytes: number) => string
       : [`  not kept    what is fetched goes with this mount: ${clean(store.lost)}`]),
     `  network     ${traffic.requests} requests, ${size(traffic.bytes)}, ${traffic.failures} failures`,
     `  tree        ${status.tree.catalogsOpen} catalogs open of ${status.tree.catalogsOpened} used, ${status.tree.directoriesLoaded} directories loaded, ${status.tree.rowsRefused} rows refused`,
+    ...inodesLines(status.inodes),
     `  requests    ${countsText(status.requests)}`,
     ...latencyLines(status.latencies),
     `  errors      ${countsText(status.errors)}`,
@@ -164,6 +180,16 @@ function lastFailureLines(failure: StoreStatistics['lastFailure']): string[] {
   return [
     `  last error  ${failure.time} ${failure.code}: ${clean(failure.message)} (for ${clean(failure.path)})`,
   ];
+}
+
+function inodesLines(inodes: InodesStatus | undefined): string[] {
+  if (inodes === undefined) return [];
+  const { bits, given } = inodes;
+  if (given === null) return [`  inodes      ${bits} bits`];
+  const whole = given.whole ? 'given to the whole snapshot at once' : 'given as names are seen';
+  const kept = given.kept ? '' : '; NOT KEPT, see the log';
+  const counts = `${given.seen} numbers, ${given.moved} of them moved`;
+  return [`  inodes      ${bits} bits, ${counts}, ${whole}${kept}`];
 }
 
 function headLines(head: HeadStatus | null): string[] {

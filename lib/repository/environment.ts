@@ -11,6 +11,8 @@ export interface Environment {
   readonly now: () => Date;
   /** Timeouts and pauses of the network, where they are not the usual ones. */
   readonly network?: HttpOptions;
+  /** Told of what goes wrong later and ends nothing. */
+  readonly report?: (error: PinfsError) => void;
 }
 
 export const processEnvironment: Environment = { variables: process.env, now: () => new Date() };

@@ -6,14 +6,16 @@ import type { Recipe } from '../filesystem/recipe.js';
 import { sha256OfFile } from '../store/disk-shelf.js';
 import { runOperation } from '../store/run.js';
 import { openTree } from '../tree/open-tree.js';
-import type { Tree, TreeOptions } from '../tree/tree.js';
+import type { TreeOptions } from '../tree/tree.js';
 import { linkVariables, processEnvironment, type Environment } from './environment.js';
 import { didNotCome } from './head.js';
+import { openInodes, type OpenedInodes } from './open-inodes.js';
 import { failureError } from './path.js';
 import { prepare, type Opening } from './opening.js';
 import type { OpenOptions } from './options.js';
 import type { Repository } from './repository.js';
 import { offlineHead, resolveSnapshot } from './resolve.js';
+import { settleInodes } from './settle-inodes.js';
 import type { Snapshot } from './snapshot.js';
 import { strictError } from '../trust/verdicts.js';
 import { version } from './version.js';
@@ -65,12 +67,14 @@ export async function openSnapshot(opening: Opening, snapshot: Snapshot): Promis
       variables: linkVariables(opening.options.variables ?? [], fqrn, opening.environment),
       owner: { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 },
     };
+    const inodes = openInodes(opening, snapshot.root.object.hash.text);
     const opened = await runOperation(
-      () => openTree(snapshot.root, store.shelf, treeOptions),
+      () => openTree(snapshot.root, store.shelf, treeOptions, inodes?.state),
       store,
     );
     if (opened.kind === 'failure') throw rootFailure(opening, failureError(opened, ''));
-    return judgedRepository(opening, snapshot, treeOptions, opened.value);
+    const tree = opened.value;
+    return await judgedRepository(opening, snapshot, treeOptions, { tree, inodes });
   } catch (error) {
     store.release(snapshot.root);
     throw error;
@@ -78,12 +82,12 @@ export async function openSnapshot(opening: Opening, snapshot: Snapshot): Promis
 }
 
 /** @throws PinfsError: refused after all, or what has to be remembered can't be. The tree is closed then. */
-function judgedRepository(
+async function judgedRepository(
   opening: Opening,
   snapshot: Snapshot,
   treeOptions: TreeOptions,
-  tree: Tree,
-): Repository {
+  { tree, inodes }: Pick<Repository, 'tree'> & { readonly inodes: OpenedInodes | undefined },
+): Promise<Repository> {
   try {
     const sha256 = (): string => rootSha256(opening, snapshot);
     const verdict = snapshot.judge({ properties: tree.properties, sha256 });
@@ -102,8 +106,10 @@ function judgedRepository(
         sourceLabel: opening.source.label,
         trust: JSON.stringify(verdict),
       },
+      inodes: inodes?.place,
     };
-    return repositoryOf(opening, snapshot, recipe, tree, verdict);
+    const settled = inodes && { ...inodes, whole: await settleInodes(recipe) };
+    return repositoryOf(opening, snapshot, recipe, { tree, inodes: settled }, verdict);
   } catch (error) {
     tree.close();
     throw error;
@@ -130,7 +136,7 @@ function repositoryOf(
   opening: Opening,
   snapshot: Snapshot,
   recipe: Recipe,
-  tree: Tree,
+  { tree, inodes }: Pick<Repository, 'tree' | 'inodes'>,
   verdict: Verdict,
 ): Repository {
   const { store } = opening;
@@ -151,6 +157,7 @@ function repositoryOf(
     live,
     recipe,
     store,
+    inodes,
     traffic: opening.source.traffic,
     pinned,
     get opening() {
@@ -166,6 +173,7 @@ function repositoryOf(
     leave() {
       try {
         tree.close();
+        inodes?.state.close();
       } finally {
         store.release(snapshot.root);
       }
@@ -173,6 +181,7 @@ function repositoryOf(
     async close() {
       try {
         tree.close();
+        inodes?.state.close();
       } finally {
         await opening.close();
       }

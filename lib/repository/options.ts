@@ -18,6 +18,8 @@ export interface OpenOptions {
   readonly external?: string;
   /** `NAME` or `NAME=VALUE` for variables in links; `CVMFS_*` of the environment are added. */
   readonly variables?: readonly string[];
+  /** Inode numbers of 32 bits, kept in the state; otherwise they have 63. */
+  readonly inodes?: 32;
   readonly offline?: boolean;
   /** Nothing less than a judgement of now: what could only be had "offline" ends with OFFLINE. */
   readonly strict?: boolean;

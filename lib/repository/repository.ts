@@ -5,8 +5,16 @@ import type { Done, Failure, Outcome } from '../store/want.js';
 import type { Traffic } from '../source/source.js';
 import type { Store } from '../store/store.js';
 import type { Tree } from '../tree/tree.js';
+import type { InodeState } from './inode-state.js';
 import type { Opening } from './opening.js';
 import type { Verdict } from '../trust/verdict.js';
+
+export interface RepositoryInodes {
+  /** Those that this thread gave. */
+  readonly state: InodeState;
+  /** They were given to the whole snapshot before the first name was seen. */
+  readonly whole: boolean;
+}
 
 /** One snapshot of a repository, opened, judged and readable with no FUSE. */
 export interface Repository {
@@ -19,6 +27,8 @@ export interface Repository {
   /** Facts of this process for the magic attributes, for a filesystem built in another thread. */
   live(): LiveFacts;
   readonly store: Store;
+  /** Inode numbers of 32 bits, if they are asked for. */
+  readonly inodes: RepositoryInodes | undefined;
   /** What went over the wire for this repository. */
   readonly traffic: Traffic;
   /** The pin does not move; a head that is followed does, by `refresh`. */

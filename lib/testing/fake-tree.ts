@@ -210,6 +210,7 @@ function fakeTree(nodes: Map<NodeId, Node>, properties: Partial<RootProperties>)
     catalogOf: () => done(catalog),
     nested: () => done({ catalogs: [], broken: [] }),
     objects: () => done({ wants: [], broken: [], next: undefined }),
+    inodes: () => done({ inodes: [], next: undefined }),
     properties: {
       revision: 7,
       lastModified: 1_000_000_000,

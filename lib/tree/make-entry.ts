@@ -5,11 +5,14 @@ import { expandTarget, type LinkVariables } from '../format/link-variables.js';
 import { inodeOfDigest, inodeOfWords, pathDigest } from '../format/path-hash.js';
 import type { Catalog } from './catalogs.js';
 import type { Content, Entry, NodeId } from './entry.js';
+import type { InodeNumbers } from './inode-table.js';
 
 /** What turns rows into entries, the same for the whole tree. */
 export interface EntryOptions {
   readonly variables: LinkVariables;
   readonly owner: { readonly uid: number; readonly gid: number };
+  /** How inode numbers are shown; undefined: with their 63 bits. */
+  readonly inodes: InodeNumbers | undefined;
 }
 
 /** Where a row stands. */
@@ -40,6 +43,7 @@ export function makeEntry(row: RawRow, place: RowPlace, options: EntryOptions): 
   if (checked === undefined) return undefined;
   const target =
     checked.type === 'symlink' ? expandTarget(checked.rawTarget, options.variables) : '';
+  const ino = inodeOfRow(row, checked.linkGroup, place);
   return {
     node: place.node,
     name: place.name,
@@ -53,7 +57,7 @@ export function makeEntry(row: RawRow, place: RowPlace, options: EntryOptions): 
     mtimeNs: checked.mtimeNs,
     nlink: checked.nlink,
     rdev: checked.rdev,
-    ino: inode(row, checked, place),
+    ino: options.inodes?.shown(ino) ?? ino,
     linkGroup: checked.linkGroup,
     rawTarget: checked.rawTarget,
     target,
@@ -79,11 +83,16 @@ function contentAt(content: CheckedRow['content'], place: RowPlace): Content | u
 }
 
 /**
+ * The inode number of a row, of 63 bits. `linkGroup` as `linkGroupOf` gives it.
  * Inode numbers don't depend on what was loaded when (design, section 3). Below a bind mountpoint they come from the
  * visible path, since the catalog's own hashes are those of another place.
  */
-function inode(row: RawRow, checked: CheckedRow, place: RowPlace): bigint {
-  if (checked.linkGroup !== 0)
+export function inodeOfRow(
+  row: RawRow,
+  linkGroup: number,
+  place: Pick<RowPlace, 'catalog' | 'path' | 'chunkList'>,
+): bigint {
+  if (linkGroup !== 0)
     return inodeOfDigest(
       pathDigest(`${place.catalog.mountpoint}\0${linkIdentity(row, place.chunkList)}`),
     );

@@ -12,6 +12,8 @@ import { createCatalogs, type Catalog, type Catalogs } from './catalogs.js';
 import { checkChunks, chunksLimit } from './chunk-list.js';
 import { createDirectories, type Directories, type Directory } from './directories.js';
 import type { Chunk, Entry, NodeId } from './entry.js';
+import type { InodeNumbers } from './inode-table.js';
+import { inodesPage } from './inodes-page.js';
 import { locatedRow } from './located-row.js';
 import { makeEntry, nodeOf, snapshotPath, type EntryOptions } from './make-entry.js';
 import { objectsPage } from './objects.js';
@@ -26,8 +28,14 @@ const recentChunks = chunksLimit + 1;
 /**
  * Opens the snapshot with this root catalog. A Miss if the catalog is not on the shelf; a Failure
  * with CATALOG_NOT_SQLITE, CATALOG_SCHEMA, CATALOG_UNSUPPORTED or CATALOG_ROOT_ENTRY if it can't be used.
+ * @param inodes how inode numbers are shown; none: with their 63 bits.
  */
-export function openTree(root: Want, shelf: Shelf, options: TreeOptions): Outcome<Tree> {
+export function openTree(
+  root: Want,
+  shelf: Shelf,
+  options: TreeOptions,
+  inodes?: InodeNumbers,
+): Outcome<Tree> {
   const statistics: TreeStatistics = {
     catalogsOpened: 0,
     catalogsOpen: 0,
@@ -40,7 +48,8 @@ export function openTree(root: Want, shelf: Shelf, options: TreeOptions): Outcom
     catalogs.close();
     return properties;
   }
-  const entryOptions = { variables: linkVariables(options.variables), owner: options.owner };
+  const { owner } = options;
+  const entryOptions = { variables: linkVariables(options.variables), owner, inodes };
   const state: State = {
     catalogs,
     directories: createDirectories(catalogs, entryOptions, statistics),
@@ -54,12 +63,28 @@ export function openTree(root: Want, shelf: Shelf, options: TreeOptions): Outcom
     catalogs.close();
     return rootEntry;
   }
-  const infoOf = (catalog: Catalog) =>
-    catalogs.query(catalog, (file) => describeCatalog(catalog, file));
   return done({
     root: rootNode,
     properties: properties.value,
     statistics,
+    ...entryOperations(state, rootNode),
+    ...catalogOperations(state),
+    close: () => {
+      state.recent.clear();
+      state.directories.clear();
+      catalogs.close();
+    },
+  });
+}
+
+type EntryOperations = Pick<
+  Tree,
+  'entry' | 'lookup' | 'list' | 'parent' | 'following' | 'resolve' | 'chunks'
+>;
+type CatalogOperations = Pick<Tree, 'catalogOf' | 'nested' | 'objects' | 'inodes'>;
+
+function entryOperations(state: State, rootNode: NodeId): EntryOperations {
+  return {
     entry: (node) => entryOf(state, node),
     lookup: (directory, name) => lookup(state, directory, name),
     list: (directory, after, limit) => list(state, directory, after, limit),
@@ -70,6 +95,14 @@ export function openTree(root: Want, shelf: Shelf, options: TreeOptions): Outcom
     },
     resolve: (path) => resolve(state, rootNode, path),
     chunks: (node) => chunksOf(state, node),
+  };
+}
+
+function catalogOperations(state: State): CatalogOperations {
+  const { catalogs, options } = state;
+  const infoOf = (catalog: Catalog) =>
+    catalogs.query(catalog, (file) => describeCatalog(catalog, file));
+  return {
     catalogOf: (node) => {
       const entry = entryOf(state, node);
       if (entry.kind !== 'done') return entry;
@@ -84,16 +117,14 @@ export function openTree(root: Want, shelf: Shelf, options: TreeOptions): Outcom
     objects: ({ number }, after, limit) => {
       const catalog = catalogs.byNumber(number);
       if (catalog === undefined) return failure(errno.ENOENT);
-      return catalogs.query(catalog, (file) =>
-        objectsPage(catalog, file, entryOptions, after, limit),
-      );
+      return catalogs.query(catalog, (file) => objectsPage(catalog, file, options, after, limit));
     },
-    close: () => {
-      state.recent.clear();
-      state.directories.clear();
-      catalogs.close();
+    inodes: ({ number }, after, limit) => {
+      const catalog = catalogs.byNumber(number);
+      if (catalog === undefined) return failure(errno.ENOENT);
+      return catalogs.query(catalog, (file) => inodesPage(catalog, file, after, limit));
     },
-  });
+  };
 }
 
 interface State {

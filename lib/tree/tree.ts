@@ -53,6 +53,12 @@ export interface Tree {
    */
   objects(catalog: CatalogInfo, after: number, limit: number): Outcome<ObjectsPage>;
 
+  /**
+   * The inode numbers of 63 bits of the rows of one catalog, read as `objects` are; those of rows that are not
+   * shown may be among them. Not of a catalog below a bind mountpoint: there they depend on the place.
+   */
+  inodes(catalog: CatalogInfo, after: number, limit: number): Outcome<InodesPage>;
+
   /** Facts of the root catalog. */
   readonly properties: RootProperties;
 
@@ -97,6 +103,12 @@ export interface ObjectsPage {
   readonly wants: readonly Want[];
   /** Files whose row or chunk list is damaged. */
   readonly broken: readonly BrokenPath[];
+  /** Undefined: that was the last page. */
+  readonly next: number | undefined;
+}
+
+export interface InodesPage {
+  readonly inodes: readonly bigint[];
   /** Undefined: that was the last page. */
   readonly next: number | undefined;
 }

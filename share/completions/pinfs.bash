@@ -13,12 +13,13 @@ _pinfs() {
   fi
   case $before in
     --driver) mapfile -t COMPREPLY < <(compgen -W 'auto fuse-native kernel' -- "$word") && return ;;
+    --inodes) mapfile -t COMPREPLY < <(compgen -W '32 63' -- "$word") && return ;;
     --workload) mapfile -t COMPREPLY < <(compgen -W 'walk tar' -- "$word") && return ;;
     --type) mapfile -t COMPREPLY < <(compgen -W 'f d l c b p s' -- "$word") && return ;;
     --fqrn | --cache-limit | --trust-at | --env | --deadline | --port | --host | --repeats | --name) return ;;
   esac
   case $command in
-    mount) options="$source --foreground --driver --allow-other --suid --dev --no-xattrs --passthrough --deadline --log --trace -o" ;;
+    mount) options="$source --foreground --driver --allow-other --suid --dev --no-xattrs --passthrough --deadline --inodes --log --trace -o" ;;
     umount) options="$output --lazy --force --all" ;;
     ls) options="$source --long --recursive" ;;
     cp) options="$source --recursive" ;;

@@ -1,7 +1,9 @@
 import { buildFilesystem, type BuiltFilesystem } from '../../filesystem/build.js';
 import type { Ahead } from '../../filesystem/ahead.js';
+import type { PinfsError } from '../../format/errors.js';
 import type { LiveFacts } from '../../filesystem/live-facts.js';
 import type { Recipe } from '../../filesystem/recipe.js';
+import { openInodeState, type InodeState } from '../../repository/inode-state.js';
 import { openShelf } from '../../store/disk-shelf.js';
 import type { Shelf } from '../../store/shelf.js';
 import { andThen, done, type Outcome } from '../../store/want.js';
@@ -19,6 +21,8 @@ export interface FilesystemMaker {
   readonly beginRun: (run: object) => void;
   /** What was found so far, in the newest tree. */
   readonly served?: () => Served | undefined;
+  /** Nothing is to be done right now. */
+  readonly idle?: () => void;
   readonly close: () => void;
 }
 
@@ -29,25 +33,36 @@ export interface ServedFilesystem extends Pick<BuiltFilesystem, 'filesystem' | '
 }
 
 /** The maker over the cache directory that recipes name. */
-export function openMaker(): FilesystemMaker {
+export function openMaker(report: (error: PinfsError) => void): FilesystemMaker {
   const shelves = new Map<string, ReturnType<typeof openShelf>>();
-  let newest: Tree | undefined;
+  const numbered = new Set<InodeState>();
+  let newest: { readonly tree: Tree; readonly inodes: InodeState | undefined } | undefined;
   return {
     make(recipe, facts, run) {
       const { cacheDirectory, cachePlace } = recipe;
       const shelf = shelves.get(cacheDirectory) ?? openShelf(cacheDirectory, { names: cachePlace });
       shelves.set(cacheDirectory, shelf);
       shelf.beginRun(run);
-      return andThen(buildFilesystem(recipe, shelf, facts), (built) => {
-        newest = built.tree;
-        return done({ ...built, backing: (node) => backingOf(built.tree, shelf, node) });
+      const inodes = recipe.inodes && openInodeState(recipe.inodes, { report });
+      return andThen(buildFilesystem(recipe, shelf, facts, inodes), (built) => {
+        newest = { tree: built.tree, inodes };
+        if (inodes !== undefined) numbered.add(inodes);
+        const close = (): void => {
+          built.close();
+          inodes?.close();
+          if (inodes !== undefined) numbered.delete(inodes);
+        };
+        return done({ ...built, close, backing: (node) => backingOf(built.tree, shelf, node) });
       });
     },
     served() {
       if (newest === undefined) return undefined;
       let hits = 0;
       for (const shelf of shelves.values()) hits += shelf.hits ?? 0;
-      return { hits, tree: newest.statistics };
+      return { hits, tree: newest.tree.statistics, inodes: newest.inodes?.status };
+    },
+    idle() {
+      for (const inodes of numbered) inodes.flush();
     },
     beginRun(run) {
       for (const shelf of shelves.values()) shelf.beginRun(run);

@@ -56,8 +56,11 @@ export function countRequest(counted: Counters, slot: number, microseconds: numb
   counted.words[index] = (counted.words[index] ?? 0) + 1;
 }
 
+const inodesAt = 12;
+const inodeStates = { none: 0, kept: 1, notKept: 2 };
+
 /** Tells the main thread what was found in cache and tree. */
-export function publishServed(counted: Counters, { hits, tree }: Served): void {
+export function publishServed(counted: Counters, { hits, tree, inodes }: Served): void {
   const values = [
     hits,
     tree.catalogsOpened,
@@ -66,6 +69,9 @@ export function publishServed(counted: Counters, { hits, tree }: Served): void {
     tree.rowsRefused,
   ];
   counted.words.set(values, servedAt);
+  if (inodes === undefined) return;
+  const state = inodes.kept ? inodeStates.kept : inodeStates.notKept;
+  counted.words.set([state, inodes.seen, inodes.moved], inodesAt);
 }
 
 export function readServed(counted: Counters): Served {
@@ -78,7 +84,14 @@ export function readServed(counted: Counters): Served {
       directoriesLoaded: value(3),
       rowsRefused: value(4),
     },
+    ...readInodes(counted),
   };
+}
+
+function readInodes({ words }: Counters): Pick<Served, 'inodes'> {
+  const [state = inodeStates.none, seen = 0, moved = 0] = words.subarray(inodesAt, inodesAt + 3);
+  if (state === inodeStates.none) return {};
+  return { inodes: { seen, moved, kept: state === inodeStates.kept } };
 }
 
 /** Counts an answer that was an error of ours. */

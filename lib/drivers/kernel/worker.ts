@@ -25,6 +25,8 @@ import { openTrace } from './trace.js';
  */
 interface Worker {
   readonly port: MessagePort;
+  /** Tells the main thread of an error, each once. */
+  readonly report: (error: PinfsError) => void;
   readonly maker: FilesystemMaker;
   facts: LiveFacts | undefined;
   snapshots: Snapshots | undefined;
@@ -37,10 +39,14 @@ interface Worker {
 
 async function main(port: MessagePort): Promise<void> {
   const { maker } = workerData as WorkerData;
-  const { openMaker } = (await import(maker)) as { openMaker: () => FilesystemMaker };
+  const report = openReport(port);
+  const { openMaker } = (await import(maker)) as {
+    openMaker: (tell: typeof report) => FilesystemMaker;
+  };
   const worker: Worker = {
     port,
-    maker: openMaker(),
+    report,
+    maker: openMaker(report),
     facts: undefined,
     snapshots: undefined,
     session: undefined,
@@ -136,11 +142,10 @@ function ownFacts(worker: Worker): Partial<LiveFacts> {
 }
 
 function serve(worker: Worker, device: number, start: WorkerStart): void {
-  const { port, snapshots } = worker;
+  const { port, report, snapshots } = worker;
   if (snapshots === undefined) throw new PinfsError('INTERNAL', 'told to serve without a snapshot');
   const calls = systemCalls();
   const counted = counters(start.counters);
-  const report = openReport(port);
   const trace = start.trace === undefined ? undefined : openTrace(start.trace, report);
   const clock = () => performance.now();
   const session = openSession({
@@ -178,6 +183,7 @@ function serve(worker: Worker, device: number, start: WorkerStart): void {
     takeMessages: () => takeMessages(worker),
     idle: () => {
       trace?.flush();
+      worker.maker.idle?.();
       const served = worker.maker.served?.();
       if (served !== undefined) publishServed(counted, served);
     },

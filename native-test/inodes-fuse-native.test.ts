@@ -1,0 +1,3 @@
+import { numbersInodes } from './inodes.js';
+
+numbersInodes('fuse-native');
