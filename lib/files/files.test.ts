@@ -3,10 +3,13 @@ import {
   chmodSync,
   chownSync,
   closeSync,
+  constants,
   existsSync,
   lchownSync,
+  linkSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   renameSync,
   rmSync,
   statSync,
@@ -16,6 +19,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
+import { openToAppend } from './append.js';
 import { holdDirectory, UnsafeDirectory } from './held.js';
 import { makeDirectories } from './make.js';
 import { lookAtOurs, openOurs, readSmall, removeEntry } from './regular.js';
@@ -165,5 +169,31 @@ void t.test('whatever lies in the place of a file, nobody waits', (t) => {
   if (typeof file === 'string') t.fail(file);
   else closeSync(file.fd);
   t.same(readSmall(at('file')), { text: 'text' });
+  t.end();
+});
+
+void t.test('a file to add to is ours, and nothing that could be waited for', (t) => {
+  const parent = t.testdir({ other: 'x' });
+  const at = (name: string): string => join(parent, name);
+  const refused = (name: string, message: RegExp) =>
+    t.throws(() => openToAppend(at(name)), { name: 'UnsafeDirectory', message }, name);
+  for (let round = 0; round < 2; round++) closeSync(openToAppend(at('log')));
+  t.equal(statSync(at('log')).mode & 0o777, 0o600);
+  closeSync(openToAppend('/dev/null'));
+  linkSync(at('other'), at('hard'));
+  refused('hard', /another name/);
+  symlinkSync(at('log'), at('link'));
+  closeSync(openToAppend(at('link')));
+  execFileSync('mkfifo', [at('fifo')]);
+  t.throws(() => openToAppend(at('fifo')), { code: 'ENXIO' });
+  const reader = openSync(at('fifo'), constants.O_RDONLY | constants.O_NONBLOCK);
+  refused('fifo', /is no file/);
+  closeSync(reader);
+  if (isRoot) {
+    lchownSync(at('link'), someoneElse, 0);
+    refused('link', /a link that another user made/);
+    chownSync(at('log'), someoneElse, 0);
+    refused('log', /belongs to another user/);
+  }
   t.end();
 });

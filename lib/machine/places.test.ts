@@ -15,6 +15,8 @@ const uid = process.getuid?.() ?? 0;
 function place(t: Test): string {
   const work = realpathSync(mkdtempSync(join(tmpdir(), 'pinfs-places-')));
   t.teardown(() => rmSync(work, { recursive: true, force: true }));
+  // Others get to what lies in it.
+  chmodSync(work, 0o755);
   return work;
 }
 

@@ -1,6 +1,7 @@
-import { lstatSync, mkdirSync, type Stats } from 'node:fs';
+import { lstatSync, mkdirSync } from 'node:fs';
 import { userInfo } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
+import { linkProblem, wayProblem } from '../files/way.js';
 import { PinfsError } from '../format/errors.js';
 
 /**
@@ -94,18 +95,13 @@ export function directoryProblem(place: string, uid: number): string | undefined
     if (!found.isDirectory()) return 'not a directory';
     if (found.uid !== uid) return `owned by another user (${found.uid})`;
     if ((found.mode & 0o077) !== 0) return 'open to others';
-    const parent = lstatSync(dirname(place));
-    return mayTakeAway(parent, uid) ? 'others may put another one in its place' : undefined;
+    const problem = linkProblem(place) ?? wayProblem(place, place);
+    return problem === undefined
+      ? undefined
+      : `others may put another one in its place: ${problem}`;
   } catch (thrown) {
     return codeOf(thrown);
   }
-}
-
-/** Whether another user may rename what lies in a directory, even where it is ours. */
-function mayTakeAway(parent: Stats, uid: number): boolean {
-  const sticky = (parent.mode & 0o1000) !== 0;
-  const others = (parent.mode & 0o022) !== 0 || (parent.uid !== 0 && parent.uid !== uid);
-  return parent.isDirectory() && others && !sticky;
 }
 
 /**

@@ -1,7 +1,10 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { closeSync, constants, mkdirSync, openSync, renameSync, statSync } from 'node:fs';
+import { closeSync, renameSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Duplex } from 'node:stream';
+import { openToAppend } from '../files/append.js';
+import { holdDirectory } from '../files/held.js';
+import { makeDirectories } from '../files/make.js';
 import { PinfsError } from '../format/errors.js';
 import { checkAddressSpace, frugalArguments } from '../machine/address-space.js';
 import { directories, processEnvironment } from '../repository/environment.js';
@@ -114,8 +117,7 @@ function openLogFile(log: string): number {
   try {
     if ((statSync(log, { throwIfNoEntry: false })?.size ?? 0) > logBytes)
       renameSync(log, `${log}.1`);
-    const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT;
-    return openSync(log, flags, 0o600);
+    return openToAppend(log);
   } catch (thrown) {
     throw new PinfsError('USAGE', `can't write the log ${log}: ${errorCode(thrown)}`, {
       advice: 'Give another one with --log FILE.',
@@ -128,7 +130,8 @@ function defaultLog({ options, mount }: MountOrder): string {
   const { state } = directories(options, processEnvironment);
   const log = join(state, 'log', `${mountName(mount.mountpoint)}.log`);
   try {
-    mkdirSync(dirname(log), { recursive: true, mode: 0o700 });
+    makeDirectories(dirname(log));
+    holdDirectory(dirname(log)).close();
   } catch (thrown) {
     throw new PinfsError('STATE_UNUSABLE', `can't make ${dirname(log)}: ${errorCode(thrown)}`, {
       advice: 'Give a log with --log FILE.',

@@ -1,4 +1,6 @@
+import { closeSync } from 'node:fs';
 import { pino } from 'pino';
+import { openToAppend } from '../files/append.js';
 import { fromText, printable } from '../format/bytes.js';
 import { PinfsError } from '../format/errors.js';
 import { errorCode } from './runtime.js';
@@ -38,6 +40,7 @@ export function openLog(file: string | undefined, verbose: boolean): Log {
 
 function openFile(file: string) {
   try {
+    closeSync(openToAppend(file));
     const destination = pino.destination({ dest: file, append: true, mode: 0o600, sync: true });
     // A full disk stops the log, not the mount.
     destination.on('error', () => undefined);

@@ -1,4 +1,5 @@
-import { closeSync, openSync, writeSync } from 'node:fs';
+import { closeSync, writeSync } from 'node:fs';
+import { openToAppend } from '../../files/append.js';
 import { printable } from '../../format/bytes.js';
 import { PinfsError } from '../../format/errors.js';
 import { operationByNumber } from './opcodes.js';
@@ -58,7 +59,7 @@ export function traceLine(frame: Frame, result: number, microseconds: number): s
  * can't be written any more, as on a full disk, it ends there and says so once: the mount goes on.
  */
 export function openTrace(path: string, report: (error: PinfsError) => void): Trace {
-  const fd = openSync(path, 'a', 0o600);
+  const fd = openToAppend(path);
   let pending = '';
   let failed = false;
   const flush = () => {
