@@ -7,6 +7,7 @@ import t, { type Test } from 'tap';
 import { startBadServer, type BadServer } from '../lib/testing/bad-server.js';
 import { directory, file, makeRepository, symlink } from '../lib/testing/repository.js';
 import { fixtureKey, fixtures, pinfs, script, type CliResult } from '../native-test/cli.js';
+import { pinfsInProcess } from '../native-test/in-process.js';
 
 // What a stranger meets who does something wrong, or something odd: outcomes, JSON, exit codes.
 
@@ -36,7 +37,10 @@ const made = makeRepository({
 interface Scene {
   readonly work: string;
   readonly server: BadServer;
+  /** Runs a command line within this process. */
   readonly run: (...args: string[]) => Promise<CliResult>;
+  /** Runs it as a shell does. */
+  readonly start: (...args: string[]) => Promise<CliResult>;
 }
 
 async function scene(t: Test): Promise<Scene> {
@@ -48,7 +52,12 @@ async function scene(t: Test): Promise<Scene> {
   });
   writeFileSync(join(work, 'key.pub'), made.masterKey);
   const env = { HOME: work, XDG_CACHE_HOME: '', XDG_STATE_HOME: '', XDG_CONFIG_HOME: '' };
-  return { work, server, run: (...args) => pinfs(args, env) };
+  return {
+    work,
+    server,
+    run: (...args) => pinfsInProcess(args, env),
+    start: (...args) => pinfs(args, env),
+  };
 }
 
 interface Printed {
@@ -70,7 +79,7 @@ async function each<T>(jobs: readonly T[], work: (job: T) => Promise<void>): Pro
 }
 
 void t.test('wrong usage is told to people and to programs, exit 2', async (t) => {
-  const { run } = await scene(t);
+  const { run, start } = await scene(t);
   const wrong: [args: string[], message: RegExp][] = [
     [[], /no command|unknown option/],
     [['frobnicate'], /unknown command 'frobnicate'/],
@@ -102,7 +111,7 @@ void t.test('wrong usage is told to people and to programs, exit 2', async (t) =
     t.match(json, { code: 2, stderr: /^(Usage:.*)?$/s }, args.join(' '));
     t.match(printed(json), { error: { code: 'USAGE', message, exit: 2 } }, args.join(' '));
   });
-  const told = await run('ls', '--frobnicate', analysis);
+  const told = await start('ls', '--frobnicate', analysis);
   t.match(
     told.stderr,
     /^pinfs: unknown option '--frobnicate' \[USAGE\]\n {2}See: pinfs ls --help\n$/,
@@ -111,11 +120,11 @@ void t.test('wrong usage is told to people and to programs, exit 2', async (t) =
 });
 
 void t.test('each exit code, and the code of the error behind it', async (t) => {
-  const { run, server, work } = await scene(t);
+  const { run, start, server, work } = await scene(t);
   const key = ['--key', join(work, 'key.pub')];
   const cache = ['--cache', join(work, 'cache')];
   const source = `${server.url}@v1`;
-  t.equal((await run('ls', ...key, ...cache, source)).code, 0);
+  t.equal((await start('ls', ...key, ...cache, source)).code, 0);
   const cases: [exit: number, code: string, args: string[]][] = [
     [1, 'NOT_FOUND', ['stat', ...key, ...cache, source, '/nothing']],
     [1, 'IS_DIRECTORY', ['cat', ...key, ...cache, source, '/directory']],
@@ -134,8 +143,10 @@ void t.test('each exit code, and the code of the error behind it', async (t) => 
     [5, 'OBJECT_MISSING', ['ls', ...cache, `${server.url}@${'0'.repeat(40)}`]],
     [6, 'MOUNTPOINT_UNUSABLE', ['mount', ...key, ...cache, source, join(work, 'none')]],
   ];
-  await each(cases, async ([exit, code, args]) => {
-    const result = await run(...args, '--json');
+  const exits = cases.map(([exit]) => exit);
+  await each([...cases.entries()], async ([index, [exit, code, args]]) => {
+    const isFirst = exits.indexOf(exit) === index;
+    const result = await (isFirst ? start : run)(...args, '--json');
     t.equal(result.code, exit, args.join(' '));
     t.match(printed(result), { error: { code, exit } }, args.join(' '));
   });

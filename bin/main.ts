@@ -3,10 +3,10 @@ import { reportError } from './commands/common.js';
 import { flushOutput, guardOutput } from './commands/output.js';
 import { makeProgram, usageError, withMountForm } from './program.js';
 
-/** Runs the command line; errors are printed, and decide the exit code. */
-export async function main(): Promise<void> {
+/** Runs a command line; errors are printed, and decide the exit code. */
+export async function main(words: readonly string[] = process.argv.slice(2)): Promise<void> {
   guardOutput();
-  const args = withMountForm(process.argv.slice(2));
+  const args = withMountForm(words);
   const program = await makeProgram(args[0]);
   const flags = { json: args.includes('--json') };
   try {

@@ -11,7 +11,8 @@ import {
   nested,
   special,
 } from '../lib/testing/repository.js';
-import { pinfs, type CliResult } from '../native-test/cli.js';
+import type { CliResult } from '../native-test/cli.js';
+import { pinfsInProcess } from '../native-test/in-process.js';
 
 // Trees of which not all can be had: the rest is shown, and the exit code says what was met.
 
@@ -44,7 +45,7 @@ async function scene(t: Test, repository = made): Promise<Scene> {
   const options = ['--key', join(work, 'key.pub'), '--cache', join(work, 'cache')];
   const env = { HOME: work, XDG_CACHE_HOME: '', XDG_STATE_HOME: '', XDG_CONFIG_HOME: '' };
   const run: Scene['run'] = (command, ...args) =>
-    pinfs([command, ...options, `${server.url}@v1`, ...args], env);
+    pinfsInProcess([command, ...options, `${server.url}@v1`, ...args], env);
   return { work, server, run };
 }
 

@@ -10,6 +10,7 @@ import { startBadServer } from '../lib/testing/bad-server.js';
 import { checkout, type ExpectedEntry } from '../lib/testing/genuine.js';
 import { directory, file, makeSmallRepository, symlink } from '../lib/testing/repository.js';
 import { fixtureKey, fixtures, pinfs, script, type CliResult } from '../native-test/cli.js';
+import { pinfsInProcess } from '../native-test/in-process.js';
 
 // The command line as a user has it, with no FUSE.
 
@@ -23,15 +24,22 @@ interface Place {
   readonly run: (command: string, ...args: string[]) => Promise<CliResult>;
   /** The same, with nothing added; HOME is the place. */
   readonly bare: (...args: string[]) => Promise<CliResult>;
+  /** `bare` as a shell does it; the others run within this process. */
+  readonly start: (...args: string[]) => Promise<CliResult>;
 }
 
 function place(t: Test): Place {
   const work = fs.mkdtempSync(join(tmpdir(), 'pinfs-cli-'));
   t.teardown(() => fs.rmSync(work, { recursive: true, force: true }));
   const env = { HOME: work, XDG_CACHE_HOME: '', XDG_STATE_HOME: '', XDG_CONFIG_HOME: '' };
-  const bare = (...args: string[]): Promise<CliResult> => pinfs(args, env);
+  const bare = (...args: string[]): Promise<CliResult> => pinfsInProcess(args, env);
   const options = ['--key', fixtureKey, '--cache', join(work, 'cache')];
-  return { work, bare, run: (command, ...args) => bare(command, ...options, ...args) };
+  return {
+    work,
+    bare,
+    run: (command, ...args) => bare(command, ...options, ...args),
+    start: (...args) => pinfs(args, env),
+  };
 }
 
 function expectedLines(): ExpectedEntry[] {
@@ -47,7 +55,7 @@ function json(result: CliResult): Record<string, unknown> {
 }
 
 void t.test('reading a snapshot', async (t) => {
-  const { run } = place(t);
+  const { run, start, work } = place(t);
   const listed = await run('ls', pinned);
   t.equal(listed.code, 0);
   t.same(listed.stdout.trim().split('\n').slice(0, 4), ['LICENSE', 'README', 'README.md', 'bin']);
@@ -69,7 +77,8 @@ void t.test('reading a snapshot', async (t) => {
   );
 
   const lines = expectedLines();
-  const found = await run('find', '--print0', pinned);
+  const cache = ['--cache', join(work, 'cache')];
+  const found = await start('find', '--print0', '--key', fixtureKey, ...cache, pinned);
   const paths = found.stdout.split('\0').slice(0, -1);
   t.same(paths.sort(), lines.map(({ path }) => path).sort());
   const files = await run('find', '--type', 'f', '--name', '*.csv', pinned);
@@ -139,7 +148,7 @@ void t.test('what a repository is, and why to trust it', async (t) => {
 });
 
 void t.test('errors for people and for programs', async (t) => {
-  const { run, bare } = place(t);
+  const { run, bare, start } = place(t);
   t.match(await run('ls', `${repository}@1999-01-01`), { code: 5, stderr: /DATE_TOO_EARLY/ });
   const forPrograms = await run('ls', '--json', `${repository}@none`);
   t.equal(forPrograms.code, 5);
@@ -149,7 +158,7 @@ void t.test('errors for people and for programs', async (t) => {
   const secret = await run('ls', 'http://somebody:hunter2@127.0.0.1:1/x.example.org');
   t.equal(secret.code, 4);
   t.notMatch(secret.stderr + secret.stdout, /hunter2/, 'credentials are not shown');
-  t.match(await bare('frobnicate'), { code: 2 });
+  t.match(await start('frobnicate'), { code: 2 });
   t.match(await bare('ls'), { code: 2 });
   t.match(await bare('ls', '--cache-limit', 'much', repository), { code: 2, stderr: /USAGE/ });
   t.match(await bare('serve', '--port', '70000', fixtures), { code: 2 });
@@ -291,8 +300,8 @@ void t.test('names and texts of a stranger do not reach the terminal as they are
 });
 
 void t.test('help is there, and light', async (t) => {
-  const { bare, work } = place(t);
-  const help = await bare('--help');
+  const { bare, start, work } = place(t);
+  const help = await start('--help');
   t.equal(help.code, 0);
   t.match(help.stdout, /Exit codes: 0 done/);
   const names = [...help.stdout.matchAll(/^ {2}([a-z]+) /gm)].map(([, name = '']) => name);
@@ -309,7 +318,7 @@ void t.test('help is there, and light', async (t) => {
   const { version } = JSON.parse(fs.readFileSync(join(checkout, 'package.json'), 'utf8')) as {
     version: string;
   };
-  t.equal((await bare('--version')).stdout.trim(), version);
+  t.equal((await start('--version')).stdout.trim(), version);
   const hook = join(work, 'hook.cjs');
   fs.writeFileSync(
     hook,

@@ -1,13 +1,10 @@
-import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import t from 'tap';
 import { fromText } from '../../lib/format/bytes.js';
 import { directory, file, makeRepository, symlink } from '../../lib/testing/repository.js';
-
-const script = join(dirname(fileURLToPath(import.meta.url)), '..', 'pinfs.js');
+import { pinfsInProcess } from '../../native-test/in-process.js';
 
 // Clears the screen, writes the title, ends a string, turns the order of letters round, hides.
 const evil = '\x1b[2J\x1b]0;title\x07\x9d52;\x9c\u202egpj\u2066\x7f\r\x08';
@@ -37,11 +34,8 @@ const closed = makeRepository({
 const unsafe = /[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/;
 
 async function run(args: readonly string[]): Promise<string> {
-  return await new Promise((resolve) => {
-    execFile(process.execPath, [script, ...args], { timeout: 60_000 }, (_, stdout, stderr) => {
-      resolve(stdout + stderr);
-    });
-  });
+  const { stdout, stderr } = await pinfsInProcess(args);
+  return stdout + stderr;
 }
 
 void t.test('whatever is printed, foreign text writes nothing to the terminal', async (t) => {
