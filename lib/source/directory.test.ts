@@ -1,4 +1,8 @@
-import { mkdirSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { execFileSync } from 'node:child_process';
 import t, { type Test } from 'tap';
 import { toBytes } from '../format/bytes.js';
@@ -61,6 +65,15 @@ void t.test('what is no file is not read', async (t) => {
   execFileSync('mkfifo', [`${inside}/fifo`]);
   const source = directorySource(inside);
   await rejectsWith(t, source.get('fifo', 10), 'OBJECT_MISSING', 'and nobody waits for a fifo');
+  mkdirSync(`${inside}/directory`);
+  await rejectsWith(t, source.get('directory', 10), 'OBJECT_MISSING');
+  const place = mkdtempSync(join(tmpdir(), 'pinfs-socket-'));
+  t.teardown(() => rmSync(place, { recursive: true }));
+  const server = createServer().listen(join(place, 'socket'));
+  await once(server, 'listening');
+  const beside = directorySource(place);
+  await rejectsWith(t, beside.get('socket', 10), 'OBJECT_MISSING', 'nor is a socket opened');
+  server.close();
 });
 
 void t.test('a file is bounded by what it claims and by what it has', async (t) => {

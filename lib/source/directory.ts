@@ -92,6 +92,9 @@ export async function openInside(
   const inside = Buffer.concat([root, toBytes(sep)]);
   const within = root.equals(toBytes('/')) || real.subarray(0, inside.length).equals(inside);
   if (!within) throw new PinfsError('OBJECT_MISSING', `${shown} leads out of the directory`);
+  // Opening a device may do something, and a socket can't be opened.
+  if (!(await stat(real)).isFile())
+    throw new PinfsError('OBJECT_MISSING', `${shown} is not a file`);
   // A fifo would otherwise wait for its writer.
   const { O_RDONLY, O_NONBLOCK, O_NOFOLLOW } = constants;
   return open(real, O_RDONLY | O_NONBLOCK | O_NOFOLLOW);

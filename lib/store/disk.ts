@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import type { BigIntStats } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PinfsError } from '../format/errors.js';
@@ -313,7 +314,14 @@ export class Disk {
       unlinkIfThere(object.temporary);
       return this.#limitReached();
     }
-    const placed = moveInto(at, object.temporary, object.key);
+    let placed: BigIntStats;
+    try {
+      placed = moveInto(at, object.temporary, object.key);
+    } catch (thrown) {
+      // A fault of this one's place; others of the batch have their own.
+      unlinkIfThere(object.temporary);
+      return unusable(this.directory, thrown);
+    }
     sql.insert.run(object.key, object.size, object.sha256, stampOf(placed), tick());
     this.bytes += more;
     return undefined;

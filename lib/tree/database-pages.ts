@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { PinfsError, type ErrorCode } from '../format/errors.js';
 
 /**
@@ -24,7 +24,9 @@ const tableLeaf = 13;
 
 /** @throws PinfsError with the codes of the rules; an error of the file system as it is. */
 export function checkPages(path: string, rules: PageRules): void {
-  const descriptor = openSync(path, 'r');
+  // A FIFO that was put in its place would wait for its writer.
+  const { O_RDONLY, O_NONBLOCK, O_NOFOLLOW } = constants;
+  const descriptor = openSync(path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW);
   try {
     const { size } = fstatSync(descriptor);
     const header = readPart(descriptor, 0, headerSize);
