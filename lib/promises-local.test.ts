@@ -25,6 +25,7 @@ import type { Outcome } from './store/want.js';
 import { openBench, readText } from './testing/bench.js';
 import { promised, sameTree, treeOf } from './testing/promised.js';
 import { file, makeRepository, type EntrySpec } from './testing/repository.js';
+import { waitOf } from './testing/waiting.js';
 import { openSeen } from './trust/seen.js';
 
 // What must always hold on this machine: P3, P4 and P6, as far as nothing has to be mounted for it.
@@ -56,7 +57,7 @@ void t.test('P3 whatever a server does, an operation ends at its deadline', asyn
     const begin = performance.now();
     const outcomes = await Promise.all(
       Object.entries(operations).map(async ([name, operation]) => {
-        const outcome = await runOperation(operation, store, { deadline });
+        const outcome = await runOperation(operation, store, { wait: waitOf(deadline) });
         return [name, outcome.kind === 'failure' && outcome.error?.code] as const;
       }),
     );

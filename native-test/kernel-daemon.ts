@@ -129,6 +129,7 @@ async function main(): Promise<void> {
       suid: false,
       dev: false,
       deadline: options.deadline ?? 20_000,
+      minRate: 1024,
       noXattrs: false,
       log: () => undefined,
       trace: options.trace,

@@ -100,7 +100,7 @@ async function dead(t: Test, driver: DriverName): Promise<void> {
 
 async function network(t: Test, driver: DriverName): Promise<void> {
   const { here, server, source, args } = await setUp(t, driver);
-  const mountpoint = await here.mount({ source, args });
+  const mountpoint = await here.mount({ source, args: [...args, '--deadline', '2'] });
   const read = async (path: string): Promise<string> =>
     (await shell('cat "$1" | sha256sum', `${mountpoint}/${path}`)).stderr;
   t.equal(await read('plain/file-0'), '');

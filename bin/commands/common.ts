@@ -35,6 +35,10 @@ export interface SourceFlags extends OutputFlags {
   readonly offline?: boolean;
   readonly strict?: boolean;
   readonly followRedirects?: boolean;
+  /** Seconds. */
+  readonly deadline?: number;
+  /** Bytes a second. */
+  readonly minRate?: number;
   readonly attestation?: string;
   readonly signer: string[];
 }
@@ -78,9 +82,30 @@ export function sourceOptions(command: Command, masterKey = '--key'): Command {
     )
     .option('--offline', 'use what is in the cache, and no network')
     .option('--strict', 'end with exit code 7 instead of taking what was verified before')
+    .option(
+      '--deadline <seconds>',
+      'how long a read waits without progress (default: 30)',
+      parseDeadline,
+    )
+    .option(
+      '--min-rate <size>',
+      'bytes a second that are progress, on average over each deadline (default: 1K)',
+      parseSize,
+    )
     .option('--follow-redirects', 'follow up to 4 redirects of a server')
     .option('--weak-key', 'accept master keys below 2048 bits');
   return command;
+}
+
+/** @throws PinfsError USAGE */
+function parseDeadline(text: string): number {
+  const seconds = Number(text);
+  if (!(seconds >= 1 && seconds <= 3600)) {
+    throw new PinfsError('USAGE', `'${text}' is no deadline`, {
+      advice: 'Give seconds, from 1 to 3600.',
+    });
+  }
+  return seconds;
 }
 
 function collect(value: string, before: string[]): string[] {
@@ -112,6 +137,8 @@ export function openOptions(source: string, flags: SourceFlags): OpenOptions {
     ...(flags.external === undefined ? {} : { external: flags.external }),
     ...(flags.offline === undefined ? {} : { offline: flags.offline }),
     ...(flags.strict === undefined ? {} : { strict: flags.strict }),
+    ...(flags.deadline === undefined ? {} : { deadline: Math.round(flags.deadline * 1000) }),
+    ...(flags.minRate === undefined ? {} : { minRate: flags.minRate }),
     ...(flags.followRedirects === undefined ? {} : { followRedirects: flags.followRedirects }),
     ...(flags.attestation === undefined ? {} : { attestation: flags.attestation }),
   };

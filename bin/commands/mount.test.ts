@@ -47,6 +47,7 @@ void t.test('every option reaches the library', async (t) => {
       '--strict',
     ],
     ...['--follow-redirects', '--no-xattrs', '--deadline', '1.5', '--weak-key', '--verbose'],
+    ...['--min-rate', '2K'],
     ...['--attestation', 'at', '--signer', 's', '--inodes', '32', 'dir', 'mnt'],
   );
   t.same(options, {
@@ -61,6 +62,8 @@ void t.test('every option reaches the library', async (t) => {
     variables: ['A=1', 'B'],
     offline: true,
     strict: true,
+    deadline: 1500,
+    minRate: 2048,
     followRedirects: true,
     weakKey: true,
     attestation: 'at',
@@ -81,7 +84,7 @@ void t.test('every option reaches the library', async (t) => {
 
 void t.test('the form of mount(8) asks for the same', async (t) => {
   const text =
-    'rw,key=a,cache=c,cache_limit=2G,tag=x,no_xattrs,deadline=5,env=A=1,dev,suid,inodes=32';
+    'rw,key=a,cache=c,cache_limit=2G,tag=x,no_xattrs,deadline=5,min_rate=8K,env=A=1,dev,suid,inodes=32';
   const { options, mount } = await order('https://127.0.0.1/r', '/mnt', '-o', text);
   t.match(options, {
     source: 'https://127.0.0.1/r@x',
@@ -90,6 +93,8 @@ void t.test('the form of mount(8) asks for the same', async (t) => {
     cacheLimit: 2 * 2 ** 30,
     variables: ['A=1'],
     inodes: 32,
+    deadline: 5000,
+    minRate: 8192,
   });
   t.match(mount, { noXattrs: true, deadline: 5000, suid: false, dev: false, driver: 'auto' });
 });
@@ -110,7 +115,14 @@ void t.test('flags and -o add up, and a default undoes nothing', async (t) => {
 });
 
 void t.test('wrong values are wrong usage, in either form', async (t) => {
-  for (const option of ['driver=none', 'deadline=0', 'cache_limit=much', 'frob', 'noexec']) {
+  for (const option of [
+    'driver=none',
+    'deadline=0',
+    'min_rate=0',
+    'cache_limit=much',
+    'frob',
+    'noexec',
+  ]) {
     await t.rejects(order('dir', 'mnt', '-o', option), { code: 'USAGE' }, option);
   }
   await t.rejects(order('dir', 'mnt', '--deadline', 'soon'), { code: 'USAGE' });

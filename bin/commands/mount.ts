@@ -1,7 +1,7 @@
 import { Command, CommanderError, Option } from 'commander';
 import { fromText, printable } from '../../lib/format/bytes.js';
 import { PinfsError } from '../../lib/format/errors.js';
-import type { MountOptions, DriverChoice } from '../../lib/mount/options.js';
+import { defaultDeadline, type MountOptions, type DriverChoice } from '../../lib/mount/options.js';
 import type { MountOrder } from '../../lib/mount/order.js';
 import type { MountStatus } from '../../lib/mount/status.js';
 import {
@@ -26,7 +26,6 @@ export interface MountFlags extends SourceFlags {
   /** Commander's form of --no-xattrs. */
   readonly xattrs: boolean;
   readonly passthrough?: boolean;
-  readonly deadline: number;
   readonly inodes: '32' | '63';
   /** Texts of `-o`, as mount(8) gives them. */
   readonly o: string[];
@@ -66,7 +65,6 @@ export function mountCommand(command: Command): Command {
     .option('--dev', 'honour device files (root only)')
     .option('--no-xattrs', 'no extended attributes, so that ls -l asks for none')
     .option('--passthrough', 'the kernel reads large cached files itself (kernel driver, root)')
-    .option('--deadline <seconds>', 'the longest that a read may wait', parseDeadline, 30)
     .addOption(
       new Option('--inodes <bits>', 'bits of inode numbers: 32 for old 32-bit programs')
         .choices(['32', '63'])
@@ -79,17 +77,6 @@ export function mountCommand(command: Command): Command {
         .argParser((value: string, before: string[]) => [...before, value])
         .default([], 'none'),
     );
-}
-
-/** @throws PinfsError USAGE */
-function parseDeadline(text: string): number {
-  const seconds = Number(text);
-  if (!(seconds >= 1 && seconds <= 3600)) {
-    throw new PinfsError('USAGE', `'${text}' is no deadline`, {
-      advice: 'Give seconds, from 1 to 3600.',
-    });
-  }
-  return seconds;
 }
 
 /** Reads the texts of `-o` as if they stood on the command line as flags. */
@@ -140,6 +127,7 @@ export function mountOrder(source: string, mountpoint: string, flags: MountFlags
   if ((flags.suid === true || flags.dev === true) && process.getuid?.() !== 0) {
     throw new PinfsError('USAGE', '--suid and --dev are for root only');
   }
+  const options = openOptions(source, flags);
   const mount: MountOptions = {
     mountpoint,
     driver: driverFor(flags),
@@ -148,13 +136,13 @@ export function mountOrder(source: string, mountpoint: string, flags: MountFlags
     dev: flags.dev === true,
     noXattrs: !flags.xattrs,
     ...(flags.passthrough === true ? { passthrough: true } : {}),
-    deadline: Math.round(flags.deadline * 1000),
+    deadline: options.deadline ?? defaultDeadline,
     verbose: flags.verbose === true,
     ...(flags.log === undefined ? {} : { log: flags.log }),
     ...(flags.trace === undefined ? {} : { trace: flags.trace }),
   };
   const inodes = flags.inodes === '32' ? ({ inodes: 32 } as const) : {};
-  return { options: { ...openOptions(source, flags), ...inodes }, mount };
+  return { options: { ...options, ...inodes }, mount };
 }
 
 /** Only one driver writes a trace: it is not left out in silence where that one can't mount. */

@@ -1,6 +1,7 @@
 import type { ErrorCode } from '../format/errors.js';
 import type { LiveFacts } from '../filesystem/live-facts.js';
 import type { Filesystem } from '../filesystem/filesystem.js';
+import type { Patience } from '../source/patience.js';
 import type { Recipe } from '../filesystem/recipe.js';
 import type { TreeStatistics } from '../tree/tree.js';
 import type { InodeStatus } from '../repository/inode-state.js';
@@ -16,7 +17,8 @@ export interface Driver {
   mount(request: MountRequest): Promise<Mounted>;
 }
 
-export interface MountRequest {
+/** What to mount, and how; the patience is that of a request that waits for the network. */
+export interface MountRequest extends Patience {
   readonly mountpoint: string;
   /** How to build the filesystem again in another thread; the main thread's own one is `filesystem`. */
   readonly recipe: Recipe;
@@ -27,8 +29,6 @@ export interface MountRequest {
   readonly allowOther: boolean;
   readonly suid: boolean;
   readonly dev: boolean;
-  /** Deadline of a request that waits for the network, in milliseconds. */
-  readonly deadline: number;
   /** Answer ENOSYS to extended attributes, so that the kernel stops asking. */
   readonly noXattrs: boolean;
   readonly log: (level: 'info' | 'warn' | 'error', message: string) => void;
@@ -96,4 +96,9 @@ export interface Latency {
   readonly p90: number;
   readonly p99: number;
   readonly max: number;
+}
+
+/** How long a request waits. */
+export function patienceOf({ deadline, minRate, longest }: Patience): Patience {
+  return { deadline, minRate, longest };
 }

@@ -4,7 +4,9 @@ import { PinfsError } from '../format/errors.js';
 import { quietFacts } from '../filesystem/live-facts.js';
 import { openFilesystem } from '../filesystem/open-filesystem.js';
 import type { Filesystem } from '../filesystem/filesystem.js';
+import { defaultPatience } from '../source/patience.js';
 import { runOperation } from '../store/run.js';
+import { nothingComes } from '../testing/waiting.js';
 import { makeFakeTree, type FakeEntry, type FakeTree } from '../testing/fake-tree.js';
 import { makeHandlers, type Handlers } from './fuse-native-handlers.js';
 import { intoBuffer, operationTable, writingOperations } from './fuse-native-operations.js';
@@ -55,9 +57,9 @@ function make(
   const filesystem = change(openFilesystem(fake.tree, fake.shelf, identity, facts));
   const logged: string[] = [];
   const ledger = makeLedger((level, message) => logged.push(`${level} ${message}`));
-  const run: Parameters<typeof makeHandlers>[1] = (operation, limit) =>
-    runOperation(operation, fake.store, { deadline: limit });
-  const handlers = makeHandlers(filesystem, run, deadline, ledger);
+  const run: Parameters<typeof makeHandlers>[1] = (operation, wait) =>
+    runOperation(operation, fake.store, { wait });
+  const handlers = makeHandlers(filesystem, run, { deadline, minRate: 1024 }, ledger);
   return { fake, filesystem, handlers, ledger, logged };
 }
 
@@ -134,7 +136,7 @@ void t.test('a large directory comes whole, page by page', async (t) => {
   const handlers = makeHandlers(
     filesystem,
     run,
-    1000,
+    defaultPatience,
     makeLedger(() => undefined),
   );
   const [, listing] = await ask<NativeListing>((reply) => handlers.readdir('/', reply));
@@ -202,13 +204,13 @@ void t.test(
     const handle = await open(made, '/chunked');
     let fetches = 0;
     const fetch = made.fake.store.fetch.bind(made.fake.store);
-    made.fake.store.fetch = () => {
+    made.fake.store.fetch = (_, __, how) => {
       fetches++;
-      return new Promise(() => undefined);
+      return nothingComes(how?.wait);
     };
-    t.equal((await read(made, handle, 0, 100))[0], -errno.EIO);
+    t.equal((await read(made, handle, 0, 100))[0], -errno.ETIMEDOUT);
     t.match(made.ledger.statistics.errors, { SOURCE_TIMEOUT: 1 });
-    t.equal((await read(made, handle, 40, 10))[0], -errno.EIO);
+    t.equal((await read(made, handle, 40, 10))[0], -errno.ETIMEDOUT);
     t.equal(fetches, 1, 'the kernel asks for the same bytes again, and nobody waits for them');
     made.fake.store.fetch = fetch;
     t.same(await read(made, handle, 100, 10), [10, bytes.subarray(100, 110)], 'others are read');

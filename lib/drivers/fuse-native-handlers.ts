@@ -2,6 +2,7 @@ import { constants } from 'node:os';
 import { performance } from 'node:perf_hooks';
 import { fromText } from '../format/bytes.js';
 import type { Filesystem } from '../filesystem/filesystem.js';
+import { beginWait, type Patience, type Wait } from '../source/patience.js';
 import { done, type Done, type Failure, type Outcome, failure } from '../store/want.js';
 import { nativeErrno, nativeStatfs, type NativeStat } from './fuse-native-convert.js';
 import {
@@ -21,11 +22,8 @@ import type { Ledger } from './ledger.js';
 
 const { errno } = constants;
 
-/** Runs an operation, fetching what it misses, until it is done, has failed, or so many milliseconds are over. */
-export type RunWithin = <T>(
-  operation: () => Outcome<T>,
-  deadline: number,
-) => Promise<Done<T> | Failure>;
+/** Runs an operation, fetching what it misses, until it is done, has failed, or the wait is over. */
+export type RunWithin = <T>(operation: () => Outcome<T>, wait: Wait) => Promise<Done<T> | Failure>;
 
 /** What fuse-native is answered: 0 or a number of bytes, or a negative errno; then the value. */
 type Reply<T> = (result: number, value?: T) => void;
@@ -55,12 +53,12 @@ export interface Handlers {
 
 /**
  * The handlers over a filesystem. None throws or rejects: what goes wrong is answered with an errno
- * and written down in the ledger. `deadline`: of each request, in milliseconds.
+ * and written down in the ledger. The patience is that of each request.
  */
 export function makeHandlers(
   first: Filesystem,
   runWithin: RunWithin,
-  deadline: number,
+  patience: Patience,
   ledger: Ledger,
 ): Handlers {
   let current = first;
@@ -74,8 +72,8 @@ export function makeHandlers(
     reply: (result: Outcome<T>) => void,
   ): void {
     ledger.count(operation);
-    const ends = performance.now() + deadline;
-    const run: Run = (it) => runWithin(it, Math.max(1, ends - performance.now()));
+    const wait = beginWait(patience, performance.now());
+    const run: Run = (it) => runWithin(it, wait);
     attempt(ledger, operation, path, () =>
       work({ filesystem: current, latest: () => current, path: fromText(path), run, ledger }),
     )

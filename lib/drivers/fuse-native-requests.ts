@@ -120,8 +120,8 @@ export async function listxattr(request: Request): Promise<Outcome<Buffer>> {
 export interface OpenFile {
   filesystem: Filesystem;
   attributes: Attributes;
-  /** The last read that nobody had time to wait for, and until when it counts. */
-  late: (Range & { readonly until: number; readonly failure: Failure }) | undefined;
+  /** The last read that nobody could wait for any longer, and until when it counts. */
+  late: (Range & { readonly since: number; until: number; readonly failure: Failure }) | undefined;
 }
 
 interface Range {
@@ -150,8 +150,12 @@ export async function open(
 
 const largestHandle = 0x7fffffff;
 
-/** A read that was too late stands for this long (ms): the kernel asks for the same bytes again, in pieces. */
-const lateMemory = 1000;
+/**
+ * A read that was too late stands for this long (ms) behind each that it answers, and no longer than that:
+ * the kernel asks for the same bytes again at once, in pieces. Who comes later waits for himself.
+ */
+const repetitionMemory = 200;
+const longestMemory = 1000;
 
 export async function read(
   file: OpenFile | undefined,
@@ -162,7 +166,9 @@ export async function read(
   if (file === undefined) return failure(errno.EBADF);
   const { filesystem, late } = file;
   const { node } = file.attributes;
-  if (late !== undefined && performance.now() < late.until && overlap(late, range)) {
+  const now = performance.now();
+  if (late !== undefined && now < late.until && overlap(late, range)) {
+    late.until = Math.min(now + repetitionMemory, late.since + longestMemory);
     return late.failure;
   }
   let answered = false;
@@ -171,8 +177,9 @@ export async function read(
     answered ? failure(errno.EIO) : filesystem.read(node, range.position, range.length, buffer, 0),
   );
   answered = true;
-  if (result.kind === 'failure' && result.error?.code === 'SOURCE_TIMEOUT') {
-    file.late = { ...range, until: performance.now() + lateMemory, failure: result };
+  if (result.kind === 'failure' && result.error?.passing === true) {
+    const since = performance.now();
+    file.late = { ...range, since, until: since + repetitionMemory, failure: result };
   }
   if (result.kind === 'failure') return result;
   const bytes = buffer.subarray(0, result.value);

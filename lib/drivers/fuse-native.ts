@@ -5,7 +5,13 @@ import type FuseNative from 'fuse-native';
 import { asPinfsError, PinfsError } from '../format/errors.js';
 import type { Filesystem } from '../filesystem/filesystem.js';
 import { runOperation } from '../store/run.js';
-import type { Driver, MountEnd, Mounted, MountRequest } from './driver.js';
+import {
+  patienceOf,
+  type Driver,
+  type MountEnd,
+  type Mounted,
+  type MountRequest,
+} from './driver.js';
 import { nativeOptions } from './fuse-native-convert.js';
 import { checkDevice, libraryError, mountError } from './fuse-native-device.js';
 import { makeHandlers, type Handlers } from './fuse-native-handlers.js';
@@ -52,8 +58,8 @@ async function mountNow(request: MountRequest): Promise<Mounted> {
   const ledger = makeLedger(log);
   const handlers = makeHandlers(
     request.filesystem,
-    (operation, deadline) => runOperation(operation, store, { deadline }),
-    request.deadline,
+    (operation, wait) => runOperation(operation, store, { wait }),
+    patienceOf(request),
     ledger,
   );
   const root = process.getuid?.() === 0;

@@ -26,7 +26,7 @@ function readSetting(name: string): string {
   }
 }
 
-/** How long a request may be held (ms), so that it is answered in time for the kernel. */
-export function heldAtMost(deadline: number, timeout: number | undefined): number {
-  return timeout === undefined ? deadline : Math.min(deadline, (timeout * 1000 * 2) / 3);
+/** How long a request may be held (ms), so that it is answered in time for the kernel; undefined: it waits. */
+export function heldAtMost(timeout: number | undefined): number | undefined {
+  return timeout === undefined ? undefined : (timeout * 1000 * 2) / 3;
 }

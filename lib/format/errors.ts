@@ -113,16 +113,19 @@ export const errorCodes = Object.keys(exitByCode) as readonly ErrorCode[];
 export class PinfsError extends Error {
   readonly code: ErrorCode;
   readonly advice: string | undefined;
+  /** The same may be fine when it is asked for again: the doing of a network or of a busy server. */
+  readonly passing: boolean;
 
   constructor(
     code: ErrorCode,
     message: string,
-    options: { advice?: string | undefined; cause?: unknown } = {},
+    options: { advice?: string | undefined; cause?: unknown; passing?: boolean } = {},
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = 'PinfsError';
     this.code = code;
     this.advice = options.advice;
+    this.passing = options.passing ?? false;
   }
 
   /** The exit code of a command that ends with this error. */

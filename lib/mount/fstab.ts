@@ -43,6 +43,7 @@ const valued: Readonly<Record<string, string>> = {
   env: '--env',
   deadline: '--deadline',
   inodes: '--inodes',
+  min_rate: '--min-rate',
 };
 
 /** Options without a value. */

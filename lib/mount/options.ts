@@ -1,3 +1,5 @@
+import { defaultPatience } from '../source/patience.js';
+
 /** How to mount, as plain data, so that a daemon can be handed it. */
 export interface MountOptions {
   readonly mountpoint: string;
@@ -8,7 +10,7 @@ export interface MountOptions {
   readonly noXattrs: boolean;
   /** Let the kernel read large whole files of the cache itself (kernel driver, root); for few large files. */
   readonly passthrough?: boolean;
-  /** Deadline of a request that waits for the network, in milliseconds. */
+  /** Milliseconds that a request waits for the network without progress. */
   readonly deadline: number;
   /** File that the log goes to; undefined: stderr. */
   readonly log?: string;
@@ -22,7 +24,7 @@ export type DriverChoice = 'auto' | 'fuse-native' | 'kernel';
 export const driverChoices: readonly DriverChoice[] = ['auto', 'fuse-native', 'kernel'];
 
 /** Milliseconds (design, section 11). */
-export const defaultDeadline = 30_000;
+export const defaultDeadline = defaultPatience.deadline;
 
 /** `/dev/fd/N`: mount.fuse3 has mounted already, and hands the device to us as descriptor N. */
 export function passedDescriptor(mountpoint: string): number | undefined {

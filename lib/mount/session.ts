@@ -3,6 +3,7 @@ import { quoted } from '../format/bytes.js';
 import { asPinfsError, PinfsError } from '../format/errors.js';
 import type { OpenOptions } from '../repository/options.js';
 import type { Environment } from '../repository/environment.js';
+import type { Patience } from '../source/patience.js';
 import type { Repository } from '../repository/repository.js';
 import { alreadyMounted, claimMountpoint, ourMountAt } from './claim.js';
 import { driverLoaders, mountWith, prepareDriver, type DriverLoader } from './choose.js';
@@ -152,7 +153,7 @@ async function startSession(
 ): Promise<Session> {
   const { log } = parts;
   const { mountpoint } = life;
-  const opening = parts.openRepository(options);
+  const opening = parts.openRepository({ deadline: mount.deadline, ...options });
   void prepareDriver(mount.driver, parts.loaders);
   const repository = await opening;
   try {
@@ -288,15 +289,15 @@ function follow(
  */
 const headLifetime: Readonly<Record<Driver['name'], number>> = { kernel: 60, 'fuse-native': 1 };
 
-/** A kernel that is told to ends a mount for one request that is late: it must not come to that. */
-function boundedDeadline(deadline: number, log: SessionParts['log']): number {
+/** A kernel that is told to ends a mount for one request that is late, whatever comes: it must not come to that. */
+function boundedPatience(patience: Patience, log: SessionParts['log']): Patience {
   const timeout = kernelTimeout();
-  const held = heldAtMost(deadline, timeout);
-  if (held < deadline)
-    log.info(
-      `reads wait ${held / 1000} s at most: this kernel ends mounts after ${timeout ?? 0} s`,
-    );
-  return held;
+  const longest = heldAtMost(timeout);
+  if (longest === undefined) return patience;
+  log.info(
+    `reads wait ${longest / 1000} s at most: this kernel ends mounts after ${timeout ?? 0} s`,
+  );
+  return { ...patience, deadline: Math.min(patience.deadline, longest), longest };
 }
 
 function mountRequest(
@@ -318,7 +319,7 @@ function mountRequest(
     allowOther: mount.allowOther,
     suid: mount.suid,
     dev: mount.dev,
-    deadline: boundedDeadline(mount.deadline, log),
+    ...boundedPatience({ ...repository.patience, deadline: mount.deadline }, log),
     noXattrs: mount.noXattrs,
     passthrough: mount.passthrough,
     log: (level, message) => log[level](message),

@@ -42,7 +42,7 @@ export async function readHistory(
     path: '',
   };
   try {
-    await opening.store.fetch(want, signal);
+    await opening.store.fetch(want, signal, { brief: true });
   } catch (thrown) {
     const error = asPinfsError(thrown);
     if (error.code !== 'OBJECT_MISSING') throw error;

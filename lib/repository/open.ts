@@ -71,6 +71,7 @@ export async function openSnapshot(opening: Opening, snapshot: Snapshot): Promis
     const opened = await runOperation(
       () => openTree(snapshot.root, store.shelf, treeOptions, inodes?.state),
       store,
+      { brief: true },
     );
     if (opened.kind === 'failure') throw rootFailure(opening, failureError(opened, ''));
     const tree = opened.value;
@@ -158,6 +159,7 @@ function repositoryOf(
     recipe,
     store,
     inodes,
+    patience: opening.patience,
     traffic: opening.source.traffic,
     pinned,
     get opening() {

@@ -4,6 +4,7 @@ import { checkAddressSpace } from '../machine/address-space.js';
 import type { Blacklist } from '../format/blacklist.js';
 import { defaultFqrn, openSource, splitSourcePin } from '../source/open.js';
 import type { HttpOptions } from '../source/http.js';
+import { defaultPatience, type Patience } from '../source/patience.js';
 import type { Source } from '../source/source.js';
 import { openStore } from '../store/open.js';
 import type { Store } from '../store/store.js';
@@ -24,6 +25,8 @@ export interface Opening {
   readonly source: Source;
   readonly alternatives: Alternatives;
   readonly store: Store;
+  /** How long a read waits. */
+  readonly patience: Patience;
   readonly seen: Seen;
   readonly keys: readonly MasterKey[];
   readonly blacklist: Blacklist;
@@ -58,7 +61,9 @@ export async function prepare(options: OpenOptions, environment: Environment): P
   const keys = loadKeys({ given: options.keys ?? [], fqrn, env: environment.variables });
   const blacklist = loadBlacklist(options.blacklist);
   const places = directories(options, environment);
-  const http = { ...environment.network, followRedirects: options.followRedirects ?? false };
+  const patience = patienceOf(options, environment);
+  const followRedirects = options.followRedirects ?? false;
+  const http = { ...environment.network, ...patience, followRedirects };
   const alternatives: Alternatives = new Map();
   const plain = openOrGone(place, http);
   const source = withAlternatives(plain, alternatives);
@@ -75,6 +80,7 @@ export async function prepare(options: OpenOptions, environment: Environment): P
       // The store itself takes never more than half of what is free and its own.
       limit: options.cacheLimit ?? defaultCacheLimit,
       source,
+      patience,
       offline: options.offline ?? false,
       clock: () => environment.now().getTime(),
       ...(external === undefined ? {} : { external }),
@@ -94,6 +100,7 @@ export async function prepare(options: OpenOptions, environment: Environment): P
     source,
     alternatives,
     store,
+    patience,
     seen,
     keys,
     blacklist,
@@ -103,6 +110,13 @@ export async function prepare(options: OpenOptions, environment: Environment): P
       await opened.close();
       await closeSources();
     },
+  };
+}
+
+function patienceOf(options: OpenOptions, { network }: Environment): Patience {
+  return {
+    deadline: options.deadline ?? network?.deadline ?? defaultPatience.deadline,
+    minRate: options.minRate ?? network?.minRate ?? defaultPatience.minRate,
   };
 }
 

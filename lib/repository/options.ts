@@ -23,6 +23,10 @@ export interface OpenOptions {
   readonly offline?: boolean;
   /** Nothing less than a judgement of now: what could only be had "offline" ends with OFFLINE. */
   readonly strict?: boolean;
+  /** Milliseconds that a read waits without progress; default 30 s. */
+  readonly deadline?: number;
+  /** Bytes a second, on average over each deadline, that are progress; default 1 KiB. */
+  readonly minRate?: number;
   readonly followRedirects?: boolean;
   /** File of an attestation (DSSE envelope), and the public keys that may have signed it. */
   readonly attestation?: string;

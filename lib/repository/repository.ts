@@ -2,6 +2,7 @@ import type { Filesystem } from '../filesystem/filesystem.js';
 import type { LiveFacts } from '../filesystem/live-facts.js';
 import type { Recipe } from '../filesystem/recipe.js';
 import type { Done, Failure, Outcome } from '../store/want.js';
+import type { Patience } from '../source/patience.js';
 import type { Traffic } from '../source/source.js';
 import type { Store } from '../store/store.js';
 import type { Tree } from '../tree/tree.js';
@@ -29,6 +30,8 @@ export interface Repository {
   readonly store: Store;
   /** Inode numbers of 32 bits, if they are asked for. */
   readonly inodes: RepositoryInodes | undefined;
+  /** How long a read waits. */
+  readonly patience: Patience;
   /** What went over the wire for this repository. */
   readonly traffic: Traffic;
   /** The pin does not move; a head that is followed does, by `refresh`. */

@@ -1,5 +1,5 @@
 import { PinfsError } from '../format/errors.js';
-import type { Answer, Question, Retry } from './question.js';
+import type { Answer, Question } from './question.js';
 
 export type Headers = Readonly<Record<string, string | string[] | undefined>>;
 
@@ -11,11 +11,7 @@ function header(headers: Headers, name: string): string | undefined {
 /** Judges status and headers: an answer that needs no body, or the buffer that the body goes into. */
 export function judgeHead(question: Question, status: number, headers: Headers): Answer | Body {
   const { shown, range, limit } = question;
-  const failed = (error: PinfsError, retry: Retry = 'never'): Answer => ({
-    kind: 'failed',
-    error,
-    retry,
-  });
+  const failed = (error: PinfsError): Answer => ({ kind: 'failed', error, retry: 'never' });
   if (status === 404 || status === 410) {
     return failed(new PinfsError('OBJECT_MISSING', `${shown()} is not there (HTTP ${status})`));
   }
@@ -24,9 +20,12 @@ export function judgeHead(question: Question, status: number, headers: Headers):
   }
   if (status === 416 && range !== undefined) return failed(shorter(question));
   if (status !== 200 && !(status === 206 && range !== undefined)) {
-    const retry = status === 429 || status >= 500 ? 'later' : 'never';
-    const error = new PinfsError('SOURCE_STATUS', `${shown()}: the server answered HTTP ${status}`);
-    return failed(error, retry);
+    const text = `${shown()}: the server answered HTTP ${status}`;
+    if (!passingStatuses.has(status) && status < 500)
+      return failed(new PinfsError('SOURCE_STATUS', text));
+    const error = new PinfsError('SOURCE_STATUS', text, { passing: true });
+    const after = retryAfter(header(headers, 'retry-after'), Date.now());
+    return { kind: 'failed', error, retry: 'later', after };
   }
   const encoding = header(headers, 'content-encoding');
   if (encoding !== undefined && encoding !== 'identity') {
@@ -47,6 +46,17 @@ export function judgeHead(question: Question, status: number, headers: Headers):
     if (length !== undefined && length > range.length) return failed(tooLarge(shown, range.length));
   }
   return rangeBody(question, range.length, status === 206 ? 0 : range.offset);
+}
+
+/** Request Timeout, Too Early, Too Many Requests: the others below 500 say the same when asked again. */
+const passingStatuses: ReadonlySet<number> = new Set([408, 425, 429]);
+
+/** Milliseconds that a server asks to be left alone: seconds, or a date (RFC 9110, 10.2.3). */
+function retryAfter(text: string | undefined, now: number): number {
+  if (text === undefined) return 0;
+  if (/^\d{1,9}$/.test(text)) return Number(text) * 1000;
+  const date = Date.parse(text);
+  return Number.isNaN(date) ? 0 : Math.max(0, date - now);
 }
 
 function contentLength(text: string | undefined): number | undefined {

@@ -103,12 +103,13 @@ export function describeConnection(
     const fault = new PinfsError(ours.code, `${shown()} was not asked: ${ours.message}`, {
       advice: ours.advice,
       cause: error,
+      passing: ours.code === 'FILES_EXHAUSTED',
     });
-    return { error: fault, final: ours.code !== 'FILES_EXHAUSTED' };
+    return { error: fault, final: !fault.passing };
   }
   if (name === 'UND_ERR_CONNECT_TIMEOUT' || name === 'ETIMEDOUT') {
-    const late = new PinfsError('SOURCE_TIMEOUT', `${shown()}: no connection in time`);
-    return { error: late, final: false };
+    const text = `${shown()}: no connection in time`;
+    return { error: new PinfsError('SOURCE_TIMEOUT', text, { passing: true }), final: false };
   }
   const insecure = tlsError(shown(), error);
   if (insecure !== undefined) return { error: insecure, final: true };
@@ -124,6 +125,7 @@ export function describeConnection(
   const unreachable = new PinfsError('SOURCE_UNREACHABLE', `${shown()}: ${reason}`, {
     advice: `Check the address and the network; --offline uses what is in the cache.${scheme}`,
     cause: error,
+    passing: name !== 'ENOTFOUND',
   });
-  return { error: unreachable, final: name === 'ENOTFOUND' };
+  return { error: unreachable, final: !unreachable.passing };
 }

@@ -1,4 +1,4 @@
-import type { Pool } from 'undici';
+import type { Dispatcher, Pool } from 'undici';
 import { PinfsError } from '../format/errors.js';
 import { judgeHead, type Body, type Headers } from './answer.js';
 import { describeConnection, isClosedConnection } from './connection-error.js';
@@ -9,6 +9,8 @@ export interface Exchange {
   readonly answer: Promise<Answer>;
   /** Ends it with this error, unless it has ended. */
   cancel(error: PinfsError): void;
+  /** Whether to leave what comes on the line, for others to go before; no time limit counts meanwhile. */
+  hold(held: boolean): void;
 }
 
 // Of the text that comes with an error status this much is read, so that the connection can be used
@@ -16,16 +18,27 @@ export interface Exchange {
 const drainLimit = 64 * 1024;
 const drainTime = 2_000;
 
-/** Sends one GET and collects the answer in a bounded buffer. Never rejects. */
-export function exchange(pool: Pool, question: Question, traffic: Traffic): Exchange {
+/**
+ * Sends one GET and collects the answer in a bounded buffer. Never rejects. `came` is told how many bytes
+ * of the body are here.
+ */
+export function exchange(
+  pool: Pool,
+  question: Question,
+  traffic: Traffic,
+  came: (received: number) => void = () => undefined,
+): Exchange {
   let settle: (answer: Answer) => void = () => undefined;
   const answer = new Promise<Answer>((resolve) => (settle = resolve));
   const call: Call = {
     question,
     traffic,
+    came,
     settle,
     controller: undefined,
     timer: undefined,
+    watch: () => undefined,
+    held: false,
     ended: false,
     drainable: 0,
     body: undefined,
@@ -47,31 +60,62 @@ export function exchange(pool: Pool, question: Question, traffic: Traffic): Exch
   } catch (thrown) {
     broken(call, thrown instanceof Error ? thrown : new Error(String(thrown)));
   }
-  return { answer, cancel: (error) => fail(call, error, 'never') };
+  return {
+    answer,
+    cancel: (error) => fail(call, error, 'never'),
+    hold: (held) => hold(call, held),
+  };
 }
+
+type Controller = Pick<Dispatcher.DispatchController, 'abort' | 'pause' | 'resume'>;
 
 /** The state of one exchange. */
 interface Call {
   readonly question: Question;
   readonly traffic: Traffic;
+  readonly came: (received: number) => void;
   readonly settle: (answer: Answer) => void;
-  controller: { abort(reason: Error): void } | undefined;
+  controller: Controller | undefined;
   timer: NodeJS.Timeout | undefined;
+  /** Begins the time limit that counts now. */
+  watch: () => void;
+  held: boolean;
   /** The answer was given; what comes now is drained or dropped. */
   ended: boolean;
   drainable: number;
   body: Body | undefined;
 }
 
-function start(call: Call, controller: { abort(reason: Error): void }): void {
+function start(call: Call, controller: Controller): void {
   call.controller = controller;
   if (call.ended) {
     hangUp(call);
     return;
   }
+  if (call.held) controller.pause();
   call.traffic.requests++;
-  const { headersTimeout } = call.question.timing;
+  watchBy(call, () => watchHead(call));
+}
+
+function hold(call: Call, held: boolean): void {
+  if (call.held === held || call.ended) return;
+  call.held = held;
   clearTimeout(call.timer);
+  if (held) call.controller?.pause();
+  else {
+    call.watch();
+    call.controller?.resume();
+  }
+}
+
+function watchBy(call: Call, watch: () => void): void {
+  call.watch = watch;
+  clearTimeout(call.timer);
+  if (!call.held) watch();
+}
+
+function watchHead(call: Call): void {
+  const { headersTimeout } = call.question.timing;
   call.timer = setTimeout(() => {
     expire(call, `no answer within ${headersTimeout} ms`);
   }, headersTimeout);
@@ -88,15 +132,15 @@ function head(call: Call, status: number, headers: Headers): void {
   }
   call.body = judged;
   if (judged.cut) enough(call, judged);
-  else watchSpeed(call, 0);
+  else watchBy(call, () => watchSpeed(call));
 }
 
-function watchSpeed(call: Call, before: number): void {
+function watchSpeed(call: Call): void {
   const { lowSpeedTime, lowSpeedBytes } = call.question.timing;
-  clearTimeout(call.timer);
+  const before = call.body?.received ?? 0;
   call.timer = setTimeout(() => {
     const now = call.body?.received ?? 0;
-    if (now - before >= lowSpeedBytes) watchSpeed(call, now);
+    if (now - before >= lowSpeedBytes) watchSpeed(call);
     else expire(call, `only ${now - before} bytes in ${lowSpeedTime} ms`);
   }, lowSpeedTime);
 }
@@ -110,6 +154,7 @@ function data(call: Call, chunk: Buffer): void {
     return;
   }
   const problem = body.add(chunk);
+  call.came(body.received);
   if (problem !== undefined) fail(call, problem, 'never');
   else if (body.cut) enough(call, body);
 }
@@ -151,7 +196,8 @@ function enough(call: Call, body: Body): void {
 }
 
 function expire(call: Call, what: string): void {
-  fail(call, new PinfsError('SOURCE_TIMEOUT', `${call.question.shown()}: ${what}`), 'later');
+  const text = `${call.question.shown()}: ${what}`;
+  fail(call, new PinfsError('SOURCE_TIMEOUT', text, { passing: true }), 'later');
 }
 
 /** Closes the connection, if the answer has not come to its end. */

@@ -8,6 +8,7 @@ import t, { type Test } from 'tap';
 import { startBadServer, type BadServer, type Behaviour } from '../testing/bad-server.js';
 import { checkout } from '../testing/genuine.js';
 import { testCertificate } from '../testing/keys.js';
+import { steeredDemand } from '../testing/waiting.js';
 import { conforms, rejectsWith } from '../testing/source-conformance.js';
 import { PinfsError, type ErrorCode } from '../format/errors.js';
 import { httpSource, type HttpOptions } from './http.js';
@@ -123,6 +124,86 @@ void t.test('a connection that the server closed is replaced at once', async (t)
   }
 });
 
+void t.test('where somebody waits it is asked for until he goes', async (t) => {
+  const { server, source } = await setUp(t, { backoff: 20, backoffMax: 40 });
+  const demand = steeredDemand();
+  server.behave('file', 'error', 8);
+  t.ok((await source.get('file', body.length, { demand })).equals(body), 'after many tries');
+  t.equal(server.count('file'), 9);
+  t.equal(demand.troubles.length, 8);
+  t.match(demand.troubles[0], { code: 'SOURCE_STATUS', passing: true });
+  t.equal(demand.received, body.length);
+  server.reset();
+  server.behave('file', 'reset');
+  const asked = source.get('file', body.length, { demand });
+  while (server.requests.length < 4) await new Promise(setImmediate);
+  demand.urge('ahead');
+  await rejectsWith(t, asked, 'SOURCE_UNREACHABLE', 'nobody waits any more');
+  const { length } = server.requests;
+  await rejectsWith(t, source.get('file', body.length, { demand }), 'SOURCE_UNREACHABLE');
+  t.ok(server.requests.length <= length + 3, 'what nobody waits for is asked for once');
+  server.behave('file', 'missing');
+  demand.urge('wanted');
+  await rejectsWith(t, source.get('file', body.length, { demand }), 'OBJECT_MISSING');
+});
+
+void t.test('who waits for a while only is told soon', async (t) => {
+  const { server, source } = await setUp(t, { backoff: 1, backoffMax: 2 });
+  const demand = { ...steeredDemand(), persistent: false };
+  server.behave('file', 'error');
+  await rejectsWith(t, source.get('file', body.length, { demand }), 'SOURCE_STATUS');
+  await rejectsWith(t, source.get('file', body.length), 'SOURCE_STATUS');
+  t.equal(server.count('file'), 10, 'four times more');
+});
+
+void t.test('a server says when to come back, and is heard within bounds', async (t) => {
+  const { server, source } = await setUp(t, { backoff: 1, backoffMax: 2 });
+  const busy = (after: string): Behaviour => ({ status: 429, headers: { 'Retry-After': after } });
+  server.behave('file', busy('1'), 1);
+  const began = performance.now();
+  t.ok((await source.get('file', body.length)).equals(body));
+  t.ok(performance.now() - began >= 990);
+  server.behave('file', busy('Thu, 01 Jan 1970 00:00:00 GMT'), 1);
+  server.behave('file', busy('soon'), 1);
+  t.ok((await source.get('file', body.length)).equals(body));
+});
+
+void t.test('bytes that came before are no progress', async (t) => {
+  const { server, source } = await setUp(t, quick);
+  const demand = steeredDemand();
+  server.behave('file', 'truncated', 5);
+  t.ok((await source.get('file', body.length, { demand })).equals(body));
+  t.equal(demand.received, body.length, 'each is counted once');
+});
+
+void t.test('what is held back stays on the line, and costs no time', async (t) => {
+  const large = Buffer.alloc(24 * 1024 * 1024, 'large');
+  const files = new Map([
+    ['file', body],
+    ['large', large],
+  ]);
+  const { source } = await setUp(t, { ...quick, ...hasty, retries: 0, deadline: 200 }, files);
+  const demand = steeredDemand('ahead');
+  const came = demand.came.bind(demand);
+  let held = 0;
+  demand.came = (bytes) => {
+    came(bytes);
+    if (demand.received > 1e5 && held++ === 0) demand.urge('held');
+  };
+  const fetching = source.get('large', large.length, { demand });
+  while (demand.urgency !== 'held') await new Promise(setImmediate);
+  const later = steeredDemand('held');
+  const waiting = source.get('file', body.length, { demand: later });
+  await new Promise((resolve) => setTimeout(resolve, 600));
+  t.ok(demand.received < large.length, 'it is not read to its end');
+  t.equal(source.traffic.requests, 1, 'and what is held from the begin is not asked for');
+  t.ok((await source.get('file', body.length)).equals(body), 'others go before');
+  demand.urge('ahead');
+  later.urge('wanted');
+  t.ok((await fetching).equals(large), 'then it goes on');
+  t.ok((await waiting).equals(body));
+});
+
 void t.test('slow servers are given up', async (t) => {
   const { server, source } = await setUp(t, { ...quick, ...hasty, retries: 1 });
   for (const behaviour of ['hang', 'hang-in-body', 'drip'] as const) {
@@ -134,7 +215,7 @@ void t.test('slow servers are given up', async (t) => {
 });
 
 void t.test('a server that drips just fast enough is given up in the end', async (t) => {
-  const options = { ...quick, lowSpeedTime: 50, lowSpeedBytes: 1, totalTimeout: 300 };
+  const options = { ...quick, lowSpeedTime: 50, lowSpeedBytes: 1, deadline: 300 };
   const { server, source } = await setUp(t, options);
   server.behave('file', 'drip');
   await rejectsWith(t, source.get('file', body.length), 'SOURCE_TIMEOUT');

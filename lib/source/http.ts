@@ -1,39 +1,65 @@
 import type { Pool } from 'undici';
 import { PinfsError } from '../format/errors.js';
 import { fromText, printable } from '../format/bytes.js';
-import { exchange, type Exchange } from './exchange.js';
+import { exchange } from './exchange.js';
+import { startJob, type Job } from './job.js';
+import { defaultPatience, type Patience } from './patience.js';
 import type { Answer, Question, Timing } from './question.js';
 import { escapePath } from './path.js';
 import type { Source, SourceRequest, Traffic } from './source.js';
 import { makePool } from './undici.js';
 
 /** Times are milliseconds. */
-export interface HttpOptions extends Partial<Timing> {
+export interface HttpOptions extends Partial<Timing>, Partial<Patience> {
   readonly connections?: number;
   readonly connectTimeout?: number;
-  /** Bounds a whole `get` with its repetitions, as a server may drip for days. */
-  readonly totalTimeout?: number;
-  /** Repetitions after a failure that may pass. */
+  /**
+   * Repetitions after a failure that may pass. Not given: as many as there is time for, where somebody
+   * waits for so long; else a few.
+   */
   readonly retries?: number;
-  /** The first pause is at most this long; it doubles up to `backoffMax`, and is drawn at random. */
+  /** The first pause is at most this long; it doubles up to `backoffMax`, and half of it is drawn at random. */
   readonly backoff?: number;
   readonly backoffMax?: number;
   /** Follow at most 4 redirections. Otherwise one is an error. */
   readonly followRedirects?: boolean;
 }
 
-const defaults = {
-  connections: 12,
-  connectTimeout: 5_000,
-  headersTimeout: 8_000,
-  lowSpeedTime: 8_000,
-  lowSpeedBytes: 8_000,
-  totalTimeout: 20 * 60_000,
-  retries: 2,
-  backoff: 200,
-  backoffMax: 2_000,
-  followRedirects: false,
+type Settings = Required<Omit<HttpOptions, 'retries' | 'longest'>> & {
+  readonly retries: number | undefined;
 };
+
+// More than the store fetches at once: what it asks for is sent, and waits in no queue that nobody sees.
+const usualConnections = 24;
+// With pauses of 0.2 s that double they take 3 s at most.
+const fewRetries = 4;
+const usualConnectTimeout = 5_000;
+// Milliseconds: within a deadline there is time for another try, which then may take longer.
+const firstTryMin = 2_000;
+const firstTryMax = 10_000;
+// Whoever waits with no patience of his own waits no longer (ms).
+const ownDeadlineMax = 30_000;
+// A server that announces more is asked again no later (ms).
+const retryAfterMax = 10_000;
+
+function settingsOf(options: HttpOptions): Settings {
+  const { deadline, minRate } = { ...defaultPatience, ...options };
+  const firstTry = Math.max(firstTryMin, Math.min(firstTryMax, deadline / 3));
+  return {
+    connections: usualConnections,
+    connectTimeout: Math.min(usualConnectTimeout, firstTry),
+    headersTimeout: firstTry,
+    lowSpeedTime: firstTry,
+    lowSpeedBytes: (minRate * firstTry) / 1000,
+    retries: undefined,
+    backoff: 200,
+    backoffMax: 5_000,
+    followRedirects: false,
+    ...options,
+    deadline,
+    minRate,
+  };
+}
 
 const maxRedirects = 4;
 // A server that closes its idle connections may close several at once.
@@ -47,7 +73,7 @@ const userAgent = 'cvmfs pinfs/0.1.0';
  */
 export function httpSource(text: string, options: HttpOptions = {}): Source {
   const client: Client = {
-    settings: { ...defaults, ...options },
+    settings: settingsOf(options),
     base: parseBase(text),
     traffic: { requests: 0, bytes: 0, failures: 0 },
     pools: new Map(),
@@ -69,7 +95,7 @@ export function httpSource(text: string, options: HttpOptions = {}): Source {
 }
 
 interface Client {
-  readonly settings: typeof defaults;
+  readonly settings: Settings;
   readonly base: Base;
   readonly traffic: Traffic;
   /** By origin: the server's own, and those that redirections led to. */
@@ -85,7 +111,7 @@ async function get(
   limit: number,
   request: SourceRequest,
 ): Promise<Buffer> {
-  const { signal, range } = request;
+  const { signal, range, demand } = request;
   const { base } = client;
   const target = { origin: base.origin, path: `${base.path}/${escapePath(path)}` };
   if (range !== undefined && range.length > limit) {
@@ -93,7 +119,10 @@ async function get(
     throw new PinfsError('OBJECT_TOO_LARGE', excess);
   }
   if (client.closed) throw closedError();
-  const job = startJob(() => show(target), client.settings.totalTimeout, signal);
+  const shown = (): string => show(target);
+  const { deadline, minRate } = client.settings;
+  const patience = { deadline: Math.min(deadline, ownDeadlineMax), minRate };
+  const job = startJob({ shown, patience, limit, signal, demand });
   client.running.add(job.stop);
   try {
     return await ask(client, target, limit, request, job);
@@ -114,22 +143,45 @@ async function ask(
   const { settings, traffic } = client;
   let target = start;
   let redirects = 0;
-  let retries = 0;
+  let failures = 0;
+  let tries = 0;
   let stale = 0;
   for (;;) {
-    const question = makeQuestion(client, target, limit, request);
-    const answer = await job.run(() => exchange(poolFor(client, target.origin), question, traffic));
+    await job.turn();
+    const came = (received: number): void => {
+      // A server that gets on is no longer one that is away.
+      if (job.came(received)) tries = 0;
+    };
+    const question = makeQuestion(client, target, limit, request, tries);
+    const answer = await job.run(() =>
+      exchange(poolFor(client, target.origin), question, traffic, came),
+    );
     if (answer.kind === 'body') return answer.bytes;
     if (answer.kind === 'redirect') {
       target = redirected(client, target, answer, redirects++);
       continue;
     }
-    if (answer.error.code !== 'OBJECT_MISSING') traffic.failures++;
-    if (answer.retry === 'stale' && stale++ < maxStale) continue;
-    if (answer.retry === 'never' || retries >= settings.retries) throw answer.error;
-    const longest = Math.min(settings.backoffMax, settings.backoff * 2 ** retries++);
-    await job.pause(Math.random() * longest);
+    const { error, retry, after = 0 } = answer;
+    if (error.code !== 'OBJECT_MISSING') traffic.failures++;
+    if (retry === 'stale' && stale++ < maxStale) continue;
+    if (retry === 'never' || !mayAskAgain(settings, request, failures++)) throw error;
+    request.demand?.failed(error);
+    await job.pause(Math.max(Math.min(after, retryAfterMax), pauseBefore(settings, tries++)));
+    // Whoever waited may have gone.
+    if (request.demand !== undefined && request.demand.urgency !== 'wanted') throw error;
   }
+}
+
+/** What nobody waits for is not asked again. */
+function mayAskAgain({ retries }: Settings, { demand }: SourceRequest, failures: number): boolean {
+  if (demand !== undefined && demand.urgency !== 'wanted') return false;
+  const most = retries ?? (demand?.persistent === true ? Infinity : fewRetries);
+  return failures < most;
+}
+
+function pauseBefore({ backoff, backoffMax }: Settings, tries: number): number {
+  const longest = Math.min(backoffMax, backoff * 2 ** tries);
+  return longest * (0.5 + Math.random() / 2);
 }
 
 function poolFor(client: Client, origin: string): Pool {
@@ -147,6 +199,7 @@ function makeQuestion(
   target: Target,
   limit: number,
   { fresh, range }: SourceRequest,
+  tries: number,
 ): Question {
   const headers: Record<string, string> = { 'User-Agent': userAgent };
   if (base.authorization !== undefined && target.origin === base.origin) {
@@ -160,7 +213,19 @@ function makeQuestion(
     headers['Range'] = `bytes=${range.offset}-${range.offset + range.length - 1}`;
   }
   const { path } = target;
-  return { shown: () => show(target), path, headers, limit, range, timing: settings };
+  const timing = longerEachTime(settings, tries);
+  return { shown: () => show(target), path, headers, limit, range, timing };
+}
+
+/** A server that is slow to answer is given more time at each try, but no more than all of it. */
+function longerEachTime(settings: Settings, tries: number): Timing {
+  const { headersTimeout, lowSpeedTime, lowSpeedBytes, deadline } = settings;
+  const factor = Math.max(1, Math.min(2 ** tries, deadline / lowSpeedTime));
+  return {
+    headersTimeout: headersTimeout * factor,
+    lowSpeedTime: lowSpeedTime * factor,
+    lowSpeedBytes: lowSpeedBytes * factor,
+  };
 }
 
 /** Where a redirection leads, if it is to be followed; `count`: how many were followed before. */
@@ -192,52 +257,6 @@ function redirected(
 
 function closedError(): PinfsError {
   return new PinfsError('INTERRUPTED', 'the source was closed');
-}
-
-/** What one `get` waits for, and how it is stopped: by its signal, its time limit, or the source's end. */
-interface Job {
-  readonly stop: (error: PinfsError) => void;
-  run(start: () => Exchange): Promise<Answer>;
-  pause(milliseconds: number): Promise<void>;
-  end(): void;
-}
-
-function startJob(shown: () => string, totalTimeout: number, signal: AbortSignal | undefined): Job {
-  let current: Exchange | undefined;
-  let wake: (() => void) | undefined;
-  let stopped: PinfsError | undefined;
-  const stop = (error: PinfsError): void => {
-    stopped ??= error;
-    current?.cancel(stopped);
-    wake?.();
-  };
-  const interrupt = (): void => stop(new PinfsError('INTERRUPTED', `${shown()}: interrupted`));
-  signal?.addEventListener('abort', interrupt);
-  if (signal?.aborted === true) interrupt();
-  const timer = setTimeout(() => {
-    stop(new PinfsError('SOURCE_TIMEOUT', `${shown()}: not here after ${totalTimeout} ms`));
-  }, totalTimeout);
-  return {
-    stop,
-    async run(start) {
-      if (stopped !== undefined) throw stopped;
-      current = start();
-      return await current.answer;
-    },
-    async pause(milliseconds) {
-      let alarm: NodeJS.Timeout | undefined;
-      await new Promise<void>((resolve) => {
-        wake = resolve;
-        alarm = setTimeout(resolve, milliseconds);
-      });
-      clearTimeout(alarm);
-      if (stopped !== undefined) throw stopped;
-    },
-    end() {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', interrupt);
-    },
-  };
 }
 
 interface Base {

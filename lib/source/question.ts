@@ -25,7 +25,13 @@ export interface Timing {
 export type Answer =
   | { readonly kind: 'body'; readonly bytes: Buffer }
   | { readonly kind: 'redirect'; readonly status: number; readonly location: string }
-  | { readonly kind: 'failed'; readonly error: PinfsError; readonly retry: Retry };
+  | {
+      readonly kind: 'failed';
+      readonly error: PinfsError;
+      readonly retry: Retry;
+      /** Milliseconds after which the server wants to be asked again (Retry-After). */
+      readonly after?: number;
+    };
 
 /** `stale`: a connection closed before any answer, as happens to a kept-alive one: repeat at once. */
 export type Retry = 'never' | 'later' | 'stale';

@@ -1,3 +1,5 @@
+import type { Demand } from './demand.js';
+
 /**
  * Where the bytes of one repository come from. Seam: HTTP, a directory, a bad one in tests;
  * later mirrors, proxies and storage that is written to.
@@ -22,6 +24,8 @@ export interface Source {
 
 export interface SourceRequest {
   readonly signal?: AbortSignal;
+  /** Of those who wait; without it, as for somebody who waits a while. */
+  readonly demand?: Demand;
   /** Ask caches on the way for a fresh copy: the last one was damaged (format document, 9.6). */
   readonly fresh?: boolean;
   /** A byte range, for chunks of external files. The result has exactly `length` bytes. */

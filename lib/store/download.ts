@@ -2,6 +2,7 @@ import { PinfsError } from '../format/errors.js';
 import { objectPath } from '../format/hash.js';
 import type { Source } from '../source/source.js';
 import type { Disk, Prepared } from './disk.js';
+import type { Leg } from './flights.js';
 import { describe, storedLimit } from './inflate.js';
 import { diskFull, errorCode, unusable } from './layout.js';
 import { charge } from './records.js';
@@ -39,13 +40,13 @@ export async function download(
   want: Want,
   disk: Pick<Disk, 'directory' | 'temporary' | 'evict'>,
   unpacker: Pick<Unpacker, 'prepare'>,
-  signal: AbortSignal,
+  leg: Leg,
 ): Promise<Prepared> {
   try {
-    return await downloadOnce(source, want, disk, unpacker, { signal });
+    return await downloadOnce(source, want, disk, unpacker, leg, false);
   } catch (thrown) {
     if (!(thrown instanceof PinfsError) || !mayBeMended.has(thrown.code)) throw thrown;
-    return await downloadOnce(source, want, disk, unpacker, { signal, fresh: true });
+    return await downloadOnce(source, want, disk, unpacker, leg, true);
   }
 }
 
@@ -54,12 +55,13 @@ async function downloadOnce(
   want: Want,
   disk: Pick<Disk, 'directory' | 'temporary' | 'evict'>,
   unpacker: Pick<Unpacker, 'prepare'>,
-  how: { readonly signal: AbortSignal; readonly fresh?: boolean },
+  { signal, demand, transfer }: Leg,
+  fresh: boolean,
 ): Promise<Prepared> {
   const path = want.external?.path ?? objectPath(want.object);
   const range = want.external?.range;
-  const request = range === undefined ? how : { ...how, range };
-  const stored = await source.get(path, storedLimit(want), request);
+  const request = { signal, demand, ...(fresh && { fresh }), ...(range && { range }) };
+  const stored = await transfer(() => source.get(path, storedLimit(want), request));
   const temporary = disk.temporary();
   const key = wantKey(want);
   try {

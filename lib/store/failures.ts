@@ -3,7 +3,8 @@ import type { PinfsError } from '../format/errors.js';
 
 /**
  * Remembers failed fetches for a short while. The kernel asks for a failed read again, in pieces;
- * and an object that is missing everywhere is not asked for at every look.
+ * and an object that is missing everywhere is not asked for at every look. What may pass is not remembered:
+ * it was asked for as often as it is good for a server, and may be here now.
  */
 export interface Failures {
   /** The failure that still counts. */
@@ -31,6 +32,10 @@ export function openFailures(clock: () => number): Failures {
     },
     remember(key, error) {
       if (forgotten.has(error.code)) return;
+      if (error.passing) {
+        failures.delete(key);
+        return;
+      }
       const before = failures.get(key)?.delay ?? 0;
       const delay =
         error.code === 'OBJECT_MISSING' ? Math.min(longest, before * 2 || first) : first;

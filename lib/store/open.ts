@@ -1,29 +1,39 @@
 import { resolve } from 'node:path';
 import { printable } from '../format/bytes.js';
 import { asPinfsError, PinfsError } from '../format/errors.js';
+import { beginWait, defaultPatience, type Patience } from '../source/patience.js';
 import { Disk, type Prepared } from './disk.js';
 import { download, sourceOf, type Sources } from './download.js';
 import { unlessAlwaysMiss, unlinkIfThere } from './disk-shelf.js';
 import { openFailures, type Failures } from './failures.js';
-import { Flights } from './flights.js';
+import { Flights, type FlightLimits, type Leg } from './flights.js';
 import { checkSize, describe, largestObject } from './inflate.js';
 import { diskFull } from './layout.js';
 import type { PlaceNames } from './place.js';
 import { charge } from './records.js';
 import type { Shelf } from './shelf.js';
-import type { Store, StoreStatistics } from './store.js';
+import type { Store, StoreStatistics, Waiting } from './store.js';
 import { Unpacker } from './unpacker.js';
-import { wantKey, type Want } from './want.js';
+import { flightKey, wantKey, type Want } from './want.js';
 
 export interface StoreOptions extends Sources {
   readonly directory: string;
   /** Bytes that the cache may take on the disk. */
   readonly limit: number;
+  /** Of whoever waits and has none of his own. */
+  readonly patience?: Patience | undefined;
   /** Milliseconds; for the memory of failures. */
   readonly clock?: (() => number) | undefined;
 }
 
-const limits = { atOnce: 16, weight: 128 * 1024 * 1024, ahead: 256 };
+const limits: FlightLimits = {
+  atOnce: 16,
+  lightPlaces: 4,
+  lightWeight: 2 * 1024 * 1024,
+  weight: 128 * 1024 * 1024,
+  ahead: 256,
+  aheadAtOnce: 4,
+};
 
 /**
  * Opens the store of a cache directory, which is made if it isn't there. The sources stay the caller's.
@@ -39,6 +49,7 @@ class DiskStore implements Store {
   readonly statistics: StoreStatistics;
 
   readonly #sources: Sources;
+  readonly #patience: Patience;
   readonly #disk: Disk;
   readonly #unpacker = new Unpacker();
   readonly #flights = new Flights(limits);
@@ -49,6 +60,7 @@ class DiskStore implements Store {
   constructor(options: StoreOptions) {
     this.directory = resolve(options.directory);
     this.#sources = options;
+    this.#patience = options.patience ?? defaultPatience;
     this.#disk = new Disk(this.directory, options.limit);
     this.#failures = openFailures(options.clock ?? Date.now);
     this.#committer = openCommitter(this.#disk);
@@ -56,14 +68,21 @@ class DiskStore implements Store {
     this.statistics = openStatistics(this.#disk);
   }
 
-  async fetch(want: Want, signal?: AbortSignal): Promise<void> {
+  async fetch(want: Want, signal?: AbortSignal, how: Waiting = {}): Promise<void> {
     if (this.#closing !== undefined) throw new PinfsError('INTERRUPTED', 'the cache was closed');
     if (this.#isHere(want)) return;
     const key = flightKey(want);
     const known = this.#failures.recall(key);
     if (known !== undefined) throw known;
     checkPromise(want, this.#disk);
-    await this.#flights.join(key, weightOf(want), (its) => this.#fly(key, want, its), signal);
+    const wait = how.wait ?? beginWait(this.#patience, performance.now(), want.size.bytes);
+    await this.#flights.join(key, weightOf(want), (leg) => this.#fly(key, want, leg), {
+      wait,
+      late: () => tooLate(want, wait.patience),
+      signal,
+      persistent: how.brief !== true,
+      heard: how.heard,
+    });
     // Opened at once: then it can be read even if others need its room in the next moment.
     this.#disk.shelf.reopen(wantKey(want));
   }
@@ -74,7 +93,7 @@ class DiskStore implements Store {
       const key = flightKey(want);
       const hopeless = this.#failures.recall(key) !== undefined || !mayFit(want, this.#disk.limit);
       if (hopeless || this.#disk.isRecorded(wantKey(want))) continue;
-      const begun = this.#flights.ahead(key, weightOf(want), (its) => this.#fly(key, want, its));
+      const begun = this.#flights.ahead(key, weightOf(want), (leg) => this.#fly(key, want, leg));
       if (!begun) return;
     }
   }
@@ -103,10 +122,10 @@ class DiskStore implements Store {
     this.#disk.close();
   }
 
-  async #fly(key: string, want: Want, signal: AbortSignal): Promise<void> {
+  async #fly(key: string, want: Want, leg: Leg): Promise<void> {
     this.statistics.misses++;
     try {
-      this.statistics.stored += await this.#bring(want, signal);
+      this.statistics.stored += await this.#bring(want, leg);
       this.#failures.forget(key);
     } catch (thrown) {
       const error = asPinfsError(thrown);
@@ -117,10 +136,10 @@ class DiskStore implements Store {
   }
 
   /** Fetches, verifies and stores it; once more where the cache was lost meanwhile. @returns its plain size. */
-  async #bring(want: Want, signal: AbortSignal): Promise<number> {
+  async #bring(want: Want, leg: Leg): Promise<number> {
     const source = sourceOf(want, this.#sources);
     for (let tries = 1; ; tries++) {
-      const prepared = await download(source, want, this.#disk, this.#unpacker, signal);
+      const prepared = await download(source, want, this.#disk, this.#unpacker, leg);
       try {
         await this.#committer.add(prepared);
         return prepared.size;
@@ -137,6 +156,11 @@ class DiskStore implements Store {
     checkSize(size, want);
     return true;
   }
+}
+
+function tooLate(want: Want, { deadline }: Patience): PinfsError {
+  const text = `${describe(want)} did not come: nothing, or next to nothing, for ${deadline / 1000} s`;
+  return new PinfsError('SOURCE_TIMEOUT', text, { passing: true });
 }
 
 function openStatistics(disk: Disk): StoreStatistics {
@@ -172,15 +196,6 @@ function countFailure(statistics: StoreStatistics, want: Want, error: PinfsError
   statistics.failures[code] = (statistics.failures[code] ?? 0) + 1;
   const time = new Date().toISOString();
   statistics.lastFailure = { code, message, path: printable(want.path), time };
-}
-
-/** The same object with another promise, or from another place, is another flight. */
-function flightKey(want: Want): string {
-  const { external } = want;
-  const range = external?.range;
-  const place =
-    external === undefined ? '' : `${range?.offset ?? 0}+${range?.length ?? 0} ${external.path}`;
-  return `${wantKey(want)} ${want.size.kind} ${want.size.bytes} ${place}`;
 }
 
 /** Memory for stored and plain bytes; where only a limit is known, what such objects usually need. */

@@ -1,6 +1,7 @@
 import t from 'tap';
 import { PinfsError } from '../format/errors.js';
 import { memorySource } from '../testing/memory-source.js';
+import { waitOf } from '../testing/waiting.js';
 import { alwaysMiss } from './always-miss.js';
 import { openStore } from './open.js';
 import { failureOf, readWhole, runNow, runOperation } from './run.js';
@@ -160,21 +161,19 @@ void t.test(
   },
 );
 
-void t.test('a deadline ends the waiting, and the flight goes on', async (t) => {
+void t.test('silence for a deadline ends the waiting, and the flight goes on', async (t) => {
   let arrive = (): void => undefined;
-  let given: AbortSignal | undefined;
-  const { store, shelf, here } = fakeStore((_, signal) => {
-    given = signal;
-    return new Promise((resolve) => (arrive = resolve));
-  });
-  const operation = needing(shelf, [want]);
-  const late = await runOperation(operation, store, { deadline: 1 });
-  t.match(late, { kind: 'failure', errno: 5, error: { code: 'SOURCE_TIMEOUT' } });
-  t.equal(given, undefined);
+  const source = memorySource();
+  source.before = () => new Promise((resolve) => (arrive = resolve));
+  const slow = source.put(Buffer.from('late'));
+  const store = openStore({ directory: t.testdir(), limit: 1e6, source });
+  t.teardown(() => store.close());
+  const operation = needing(store.shelf, [slow]);
+  const late = await runOperation(operation, store, { wait: waitOf(20) });
+  t.match(late, { kind: 'failure', errno: 110, error: { code: 'SOURCE_TIMEOUT' } });
   arrive();
-  await new Promise(setImmediate);
-  t.ok(here.has(want.path));
-  t.same(await runOperation(operation, store, { deadline: 1 }), done(1));
+  t.same(await runOperation(operation, store, { wait: waitOf(10_000) }), done(1));
+  t.equal(source.requests.length, 1, 'it brought what is asked for next');
 });
 
 void t.test('a signal interrupts, before and while something is fetched', async (t) => {

@@ -1,17 +1,20 @@
 import { fstatSync } from 'node:fs';
 import { errno } from '../format/errno.js';
 import { asPinfsError, PinfsError } from '../format/errors.js';
+import { promiseBytes, type Wait } from '../source/patience.js';
 import { idle } from './always-miss.js';
 import { describe } from './inflate.js';
 import type { Shelf } from './shelf.js';
 import type { Store } from './store.js';
-import { done, failure, wantKey } from './want.js';
+import { done, failure, flightKey } from './want.js';
 import type { Done, Failure, Miss, Outcome, Want } from './want.js';
 
 export interface RunOptions {
-  readonly signal?: AbortSignal;
-  /** Milliseconds that the whole operation may wait; then EIO with SOURCE_TIMEOUT. */
-  readonly deadline?: number;
+  readonly signal?: AbortSignal | undefined;
+  /** Of the whole operation; without it each fetch is waited for with the patience of the store. */
+  readonly wait?: Wait | undefined;
+  /** As in `Waiting`. */
+  readonly brief?: boolean;
   readonly maxRuns?: number;
 }
 
@@ -25,6 +28,7 @@ const fetchesOfOne = 16;
 
 const numbers: Partial<Record<string, number>> = {
   INTERRUPTED: errno.EINTR,
+  SOURCE_TIMEOUT: errno.ETIMEDOUT,
   ACCESS_DENIED: errno.EACCES,
   CACHE_FULL: errno.ENOSPC,
 };
@@ -49,7 +53,8 @@ export function runNow<T>(operation: () => Outcome<T>, shelf: Shelf): Outcome<T>
 /**
  * Runs an operation, has what it lacks fetched, and runs it again until it is done. `first` is the
  * outcome of a run that was made already (with `runNow`, the way without a promise for hits).
- * Never rejects: errors are Failures (EINTR for the signal, ENOSPC for CACHE_FULL, else EIO).
+ * Never rejects: errors are Failures (EINTR for the signal, ETIMEDOUT for SOURCE_TIMEOUT, ENOSPC for
+ * CACHE_FULL, else EIO).
  */
 export async function runOperation<T>(
   operation: () => Outcome<T>,
@@ -60,40 +65,29 @@ export async function runOperation<T>(
   let outcome = first ?? runNow(operation, store.shelf);
   if (outcome.kind !== 'miss') return outcome;
   const fetches = new Map<string, number>();
-  const late = options.deadline === undefined ? undefined : timer(options.deadline);
   try {
     for (let run = 1; ; run++) {
       const error = surplus(outcome, run, fetches, options.maxRuns ?? defaultRuns);
       if (error !== undefined) return failureOf(error);
-      await fetchOne(outcome, store, options, late);
+      await fetchOne(outcome, store, options);
       outcome = runNow(operation, store.shelf);
       if (outcome.kind !== 'miss') return outcome;
     }
   } catch (thrown) {
     return failureOf(asPinfsError(thrown));
-  } finally {
-    late?.stop();
   }
 }
 
 async function fetchOne(
   miss: Miss,
   store: Store,
-  options: RunOptions,
-  late: Timer | undefined,
+  { signal, wait, brief }: RunOptions,
 ): Promise<void> {
-  if (options.signal?.aborted === true) throw new PinfsError('INTERRUPTED', 'interrupted');
-  const fetching = store.fetch(miss.want, options.signal);
+  if (signal?.aborted === true) throw new PinfsError('INTERRUPTED', 'interrupted');
+  if (wait !== undefined) promiseBytes(wait, miss.want.size.bytes);
+  const fetching = store.fetch(miss.want, signal, { wait, ...(brief === true && { brief }) });
   if (miss.ahead !== undefined && miss.ahead.length > 0) store.fetchAhead(miss.ahead);
-  if (late === undefined) return fetching;
-  // Whoever is late leaves, and the flight goes on: the next try finds what it brought.
-  fetching.catch(() => undefined);
-  if ((await Promise.race([fetching.then(() => 'here'), late.over])) === 'late') {
-    throw new PinfsError(
-      'SOURCE_TIMEOUT',
-      `${describe(miss.want)} did not come within ${options.deadline ?? 0} ms`,
-    );
-  }
+  await fetching;
 }
 
 /** An error when an operation asks for more than it can need. */
@@ -103,7 +97,7 @@ function surplus(
   fetches: Map<string, number>,
   maxRuns: number,
 ): PinfsError | undefined {
-  const key = wantKey(miss.want);
+  const key = flightKey(miss.want);
   const count = (fetches.get(key) ?? 0) + 1;
   fetches.set(key, count);
   if (run >= maxRuns) {
@@ -114,19 +108,6 @@ function surplus(
     return new PinfsError('INTERNAL', text);
   }
   return undefined;
-}
-
-interface Timer {
-  readonly over: Promise<'late'>;
-  stop(): void;
-}
-
-function timer(milliseconds: number): Timer {
-  let handle: NodeJS.Timeout | undefined;
-  const over = new Promise<'late'>((resolve) => {
-    handle = setTimeout(() => resolve('late'), milliseconds);
-  });
-  return { over, stop: () => clearTimeout(handle) };
 }
 
 /**

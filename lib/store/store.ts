@@ -1,4 +1,6 @@
 import type { PlaceNames } from './place.js';
+import type { PinfsError } from '../format/errors.js';
+import type { Wait } from '../source/patience.js';
 import type { Shelf } from './shelf.js';
 import type { Want } from './want.js';
 
@@ -11,11 +13,11 @@ export interface Store {
 
   /**
    * Makes an object available on the shelf: fetches, verifies, inflates and stores it, unless it is there.
-   * One flight for each object, however many wait; each waiter has its own signal.
+   * One flight for each object, however many wait; each waiter has its own signal and patience.
    * @throws PinfsError OBJECT_MISSING, OBJECT_HASH_MISMATCH, OBJECT_NOT_ZLIB, OBJECT_TRAILING_BYTES,
    *   OBJECT_SIZE_MISMATCH, OBJECT_TOO_LARGE, CACHE_FULL, SOURCE_*, INTERRUPTED.
    */
-  fetch(want: Want, signal?: AbortSignal): Promise<void>;
+  fetch(want: Want, signal?: AbortSignal, how?: Waiting): Promise<void>;
 
   /** Starts fetching in the background, a bounded number at a time; failures are counted and forgotten. */
   fetchAhead(wants: readonly Want[]): void;
@@ -26,6 +28,16 @@ export interface Store {
 
   readonly statistics: StoreStatistics;
   close(): Promise<void>;
+}
+
+/** How somebody waits for an object, where it is not as the store does. */
+export interface Waiting {
+  /** Kept up with what comes. Not given: with the patience of the store, from now on. */
+  readonly wait?: Wait | undefined;
+  /** Ask for what fails a few times only: at first contact a mistake is likelier than a fault that passes. */
+  readonly brief?: boolean | undefined;
+  /** Told from time to time how many bytes have come, and why a try failed that is made again. */
+  readonly heard?: (bytes: number, trouble: PinfsError | undefined) => void;
 }
 
 export interface StoreStatistics {

@@ -71,6 +71,15 @@ export function wantKey(want: {
   return keyOf(want.object, want.compression !== 'none');
 }
 
+/** One key for each fetch: the same object with another promise, or from another place, is another one. */
+export function flightKey(want: Want): string {
+  const { external } = want;
+  const range = external?.range;
+  const place =
+    external === undefined ? '' : `${range?.offset ?? 0}+${range?.length ?? 0} ${external.path}`;
+  return `${wantKey(want)} ${want.size.kind} ${want.size.bytes} ${place}`;
+}
+
 /** Limits on plain sizes where nobody promised one (bytes). */
 export const sizeLimits = {
   manifest: 64 * 1024,

@@ -50,6 +50,8 @@ export type Behaviour =
   /** Another range than asked for. */
   | 'wrong-range'
   | { readonly status: number; readonly headers?: Readonly<Record<string, string>> }
+  /** The good answer, so many bytes a second. */
+  | { readonly rate: number }
   /** The good answer once the promise is settled. */
   | { readonly after: Promise<unknown> };
 
@@ -68,6 +70,8 @@ export function misbehave(context: Context, behaviour: Behaviour): void {
     const content = context.content ?? Buffer.from('not there');
     const half = content.subarray(0, Math.floor(content.length / 2));
     answers[behaviour](context, content, half);
+  } else if ('rate' in behaviour) {
+    slowly(context, behaviour.rate);
   } else if ('after' in behaviour) {
     const resume = (): void => good(context);
     void behaviour.after.then(resume, resume);
@@ -152,6 +156,18 @@ const answers: Record<Named, Act> = {
   'wrong-range': ({ response }, content, half) =>
     send(response, 206, half, { 'Content-Range': `bytes 1-${half.length}/${content.length}` }),
 };
+
+function slowly(context: Context, rate: number): void {
+  const { request, content = Buffer.alloc(0) } = context;
+  request.socket.write(announce(content.length));
+  const began = performance.now();
+  let sent = 0;
+  repeat(context, () => {
+    const due = Math.min(content.length, Math.floor(((performance.now() - began) * rate) / 1000));
+    if (due > sent) request.socket.write(content.subarray(sent, due));
+    sent = Math.max(sent, due);
+  });
+}
 
 /** Every few milliseconds, until the connection or the server is closed. */
 function repeat({ request, timers }: Context, step: () => unknown): void {

@@ -10,6 +10,7 @@ import { openSession, type Session } from '../drivers/kernel/session.js';
 import { openSnapshots, type Snapshots } from '../drivers/kernel/snapshots.js';
 import { counters, type Counters } from '../drivers/kernel/statistics.js';
 import { PinfsError } from '../format/errors.js';
+import { defaultPatience } from '../source/patience.js';
 import { hashBytes } from '../format/hash.js';
 import type { Miss } from '../store/want.js';
 import { makeFakeTree, type FakeEntry, type FakeTree } from './fake-tree.js';
@@ -22,6 +23,7 @@ export interface FakeSession {
   readonly counters: Counters;
   readonly tree: FakeTree;
   readonly misses: { readonly key: string; readonly miss: Miss }[];
+  readonly joined: string[];
   readonly dropped: string[];
   readonly reported: PinfsError[];
   readonly connections: (Connection | string)[];
@@ -62,7 +64,7 @@ export const pinnedSettings: Settings = {
   noXattrs: false,
   noOpen: true,
   noOpendir: true,
-  deadline: 30_000,
+  ...defaultPatience,
   wishes: usualWishes,
 };
 
@@ -87,10 +89,14 @@ export function fakeSession(root: FakeEntry, options: FakeSessionOptions = {}): 
   const counted = counters();
   const frame = makeFrame(128 * 1024);
   let unique = 0;
-  const fake = { misses: [], dropped: [], reported: [], connections: [], traced: [] } as Pick<
-    FakeSession,
-    'misses' | 'dropped' | 'reported' | 'connections' | 'traced'
-  >;
+  const fake = {
+    misses: [],
+    joined: [],
+    dropped: [],
+    reported: [],
+    connections: [],
+    traced: [],
+  } as Pick<FakeSession, 'misses' | 'joined' | 'dropped' | 'reported' | 'connections' | 'traced'>;
   const session = openSession({
     settings: { ...pinnedSettings, ...options.settings },
     snapshots,
@@ -100,6 +106,7 @@ export function fakeSession(root: FakeEntry, options: FakeSessionOptions = {}): 
     clock: () => result.now,
     connected: (connection) => fake.connections.push(connection),
     miss: (key, miss) => fake.misses.push({ key, miss }),
+    joined: (key) => fake.joined.push(key),
     drop: (key) => fake.dropped.push(key),
     report: (error) => fake.reported.push(error),
   });

@@ -4,7 +4,7 @@
 _pinfs() {
   local commands='mount umount ls stat cat cp find info tags status check serve bench attest key cache forget doctor help'
   local output='--json --verbose --help'
-  local source="$output --key --fqrn --cache --cache-limit --trust-at --blacklist --external --env --attestation --signer --offline --strict --follow-redirects --weak-key"
+  local source="$output --key --fqrn --cache --cache-limit --trust-at --blacklist --external --env --attestation --signer --offline --strict --deadline --min-rate --follow-redirects --weak-key"
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]} options=
   COMPREPLY=()
   if ((COMP_CWORD == 1)); then
@@ -16,10 +16,10 @@ _pinfs() {
     --inodes) mapfile -t COMPREPLY < <(compgen -W '32 63' -- "$word") && return ;;
     --workload) mapfile -t COMPREPLY < <(compgen -W 'walk tar' -- "$word") && return ;;
     --type) mapfile -t COMPREPLY < <(compgen -W 'f d l c b p s' -- "$word") && return ;;
-    --fqrn | --cache-limit | --trust-at | --env | --deadline | --port | --host | --repeats | --name) return ;;
+    --fqrn | --cache-limit | --trust-at | --env | --deadline | --min-rate | --port | --host | --repeats | --name) return ;;
   esac
   case $command in
-    mount) options="$source --foreground --driver --allow-other --suid --dev --no-xattrs --passthrough --deadline --inodes --log --trace -o" ;;
+    mount) options="$source --foreground --driver --allow-other --suid --dev --no-xattrs --passthrough --inodes --log --trace -o" ;;
     umount) options="$output --lazy --force --all" ;;
     ls) options="$source --long --recursive" ;;
     cp) options="$source --recursive" ;;

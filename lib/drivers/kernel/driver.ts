@@ -4,7 +4,13 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { quietFacts, type LiveFacts } from '../../filesystem/live-facts.js';
 import { asPinfsError, PinfsError } from '../../format/errors.js';
-import type { Driver, Mounted, MountEnd, MountRequest } from '../driver.js';
+import {
+  patienceOf,
+  type Driver,
+  type Mounted,
+  type MountEnd,
+  type MountRequest,
+} from '../driver.js';
 import { placeOf } from '../mountinfo.js';
 import { prepareMountpoint, recoverStale } from '../mountpoint.js';
 import { currentMounts } from '../unmount.js';
@@ -124,7 +130,7 @@ function startWorker(mount: Mount): Promise<Link> {
     // Passthrough is agreed at each OPEN, so these are asked for then.
     noOpen: pinned && !passthrough,
     noOpendir: pinned,
-    deadline: request.deadline,
+    ...patienceOf(request),
     wishes: { ...usualWishes, passthrough },
     ...inner.settings,
   };
@@ -138,15 +144,18 @@ function startWorker(mount: Mount): Promise<Link> {
     },
     counters: mount.counters,
     wake: mount.wake,
-    fetches: (send) =>
-      openFetches(request.store, request.deadline, {
+    fetches: (send, sendLater) =>
+      openFetches(request.store, patienceOf(request), {
         have: (key) => {
           send({ kind: 'have', key });
         },
-        fail: (key, errno, { code, message }) => {
+        fail: (key, errno, { code, message, passing }) => {
           countError(mount.counters, code);
           request.log('warn', `${code}: ${message}`);
-          send({ kind: 'fail', key, errno });
+          send({ kind: 'fail', key, errno, passing });
+        },
+        news: (key, bytes, trouble) => {
+          sendLater({ kind: 'news', key, bytes, trouble });
         },
       }),
     error: (text) => {

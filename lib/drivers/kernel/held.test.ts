@@ -1,9 +1,10 @@
 import t from 'tap';
-import { wantKey, type Want } from '../../store/want.js';
+import { flightKey, wantKey, type Want } from '../../store/want.js';
 import { hashBytes } from '../../format/hash.js';
 import type { Filesystem } from '../../filesystem/filesystem.js';
 import { bodyOf, opcodes } from '../../testing/fake-kernel.js';
 import { fakeSession, lookUp, type FakeSession } from '../../testing/fake-session.js';
+import type { Trouble } from './held.js';
 import { readErrors, readLatency } from './statistics.js';
 
 const errno = { EINTR: 4, EIO: 5, ETIMEDOUT: 110 };
@@ -30,9 +31,14 @@ function read(fake: FakeSession, name: string) {
 
 /** Puts an object on the shelf, as the store does before it says "have". */
 function fetchKey(fake: FakeSession, bytes: Buffer, kind: 'data' | 'chunk' = 'data'): string {
-  const key = wantKey({ object: { hash: hashBytes('sha1', bytes), kind }, compression: 'none' });
-  fake.tree.present.set(key, bytes);
-  return key;
+  const want: Want = {
+    object: { hash: hashBytes('sha1', bytes), kind },
+    compression: 'none',
+    size: { kind: 'exact', bytes: bytes.length },
+    path: '',
+  };
+  fake.tree.present.set(wantKey(want), bytes);
+  return flightKey(want);
 }
 
 void t.test(
@@ -115,6 +121,60 @@ void t.test('no request outlasts its deadline, and the fetch goes on', (t) => {
   t.same(readErrors(fake.counters), { SOURCE_TIMEOUT: 1 });
   t.equal(read(fake, 'file')?.error, -errno.ETIMEDOUT, 'the kernel repeats a READ at once');
   t.equal(fake.session.deadline, fake.now + 4000);
+  t.end();
+});
+
+void t.test('a request is held as long as what it waits for gets on', (t) => {
+  const fake = emptyShelf(10_000);
+  const news = (bytes: number, trouble?: Trouble) => {
+    fake.session.hear(fake.misses[0]?.key ?? '', { bytes, trouble }, fake.now);
+  };
+  // 10 bytes may take 10 s + 10 ms at 1,024 bytes a second.
+  read(fake, 'file');
+  t.equal(fake.session.deadline, fake.now + 10_000);
+  fake.now += 5000;
+  news(10_000);
+  t.equal(fake.session.deadline, fake.now + 5000, 'less than a deadline at the least rate');
+  news(300);
+  t.equal(Math.floor(fake.session.deadline), fake.now + 5009, 'the hard end');
+  fake.replies.length = 0;
+  fake.now += 5010;
+  fake.session.expire(fake.now);
+  t.same(
+    fake.replies.map(({ error }) => error),
+    [-errno.ETIMEDOUT],
+  );
+  t.end();
+});
+
+void t.test('a request that could not be served says why, and a new reader waits anew', (t) => {
+  const fake = emptyShelf(10_000);
+  const refused: Trouble = {
+    errno: errno.EIO,
+    error: { code: 'SOURCE_UNREACHABLE', message: 'nothing listens there' },
+  };
+  read(fake, 'file');
+  const key = fake.misses[0]?.key ?? '';
+  fake.session.hear(key, { bytes: 0, trouble: refused }, fake.now);
+  read(fake, 'file');
+  t.same(fake.joined, [key], 'the main thread hears of each');
+  fake.now += 10_000;
+  fake.replies.length = 0;
+  fake.session.expire(fake.now);
+  t.same(
+    fake.replies.map(({ error }) => error),
+    [-errno.EIO, -errno.EIO],
+  );
+  t.same(readErrors(fake.counters), { SOURCE_UNREACHABLE: 2 });
+  for (let repetition = 0; repetition < 4; repetition++) {
+    fake.now += 150;
+    t.equal(read(fake, 'file')?.error, -errno.EIO, 'the kernel repeats what failed, one by one');
+  }
+  fake.now += 250;
+  t.equal(read(fake, 'file'), undefined, 'who comes later is a new reader');
+  fake.replies.length = 0;
+  fake.session.have(fetchKey(fake, content), fake.now);
+  t.equal(fake.replies[0]?.body.toString(), '0123456789');
   t.end();
 });
 

@@ -1,13 +1,15 @@
-import { wantKey, type Want } from '../../store/want.js';
+import { promiseBytes, seeBytes, type Wait } from '../../source/patience.js';
+import { flightKey, type Want } from '../../store/want.js';
+import type { ErrorText } from './messages.js';
 import type { Frame } from './protocol.js';
 
 /** Requests that wait for an object: by unique, and by the object that is lacking. */
 export interface HeldRequest {
   readonly unique: number;
   readonly frame: Frame;
-  /** Arrival and deadline on the clock of the caller, in milliseconds. */
+  /** On the clock of the caller, in milliseconds. */
   readonly arrived: number;
-  readonly deadline: number;
+  readonly wait: Wait;
   /** Identity of the operation over its runs. */
   readonly run: object;
   /** A fetch that was asked for by a READ goes on even if nobody waits: the kernel asks again. */
@@ -19,20 +21,43 @@ export interface HeldRequest {
 export interface Held {
   readonly byUnique: Map<number, HeldRequest>;
   readonly byKey: Map<string, HeldRequest[]>;
+  /** Why the last try for an object failed that is made again. */
+  readonly troubles: Map<string, Trouble>;
   /** Objects that failed a moment ago: the kernel asks again, in pieces, for what failed. */
-  readonly failed: Map<string, { readonly errno: number; readonly until: number }>;
+  readonly failed: Map<string, RecentFailure>;
+}
+
+/** What a request that can't wait any longer is answered. */
+export interface Trouble {
+  readonly errno: number;
+  readonly error: ErrorText;
+}
+
+interface RecentFailure {
+  readonly errno: number;
+  /** What may pass is remembered for the kernel's repetitions alone, which follow at once. */
+  readonly passing: boolean;
+  readonly since: number;
+  until: number;
 }
 
 /** How long a failure is remembered, in milliseconds. */
 export const failureMemory = 1000;
 
+/**
+ * One that may pass is remembered so long behind each request that it answers: those who wait in the kernel
+ * for the same page repeat one after the other. A reader who comes later is a new one, with a wait of his own.
+ */
+export const repetitionMemory = 200;
+
 export function nothingHeld(): Held {
-  return { byUnique: new Map(), byKey: new Map(), failed: new Map() };
+  return { byUnique: new Map(), byKey: new Map(), troubles: new Map(), failed: new Map() };
 }
 
 /** Holds a request for an object; true if it is the first to wait for it. */
 export function hold(held: Held, request: HeldRequest, want: Want): boolean {
-  request.key = wantKey(want);
+  request.key = flightKey(want);
+  promiseBytes(request.wait, want.size.bytes);
   held.byUnique.set(request.unique, request);
   const waiting = held.byKey.get(request.key);
   if (waiting === undefined) held.byKey.set(request.key, [request]);
@@ -44,6 +69,7 @@ export function hold(held: Held, request: HeldRequest, want: Want): boolean {
 export function release(held: Held, key: string): readonly HeldRequest[] {
   const waiting = held.byKey.get(key) ?? [];
   held.byKey.delete(key);
+  held.troubles.delete(key);
   for (const request of waiting) held.byUnique.delete(request.unique);
   return waiting;
 }
@@ -58,29 +84,56 @@ export function releaseOne(
   held.byUnique.delete(unique);
   const rest = (held.byKey.get(request.key) ?? []).filter((other) => other !== request);
   if (rest.length > 0) held.byKey.set(request.key, rest);
-  else held.byKey.delete(request.key);
+  else {
+    held.byKey.delete(request.key);
+    held.troubles.delete(request.key);
+  }
   return { request, last: rest.length === 0 };
 }
 
-/** Requests whose deadline has passed. */
-export function overdue(held: Held, now: number): readonly HeldRequest[] {
-  return [...held.byUnique.values()].filter((request) => request.deadline <= now);
+/** Bytes have come of what some wait for, or a try for it failed. */
+export function hear(
+  held: Held,
+  key: string,
+  { bytes, trouble }: { readonly bytes: number; readonly trouble: Trouble | undefined },
+  now: number,
+): void {
+  const waiting = held.byKey.get(key);
+  if (waiting === undefined) return;
+  if (trouble === undefined) held.troubles.delete(key);
+  else held.troubles.set(key, trouble);
+  for (const { wait } of waiting) seeBytes(wait, bytes, now);
 }
 
-/** The next deadline, or Infinity. */
+/** Requests whose wait is over. */
+export function overdue(held: Held, now: number): readonly HeldRequest[] {
+  return [...held.byUnique.values()].filter((request) => request.wait.end <= now);
+}
+
+/** When the next wait is over, or Infinity. */
 export function nextDeadline(held: Held): number {
   let next = Infinity;
-  for (const request of held.byUnique.values()) next = Math.min(next, request.deadline);
+  for (const request of held.byUnique.values()) next = Math.min(next, request.wait.end);
   return next;
 }
 
-export function rememberFailure(held: Held, key: string, errno: number, now: number): void {
+export function rememberFailure(
+  held: Held,
+  key: string,
+  { errno, passing }: { readonly errno: number; readonly passing: boolean },
+  now: number,
+): void {
   for (const [other, failure] of held.failed) if (failure.until <= now) held.failed.delete(other);
-  held.failed.set(key, { errno, until: now + failureMemory });
+  const until = now + (passing ? repetitionMemory : failureMemory);
+  held.failed.set(key, { errno, passing, since: now, until });
 }
 
 /** The errno of an object that failed a moment ago. */
 export function recentFailure(held: Held, key: string, now: number): number | undefined {
   const failure = held.failed.get(key);
-  return failure !== undefined && failure.until > now ? failure.errno : undefined;
+  if (failure === undefined || failure.until <= now) return undefined;
+  if (failure.passing) {
+    failure.until = Math.min(now + repetitionMemory, failure.since + failureMemory);
+  }
+  return failure.errno;
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { quietFacts } from '../../filesystem/live-facts.js';
 import { PinfsError } from '../../format/errors.js';
+import { defaultPatience } from '../../source/patience.js';
 import type { Want } from '../../store/want.js';
 import { bodyOf, opcodes, openFakeKernel, type FakeKernel } from '../../testing/fake-kernel.js';
 import { slowWant } from '../../testing/fake-maker.js';
@@ -69,12 +70,15 @@ async function openBench(
     counters: counted,
     wake,
     fetches: (send) =>
-      openFetches(store, 30_000, {
+      openFetches(store, defaultPatience, {
         have: (key) => {
           send({ kind: 'have', key });
         },
         fail: (key, errno) => {
-          send({ kind: 'fail', key, errno });
+          send({ kind: 'fail', key, errno, passing: false });
+        },
+        news: (key, bytes, trouble) => {
+          send({ kind: 'news', key, bytes, trouble });
         },
       }),
     error: (text) => errors.push(text),

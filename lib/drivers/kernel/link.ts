@@ -35,7 +35,7 @@ export interface LinkOptions {
   readonly start: WorkerStart;
   readonly counters: Counters;
   readonly wake: Pipe;
-  readonly fetches: (send: Link['send']) => Fetches;
+  readonly fetches: (send: Link['send'], sendLater: Link['sendLater']) => Fetches;
   readonly error: (text: string) => void;
 }
 
@@ -111,7 +111,10 @@ export async function openLink(options: LinkOptions): Promise<Link> {
   const send = (message: ToWorker) => {
     sendTo(state, message, true);
   };
-  const fetches = options.fetches(send);
+  const sendLater = (message: ToWorker) => {
+    sendTo(state, message, false);
+  };
+  const fetches = options.fetches(send, sendLater);
   worker.on('message', (message: FromWorker) => {
     receive(state, fetches, message);
   });
@@ -132,9 +135,7 @@ export async function openLink(options: LinkOptions): Promise<Link> {
       return state.connected.promise;
     },
     send,
-    sendLater: (message) => {
-      sendTo(state, message, false);
-    },
+    sendLater,
     ended,
   };
 }
@@ -177,6 +178,9 @@ function receive(state: State, fetches: Fetches, message: FromWorker): void {
       return;
     case 'miss':
       fetches.miss(message.key, message.want, message.ahead);
+      return;
+    case 'joined':
+      fetches.joined(message.key);
       return;
     case 'drop':
       fetches.drop(message.key);

@@ -60,11 +60,9 @@ export function runLoop(loop: Loop): LoopEnd {
       loop.idle();
       const wait = Math.min(longestWait, Math.max(0, Math.ceil(session.deadline - clock())));
       calls.poll(set, wait);
-      if (isReady(set, 1)) {
-        while (calls.read(loop.wake, bytes, bytes.length) === bytes.length);
-        takeFlag(loop.counters);
-        if (!loop.takeMessages()) return 'stopped';
-      }
+      if (isReady(set, 1)) while (calls.read(loop.wake, bytes, bytes.length) === bytes.length);
+      // Not all messages wake: news of what is waited for must be heard before anybody is given up.
+      if ((takeFlag(loop.counters) || isReady(set, 1)) && !loop.takeMessages()) return 'stopped';
       session.expire(clock());
     } else if (length !== -ENOENT && length !== -EINTR) return ended(-length);
   }

@@ -41,8 +41,20 @@ export type ToWorker =
   | { readonly kind: 'serve'; readonly device: number; readonly start: WorkerStart }
   /** An object is on the shelf. */
   | { readonly kind: 'have'; readonly key: string }
-  /** An object can't be had. */
-  | { readonly kind: 'fail'; readonly key: string; readonly errno: number }
+  /** An object can't be had; `passing`: it may be here when it is asked for again. */
+  | {
+      readonly kind: 'fail';
+      readonly key: string;
+      readonly errno: number;
+      readonly passing: boolean;
+    }
+  /** Bytes of an object have come since the last of these, or a try for it failed and is made again. */
+  | {
+      readonly kind: 'news';
+      readonly key: string;
+      readonly bytes: number;
+      readonly trouble: { readonly errno: number; readonly error: ErrorText } | undefined;
+    }
   /** Facts for the magic attributes. */
   | { readonly kind: 'facts'; readonly facts: LiveFacts }
   /** Answer what is held and leave the loop. */
@@ -72,6 +84,7 @@ export type FromWorker =
       readonly want: Want;
       readonly ahead: readonly Want[];
     }
+  | { readonly kind: 'joined'; readonly key: string }
   | { readonly kind: 'drop'; readonly key: string }
   | { readonly kind: 'error'; readonly error: ErrorText }
   /** The loop has ended. */

@@ -70,6 +70,7 @@ function request(mountpoint: string, directory: string): MountRequest {
     suid: false,
     dev: false,
     deadline: 1000,
+    minRate: 1024,
     noXattrs: false,
     log: () => undefined,
   };

@@ -1,5 +1,6 @@
 import type { Failure, Miss, Outcome } from '../../store/want.js';
 import { errno } from '../../format/errno.js';
+import type { Patience } from '../../source/patience.js';
 import type { NodeId } from '../../tree/entry.js';
 import { unlimited } from './constants.js';
 import type { Backings } from './backings.js';
@@ -7,8 +8,8 @@ import type { Connection, Wishes } from './negotiation.js';
 import type { Frame, Lifetime, Output } from './protocol.js';
 import type { Snapshot, Snapshots } from './snapshots.js';
 
-/** How a mount is served; plain data. */
-export interface Settings {
+/** How a mount is served, and how long a request waits for a fetch; plain data. */
+export interface Settings extends Patience {
   /** `pinned`, or the lifetime of names in seconds. */
   readonly lifetime: 'pinned' | number;
   readonly noXattrs: boolean;
@@ -16,8 +17,6 @@ export interface Settings {
   readonly noOpen: boolean;
   /** Let the kernel stop asking for OPENDIR (only for pins: the root of a head changes). */
   readonly noOpendir: boolean;
-  /** Deadline of a request that waits for a fetch, in milliseconds. */
-  readonly deadline: number;
   readonly wishes: Wishes;
 }
 

@@ -1,8 +1,11 @@
 import { errno } from '../../format/errno.js';
 import { asPinfsError, PinfsError } from '../../format/errors.js';
-import { wantKey, type Miss, type Want } from '../../store/want.js';
+import { objectText } from '../../format/hash.js';
+import { beginWait } from '../../source/patience.js';
+import { flightKey, type Miss, type Want } from '../../store/want.js';
 import { headerSize, outputSize, systemErrno } from './constants.js';
 import {
+  hear,
   hold,
   nextDeadline,
   nothingHeld,
@@ -13,6 +16,7 @@ import {
   rememberFailure,
   type Held,
   type HeldRequest,
+  type Trouble,
 } from './held.js';
 import type { Connection } from './negotiation.js';
 import { operationByNumber, unknownOpcode } from './opcodes.js';
@@ -31,9 +35,11 @@ export interface Session {
   handle(frame: Frame, now: number): void;
   /** An object is on the shelf: runs again what waited for it. */
   have(key: string, now: number): void;
-  /** An object can't be had: answers those who waited for it. */
-  fail(key: string, number: number, now: number): void;
-  /** Answers those whose deadline has passed. */
+  /** Bytes of an object have come, or a try to fetch it failed and is made again. */
+  hear(key: string, news: { bytes: number; trouble: Trouble | undefined }, now: number): void;
+  /** An object can't be had: answers those who waited for it. `passing`: it may be here when asked again. */
+  fail(key: string, number: number, now: number, passing?: boolean): void;
+  /** Answers those whose wait is over. */
   expire(now: number): void;
   /** Whether the next request is due at once: after a listing's last page the kernel asks whether there is more. */
   readonly isDue: boolean;
@@ -58,6 +64,8 @@ export interface SessionOptions {
   readonly clock: () => number;
   readonly connected: (connection: Connection | string) => void;
   readonly miss: (key: string, miss: Miss) => void;
+  /** One more waits for an object that was missed before: for him its fetch has to go on. */
+  readonly joined: (key: string) => void;
   /** Nobody waits any more for an object. */
   readonly drop: (key: string) => void;
   /** An error of ours that a request met. */
@@ -115,11 +123,16 @@ export function openSession(options: SessionOptions): Session {
       handle(state, frame, now);
     },
     have: (key, now) => {
+      held.failed.delete(key);
       for (const request of release(held, key)) runHeld(state, request, now);
       state.deadline = nextDeadline(held);
     },
-    fail: (key, number, now) => {
-      rememberFailure(held, key, number, now);
+    hear: (key, news, now) => {
+      hear(held, key, news, now);
+      state.deadline = nextDeadline(held);
+    },
+    fail: (key, number, now, passing = false) => {
+      rememberFailure(held, key, { errno: number, passing }, now);
       for (const request of release(held, key)) answerHeld(state, request, number);
       state.deadline = nextDeadline(held);
     },
@@ -161,7 +174,7 @@ function handle(state: State, frame: Frame, now: number): void {
     finish(state, frame, answer, now);
     return;
   }
-  const key = wantKey(answer.want);
+  const key = flightKey(answer.want);
   const failed = recentFailure(state.held, key, now);
   if (failed !== undefined) {
     finish(state, frame, errnoOnly(failed), now);
@@ -171,7 +184,7 @@ function handle(state: State, frame: Frame, now: number): void {
     unique: inHeader.unique(frame),
     frame: copyFrame(frame),
     arrived: now,
-    deadline: now + state.options.settings.deadline,
+    wait: beginWait(state.options.settings, now),
     run: state.run,
     keepsFetch: inHeader.opcode(frame) === opcodeRead,
     key,
@@ -183,8 +196,9 @@ function handle(state: State, frame: Frame, now: number): void {
 
 function park(state: State, request: HeldRequest, miss: Miss): void {
   const first = hold(state.held, request, miss.want);
-  state.deadline = Math.min(state.deadline, request.deadline);
+  state.deadline = Math.min(state.deadline, request.wait.end);
   if (first) state.options.miss(request.key, miss);
+  else state.options.joined(request.key);
 }
 
 /** Runs a held request again, from its start. */
@@ -194,7 +208,7 @@ function runHeld(state: State, request: HeldRequest, now: number): void {
     finish(state, request.frame, answer, request.arrived);
     return;
   }
-  const failed = recentFailure(state.held, wantKey(answer.want), now);
+  const failed = recentFailure(state.held, flightKey(answer.want), now);
   request.tries += 1;
   if (failed !== undefined) answerHeld(state, request, failed);
   else if (request.tries > maxTries) {
@@ -205,7 +219,7 @@ function runHeld(state: State, request: HeldRequest, now: number): void {
 
 function tooOften(request: HeldRequest, want: Want): string {
   const name = operationByNumber[inHeader.opcode(request.frame)]?.name ?? '';
-  return `${name} still lacks ${wantKey(want)} after ${request.tries} runs`;
+  return `${name} still lacks ${objectText(want.object)} after ${request.tries} runs`;
 }
 
 /** Runs the operation; an exception is a fault of our own and costs the client EIO, not the mount. */
@@ -306,12 +320,20 @@ function interrupt(state: State, unique: number): void {
 /** Ends requests that waited too long. The fetch goes on: whoever asks later finds the object. */
 function expire(state: State, now: number): void {
   if (now < state.deadline) return;
-  for (const request of overdue(state.held, now)) {
-    releaseOne(state.held, request.unique);
+  const { held } = state;
+  const { deadline } = state.options.settings;
+  for (const request of overdue(held, now)) {
+    const { key } = request;
+    const late = `no answer in time: nothing, or next to nothing, came for ${deadline / 1000} s`;
+    const trouble = held.troubles.get(key) ?? {
+      errno: errno.ETIMEDOUT,
+      error: { code: 'SOURCE_TIMEOUT', message: late },
+    };
+    releaseOne(held, request.unique);
     // The kernel repeats a failed READ in pieces: each would wait as long again.
-    rememberFailure(state.held, request.key, errno.ETIMEDOUT, now);
-    report(state, new PinfsError('SOURCE_TIMEOUT', `no answer in time for ${request.key}`));
-    answerHeld(state, request, errno.ETIMEDOUT);
+    rememberFailure(held, key, { errno: trouble.errno, passing: true }, now);
+    report(state, new PinfsError(trouble.error.code, trouble.error.message));
+    answerHeld(state, request, trouble.errno);
   }
-  state.deadline = nextDeadline(state.held);
+  state.deadline = nextDeadline(held);
 }

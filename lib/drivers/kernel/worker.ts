@@ -77,7 +77,10 @@ function act(worker: Worker, message: ToWorker): boolean {
       worker.session?.have(message.key, now);
       return true;
     case 'fail':
-      worker.session?.fail(message.key, message.errno, now);
+      worker.session?.fail(message.key, message.errno, now, message.passing);
+      return true;
+    case 'news':
+      worker.session?.hear(message.key, message, now);
       return true;
     case 'facts':
       worker.facts = message.facts;
@@ -163,6 +166,9 @@ function serve(worker: Worker, device: number, start: WorkerStart): void {
     },
     miss: (key, { want, ahead }) => {
       post(port, { kind: 'miss', key, want, ahead: ahead ?? [] });
+    },
+    joined: (key) => {
+      post(port, { kind: 'joined', key });
     },
     drop: (key) => {
       post(port, { kind: 'drop', key });

@@ -1,0 +1,3 @@
+import { waiting } from './waiting.js';
+
+waiting('kernel');
