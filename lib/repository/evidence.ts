@@ -2,7 +2,9 @@ import { asPinfsError, PinfsError } from '../format/errors.js';
 import { parseManifest } from '../format/manifest.js';
 import { objectPath, objectText, type ObjectName } from '../format/hash.js';
 import type { Source } from '../source/source.js';
-import { sizeLimits } from '../store/want.js';
+import { readWhole } from '../store/run.js';
+import type { Store } from '../store/store.js';
+import { sizeLimits, type Want } from '../store/want.js';
 import type { Evidence } from '../trust/judge.js';
 
 /** Paths of objects that lie at the web root under another name (format document, 3.7), by their usual path. */
@@ -38,11 +40,13 @@ const whitelistFile = '.cvmfswhitelist';
 export const headFiles: ReadonlySet<string> = new Set([manifestFile, whitelistFile]);
 
 /**
- * Fetches manifest, whitelist and certificate as they are stored. What can't be had stands in the
- * evidence as its error: the judge says what that means.
+ * Asks for manifest and whitelist, and has the certificate from the cache, where it is not there from the
+ * source. All are as they are stored. What can't be had stands in the evidence as its error: the judge says
+ * what that means.
  */
 export async function gatherEvidence(
   source: Source,
+  store: Store,
   alternatives: Alternatives,
   signal?: AbortSignal,
 ): Promise<Evidence> {
@@ -51,14 +55,17 @@ export async function gatherEvidence(
     attempt(source.get(manifestFile, sizeLimits.manifest, request)),
     attempt(source.get(whitelistFile, sizeLimits.whitelist, request)),
   ]);
-  const certificate = await certificateOf(manifest, source, alternatives, request);
+  const certificate = await certificateOf(manifest, { source, store, alternatives }, request);
   return { manifest, whitelist, certificate };
 }
 
 async function certificateOf(
   manifestBytes: Buffer | PinfsError,
-  source: Source,
-  alternatives: Alternatives,
+  places: {
+    readonly source: Source;
+    readonly store: Store;
+    readonly alternatives: Alternatives;
+  },
   request: { signal?: AbortSignal },
 ): Promise<Buffer | PinfsError | undefined> {
   if (manifestBytes instanceof PinfsError) return undefined;
@@ -67,17 +74,22 @@ async function certificateOf(
   if (manifest.certificate === undefined) return undefined;
   const object: ObjectName = { hash: manifest.certificate, kind: 'certificate' };
   if (manifest.alternative) {
-    addAlternative(alternatives, object);
-    addAlternative(alternatives, { hash: manifest.rootHash, kind: 'catalog' });
+    addAlternative(places.alternatives, object);
+    addAlternative(places.alternatives, { hash: manifest.rootHash, kind: 'catalog' });
   }
   // The stored form of 64 KiB of PEM is never larger than this.
-  return await attempt(
-    withAlternatives(source, alternatives).get(
-      objectPath(object),
-      2 * sizeLimits.certificate,
-      request,
-    ),
-  );
+  const limit = 2 * sizeLimits.certificate;
+  // Kept as it is stored: its hash is that of the stored form, and the judge checks it like one from outside.
+  const size = { kind: 'limit', bytes: limit } as const;
+  const want: Want = { object, compression: 'none', size, path: '' };
+  const cached = await attempt(readWhole(places.store, want, request));
+  if (!(cached instanceof PinfsError) || !isOfThisMachine(cached)) return cached;
+  // A cache that can't keep it is no reason to be without it.
+  return await attempt(places.source.get(objectPath(object), limit, request));
+}
+
+function isOfThisMachine({ code }: PinfsError): boolean {
+  return code === 'INTERNAL' || code.startsWith('CACHE_');
 }
 
 async function attempt(promise: Promise<Buffer>): Promise<Buffer | PinfsError> {

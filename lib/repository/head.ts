@@ -16,7 +16,7 @@ export async function judgedHead(opening: Opening, signal?: AbortSignal): Promis
   const evidence =
     opening.options.offline === true
       ? nothing(offlineError(opening))
-      : await gatherEvidence(opening.source, opening.alternatives, signal);
+      : await gatherEvidence(opening.source, opening.store, opening.alternatives, signal);
   return { evidence, ...judgeEvidence(opening, evidence, true) };
 }
 

@@ -17,7 +17,6 @@ import {
   whitelistLines,
   type MadeRevision,
 } from '../testing/repository.js';
-import type { Verdict } from '../trust/verdict.js';
 import { generateKeyPair, makeAttestation, readSecretKey, writeKeyPair } from '../trust/attest.js';
 import { attestationOf } from './attested.js';
 import { nextCheck, refresh } from './follow.js';
@@ -343,31 +342,6 @@ void t.test('a head is followed', async (t) => {
   bench.files.set('.cvmfspublished', first.manifest);
   t.equal(await refresh(fresh), undefined);
   t.match(fresh.verdict, { status: 'offline', revision: 2, reasons: [{ code: 'ROLLBACK' }] });
-});
-
-void t.test('the verdict is that of the last judgement, with its dates', async (t) => {
-  const bench = await setUp(t);
-  const head = await bench.open();
-  const shown = (name: string) => {
-    const value = head.filesystem.getxattr(head.tree.root, name);
-    return value.kind === 'done' ? value.value.toString() : '';
-  };
-  const trust = () => JSON.parse(shown('user.pinfs.trust')) as Verdict;
-  const { whitelist } = head.verdict;
-  const signedAgain = whitelistLines(fqrn, [fingerprint()], '20390101000000');
-  bench.files.set('.cvmfswhitelist', signWhitelist(signedAgain, 'sha1'));
-  bench.setClock('2030-06-02T00:00:00Z');
-  t.equal(await refresh(head), undefined);
-  t.not(head.verdict.whitelist?.expires, whitelist?.expires);
-  t.match(head.verdict, { judgedAt: /^2030-06-02/, whitelist: { expires: /^2039-01-01/ } });
-  t.match(trust(), { judgedAt: /^2030-06-02/, whitelist: { expires: /^2039-01-01/ } });
-  t.equal(head.opening.keys.length, 1);
-
-  bench.files.set('.cvmfswhitelist', expiredWhitelist(fqrn));
-  t.equal(await refresh(head), undefined);
-  t.match(trust(), { status: 'offline', reasons: [{ code: 'WHITELIST_EXPIRED' }] });
-  head.opening.asked.again = Date.now() + 601_000;
-  t.equal(shown('user.expires'), '10', 'minutes until it is asked for again');
 });
 
 void t.test('a pin is not followed', async (t) => {
