@@ -29,6 +29,13 @@ export interface LiveFacts {
   /** Bytes in the cache and its limit. */
   readonly cacheBytes: number;
   readonly cacheLimit: number;
+  /** The last lines of the log. */
+  readonly log: string;
+  /** Files that this process may open, and has open; 0: unknown. */
+  readonly filesMax: number;
+  readonly filesOpen: number;
+  /** Seconds for which a server may take to accept a connection. */
+  readonly connectTimeout: number;
   /** The master keys, as PEM. */
   readonly publicKeys: string;
   /** JSON of the last verdict, and the snapshot that it is on; undefined: none but the first. */
@@ -54,6 +61,10 @@ export function quietFacts(known: Partial<LiveFacts> = {}): LiveFacts {
     receivingTime: 0,
     cacheBytes: 0,
     cacheLimit: 0,
+    log: '',
+    filesMax: 0,
+    filesOpen: 0,
+    connectTimeout: 0,
     publicKeys: '',
     trust: undefined,
     ...known,

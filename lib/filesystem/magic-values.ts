@@ -17,6 +17,9 @@ export type MagicValue = (context: MagicContext, entry: Entry) => Outcome<ByteSt
 
 const none = failure(errno.ENODATA);
 
+/** No proxy is ever used yet: what is asked goes to the source itself. */
+const direct: MagicValue = () => done('DIRECT');
+
 function ofIdentity(value: (identity: Identity) => string): MagicValue {
   return ({ identity }) => done(fromText(value(identity)));
 }
@@ -33,8 +36,23 @@ export const globalValues: ReadonlyMap<string, MagicValue> = new Map<string, Mag
   ['tag', ofIdentity((it) => it.tag ?? '')],
   ['host', ofIdentity((it) => it.sourceLabel)],
   ['host_list', ofIdentity((it) => it.sourceLabel)],
+  ['proxy', direct],
+  ['proxy_list', direct],
+  ['proxy_list_external', direct],
+  ['external_host', externalHost],
+  ['timeout', ofFacts((it) => it.connectTimeout)],
+  ['timeout_direct', ofFacts((it) => it.connectTimeout)],
+  ['external_timeout', ofFacts((it) => it.connectTimeout)],
   ['pinfs.trust', trust],
   ['expires', expires],
+  ['revision_timestamp', ({ tree }) => done(String(tree.properties.lastModified))],
+  ['logbuffer', ofFacts((it) => it.log)],
+  ['maxfd', ofFacts((it) => it.filesMax)],
+  ['usedfd', ofFacts((it) => it.filesOpen)],
+  // No descriptor is held for an open directory, and what was evicted on one day isn't counted.
+  ['inode_max', ofIdentity((it) => (it.inodeBits === 32 ? '4294967294' : '9223372036854775807'))],
+  ['useddirp', () => done('0')],
+  ['ncleanup24', () => done('-1')],
   ['version', ofFacts((it) => it.version)],
   ['pid', ofFacts((it) => it.pid)],
   ['uptime', ofFacts((it) => Math.floor(it.uptime / 60))],
@@ -59,6 +77,7 @@ export const entryValues: ReadonlyMap<string, MagicValue> = new Map<string, Magi
   ['chunks', chunkCount],
   ['chunk_list', chunkList],
   ['compression', (_, entry) => ofContent(entry, (content) => content.compression)],
+  ['external_url', externalUrl],
   ['external_file', (_, entry) => ofContent(entry, (content) => (content.external ? '1' : '0'))],
   ['direct_io', (_, entry) => ofContent(entry, () => (entry.directIo ? '1' : '0'))],
   ['rawlink', (_, entry) => (entry.type === 'symlink' ? done(entry.rawTarget) : none)],
@@ -72,6 +91,17 @@ function ofContent(entry: Entry, value: (content: Content) => string): Outcome<B
 function trust({ identity, live }: MagicContext): Outcome<ByteString> {
   const last = live().trust;
   return done(fromText(last?.rootHash === identity.rootHash ? last.verdict : identity.trust));
+}
+
+function externalHost({ identity }: MagicContext): Outcome<ByteString> {
+  return identity.externalLabel === undefined ? none : done(fromText(identity.externalLabel));
+}
+
+/** Where the content of an external file is fetched, as far as anybody said where that is. */
+function externalUrl({ identity }: MagicContext, { content }: Entry): Outcome<ByteString> {
+  const path = content?.external === true ? content.externalPath : undefined;
+  if (path === undefined || identity.externalLabel === undefined) return none;
+  return done(fromText(identity.externalLabel).replace(/\/+$/, '') + path);
 }
 
 function expires({ identity, live }: MagicContext): Outcome<ByteString> {

@@ -41,10 +41,11 @@ export function magicAttributes(
     list(entry) {
       const names = new Set(entry.xattrs?.keys());
       if (entry.node === tree.root) {
-        for (const base of globalValues.keys()) {
-          if (base !== 'authz' || tree.properties.vomsAuthz !== undefined)
-            names.add(`user.${base}`);
-        }
+        const lacking = new Set([
+          ...(tree.properties.vomsAuthz === undefined ? ['authz'] : []),
+          ...(identity.externalLabel === undefined ? ['external_host'] : []),
+        ]);
+        for (const base of globalValues.keys()) if (!lacking.has(base)) names.add(`user.${base}`);
       }
       return [...names];
     },
@@ -83,21 +84,28 @@ function parseName(name: ByteString): AskedName | undefined {
   return { base, mode, page: match[3] === '?' ? undefined : Number(match[3] ?? '0') };
 }
 
+const howToAsk =
+  'Page N, counted from 0, is NAME~N for programs and NAME@N for people; NAME~? tells how many there are.';
+
 function page(value: ByteString, asked: AskedName): Outcome<Buffer> {
   const pages = splitPages(value);
   const people = asked.mode === '@';
   if (asked.page === undefined) {
     return people
-      ? done(text(`# Pages: ${pages.length}. Append @N (N from 0) to the name for page N.\n`))
+      ? done(text(`${howToAsk}\nPages available: ${pages.length}\n`))
       : done(text(`num_pages, ${pages.length}`));
   }
   const content = pages[asked.page];
   if (content === undefined) {
     return people
-      ? done(text(`# There is no page ${asked.page}; the number of pages is ${pages.length}.\n`))
+      ? done(
+          text(`There is no page ${asked.page}. ${howToAsk}\nPages available: ${pages.length}\n`),
+        )
       : failure(errno.ENODATA);
   }
-  return done(toBytes(people ? `# Access page at idx: ${asked.page}\n${content}` : content));
+  if (!people) return done(toBytes(content));
+  const head = `# Access page at idx: ${asked.page}. Total num pages: ${pages.length} (${howToAsk})\n`;
+  return done(toBytes(head + content));
 }
 
 function text(value: string): Buffer {

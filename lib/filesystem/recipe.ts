@@ -30,6 +30,10 @@ export interface Identity {
   /** The mount does not follow a head. */
   readonly pinned: boolean;
   readonly sourceLabel: string;
+  /** Where external files lie, without credentials; undefined: nobody said. */
+  readonly externalLabel?: string | undefined;
+  /** Bits of inode numbers; undefined: 63. */
+  readonly inodeBits?: 32 | undefined;
   /** JSON of the Verdict with which it was opened; the last one stands in the live facts. */
   readonly trust: string;
 }

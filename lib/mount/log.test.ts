@@ -19,6 +19,19 @@ void t.test('a log file has one JSON line for each event, and is for its owner o
   t.end();
 });
 
+void t.test('the last lines are remembered, in a bounded number and length', (t) => {
+  const log = openLog('/dev/null', false);
+  t.equal(log.recent?.(), '');
+  for (let at = 0; at < 100; at++) log.info(`line ${at}\n\u001b`);
+  log.warn('x'.repeat(10_000));
+  const lines = (log.recent?.() ?? '').split('\n').slice(0, -1);
+  t.equal(lines.length, 32);
+  t.match(lines[0], /^\[\d{4}-.*Z\] line 69/);
+  t.ok((lines.at(-1) ?? '').length < 400);
+  t.notMatch(log.recent?.(), /\u001b/);
+  t.end();
+});
+
 void t.test('a log that can’t be opened is wrong usage', (t) => {
   t.throws(() => openLog('/nowhere/at/all', false), { code: 'USAGE', message: /ENOENT/ });
   t.end();

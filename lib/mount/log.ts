@@ -9,12 +9,17 @@ export interface Log {
   readonly info: LogFunction;
   readonly warn: LogFunction;
   readonly error: LogFunction;
+  /** The last lines, one for each entry, with their time. */
+  readonly recent?: () => string;
 }
 
 export type LogFunction = (message: string, fields?: Readonly<Record<string, unknown>>) => void;
 
 /** Lines a minute; the rest is counted. A hostile server must not fill the disk through our log. */
 const linesEachMinute = 600;
+/** Lines that are remembered for `user.logbuffer`, and letters of each. */
+const recentLines = 32;
+const recentLength = 300;
 
 /**
  * The log of a mount: JSON lines appended to `file` (mode 0600), or lines for people on stderr.
@@ -33,9 +38,21 @@ export function openLog(file: string | undefined, verbose: boolean): Log {
       if (!pass) return;
       if (dropped > 0) logger.warn({ dropped }, 'too many lines: some were left out');
       logger[level](fields, message);
+      remember(message);
     };
   };
-  return { info: write('info'), warn: write('warn'), error: write('error') };
+  const lines: string[] = [];
+  const remember = (message: string): void => {
+    const text = printable(fromText(message)).slice(0, recentLength);
+    lines.push(`[${new Date().toISOString()}] ${text}\n`);
+    if (lines.length > recentLines) lines.shift();
+  };
+  return {
+    info: write('info'),
+    warn: write('warn'),
+    error: write('error'),
+    recent: () => lines.join(''),
+  };
 }
 
 function openFile(file: string) {

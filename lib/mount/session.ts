@@ -57,6 +57,7 @@ export async function realParts(mount: MountOptions): Promise<SessionParts> {
   const { processEnvironment } = await import('../repository/environment.js');
   const environment: Environment = {
     ...processEnvironment,
+    recentLog: () => log.recent?.() ?? '',
     report: ({ code, message }) => {
       log.warn(`${code}: ${message}`);
     },

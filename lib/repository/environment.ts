@@ -11,6 +11,8 @@ export interface Environment {
   readonly now: () => Date;
   /** Timeouts and pauses of the network, where they are not the usual ones. */
   readonly network?: HttpOptions;
+  /** The last lines of the log of a mount. */
+  readonly recentLog?: () => string;
   /** Told of what goes wrong later and ends nothing. */
   readonly report?: (error: PinfsError) => void;
 }

@@ -3,12 +3,14 @@ import { PinfsError } from '../format/errors.js';
 import { quietFacts, type LiveFacts } from '../filesystem/live-facts.js';
 import { openFilesystem } from '../filesystem/open-filesystem.js';
 import type { Recipe } from '../filesystem/recipe.js';
+import { connectTimeoutMs } from '../source/http.js';
 import { sha256OfFile } from '../store/disk-shelf.js';
 import { runOperation } from '../store/run.js';
 import { openTree } from '../tree/open-tree.js';
 import type { TreeOptions } from '../tree/tree.js';
 import { linkVariables, processEnvironment, type Environment } from './environment.js';
 import { didNotCome } from './head.js';
+import { openFiles } from './open-files.js';
 import { openInodes, type OpenedInodes } from './open-inodes.js';
 import { failureError } from './path.js';
 import { prepare, type Opening } from './opening.js';
@@ -105,6 +107,8 @@ async function judgedRepository(
         rootHash: snapshot.root.object.hash.text,
         pinned: opening.pin.kind !== 'head' || opening.options.attestation !== undefined,
         sourceLabel: opening.source.label,
+        externalLabel: opening.externalLabel,
+        inodeBits: opening.options.inodes,
         trust: JSON.stringify(verdict),
       },
       inodes: inodes?.place,
@@ -213,6 +217,9 @@ function liveFacts(opening: Opening, ttl: number | undefined): LiveFacts {
     received: traffic.bytes,
     cacheBytes: statistics.bytes,
     cacheLimit: statistics.limit,
+    log: opening.environment.recentLog?.() ?? '',
+    ...openFiles(),
+    connectTimeout: (opening.environment.network?.connectTimeout ?? connectTimeoutMs) / 1000,
     publicKeys: opening.keys
       .map((key) => key.key.export({ type: 'spki', format: 'pem' }).toString())
       .join(''),

@@ -24,6 +24,8 @@ export interface Opening {
   readonly pin: Pin;
   readonly source: Source;
   readonly alternatives: Alternatives;
+  /** Where external files lie, without credentials; undefined: nobody said. */
+  readonly externalLabel: string | undefined;
   readonly store: Store;
   /** How long a read waits. */
   readonly patience: Patience;
@@ -99,6 +101,7 @@ export async function prepare(options: OpenOptions, environment: Environment): P
     pin,
     source,
     alternatives,
+    externalLabel: external?.label,
     store,
     patience,
     seen,

@@ -33,7 +33,8 @@ type Settings = Required<Omit<HttpOptions, 'retries' | 'longest'>> & {
 const usualConnections = 24;
 // With pauses of 0.2 s that double they take 3 s at most.
 const fewRetries = 4;
-const usualConnectTimeout = 5_000;
+/** How long a server may take to accept a connection, where nobody says otherwise. */
+export const connectTimeoutMs = 5_000;
 // Milliseconds: within a deadline there is time for another try, which then may take longer.
 const firstTryMin = 2_000;
 const firstTryMax = 10_000;
@@ -47,7 +48,7 @@ function settingsOf(options: HttpOptions): Settings {
   const firstTry = Math.max(firstTryMin, Math.min(firstTryMax, deadline / 3));
   return {
     connections: usualConnections,
-    connectTimeout: Math.min(usualConnectTimeout, firstTry),
+    connectTimeout: Math.min(connectTimeoutMs, firstTry),
     headersTimeout: firstTry,
     lowSpeedTime: firstTry,
     lowSpeedBytes: (minRate * firstTry) / 1000,

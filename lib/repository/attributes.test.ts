@@ -1,0 +1,48 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t from 'tap';
+import { errno } from '../format/errno.js';
+import { file, makeSmallRepository } from '../testing/repository.js';
+import { openRepository } from './open.js';
+import { walk } from './path.js';
+
+const made = makeSmallRepository({
+  'far away': file('outside', { external: true, compression: 'none' }),
+  near: file('inside'),
+});
+
+t.test('an external file says where it lies, without credentials', async (t) => {
+  const work = mkdtempSync(join(tmpdir(), 'pinfs-attributes-'));
+  t.teardown(() => rmSync(work, { recursive: true, force: true }));
+  const key = join(work, 'master.pub');
+  writeFileSync(key, made.masterKey);
+  const source = made.writeTo(join(work, 'source'));
+  const attributes = async (external?: string) => {
+    const options = { source, keys: [key], cache: join(work, 'cache') };
+    const environment = {
+      variables: {},
+      now: () => new Date(),
+      recentLog: () => '[2020-01-01T00:00:00.000Z] mounted\n',
+    };
+    const more = external === undefined ? {} : { external };
+    const repository = await openRepository({ ...options, ...more }, environment);
+    t.teardown(() => repository.close());
+    return async (path: string, name: string): Promise<string | number> => {
+      const { node } = await walk(repository, path, false);
+      const got = await repository.run(() => repository.filesystem.getxattr(node, `user.${name}`));
+      return got.kind === 'done' ? got.value.toString() : got.errno;
+    };
+  };
+  const given = await attributes('http://me:secret@127.0.0.1:9/store/');
+  t.equal(await given('/far away', 'external_url'), 'http://127.0.0.1:9/store/far away');
+  t.equal(await given('/far away', 'external_file'), '1');
+  t.equal(await given('/near', 'external_url'), errno.ENODATA);
+  t.match(await given('/', 'external_host'), /^http:\/\/127\.0\.0\.1:9\/store/);
+  t.equal(await given('/', 'logbuffer'), '[2020-01-01T00:00:00.000Z] mounted\n');
+  t.ok(Number(await given('/', 'maxfd')) >= Number(await given('/', 'usedfd')));
+  t.ok(Number(await given('/', 'usedfd')) > 0);
+  const none = await attributes();
+  t.equal(await none('/far away', 'external_url'), errno.ENODATA);
+  t.equal(await none('/', 'external_host'), errno.ENODATA);
+});
