@@ -7,9 +7,9 @@ import { makeProgram, usageError, withMountForm } from './program.js';
 export async function main(words: readonly string[] = process.argv.slice(2)): Promise<void> {
   guardOutput();
   const args = withMountForm(words);
-  const program = await makeProgram(args[0]);
   const flags = { json: args.includes('--json') };
   try {
+    const program = await makeProgram(args[0]);
     await program.parseAsync(args, { from: 'user' });
   } catch (thrown) {
     const error = thrown instanceof CommanderError ? usageError(thrown, args) : thrown;

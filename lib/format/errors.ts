@@ -167,7 +167,8 @@ export function machineFault(thrown: unknown): PinfsError | undefined {
   const { message } = thrown;
   const fault = (name: ErrorCode, text: string, advice: string): PinfsError =>
     new PinfsError(name, text, { advice, cause: thrown });
-  if (code === 'EMFILE') {
+  // The loader of native modules puts it into words.
+  if (code === 'EMFILE' || /too many open files$/i.test(message)) {
     const advice = 'Raise the limit: ulimit -n 1024, or LimitNOFILE= of the service.';
     return fault('FILES_EXHAUSTED', 'this process may open no more files (EMFILE)', advice);
   }
@@ -175,12 +176,12 @@ export function machineFault(thrown: unknown): PinfsError | undefined {
     const advice = 'Raise fs.file-max (sysctl), or end what holds so many open.';
     return fault('FILES_EXHAUSTED', 'this machine can open no more files (ENFILE)', advice);
   }
-  if (memoryCodes.has(code) || /^WebAssembly\..*memory|allocation failed/i.test(message)) {
+  if (memoryCodes.has(code) || memoryWords.test(message)) {
     return fault('MEMORY_LIMITED', `this machine gives no more memory: ${message}`, memoryAdvice);
   }
-  if (code === 'ERR_DLOPEN_FAILED' || /could not locate the bindings file/i.test(message)) {
-    const [first = ''] = message.split('\n');
-    return fault('MODULE_UNUSABLE', `a native module does not load: ${first}`, moduleAdvice);
+  if (moduleCodes.has(code) || /could not locate the bindings file/i.test(message)) {
+    const text = `a package does not load: ${message.replaceAll(/\s+/g, ' ').slice(0, 300)}`;
+    return fault('MODULE_UNUSABLE', text, moduleAdvice(message));
   }
   return undefined;
 }
@@ -193,8 +194,36 @@ const memoryCodes: ReadonlySet<unknown> = new Set([
   'ERR_MEMORY_ALLOCATION_FAILED',
 ]);
 
+const memoryWords =
+  /^WebAssembly\..*memory|allocation failed|failed to map segment|: cannot allocate memory$/i;
+
 const memoryAdvice =
   "Raise the limit (ulimit -v, or what the batch system gives). Where it can't be raised: NODE_OPTIONS=--disable-wasm-trap-handler.";
 
-const moduleAdvice =
-  "Build it for this Node: npm rebuild (needs build-essential and python3). 'pinfs doctor' says more.";
+const moduleCodes: ReadonlySet<unknown> = new Set([
+  'ERR_DLOPEN_FAILED',
+  'ERR_MODULE_NOT_FOUND',
+  'MODULE_NOT_FOUND',
+]);
+
+function moduleAdvice(message: string): string {
+  const library = /\b(lib[\w.+-]+\.so[\d.]*): cannot open shared object file/.exec(message)?.[1];
+  const name = /node_modules\/((?:@[\w.-]+\/)?[\w.-]+)/.exec(message)?.[1];
+  const mend =
+    library === undefined
+      ? `Build it for this Node: npm rebuild ${name ?? ''}`.trimEnd() +
+        ' (needs build-essential and python3), or npm ci where it is not there at all.'
+      : `Install the package that has ${library}.`;
+  return `${mend} 'pinfs doctor' says more.`;
+}
+
+const machineFaults: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'MEMORY_LIMITED',
+  'FILES_EXHAUSTED',
+  'MODULE_UNUSABLE',
+]);
+
+/** Whether an error is a fault of this machine, which says nothing about what was asked for. */
+export function isMachineFault({ code }: PinfsError): boolean {
+  return machineFaults.has(code);
+}

@@ -72,9 +72,11 @@ async function loadDriver(loader: DriverLoader): Promise<Driver> {
     return await loader.load();
   } catch (thrown) {
     if (thrown instanceof PinfsError) throw thrown;
-    throw new PinfsError('MOUNT_NO_LIBRARY', `the ${loader.name} driver does not load`, {
-      advice: "See 'pinfs doctor'.",
-      cause: thrown,
-    });
+    const { message, advice } = asPinfsError(thrown);
+    throw new PinfsError(
+      'MOUNT_NO_LIBRARY',
+      `the ${loader.name} driver does not load: ${message}`,
+      { advice: advice ?? "See 'pinfs doctor'.", cause: thrown },
+    );
   }
 }

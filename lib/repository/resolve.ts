@@ -130,7 +130,6 @@ async function resolveName(
 }
 
 const keepers: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  'CACHE_FULL',
   'HISTORY_MISSING',
   'HISTORY_MALFORMED',
   'TAG_UNKNOWN',

@@ -1,4 +1,5 @@
-import { machineFault, PinfsError, type ErrorCode } from '../format/errors.js';
+import { PinfsError, type ErrorCode } from '../format/errors.js';
+import { faultBehind } from '../machine/descriptors.js';
 
 function code(error: Error): string {
   return 'code' in error && typeof error.code === 'string' ? error.code : '';
@@ -98,7 +99,7 @@ export function describeConnection(
   begun: boolean,
 ): { error: PinfsError; final: boolean } {
   const name = code(error);
-  const ours = machineFault(error);
+  const ours = faultBehind(error);
   if (ours !== undefined) {
     const fault = new PinfsError(ours.code, `${shown()} was not asked: ${ours.message}`, {
       advice: ours.advice,

@@ -1,7 +1,7 @@
 import { constants, realpathSync, statSync } from 'node:fs';
 import { open, realpath, stat, type FileHandle } from 'node:fs/promises';
 import { sep } from 'node:path';
-import { PinfsError } from '../format/errors.js';
+import { machineFault, PinfsError } from '../format/errors.js';
 import { fromText, printable, toBytes, type ByteString } from '../format/bytes.js';
 import { pathComponents } from './path.js';
 import type { Source, SourceRequest, Traffic } from './source.js';
@@ -119,6 +119,8 @@ const missing = new Set(['ENOENT', 'ENOTDIR', 'ENAMETOOLONG', 'ELOOP']);
 
 async function described(thrown: unknown, root: Buffer, shown: string): Promise<PinfsError> {
   if (thrown instanceof PinfsError) return thrown;
+  const fault = machineFault(thrown);
+  if (fault !== undefined) return fault;
   const name = thrown instanceof Error && 'code' in thrown ? String(thrown.code) : String(thrown);
   if (missing.has(name)) {
     const rootIsThere = await stat(root).then(

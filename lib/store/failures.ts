@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import type { PinfsError } from '../format/errors.js';
+import { isMachineFault, type PinfsError } from '../format/errors.js';
 
 /**
  * Remembers failed fetches for a short while. The kernel asks for a failed read again, in pieces;
@@ -31,7 +31,7 @@ export function openFailures(clock: () => number): Failures {
       return left > 0 && left <= failure.delay ? failure.error : undefined;
     },
     remember(key, error) {
-      if (forgotten.has(error.code)) return;
+      if (forgotten.has(error.code) || isMachineFault(error)) return;
       if (error.passing) {
         failures.delete(key);
         return;

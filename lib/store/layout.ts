@@ -2,6 +2,7 @@ import { lstatSync, readdirSync, renameSync, statSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import { randomBytes } from 'node:crypto';
 import { PinfsError } from '../format/errors.js';
+import { faultBehind } from '../machine/descriptors.js';
 import { UnsafeDirectory } from '../files/held.js';
 import { makeDirectory } from '../files/make.js';
 import { isOurs } from '../files/owners.js';
@@ -153,6 +154,8 @@ export function errorCode(thrown: unknown): string | undefined {
 
 export function unusable(directory: string, thrown: unknown): PinfsError {
   if (thrown instanceof PinfsError) return thrown;
+  const fault = faultBehind(thrown);
+  if (fault !== undefined) return fault;
   const reason = thrown instanceof Error ? thrown.message : String(thrown);
   const code = errorCode(thrown);
   if (code === 'ENOSPC' || code === 'EDQUOT' || code === 'SQLITE_FULL') return diskFull(directory);

@@ -2,7 +2,7 @@ import { errno } from '../format/errno.js';
 import { existsSync, statSync } from 'node:fs';
 import { LRUCache } from 'lru-cache';
 import { printable, toBytes, type ByteString } from '../format/bytes.js';
-import { asPinfsError, PinfsError } from '../format/errors.js';
+import { asPinfsError, isMachineFault, PinfsError } from '../format/errors.js';
 import { objectText, parseHash } from '../format/hash.js';
 import { pathDigest } from '../format/path-hash.js';
 import type { Shelf } from '../store/shelf.js';
@@ -181,8 +181,8 @@ function openChecked(catalog: Catalog, path: string): Outcome<CatalogFile> {
     if (!existsSync(path)) return { kind: 'miss', want: catalog.want };
     const error = asPinfsError(thrown);
     // Faults of this machine, such as too many open files, may pass.
-    if (error.code !== 'INTERNAL' && error.code !== 'CACHE_UNUSABLE')
-      catalog.fault = { error, file: stamp };
+    const passes = error.code === 'INTERNAL' || error.code === 'CACHE_UNUSABLE';
+    if (!passes && !isMachineFault(error)) catalog.fault = { error, file: stamp };
     return failure(errno.EIO, error);
   }
 }

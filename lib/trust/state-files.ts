@@ -14,7 +14,7 @@ import { basename, dirname, join } from 'node:path';
 import { holdDirectory, UnsafeDirectory } from '../files/held.js';
 import { makeDirectories } from '../files/make.js';
 import { lookAtOurs, openOurs, removeEntry, type OpenFile } from '../files/regular.js';
-import { PinfsError } from '../format/errors.js';
+import { machineFault, PinfsError } from '../format/errors.js';
 
 /*
  * Small JSON files that must survive a power cut, and that only their owner may have written. Each call checks the
@@ -132,6 +132,8 @@ export function timeOfState(path: string): number | undefined {
 }
 
 export function unusable(path: string, what: string, cause?: unknown, advice?: string): PinfsError {
+  const fault = machineFault(cause);
+  if (fault !== undefined) return fault;
   const because = cause instanceof Error ? ` (${cause.message})` : '';
   return new PinfsError('STATE_UNUSABLE', `the state ${path} ${what}${because}`, {
     advice: advice ?? 'mend its owner and mode, or use another place with --cache DIR',

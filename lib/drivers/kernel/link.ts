@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import type { LiveFacts } from '../../filesystem/live-facts.js';
 import type { Recipe } from '../../filesystem/recipe.js';
-import { PinfsError } from '../../format/errors.js';
+import { machineFault, PinfsError } from '../../format/errors.js';
 import { threadCodeMb } from '../../machine/address-space.js';
 import type { Store } from '../../store/store.js';
 import { systemCalls, type Pipe } from './device.js';
@@ -203,6 +203,8 @@ function endOf(state: State): LinkEnd {
 }
 
 function endedWith(cause: Error | undefined): PinfsError {
+  const fault = machineFault(cause);
+  if (fault !== undefined) return fault;
   const message = cause?.message ?? 'the thread that serves the device ended';
   return new PinfsError('MOUNT_FAILED', message, { cause });
 }

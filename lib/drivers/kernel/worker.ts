@@ -6,7 +6,7 @@ import {
 } from 'node:worker_threads';
 import type { LiveFacts } from '../../filesystem/live-facts.js';
 import { errno } from '../../format/errno.js';
-import { PinfsError } from '../../format/errors.js';
+import { asPinfsError, PinfsError } from '../../format/errors.js';
 import { openBackings } from './backings.js';
 import { systemCalls } from './device.js';
 import { incEpochMinor } from './constants.js';
@@ -110,8 +110,7 @@ function build(worker: Worker, message: ToWorker & { kind: 'build' }): void {
       result = { outcome: 'failure', error: { code: error?.code ?? 'INTERNAL', message } };
     }
   } catch (error) {
-    const code = error instanceof PinfsError ? error.code : 'INTERNAL';
-    const message = error instanceof Error ? error.message : String(error);
+    const { code, message } = asPinfsError(error);
     result = { outcome: 'failure', error: { code, message } };
   }
   post(worker.port, { kind: 'built', id, result, change });
