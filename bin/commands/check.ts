@@ -59,6 +59,11 @@ async function checkCommand(source: string, path: string, flags: CheckFlags): Pr
             ? `, ${report.externalSkipped} external files not looked at (--external says where they lie)\n`
             : '\n'),
       );
+      if (report.notKept > 0)
+        await print(
+          `warning: the cache may take ${formatSize(repository.store.statistics.limit)}, and ${formatSize(report.notKept)} more are needed: ` +
+            'what came first is gone again. --cache-limit SIZE raises the limit.\n',
+        );
       if (report.endedEarly !== undefined)
         await print(`Not everything was looked at. ${report.endedEarly}\n`);
     }

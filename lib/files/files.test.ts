@@ -164,6 +164,7 @@ void t.test('whatever lies in the place of a file, nobody waits', (t) => {
   t.ok(existsSync(at('file')), 'not what the link led to');
   t.equal(openOurs(at('none')), 'missing');
   t.equal(openOurs(at('file/none')), 'missing');
+  t.equal(lookAtOurs(at('file/none')), 'missing');
   t.notOk(removeEntry(at('none')));
   const file = openOurs(at('file'));
   if (typeof file === 'string') t.fail(file);

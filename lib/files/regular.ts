@@ -20,6 +20,8 @@ export interface OpenFile {
 /** Errors of open(2) for what is there, and is no file that we could have written. */
 const codesOfOthers = new Set(['ELOOP', 'ENXIO', 'ENODEV', 'EISDIR', 'EACCES', 'EPERM']);
 const codesOfNothing = new Set(['ENOENT', 'ENOTDIR']);
+/** Likewise where the last name isn't followed: a link above it leads in circles. */
+const codesOfNoEntry = new Set([...codesOfNothing, 'ELOOP']);
 
 /**
  * Opens a file of ours for reading, without waiting (a FIFO would wait for its writer) and without following a
@@ -58,9 +60,14 @@ export function readSmall(path: string): 'missing' | 'other' | { readonly text: 
 
 /** What lies at a path, which is not opened: SQLite loses its locks on a file that is closed beside it. */
 export function lookAtOurs(path: string): BigIntStats | 'missing' | 'other' {
-  const status = lstatSync(path, { bigint: true, throwIfNoEntry: false });
-  if (status === undefined) return 'missing';
-  return isOurFile(status) ? status : 'other';
+  try {
+    const status = lstatSync(path, { bigint: true, throwIfNoEntry: false });
+    if (status === undefined) return 'missing';
+    return isOurFile(status) ? status : 'other';
+  } catch (thrown) {
+    if (codesOfNoEntry.has(codeOf(thrown))) return 'missing';
+    throw thrown;
+  }
 }
 
 function isOurFile(status: BigIntStats): boolean {
@@ -75,7 +82,7 @@ export function removeEntry(path: string): boolean {
     return true;
   } catch (thrown) {
     const code = codeOf(thrown);
-    if (codesOfNothing.has(code)) return false;
+    if (codesOfNoEntry.has(code)) return false;
     if (code !== 'EISDIR' && code !== 'EPERM') throw thrown;
   }
   rmSync(path, { recursive: true, force: true });

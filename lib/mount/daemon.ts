@@ -9,6 +9,7 @@ import { PinfsError } from '../format/errors.js';
 import { checkAddressSpace, frugalArguments } from '../machine/address-space.js';
 import { directories, processEnvironment } from '../repository/environment.js';
 import type { OpenOptions } from '../repository/options.js';
+import { checkFree } from '../store/layout.js';
 import { passedDescriptor, type MountOptions } from './options.js';
 import { absoluteOrder, type MountOrder } from './order.js';
 import { errorCode, mountName } from './runtime.js';
@@ -127,7 +128,9 @@ function openLogFile(log: string): number {
 
 /** A file in the state directory, the same for each mount on one mountpoint. */
 function defaultLog({ options, mount }: MountOrder): string {
-  const { state } = directories(options, processEnvironment);
+  const { cache, state } = directories(options, processEnvironment);
+  // Nothing is made in a directory of somebody else, such as /etc.
+  if (options.cache !== undefined) checkFree(cache);
   const log = join(state, 'log', `${mountName(mount.mountpoint)}.log`);
   try {
     makeDirectories(dirname(log));

@@ -17,6 +17,14 @@ interface Made {
 
 /** Checks the head of a repository; a check that goes on and on is ended. */
 async function checked(t: Test, ...revisions: readonly Made[]): Promise<CheckReport> {
+  return await checkedWithin(t, {}, ...revisions);
+}
+
+async function checkedWithin(
+  t: Test,
+  options: { readonly cacheLimit?: number },
+  ...revisions: readonly Made[]
+): Promise<CheckReport> {
   const directory = mkdtempSync(join(tmpdir(), 'pinfs-check-'));
   t.teardown(() => rmSync(directory, { recursive: true, force: true }));
   const made = makeRepository({ revisions });
@@ -27,6 +35,7 @@ async function checked(t: Test, ...revisions: readonly Made[]): Promise<CheckRep
     source,
     keys: [key],
     cache: join(directory, 'cache'),
+    ...options,
   });
   t.teardown(() => repository.close());
   return await check(repository, {
@@ -91,4 +100,16 @@ t.test('a source that answers no more ends the check', async (t) => {
   bench.server.reset();
   const again = await check(await bench.open(), options);
   t.match(again, { endedEarly: undefined, objects: 200, problems: [] });
+});
+
+void t.test('what does not fit into the cache is not lost in silence', async (t) => {
+  const files = Array.from({ length: 60 }, (_, number) => [
+    `f${number}`,
+    file(`${number}`.repeat(900)),
+  ]);
+  const tree = Object.fromEntries(files) as Tree;
+  t.match(await checkedWithin(t, {}, { tree }), { notKept: 0, problems: [] });
+  const { notKept, problems } = await checkedWithin(t, { cacheLimit: 40 * 4096 }, { tree });
+  t.same(problems, []);
+  t.ok(notKept >= 20 * 4096, `${notKept}`);
 });

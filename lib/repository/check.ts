@@ -1,6 +1,7 @@
 import { printable, type ByteString } from '../format/bytes.js';
 import { asPinfsError, PinfsError, type ErrorCode } from '../format/errors.js';
 import { objectText } from '../format/hash.js';
+import { charge } from '../store/records.js';
 import { wantKey, type Want } from '../store/want.js';
 import type { CatalogInfo, NestedCatalog } from '../tree/tree.js';
 import { valueOf, walk } from './path.js';
@@ -15,6 +16,11 @@ export interface CheckReport {
   /** External files that were left out, because no `--external` says where they lie. */
   externalSkipped: number;
   problems: CheckProblem[];
+  /**
+   * Bytes that everything takes on the disk beyond what the cache may have: as much of it is gone again.
+   * 0: all of it is in the cache now.
+   */
+  notKept: number;
   /** Why not everything was looked at: the source answers no more. */
   endedEarly: string | undefined;
 }
@@ -47,6 +53,8 @@ interface Check {
   /** Catalogs that were met, likewise: none is checked twice, whatever the catalogs above lead to. */
   readonly visited: Set<string>;
   readonly patience: Patience;
+  /** What the objects take on the disk (bytes). */
+  onDisk: number;
 }
 
 /**
@@ -59,11 +67,21 @@ export async function check(repository: Repository, options: CheckOptions): Prom
     objects: 0,
     bytes: 0,
     externalSkipped: 0,
+    notKept: 0,
     problems: [],
     endedEarly: undefined,
   };
   const patience = openPatience(repository.store);
-  const run: Check = { repository, options, report, done: new Set(), visited: new Set(), patience };
+  const run: Check = {
+    repository,
+    options,
+    report,
+    done: new Set(),
+    visited: new Set(),
+    patience,
+    onDisk: 0,
+  };
+  const evictedBefore = repository.store.statistics.evicted;
   const start = await walk(repository, options.path, false);
   const first = await valueOf(repository, start.entry.path, () =>
     repository.tree.catalogOf(start.node),
@@ -76,6 +94,8 @@ export async function check(repository: Repository, options: CheckOptions): Prom
     });
     level = next;
   }
+  const { evicted, limit } = repository.store.statistics;
+  if (evicted > evictedBefore) report.notKept = Math.max(0, run.onDisk - limit);
   report.problems.sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
   return report;
 }
@@ -194,6 +214,7 @@ async function fetchAll(run: Check, wants: readonly Want[]): Promise<void> {
       await run.repository.store.fetch(want);
       run.report.objects += 1;
       run.report.bytes += want.size.bytes;
+      run.onDisk += charge(want.size.bytes);
     } catch (thrown) {
       problem(run, want.path, thrown);
     }

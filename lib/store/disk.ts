@@ -7,7 +7,7 @@ import { ownUser } from '../files/owners.js';
 import { removeEntry } from '../files/regular.js';
 import { DiskShelf, inOrder, unlinkIfThere } from './disk-shelf.js';
 import type { ObjectKey } from './key.js';
-import { diskFull, unusable } from './layout.js';
+import { diskFull, hasLayout, unusable, writeLayout } from './layout.js';
 import { moveInto, removeObject, stampInPlace } from './object-files.js';
 import { forgetOwner, makeOwner, purgeOwners, type Owner } from './owners.js';
 import { openPlace, type Place, type PlaceNames } from './place.js';
@@ -241,6 +241,7 @@ export class Disk {
       registered = this.#records.rebuilt;
       const isKnown = registered === this.#registered && this.#owner.isInPlace(this.#place.at);
       if (!isKnown) this.#register(sql);
+      if (!hasLayout(this.#place.at)) writeLayout(this.#place.at);
       return work(sql);
     });
     this.#registered = registered;

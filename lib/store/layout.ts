@@ -1,12 +1,13 @@
 import { lstatSync, readdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { randomBytes } from 'node:crypto';
+import { quoted } from '../format/bytes.js';
 import { PinfsError } from '../format/errors.js';
 import { faultBehind } from '../machine/descriptors.js';
 import { UnsafeDirectory } from '../files/held.js';
 import { makeDirectory } from '../files/make.js';
 import { isOurs } from '../files/owners.js';
-import { readSmall, removeEntry } from '../files/regular.js';
+import { lookAtOurs, readSmall, removeEntry } from '../files/regular.js';
 import type { ObjectKey } from './key.js';
 
 /**
@@ -25,11 +26,10 @@ const tag =
   'Signature: 8a477f597d28d172789f06886806bc55\n' +
   '# This directory is a cache of pinfs: everything in it can be fetched again.\n';
 
-// What may lie in a directory before it becomes a cache; another's files are no cache to a backup.
-const ours = new Set(['objects', 'tmp', 'state', 'version', 'reserve', 'CACHEDIR.TAG']);
-
-/** What is a cache's own, and removed there when nobody knows of it. */
-const swept = ['objects', 'tmp', 'index.db'];
+/** What may lie in a directory before it becomes a cache: the state with its logs, and what a file system of its own has. */
+const allowed = new Set(['state', 'lost+found']);
+/** Likewise where nothing is in it yet. */
+const allowedEmpty = new Set(['objects', 'tmp']);
 
 function isEmpty(directory: string): boolean {
   const status = statSync(directory, { throwIfNoEntry: false });
@@ -57,8 +57,8 @@ const folders = ['tmp', 'objects'] as const;
 export function furnish(at: string, directory: string): void {
   if (!checkLayout(at, directory)) {
     refuseForeign(at, directory);
-    writeLayout(at);
   }
+  writeLayout(at);
   for (const name of folders) {
     const folder = join(at, name);
     // What is no directory has no place here.
@@ -81,33 +81,61 @@ export function folderProblem(at: string): string | undefined {
   return undefined;
 }
 
-/** Whether a directory has been made a cache. @throws PinfsError CACHE_UNUSABLE if it is one of another layout. */
+/**
+ * Whether a directory has been made a cache: it has our tag, or (one of before, which got none where other things lay)
+ * a version and records. @throws PinfsError CACHE_UNUSABLE if it is one of another layout.
+ */
 export function checkLayout(at: string, directory: string): boolean {
   const found = readSmall(join(at, 'version'));
-  if (typeof found === 'string') return false;
-  checkVersionText(found.text, directory);
+  const isOne = hasTag(at) || (typeof found !== 'string' && exists(join(at, 'index.db')));
+  if (!isOne) return false;
+  if (typeof found !== 'string') checkVersionText(found.text, directory);
   return true;
 }
 
-/**
- * Without `version` what lies there is somebody else's (a git directory has objects/ as well), and would
- * be swept as strays; unless another process has just made it a cache.
- */
+function hasTag(at: string): boolean {
+  const found = readSmall(join(at, 'CACHEDIR.TAG'));
+  return typeof found !== 'string' && found.text === tag;
+}
+
+function exists(path: string): boolean {
+  return lookAtOurs(path) !== 'missing';
+}
+
+/** What lies there without that is somebody else's, and would be swept as strays; unless another process has just made it a cache. */
 function refuseForeign(at: string, directory: string): void {
-  const names = readdirSync(at);
-  const foreign = swept.find((name) => names.includes(name) && !isEmpty(join(at, name)));
+  const foreign = readdirSync(at).find(
+    (name) => !allowed.has(name) && !(allowedEmpty.has(name) && isEmpty(join(at, name))),
+  );
   if (foreign === undefined || checkLayout(at, directory)) return;
-  throw new PinfsError('CACHE_UNUSABLE', `${directory} has ${foreign}, and is no cache`, {
+  throw new PinfsError('CACHE_UNUSABLE', `${directory} has ${quoted(foreign)}, and is no cache`, {
     advice: 'Give an empty or new directory with --cache DIR.',
   });
 }
 
-/** Writes what makes a directory a cache, where it is lacking. */
+/**
+ * Refuses a directory that can't become a cache, before anything is made in it.
+ * @throws PinfsError CACHE_UNUSABLE.
+ */
+export function checkFree(directory: string): void {
+  try {
+    if (exists(directory) && !checkLayout(directory, directory))
+      refuseForeign(directory, directory);
+  } catch (thrown) {
+    throw unusable(directory, thrown);
+  }
+}
+
+/** Whether all is there that makes a directory a cache. */
+export function hasLayout(at: string): boolean {
+  return exists(join(at, 'version')) && exists(join(at, 'CACHEDIR.TAG'));
+}
+
+/** Writes what makes a directory a cache, where it is lacking. The tag comes first: with it alone it is one. */
 export function writeLayout(at: string): void {
-  const lacking = (name: string): boolean => typeof readSmall(join(at, name)) === 'string';
-  const others = readdirSync(at).some((name) => !ours.has(name));
-  if (!others && lacking('CACHEDIR.TAG')) writeNew(at, 'CACHEDIR.TAG', tag);
-  if (lacking('version')) writeNew(at, 'version', `${layoutVersion}\n`);
+  if (!hasTag(at)) writeNew(at, 'CACHEDIR.TAG', tag);
+  const found = readSmall(join(at, 'version'));
+  if (typeof found === 'string') writeNew(at, 'version', `${layoutVersion}\n`);
 }
 
 /** Puts a file in the place of whatever lies there, whole or not at all. */
@@ -125,7 +153,7 @@ function writeNew(at: string, name: string, text: string): void {
 }
 
 function checkVersionText(text: string, directory: string): void {
-  const advice = `Give another directory with --cache DIR, or remove ${directory}.`;
+  const advice = 'Give another directory with --cache DIR.';
   if (!/^[0-9]{1,9}\n?$/.test(text)) {
     const file = join(directory, 'version');
     throw new PinfsError('CACHE_UNUSABLE', `${file} is not the version of a cache`, { advice });

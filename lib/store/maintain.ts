@@ -5,7 +5,8 @@ import { drop, sha256OfFile } from './disk-shelf.js';
 import { parseKey } from './key.js';
 import { openObject, removeObject } from './object-files.js';
 import { purgeOwners } from './owners.js';
-import { isCache, openPlace, type Place } from './place.js';
+import { checkLayout } from './layout.js';
+import { openPlace, type Place } from './place.js';
 import { charge, Records, type ObjectRecord } from './records.js';
 import { objectFolders, sweepFolder } from './sweep.js';
 
@@ -139,7 +140,7 @@ async function withRecords<T>(
   work: (records: Records, place: Place) => T | Promise<T>,
 ): Promise<T> {
   // Nothing is made in a directory that is no cache.
-  if (!isCache(directory)) return none;
+  if (!checkLayout(directory, directory)) return none;
   const place = openPlace(directory, { make: true });
   try {
     const records = new Records(place);

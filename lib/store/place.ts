@@ -1,5 +1,4 @@
 import { lstatSync } from 'node:fs';
-import { join } from 'node:path';
 import { holdDirectory, UnsafeDirectory, type HeldDirectory } from '../files/held.js';
 import { makeDirectories } from '../files/make.js';
 import { checkLayout, folderProblem, furnish, unusable } from './layout.js';
@@ -109,11 +108,6 @@ export function openPlace(directory: string, options: PlaceOptions): Place {
       for (const each of [...left, held]) each.close();
     },
   };
-}
-
-/** Whether a directory has been made a cache. */
-export function isCache(directory: string): boolean {
-  return exists(join(directory, 'version'));
 }
 
 function refuse(problem: string | undefined): void {

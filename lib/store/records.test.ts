@@ -16,7 +16,8 @@ import Database from 'better-sqlite3';
 import t, { type Test } from 'tap';
 import { memorySource } from '../testing/memory-source.js';
 import { openShelf } from './disk-shelf.js';
-import { diskFull, objectFile, unusable } from './layout.js';
+import { checkFree, diskFull, objectFile, unusable } from './layout.js';
+import { clearCache, verifyAll } from './maintain.js';
 import { openStore } from './open.js';
 import { openPlace } from './place.js';
 import { readWhole } from './run.js';
@@ -196,10 +197,61 @@ void t.test('a new directory is closed to others, and told to backup programs', 
   const records = openStore({ directory, limit: 1e8, source: memorySource() });
   t.equal(statSync(directory).mode & 0o777, 0o700);
   t.ok(existsSync(join(directory, 'CACHEDIR.TAG')));
-  const used = t.testdir({ 'thesis.txt': 'years of work' });
-  const other = openStore({ directory: used, limit: 1e8, source: memorySource() });
-  t.notOk(existsSync(join(used, 'CACHEDIR.TAG')), 'not where other things lie');
-  return Promise.all([records.close(), other.close()]);
+  return records.close();
+});
+
+void t.test('a cache is made only where nothing else lies, or where one has been', async (t) => {
+  const source = memorySource();
+  const open = (directory: string) => openStore({ directory, limit: 1e8, source });
+  const refused = { code: 'CACHE_UNUSABLE', message: /is no cache/, advice: /--cache/ };
+  for (const files of [
+    { 'thesis.txt': 'years of work' },
+    { version: '1\n' },
+    { version: 'one', objects: { ab: { cd: 'x' } } },
+    { 'CACHEDIR.TAG': 'Signature: 8a477f597d28d172789f06886806bc55\n' },
+    { 'index.db': '' },
+    { '.hidden': '' },
+  ]) {
+    const directory = t.testdir(files);
+    const before = readdirSync(directory, { recursive: true });
+    t.throws(() => open(directory), refused, Object.keys(files).join());
+    t.throws(() => checkFree(directory), refused);
+    await verifyAll(directory);
+    await clearCache(directory);
+    t.same(readdirSync(directory, { recursive: true }), before, 'and nothing is made or removed');
+  }
+  for (const files of [{}, { state: { log: { a: '' } } }, { 'lost+found': {} }]) {
+    const directory = t.testdir(files);
+    checkFree(directory);
+    await open(directory).close();
+    await open(directory).close();
+  }
+  checkFree(join(t.testdir(), 'none'));
+});
+
+void t.test('a cache without tag, as before, or without version stays one', async (t) => {
+  const { directory, open, first } = await filled(t);
+  for (const name of ['version', 'CACHEDIR.TAG']) {
+    rmSync(join(directory, name));
+    const store = open();
+    t.ok(store.shelf.has(first));
+    t.ok(existsSync(join(directory, name)), 'and gets it again');
+    await store.close();
+  }
+});
+
+void t.test('what is removed below a store that runs is made again, whole', async (t) => {
+  for (const name of ['version', 'CACHEDIR.TAG', 'tmp', 'objects', 'index.db']) {
+    const { directory, source, open } = await filled(t);
+    const store = open();
+    rmSync(join(directory, name), { recursive: true });
+    await store.fetch(source.put(randomBytes(100)));
+    t.ok(existsSync(join(directory, name)), name);
+    const next = open();
+    t.notOk(next.shelf.has(source.put(randomBytes(5))));
+    await next.close();
+    await store.close();
+  }
 });
 
 void t.test("another program's objects are not taken for strays of a cache", async (t) => {
