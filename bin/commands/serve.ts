@@ -6,6 +6,7 @@ import { outputOptions, printJson, runAction, type OutputFlags } from './common.
 interface ServeFlags extends OutputFlags {
   readonly port: number;
   readonly host: string;
+  readonly followLinks?: boolean;
 }
 
 export function register(program: Command): void {
@@ -14,6 +15,7 @@ export function register(program: Command): void {
     .argument('<dir>', 'directory that holds repositories, each named by its fqrn')
     .option('--port <n>', 'port to listen on (0: any that is free)', parsePort, 0)
     .option('--host <address>', 'address to listen on', '127.0.0.1')
+    .option('--follow-links', 'serve also what symbolic links lead to outside of the directory')
     .action(serveCommand);
 }
 
@@ -27,7 +29,8 @@ function parsePort(text: string): number {
 async function serveCommand(directory: string, flags: ServeFlags): Promise<void> {
   await runAction(flags, async () => {
     const { serve } = await import('../../lib/source/serve.js');
-    const server = await serve(directory, { port: flags.port, host: flags.host });
+    const { port, host, followLinks = false } = flags;
+    const server = await serve(directory, { port, host, followLinks });
     if (flags.json === true) printJson({ url: server.url });
     else process.stdout.write(`serving ${directory} at ${server.url}/<fqrn>; end with Ctrl-C\n`);
     await Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')]);

@@ -35,9 +35,9 @@ void t.test('a directory is a source', (t) => {
   t.end();
 });
 
-void t.test('links are followed within the directory only', async (t) => {
+void t.test('links are followed, also to another disk', async (t) => {
   const inside = withFile(t);
-  writeFileSync(`${inside}/../outside`, 'secret');
+  writeFileSync(`${inside}/../outside`, 'outside');
   symlinkSync('file', `${inside}/link`);
   symlinkSync('.', `${inside}/here`);
   symlinkSync('../outside', `${inside}/out`);
@@ -45,13 +45,26 @@ void t.test('links are followed within the directory only', async (t) => {
   symlinkSync('../inside-too', `${inside}/beside`);
   symlinkSync('loop', `${inside}/loop`);
   mkdirSync(`${inside}/../inside-too`);
-  writeFileSync(`${inside}/../inside-too/file`, 'secret');
+  writeFileSync(`${inside}/../inside-too/file`, 'beside');
+  execFileSync('mkfifo', [`${inside}/../fifo`]);
+  symlinkSync('../fifo', `${inside}/to-fifo`);
+  symlinkSync('/dev/null', `${inside}/to-device`);
+  symlinkSync(`${inside}/../disk`, `${inside}/data`);
   const source = directorySource(inside);
   t.equal((await source.get('link', 10)).toString(), 'inside');
   t.equal((await source.get('here/file', 10)).toString(), 'inside');
-  for (const path of ['out', 'etc/passwd', 'beside/file', 'loop']) {
+  t.equal((await source.get('out', 10)).toString(), 'outside');
+  t.equal((await source.get('beside/file', 10)).toString(), 'beside');
+  for (const path of ['etc', 'loop', 'to-fifo', 'to-device', '../outside', 'here/../../outside']) {
     await rejectsWith(t, source.get(path, 10_000), 'OBJECT_MISSING', path);
   }
+  await rejectsWith(t, source.get('out', 3), 'OBJECT_TOO_LARGE', 'and no more than was expected');
+  const gone = source.get('data/ab/cdef', 10);
+  await t.rejects(gone, { code: 'SOURCE_UNREACHABLE', message: /data leads to .*disk, which is/ });
+  mkdirSync(`${inside}/../disk/ab`, { recursive: true });
+  await rejectsWith(t, source.get('data/ab/cdef', 10), 'OBJECT_MISSING', 'the disk is there');
+  writeFileSync(`${inside}/../disk/ab/cdef`, 'object');
+  t.equal((await source.get('data/ab/cdef', 10)).toString(), 'object');
 });
 
 void t.test('the source itself may be a link', async (t) => {

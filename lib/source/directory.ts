@@ -1,14 +1,14 @@
 import { constants, realpathSync, statSync } from 'node:fs';
-import { open, realpath, stat, type FileHandle } from 'node:fs/promises';
+import { open, readlink, realpath, stat, type FileHandle } from 'node:fs/promises';
 import { sep } from 'node:path';
 import { machineFault, PinfsError } from '../format/errors.js';
-import { fromText, printable, toBytes, type ByteString } from '../format/bytes.js';
+import { fromBytes, fromText, printable, toBytes, type ByteString } from '../format/bytes.js';
 import { pathComponents } from './path.js';
 import type { Source, SourceRequest, Traffic } from './source.js';
 
 /**
- * A repository that lies in a directory of this machine. Symbolic links are followed as long as they
- * stay inside it (a server stores the alternative paths of section 3.7 as such).
+ * A repository that lies in a directory of this machine. Symbolic links are followed wherever they lead: parts
+ * of it may lie on another disk, and what comes is verified like everything else.
  * @throws PinfsError SOURCE_UNREACHABLE if there is no such directory.
  */
 export function directorySource(path: string): Source {
@@ -25,7 +25,7 @@ export function directorySource(path: string): Source {
     const shown = `${label}/${printable(file)}`;
     let handle: FileHandle | undefined;
     try {
-      handle = await openInside(root, file, shown);
+      handle = await openBelow(root, file, shown, 'all');
       const status = await handle.stat();
       if (!status.isFile()) throw new PinfsError('OBJECT_MISSING', `${shown} is not a file`);
       if (range === undefined) {
@@ -41,7 +41,7 @@ export function directorySource(path: string): Source {
       const text = `${shown} ends before byte ${range.offset + range.length}`;
       throw new PinfsError('OBJECT_SIZE_MISMATCH', text);
     } catch (thrown) {
-      throw await described(thrown, root, shown);
+      throw await described(thrown, root, file, shown);
     } finally {
       await handle?.close();
     }
@@ -81,23 +81,57 @@ function realRoot(path: string, label: string): Buffer {
   });
 }
 
-/** Opens a file below `root` (bytes: names need not be UTF-8), never one that a link leads out to. */
-export async function openInside(
+/** Which symbolic links are followed: those that stay inside of the directory, or all. */
+export type Links = 'inside' | 'all';
+
+/**
+ * Opens a regular file below `root` (bytes: names need not be UTF-8). The caller looks at what it got: the
+ * file may have become another one.
+ */
+export async function openBelow(
   root: Buffer,
   path: ByteString,
   shown: string,
+  links: Links,
 ): Promise<FileHandle> {
   const wanted = Buffer.concat([root, toBytes(`/${pathComponents(path).join('/')}`)]);
-  const real = await realpath(wanted, 'buffer');
-  const inside = Buffer.concat([root, toBytes(sep)]);
-  const within = root.equals(toBytes('/')) || real.subarray(0, inside.length).equals(inside);
-  if (!within) throw new PinfsError('OBJECT_MISSING', `${shown} leads out of the directory`);
+  const real = links === 'all' ? wanted : await realInside(root, wanted, shown);
   // Opening a device may do something, and a socket can't be opened.
   if (!(await stat(real)).isFile())
     throw new PinfsError('OBJECT_MISSING', `${shown} is not a file`);
   // A fifo would otherwise wait for its writer.
   const { O_RDONLY, O_NONBLOCK, O_NOFOLLOW } = constants;
-  return open(real, O_RDONLY | O_NONBLOCK | O_NOFOLLOW);
+  return open(real, O_RDONLY | O_NONBLOCK | (links === 'all' ? 0 : O_NOFOLLOW));
+}
+
+/** Where a file really is. @throws PinfsError OBJECT_MISSING where that is not below `root`. */
+async function realInside(root: Buffer, wanted: Buffer, shown: string): Promise<Buffer> {
+  const real = await realpath(wanted, 'buffer');
+  const inside = Buffer.concat([root, toBytes(sep)]);
+  const within = root.equals(toBytes('/')) || real.subarray(0, inside.length).equals(inside);
+  if (!within) throw new PinfsError('OBJECT_MISSING', `${shown} leads out of the directory`);
+  return real;
+}
+
+/**
+ * A link on the way to an object that leads nowhere, as to a disk that is not mounted; undefined: there is none.
+ * Alternative paths (format document, 3.7) are links that may well be broken: there is another path then.
+ */
+async function brokenLink(root: Buffer, path: ByteString): Promise<string | undefined> {
+  if (!path.startsWith('data/')) return undefined;
+  let place: Buffer = root;
+  for (const part of pathComponents(path)) {
+    place = Buffer.concat([place, toBytes(`/${part}`)]);
+    const target = await readlink(place, 'buffer').catch(() => undefined);
+    if (target === undefined) continue;
+    const isThere = await stat(place).then(
+      () => true,
+      (thrown: unknown) =>
+        !(thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT'),
+    );
+    if (!isThere) return `${printable(fromBytes(place))} leads to ${printable(fromBytes(target))}`;
+  }
+  return undefined;
 }
 
 async function readUpTo(handle: FileHandle, offset: number, length: number): Promise<Buffer> {
@@ -117,7 +151,12 @@ function tooLarge(shown: string, limit: number): PinfsError {
 
 const missing = new Set(['ENOENT', 'ENOTDIR', 'ENAMETOOLONG', 'ELOOP']);
 
-async function described(thrown: unknown, root: Buffer, shown: string): Promise<PinfsError> {
+async function described(
+  thrown: unknown,
+  root: Buffer,
+  path: ByteString,
+  shown: string,
+): Promise<PinfsError> {
   if (thrown instanceof PinfsError) return thrown;
   const fault = machineFault(thrown);
   if (fault !== undefined) return fault;
@@ -127,6 +166,11 @@ async function described(thrown: unknown, root: Buffer, shown: string): Promise<
       () => true,
       () => false,
     );
+    const broken = rootIsThere ? await brokenLink(root, path) : undefined;
+    if (broken !== undefined)
+      return new PinfsError('SOURCE_UNREACHABLE', `${shown}: ${broken}, which is not there`, {
+        advice: 'Is the disk that it leads to mounted?',
+      });
     if (rootIsThere) return new PinfsError('OBJECT_MISSING', `${shown} is not there`);
     return new PinfsError('SOURCE_UNREACHABLE', `${shown}: the directory of the source is gone`);
   }

@@ -7,7 +7,7 @@ import { conforms } from '../testing/source-conformance.js';
 import { writeFiles } from '../testing/repository.js';
 import { toBytes } from '../format/bytes.js';
 import { httpSource } from './http.js';
-import { serve, type Served } from './serve.js';
+import { serve, type ServeOptions, type Served } from './serve.js';
 
 interface Reply {
   readonly status: number;
@@ -39,7 +39,7 @@ async function ask(
 
 const large = Buffer.alloc(1_000_000, 'a large file ');
 
-async function setUp(t: Test): Promise<Served> {
+async function setUp(t: Test, options: ServeOptions = {}): Promise<Served> {
   const directory = t.testdir();
   writeFiles(
     `${directory}/web`,
@@ -52,7 +52,7 @@ async function setUp(t: Test): Promise<Served> {
   writeFileSync(`${directory}/secret`, 'secret');
   symlinkSync('../secret', `${directory}/web/out`);
   symlinkSync('repo', `${directory}/web/alias`);
-  const served = await serve(`${directory}/web`);
+  const served = await serve(`${directory}/web`, options);
   t.teardown(() => served.close());
   return served;
 }
@@ -97,6 +97,14 @@ void t.test('files are served whole', async (t) => {
   const headers = await ask(served, '/repo/digits', {}, 'HEAD');
   t.match(headers, { status: 200, headers: { 'content-length': '10' } });
   t.equal(headers.body.length, 0);
+});
+
+void t.test('links that lead out are followed where that is asked for', async (t) => {
+  const served = await setUp(t, { followLinks: true });
+  t.equal((await ask(served, '/out')).body.toString(), 'secret');
+  t.equal((await ask(served, '/repo/digits')).status, 200);
+  for (const path of ['/../secret', '/repo/..%2f..%2fsecret', '/alias'])
+    t.equal((await ask(served, path)).status, 404, path);
 });
 
 void t.test('nothing else is served', async (t) => {

@@ -6,13 +6,15 @@ import type { AddressInfo } from 'node:net';
 import { pipeline } from 'node:stream/promises';
 import { PinfsError } from '../format/errors.js';
 import { fromText, printable } from '../format/bytes.js';
-import { openInside } from './directory.js';
+import { openBelow, type Links } from './directory.js';
 
 export interface ServeOptions {
   /** 0, the default: any free one. */
   readonly port?: number;
   /** Default: the loopback address, so that nobody else can connect. */
   readonly host?: string;
+  /** Also serves what symbolic links lead to outside of the directory. */
+  readonly followLinks?: boolean;
 }
 
 export interface Served {
@@ -27,14 +29,15 @@ const greeting =
 
 /**
  * Serves the files below a directory over HTTP: GET and HEAD, keep-alive, ETag, single ranges. No
- * listings, and nothing outside the directory.
+ * listings, and nothing outside the directory unless links may lead there.
  * @throws PinfsError SOURCE_UNREACHABLE (no such directory), USAGE (the address can't be had).
  */
 export async function serve(directory: string, options: ServeOptions = {}): Promise<Served> {
   const host = options.host ?? '127.0.0.1';
   const root = rootOf(directory);
+  const links = options.followLinks === true ? 'all' : 'inside';
   const server = createServer((request, response) => {
-    answer(root, request, response).catch(() => response.destroy());
+    answer(root, links, request, response).catch(() => response.destroy());
   });
   try {
     server.listen(options.port ?? 0, host);
@@ -74,6 +77,7 @@ function rootOf(directory: string): Buffer {
 
 async function answer(
   root: Buffer,
+  links: Links,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
@@ -90,7 +94,7 @@ async function answer(
   }
   let handle: FileHandle | undefined;
   try {
-    handle = await openInside(root, path ?? '', '');
+    handle = await openBelow(root, path ?? '', '', links);
     const status = await handle.stat();
     if (!status.isFile()) plain(response, 404, 'not found\n');
     else await sendFile(handle, status, request, response);

@@ -28,7 +28,7 @@ _pinfs() {
     stat | cat | info | tags) options=$source ;;
     bench) options="$source --workload --repeats --driver" ;;
     attest) options="$source --master-key --output" ;;
-    serve) options="$output --port --host" ;;
+    serve) options="$output --port --host --follow-links" ;;
     status) options=$output ;;
     forget | doctor) options="$output --cache" ;;
     key) options='generate --json --verbose --help --output' ;;
