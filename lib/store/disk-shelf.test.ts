@@ -1,8 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import {
+  appendFileSync,
   chmodSync,
+  closeSync,
   copyFileSync,
   existsSync,
+  openSync,
   readdirSync,
   renameSync,
   statSync,
@@ -11,8 +14,10 @@ import {
   unlinkSync,
   utimesSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import Database from 'better-sqlite3';
 import t, { type Test } from 'tap';
 import { memorySource } from '../testing/memory-source.js';
@@ -164,6 +169,50 @@ void t.test('a file that is cut while it is open is not served any more', async 
   truncateSync(file, 100);
   t.equal(content(opened, want), undefined);
   t.notOk(existsSync(file));
+});
+
+const changes: Record<string, (file: string) => void> = {
+  'other bytes': (file) => writeFileSync(file, randomBytes(5000)),
+  'one other byte, and the times set back': (file) => {
+    const { atime, mtime } = statSync(file);
+    const fd = openSync(file, 'r+');
+    writeSync(fd, Buffer.from([(plain[4000] ?? 0) ^ 1]), 0, 1, 4000);
+    closeSync(fd);
+    utimesSync(file, atime, mtime);
+  },
+  'more bytes': (file) => appendFileSync(file, 'more'),
+};
+
+for (const [name, change] of Object.entries(changes)) {
+  void t.test(`${name} written into an open object: seen after a second`, async (t) => {
+    const { shelf, want, file, directory, source } = await filled(t);
+    const opened = shelf();
+    const store = openStore({ directory, limit: 1e8, source });
+    t.same(content(opened, want), plain);
+    t.ok(store.shelf.has(want));
+    await delay(1100);
+    chmodSync(file, 0o644);
+    change(file);
+    t.equal(content(opened, want), undefined);
+    await store.fetch(want);
+    t.same(content(opened, want), plain);
+    t.same(content(store.shelf, want), plain);
+    await store.close();
+  });
+}
+
+void t.test('an open object that was only touched or removed stays what it is', async (t) => {
+  const { shelf, want, file } = await filled(t);
+  const opened = shelf();
+  t.same(content(opened, want), plain);
+  await delay(1100);
+  utimesSync(file, 1, 1);
+  t.same(content(opened, want), plain);
+  await delay(1100);
+  unlinkSync(file);
+  t.same(content(opened, want), plain);
+  await delay(1100);
+  t.same(content(opened, want), plain);
 });
 
 void t.test('an object without a record is not here', async (t) => {

@@ -18,6 +18,10 @@ interface OpenObject {
   readonly id: number;
   readonly fd: number;
   readonly size: number;
+  readonly sha256: Buffer;
+  /** By what it is known as the file that was checked, and when (µs, as `tick`) that was looked at. */
+  stamp: string;
+  looked: number;
   used: number;
   saved: number;
 }
@@ -27,6 +31,8 @@ const weightUnit = 1024 * 1024;
 // After so many openings, and not before so long (ms), those that others evicted are looked for and let go.
 const opensBetweenLooks = 64;
 const timeBetweenLooks = 500;
+// A file that is open may be changed in place: when it is read it is looked at again, not before so long (µs).
+const timeBetweenChecks = 1_000_000;
 const usesKept = 1024;
 const usesSavedAfter = 60_000;
 
@@ -183,11 +189,32 @@ export class DiskShelf implements Shelf {
 
   #lookup(want: Want): OpenObject | undefined {
     const key = wantKey(want);
-    const object = this.#files.get(key) ?? this.#open(key);
+    let object = this.#files.get(key) ?? this.#open(key);
+    const now = tick();
+    if (object !== undefined && now - object.looked > timeBetweenChecks) {
+      object = this.#unlessChanged(object, now);
+    }
     if (object === undefined || !fits(object.size, want)) return undefined;
-    object.used = tick();
+    object.used = now;
     this.hits++;
     return object;
+  }
+
+  /** An open object, or, where its file was changed since it was checked, what is right in its place. */
+  #unlessChanged(object: OpenObject, now: number): OpenObject | undefined {
+    object.looked = now;
+    const status = fstatSync(object.fd, { bigint: true });
+    const stamp = stampOf(status);
+    if (stamp === object.stamp) return object;
+    // Evicting and touching change its times as well.
+    const isRight = status.size === BigInt(object.size);
+    if (isRight && sha256OfFile(object.fd, status).equals(object.sha256)) {
+      object.stamp = stamp;
+      return object;
+    }
+    this.#files.delete(object.key);
+    // Its record's stamp is another one as well, so that it is hashed again, and thrown out.
+    return this.#open(object.key);
   }
 
   #open(key: ObjectKey): OpenObject | undefined {
@@ -201,8 +228,9 @@ export class DiskShelf implements Shelf {
       drop(this.#place.at, this.#records, key, record);
       return undefined;
     }
-    const { id, size, used } = record;
-    const object = { key, id, fd: file.fd, size, used, saved: used };
+    const { id, size, sha256, used } = record;
+    const seen = { stamp: stampOf(file.status), looked: tick() };
+    const object = { key, id, fd: file.fd, size, sha256, ...seen, used, saved: used };
     if (++this.#opens % opensBetweenLooks === 0) this.#letEvictedGo();
     this.#files.set(key, object);
     if (this.#uses.size >= usesKept || Date.now() - this.#lastSaved > usesSavedAfter) {

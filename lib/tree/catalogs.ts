@@ -62,9 +62,9 @@ export function createCatalogs(root: Want, shelf: Shelf, statistics: TreeStatist
   const rootCatalog = rootRecord(root);
   const records: Catalog[] = [rootCatalog];
   const byMount = new Map<NodeId, Catalog>();
-  const files = new LRUCache<number, CatalogFile>({
+  const files = new LRUCache<number, OpenCatalog>({
     max: openLimit,
-    dispose: (file) => {
+    dispose: ({ file }) => {
       statistics.catalogsOpen--;
       file.close();
     },
@@ -72,7 +72,8 @@ export function createCatalogs(root: Want, shelf: Shelf, statistics: TreeStatist
 
   const open = (catalog: Catalog): Outcome<CatalogFile> => {
     const kept = files.get(catalog.number);
-    if (kept !== undefined) return done(kept);
+    if (kept !== undefined && isUnchanged(kept)) return done(kept.file);
+    files.delete(catalog.number);
     const path = shelf.path(catalog.want);
     if (path === undefined) return { kind: 'miss', want: catalog.want };
     const opened = openChecked(catalog, path);
@@ -83,7 +84,8 @@ export function createCatalogs(root: Want, shelf: Shelf, statistics: TreeStatist
     }
     statistics.catalogsOpened++;
     statistics.catalogsOpen++;
-    files.set(catalog.number, opened.value);
+    const stamp = stampOf(path)?.stamp;
+    files.set(catalog.number, { file: opened.value, path, stamp, lookedMs: Date.now() });
     return opened;
   };
 
@@ -119,6 +121,34 @@ export function createCatalogs(root: Want, shelf: Shelf, statistics: TreeStatist
     mounted,
     close: () => files.clear(),
   };
+}
+
+interface OpenCatalog {
+  readonly file: CatalogFile;
+  readonly path: string;
+  /** By what the file was known when it was opened. */
+  readonly stamp: string | undefined;
+  lookedMs: number;
+}
+
+// A catalog that is open may be changed in place: when it is asked it is looked at again, not before so long (ms).
+const timeBetweenLooksMs = 1000;
+
+/** Whether an open catalog is still the file that was verified. What was removed or replaced meanwhile stays as it was. */
+function isUnchanged(open: OpenCatalog): boolean {
+  const now = Date.now();
+  if (Math.abs(now - open.lookedMs) < timeBetweenLooksMs) return true;
+  open.lookedMs = now;
+  const found = stampOf(open.path);
+  const inode = open.stamp?.split(':')[0];
+  return found === undefined || found.inode !== inode || found.stamp === open.stamp;
+}
+
+function stampOf(path: string): { readonly inode: string; readonly stamp: string } | undefined {
+  const status = statSync(path, { bigint: true, throwIfNoEntry: false });
+  if (status === undefined) return undefined;
+  const inode = `${status.ino}`;
+  return { inode, stamp: `${inode}:${status.size}:${status.mtimeNs}:${status.ctimeNs}` };
 }
 
 /** The record of a catalog from the row that lists it; undefined if it isn't listed, an error if it can't be used. */

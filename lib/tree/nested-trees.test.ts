@@ -1,5 +1,6 @@
 import { errno } from '../format/errno.js';
-import { rmSync } from 'node:fs';
+import { appendFileSync, chmodSync, rmSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
 import { wantKey } from '../store/want.js';
 import { genuine, needsGenuine } from '../testing/genuine.js';
@@ -323,3 +324,33 @@ void t.test(
     t.end();
   },
 );
+
+void t.test('a catalog that is changed in place while it is open is asked for again', async (t) => {
+  const made = makeSmallRepository({
+    a: directory({ f: file('x') }),
+    b: directory({ f: file('y') }),
+  });
+  const shelf = testShelf((path) => made.files.get(path));
+  t.teardown(() => shelf.close());
+  const want = rootWant(made.head.rootHash);
+  let asked = 0;
+  const counting = {
+    ...shelf,
+    path(one: typeof want) {
+      asked += 1;
+      return asked > 1 ? undefined : shelf.path(one);
+    },
+  };
+  shelf.provide(want);
+  const tree = shelf.must(() => openTree(want, counting, treeOptions));
+  t.teardown(() => tree.close());
+  t.equal(shelf.must(() => tree.resolve('/a/f')).size, 1);
+  await delay(1100);
+  t.equal(tree.resolve('/a').kind, 'done');
+  const path = shelf.path(want) ?? '';
+  chmodSync(path, 0o644);
+  appendFileSync(path, 'x');
+  await delay(1100);
+  // Not before it is asked something that it alone knows.
+  t.strictSame(tree.resolve('/b/f'), { kind: 'miss', want });
+});
