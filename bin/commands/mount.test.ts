@@ -48,7 +48,8 @@ void t.test('every option reaches the library', async (t) => {
     ],
     ...['--follow-redirects', '--no-xattrs', '--deadline', '1.5', '--weak-key', '--verbose'],
     ...['--min-rate', '2K'],
-    ...['--attestation', 'at', '--signer', 's', '--inodes', '32', 'dir', 'mnt'],
+    ...['--attestation', 'at', '--signer', 's', '--inodes', '32', '--protected-xattr', 'user.a'],
+    ...['--xattr-gid', '100', '--xattr-gid', '101', 'dir', 'mnt'],
   );
   t.same(options, {
     source: 'dir',
@@ -77,6 +78,7 @@ void t.test('every option reaches the library', async (t) => {
     log: 'l',
     trace: 't',
     noXattrs: true,
+    protectedXattrs: { names: ['user.a'], gids: [100, 101] },
     deadline: 1500,
     verbose: true,
   });
@@ -84,7 +86,7 @@ void t.test('every option reaches the library', async (t) => {
 
 void t.test('the form of mount(8) asks for the same', async (t) => {
   const text =
-    'rw,key=a,cache=c,cache_limit=2G,tag=x,no_xattrs,deadline=5,min_rate=8K,env=A=1,dev,suid,inodes=32';
+    'rw,key=a,cache=c,cache_limit=2G,tag=x,no_xattrs,deadline=5,min_rate=8K,env=A=1,dev,suid,inodes=32,protected_xattr=user.a,xattr_gid=5';
   const { options, mount } = await order('https://127.0.0.1/r', '/mnt', '-o', text);
   t.match(options, {
     source: 'https://127.0.0.1/r@x',
@@ -96,6 +98,12 @@ void t.test('the form of mount(8) asks for the same', async (t) => {
     deadline: 5000,
     minRate: 8192,
   });
+  t.same(mount.protectedXattrs, { names: ['user.a'], gids: [5] });
+  for (const wrong of [
+    ['--xattr-gid', '5'],
+    ['--protected-xattr', 'a', '--xattr-gid', 'users'],
+  ])
+    await t.rejects(order(...wrong, 'dir', 'mnt'), { code: 'USAGE' });
   t.match(mount, { noXattrs: true, deadline: 5000, suid: false, dev: false, driver: 'auto' });
 });
 

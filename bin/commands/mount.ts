@@ -27,6 +27,8 @@ export interface MountFlags extends SourceFlags {
   readonly xattrs: boolean;
   readonly passthrough?: boolean;
   readonly inodes: '32' | '63';
+  readonly protectedXattr: string[];
+  readonly xattrGid: number[];
   /** Texts of `-o`, as mount(8) gives them. */
   readonly o: string[];
 }
@@ -64,6 +66,16 @@ export function mountCommand(command: Command): Command {
     .option('--suid', 'honour set-uid bits (root only)')
     .option('--dev', 'honour device files (root only)')
     .option('--no-xattrs', 'no extended attributes, so that ls -l asks for none')
+    .addOption(
+      new Option('--protected-xattr <name>', 'an attribute for some groups only (repeatable)')
+        .argParser((value: string, before: string[]) => [...before, value])
+        .default([], 'none'),
+    )
+    .addOption(
+      new Option('--xattr-gid <gid>', 'a group that may read them, besides 0 (repeatable)')
+        .argParser((value: string, before: number[]) => [...before, parseGid(value)])
+        .default([], 'none'),
+    )
     .option('--passthrough', 'the kernel reads large cached files itself (kernel driver, root)')
     .addOption(
       new Option('--inodes <bits>', 'bits of inode numbers: 32 for old 32-bit programs')
@@ -97,8 +109,17 @@ export async function withMountOptions(
     key: [...flags.key, ...more.key],
     env: [...flags.env, ...more.env],
     signer: [...flags.signer, ...more.signer],
+    protectedXattr: [...flags.protectedXattr, ...more.protectedXattr],
+    xattrGid: [...flags.xattrGid, ...more.xattrGid],
   };
   return { source: whole, flags: merged };
+}
+
+/** @throws PinfsError USAGE */
+function parseGid(text: string): number {
+  const gid = /^\d{1,10}$/.test(text) ? Number(text) : NaN;
+  if (gid < 2 ** 32 - 1) return gid;
+  throw new PinfsError('USAGE', `'${text}' is no group`, { advice: 'Give the number of a group.' });
 }
 
 /** @throws PinfsError USAGE for a value that the flag does not take. */
@@ -128,6 +149,10 @@ export function mountOrder(source: string, mountpoint: string, flags: MountFlags
     throw new PinfsError('USAGE', '--suid and --dev are for root only');
   }
   const options = openOptions(source, flags);
+  if (flags.xattrGid.length > 0 && flags.protectedXattr.length === 0)
+    throw new PinfsError('USAGE', '--xattr-gid lets groups read attributes: none is protected', {
+      advice: 'Name them with --protected-xattr NAME.',
+    });
   const mount: MountOptions = {
     mountpoint,
     driver: driverFor(flags),
@@ -135,6 +160,9 @@ export function mountOrder(source: string, mountpoint: string, flags: MountFlags
     suid: flags.suid === true,
     dev: flags.dev === true,
     noXattrs: !flags.xattrs,
+    ...(flags.protectedXattr.length === 0
+      ? {}
+      : { protectedXattrs: { names: flags.protectedXattr, gids: flags.xattrGid } }),
     ...(flags.passthrough === true ? { passthrough: true } : {}),
     deadline: options.deadline ?? defaultDeadline,
     verbose: flags.verbose === true,

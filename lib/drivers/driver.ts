@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../format/errors.js';
 import type { LiveFacts } from '../filesystem/live-facts.js';
+import type { ProtectedAttributes } from '../filesystem/magic.js';
 import type { Filesystem } from '../filesystem/filesystem.js';
 import type { Patience } from '../source/patience.js';
 import type { Recipe } from '../filesystem/recipe.js';
@@ -31,6 +32,8 @@ export interface MountRequest extends Patience {
   readonly dev: boolean;
   /** Answer ENOSYS to extended attributes, so that the kernel stops asking. */
   readonly noXattrs: boolean;
+  /** Attributes that only some groups may read. A driver that can't tell who asks shows them to nobody. */
+  readonly protectedXattrs?: ProtectedAttributes | undefined;
   readonly log: (level: 'info' | 'warn' | 'error', message: string) => void;
   /** Facts for the magic attributes of a filesystem that is built in another thread. */
   readonly live?: (() => LiveFacts) | undefined;

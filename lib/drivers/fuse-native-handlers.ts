@@ -60,6 +60,7 @@ export function makeHandlers(
   runWithin: RunWithin,
   patience: Patience,
   ledger: Ledger,
+  isKept: (name: string) => boolean = () => false,
 ): Handlers {
   let current = first;
   const files: OpenFiles = new Map();
@@ -87,7 +88,13 @@ export function makeHandlers(
     readdir: (path, reply) => serve('readdir', path, readdir, withValue(reply)),
     listxattr: (path, reply) => serve('listxattr', path, listxattr, withValue(reply)),
     getxattr: (path, name, reply) =>
-      serve('getxattr', path, (request) => getxattr(request, name), withValue(reply)),
+      serve(
+        'getxattr',
+        path,
+        (request) =>
+          isKept(name) ? Promise.resolve(failure(errno.ENODATA)) : getxattr(request, name),
+        withValue(reply),
+      ),
     statfs: (path, reply) => serve('statfs', path, statfs, withValue(reply)),
     open: (path, flags, reply) =>
       serve('open', path, (request) => open(request, files, flags), withValue(reply)),

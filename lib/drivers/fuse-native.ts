@@ -4,6 +4,7 @@ import { isMainThread } from 'node:worker_threads';
 import type FuseNative from 'fuse-native';
 import { asPinfsError, PinfsError } from '../format/errors.js';
 import type { Filesystem } from '../filesystem/filesystem.js';
+import { isKeptFrom } from '../filesystem/magic.js';
 import { runOperation } from '../store/run.js';
 import {
   patienceOf,
@@ -56,11 +57,15 @@ async function mountNow(request: MountRequest): Promise<Mounted> {
   await checkDevice(mountpoint, allowOther);
   const Fuse = await load();
   const ledger = makeLedger(log);
+  const { protectedXattrs } = request;
+  const isKept = (name: string): boolean =>
+    protectedXattrs !== undefined && isKeptFrom(protectedXattrs, undefined, name);
   const handlers = makeHandlers(
     request.filesystem,
     (operation, wait) => runOperation(operation, store, { wait }),
     patienceOf(request),
     ledger,
+    isKept,
   );
   const root = process.getuid?.() === 0;
   const options = nativeOptions(request, { allowOther, root });

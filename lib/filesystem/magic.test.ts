@@ -4,7 +4,7 @@ import type { Outcome } from '../store/want.js';
 import { makeFakeTree } from '../testing/fake-tree.js';
 import type { Filesystem } from './filesystem.js';
 import { quietFacts, type LiveFacts } from './live-facts.js';
-import { splitPages } from './magic.js';
+import { isKeptFrom, splitPages } from './magic.js';
 import { openFilesystem } from './open-filesystem.js';
 import type { Identity } from './recipe.js';
 
@@ -239,5 +239,18 @@ void t.test('a line without end is cut', (t) => {
   const pages = splitPages('x'.repeat(100_000));
   t.ok(pages.every((it) => it.length <= 45_000));
   t.equal(pages.join('').length, 100_000);
+  t.end();
+});
+
+void t.test('a protected attribute is there for its groups only, on whatever page', (t) => {
+  const kept = { names: ['user.fqrn', 'xfsroot.rawlink'], gids: [100] };
+  for (const name of ['user.fqrn', 'user.fqrn~0', 'user.fqrn@?', 'xfsroot.rawlink']) {
+    t.ok(isKeptFrom(kept, 101, name), name);
+    t.ok(isKeptFrom(kept, undefined, name), name);
+    t.notOk(isKeptFrom(kept, 100, name), name);
+    t.notOk(isKeptFrom(kept, 0, name), name);
+  }
+  for (const name of ['user.fqr', 'user.fqrn2', 'fqrn', 'user.tag'])
+    t.notOk(isKeptFrom(kept, 101, name), name);
   t.end();
 });

@@ -60,6 +60,28 @@ export function absent(name: ByteString): number {
   return name === 'security.selinux' ? errno.EOPNOTSUPP : errno.ENODATA;
 }
 
+/** Names of attributes that only some groups may read: to all others they are not there. */
+export interface ProtectedAttributes {
+  /** Whole names, such as `user.logbuffer`. */
+  readonly names: readonly string[];
+  /** Groups besides 0. */
+  readonly gids: readonly number[];
+}
+
+/**
+ * Whether an attribute is kept from a caller with this primary group, whatever page of it he asks for.
+ * @param gid undefined: it isn't known who asks.
+ */
+export function isKeptFrom(
+  { names, gids }: ProtectedAttributes,
+  gid: number | undefined,
+  name: ByteString,
+): boolean {
+  if (gid === 0) return false;
+  if (gid !== undefined && gids.includes(gid)) return false;
+  return names.includes(name) || names.includes(name.replace(/[~@].*$/s, ''));
+}
+
 function find(base: string): MagicValue | undefined {
   return globalValues.get(base) ?? entryValues.get(base);
 }

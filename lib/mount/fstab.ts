@@ -43,6 +43,8 @@ const valued: Readonly<Record<string, string>> = {
   env: '--env',
   deadline: '--deadline',
   inodes: '--inodes',
+  protected_xattr: '--protected-xattr',
+  xattr_gid: '--xattr-gid',
   min_rate: '--min-rate',
 };
 

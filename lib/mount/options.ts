@@ -1,5 +1,7 @@
 import { defaultPatience } from '../source/patience.js';
 
+import type { ProtectedAttributes } from '../filesystem/magic.js';
+
 /** How to mount, as plain data, so that a daemon can be handed it. */
 export interface MountOptions {
   readonly mountpoint: string;
@@ -8,6 +10,8 @@ export interface MountOptions {
   readonly suid: boolean;
   readonly dev: boolean;
   readonly noXattrs: boolean;
+  /** Attributes that only the group 0 and these groups may read. */
+  readonly protectedXattrs?: ProtectedAttributes;
   /** Let the kernel read large whole files of the cache itself (kernel driver, root); for few large files. */
   readonly passthrough?: boolean;
   /** Milliseconds that a request waits for the network without progress. */

@@ -53,6 +53,7 @@ export interface SessionParts {
 /** The parts of a real mount. @throws PinfsError STATE_UNUSABLE, USAGE (the log). */
 export async function realParts(mount: MountOptions): Promise<SessionParts> {
   const log = openLog(mount.log, mount.verbose);
+  log.info(`mounting on ${mount.mountpoint}`);
   const { openRepository } = await import('../repository/open.js');
   const { processEnvironment } = await import('../repository/environment.js');
   const environment: Environment = {
@@ -322,6 +323,7 @@ function mountRequest(
     dev: mount.dev,
     ...boundedPatience({ ...repository.patience, deadline: mount.deadline }, log),
     noXattrs: mount.noXattrs,
+    protectedXattrs: mount.protectedXattrs,
     passthrough: mount.passthrough,
     log: (level, message) => log[level](message),
     live: () => life.current(repository).live(),

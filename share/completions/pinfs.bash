@@ -16,10 +16,10 @@ _pinfs() {
     --inodes) mapfile -t COMPREPLY < <(compgen -W '32 63' -- "$word") && return ;;
     --workload) mapfile -t COMPREPLY < <(compgen -W 'walk tar' -- "$word") && return ;;
     --type) mapfile -t COMPREPLY < <(compgen -W 'f d l c b p s' -- "$word") && return ;;
-    --fqrn | --cache-limit | --trust-at | --env | --deadline | --min-rate | --port | --host | --repeats | --name) return ;;
+    --fqrn | --cache-limit | --trust-at | --env | --deadline | --min-rate | --protected-xattr | --xattr-gid | --port | --host | --repeats | --name) return ;;
   esac
   case $command in
-    mount) options="$source --foreground --driver --allow-other --suid --dev --no-xattrs --passthrough --inodes --log --trace -o" ;;
+    mount) options="$source --foreground --driver --allow-other --suid --dev --no-xattrs --passthrough --inodes --protected-xattr --xattr-gid --log --trace -o" ;;
     umount) options="$output --lazy --force --all" ;;
     ls) options="$source --long --recursive" ;;
     cp) options="$source --recursive" ;;

@@ -127,6 +127,7 @@ function startWorker(mount: Mount): Promise<Link> {
   const settings: Settings = {
     lifetime: request.lifetime,
     noXattrs: request.noXattrs,
+    protectedXattrs: request.protectedXattrs,
     // Passthrough is agreed at each OPEN, so these are asked for then.
     noOpen: pinned && !passthrough,
     noOpendir: pinned,

@@ -1,6 +1,6 @@
 import { errno } from '../../format/errno.js';
 import type { Attributes } from '../../filesystem/filesystem.js';
-import { absent } from '../../filesystem/magic.js';
+import { absent, isKeptFrom } from '../../filesystem/magic.js';
 import { done, type Done, type Failure, type Outcome } from '../../store/want.js';
 import { headerSize, incEpochMinor, openFlags, systemErrno } from './constants.js';
 import { encodeInit, negotiate } from './negotiation.js';
@@ -294,7 +294,10 @@ export function getxattr(
   call: Call,
   request: GetxattrIn,
 ): Outcome<{ readonly size: number; readonly value: Buffer }> {
-  if (call.service.settings.noXattrs) return notSupported;
+  const { noXattrs, protectedXattrs } = call.service.settings;
+  if (noXattrs) return notSupported;
+  if (protectedXattrs && isKeptFrom(protectedXattrs, inHeader.gid(call.frame), request.name))
+    return refusal(errno.ENODATA);
   if (isPlain(inHeader.nodeHigh(call.frame)) && isOfSystem(request.name))
     return refusal(absent(request.name));
   const outcome = call.snapshot.filesystem.getxattr(call.node, request.name);

@@ -56,6 +56,8 @@ export const inHeader = {
   unique: (frame: Frame) => readLong(frame.view, 8),
   nodeLow: (frame: Frame) => frame.view.getUint32(16, true),
   nodeHigh: (frame: Frame) => frame.view.getUint32(20, true),
+  /** Primary group of the caller, as this daemon's user namespace counts. */
+  gid: (frame: Frame) => frame.view.getUint32(28, true),
   pid: (frame: Frame) => frame.view.getUint32(32, true),
   /** Bytes of extensions at the request's end. */
   extensions: (frame: Frame) => frame.view.getUint16(36, true) * 8,

@@ -1,4 +1,5 @@
 import type { Failure, Miss, Outcome } from '../../store/want.js';
+import type { ProtectedAttributes } from '../../filesystem/magic.js';
 import { errno } from '../../format/errno.js';
 import type { Patience } from '../../source/patience.js';
 import type { NodeId } from '../../tree/entry.js';
@@ -13,6 +14,7 @@ export interface Settings extends Patience {
   /** `pinned`, or the lifetime of names in seconds. */
   readonly lifetime: 'pinned' | number;
   readonly noXattrs: boolean;
+  readonly protectedXattrs?: ProtectedAttributes | undefined;
   /** Let the kernel stop asking for OPEN (only for pins, and without passthrough). */
   readonly noOpen: boolean;
   /** Let the kernel stop asking for OPENDIR (only for pins: the root of a head changes). */
