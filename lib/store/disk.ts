@@ -26,6 +26,7 @@ export interface Prepared {
 const fileLimit = 256;
 const candidatesAtOnce = 4096;
 // What is removed beyond need at once: few transactions, none of them long.
+const timeBetweenLooksMs = 5000;
 const slack = 4 * 1024 * 1024;
 // What the records may take beside the limit; what is more counts in it, up to a quarter: a database
 // does not become smaller again.
@@ -52,6 +53,7 @@ export class Disk {
   readonly #records: Records;
   #owner: Owner;
   readonly #holds = new Map<string, number>();
+  readonly #timer: NodeJS.Timeout;
   readonly #stopSweep: (() => void) | undefined;
   #candidates: Candidate[] = [];
   #temporaries = 0;
@@ -87,6 +89,7 @@ export class Disk {
       if (begun.bytes > limit) this.commit([]);
       keepReserve(this.#place.at);
       if (begun.strays) this.#stopSweep = this.#sweep();
+      this.#timer = setInterval(() => this.#stayKnown(), timeBetweenLooksMs).unref();
     } catch (thrown) {
       this.#records.close();
       this.#place.close();
@@ -175,6 +178,7 @@ export class Disk {
     if (this.#closed) return;
     this.#closed = true;
     this.#stopSweep?.();
+    clearInterval(this.#timer);
     this.shelf.close();
     try {
       this.#records.write((sql) => forgetOwner(sql, this.#owner.id));
@@ -246,6 +250,16 @@ export class Disk {
     });
     this.#registered = registered;
     return result;
+  }
+
+  /** Who only reads would not notice for long that others don't know any more what he holds. */
+  #stayKnown(): void {
+    try {
+      const isKnown = this.#records.isCurrent() && this.#owner.isInPlace(this.#place.at);
+      if (!isKnown) this.#write(() => undefined);
+    } catch {
+      // At the next fetch it is said.
+    }
   }
 
   /** Writes down again that we live, and what we hold. */

@@ -66,7 +66,13 @@ export function purgeOwners(at: string, sql: Statements, self: string | undefine
   }
   if (self !== undefined) living.add(self);
   for (const name of listFolder(join(at, 'tmp'))) {
-    if (!living.has(name.slice(0, name.indexOf('.')))) removeEntry(join(at, 'tmp', name));
+    const id = name.slice(0, name.indexOf('.'));
+    if (living.has(id)) continue;
+    if (idForm.test(id) && lives(lockFile(at, id))) {
+      // The records were begun anew, and it hasn't noticed yet.
+      living.add(id);
+      sql.addOwner.run(id);
+    } else removeEntry(join(at, 'tmp', name));
   }
   return dead;
 }

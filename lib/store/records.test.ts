@@ -12,12 +12,13 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import Database from 'better-sqlite3';
 import t, { type Test } from 'tap';
 import { memorySource } from '../testing/memory-source.js';
 import { openShelf } from './disk-shelf.js';
 import { checkFree, diskFull, objectFile, unusable } from './layout.js';
-import { clearCache, verifyAll } from './maintain.js';
+import { cacheSize, clearCache, verifyAll } from './maintain.js';
 import { openStore } from './open.js';
 import { openPlace } from './place.js';
 import { readWhole } from './run.js';
@@ -334,4 +335,41 @@ void t.test('ticks rise, and charges are whole blocks', (t) => {
   }
   t.same([0, 1, 4096, 4097].map(charge), [4096, 4096, 4096, 8192]);
   t.end();
+});
+
+void t.test('who lives is not taken for dead when the records were begun anew', async (t) => {
+  for (const name of ['index.db', 'tmp', 'index.db and tmp']) {
+    const { directory, source, open, first } = await filled(t);
+    const store = open();
+    store.hold(first);
+    for (const each of name.split(' and ')) rmSync(join(directory, each), { recursive: true });
+    // Another one comes before it was noticed, and looks who lives.
+    const other = open();
+    await store.fetch(first);
+    await store.fetch(source.put(randomBytes(100)));
+    t.match(await cacheSize(directory), { held: { objects: 1 } }, name);
+    await clearCache(directory);
+    t.ok(existsSync(objectFile(directory, wantKey(first))), `${name}: what it holds is kept`);
+    await other.close();
+    await store.close();
+    t.match(await cacheSize(directory), { held: { objects: 0 } }, name);
+  }
+});
+
+void t.test('who only reads is known again after some seconds', async (t) => {
+  const { directory, index, open, first } = await filled(t);
+  const store = open();
+  store.hold(first);
+  rmSync(index);
+  await open().close();
+  let held = 0;
+  for (let tries = 0; tries < 100 && held === 0; tries++) {
+    await delay(200);
+    const db = new Database(index, { readonly: true });
+    held = Number(db.prepare('SELECT count(*) FROM holds').pluck().get());
+    db.close();
+  }
+  t.equal(held, 1);
+  t.match(await cacheSize(directory), { held: { objects: 0 } }, 'it is not there any more');
+  await store.close();
 });
