@@ -22,7 +22,7 @@ const fileLimit = 64 * 1024;
 export async function resolveAttested(
   opening: Opening,
   file: string,
-  signal?: AbortSignal,
+  signal: AbortSignal,
 ): Promise<Snapshot> {
   const signerFiles = opening.options.signers ?? [];
   if (signerFiles.length === 0) {

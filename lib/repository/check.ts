@@ -2,7 +2,7 @@ import { printable, type ByteString } from '../format/bytes.js';
 import { asPinfsError, PinfsError, type ErrorCode } from '../format/errors.js';
 import { objectText } from '../format/hash.js';
 import { charge } from '../store/records.js';
-import { wantKey, type Want } from '../store/want.js';
+import { flightKey, wantKey, type Want } from '../store/want.js';
 import type { CatalogInfo, NestedCatalog } from '../tree/tree.js';
 import { valueOf, walk } from './path.js';
 import { openPatience, type Patience } from './patience.js';
@@ -48,7 +48,7 @@ interface Check {
   readonly repository: Repository;
   readonly options: CheckOptions;
   readonly report: CheckReport;
-  /** Objects that were met, by `wantKey`. */
+  /** Objects that were met, by `flightKey`. */
   readonly done: Set<string>;
   /** Catalogs that were met, likewise: none is checked twice, whatever the catalogs above lead to. */
   readonly visited: Set<string>;
@@ -200,7 +200,7 @@ async function checkObjects(run: Check, catalog: CatalogInfo, below: ByteString)
 
 async function fetchAll(run: Check, wants: readonly Want[]): Promise<void> {
   const queue = wants.filter((want) => {
-    const key = wantKey(want);
+    const key = flightKey(want);
     if (run.done.has(key)) return false;
     run.done.add(key);
     if (want.external !== undefined && !run.options.external) {
@@ -211,7 +211,7 @@ async function fetchAll(run: Check, wants: readonly Want[]): Promise<void> {
   });
   await inFlight(run, queue, async (want) => {
     try {
-      await run.repository.store.fetch(want);
+      await run.repository.store.fetch(want, run.repository.opening.signal);
       run.report.objects += 1;
       run.report.bytes += want.size.bytes;
       run.onDisk += charge(want.size.bytes);

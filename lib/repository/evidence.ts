@@ -48,9 +48,9 @@ export async function gatherEvidence(
   source: Source,
   store: Store,
   alternatives: Alternatives,
-  signal?: AbortSignal,
+  signal: AbortSignal,
 ): Promise<Evidence> {
-  const request = signal === undefined ? {} : { signal };
+  const request = { signal };
   const [manifest, whitelist] = await Promise.all([
     attempt(source.get(manifestFile, sizeLimits.manifest, request)),
     attempt(source.get(whitelistFile, sizeLimits.whitelist, request)),
@@ -66,7 +66,7 @@ async function certificateOf(
     readonly store: Store;
     readonly alternatives: Alternatives;
   },
-  request: { signal?: AbortSignal },
+  request: { readonly signal: AbortSignal },
 ): Promise<Buffer | PinfsError | undefined> {
   if (manifestBytes instanceof PinfsError) return undefined;
   const manifest = parseManifest(manifestBytes);
@@ -82,7 +82,7 @@ async function certificateOf(
   // Kept as it is stored: its hash is that of the stored form, and the judge checks it like one from outside.
   const size = { kind: 'limit', bytes: limit } as const;
   const want: Want = { object, compression: 'none', size, path: '' };
-  const cached = await attempt(readWhole(places.store, want, request));
+  const cached = await attempt(readWhole(places.store, want, { ...request, brief: true }));
   if (!(cached instanceof PinfsError) || !isOfThisMachine(cached)) return cached;
   // A cache that can't keep it is no reason to be without it.
   return await attempt(places.source.get(objectPath(object), limit, request));

@@ -35,7 +35,7 @@ export function refuseBanned({ opening, recipe }: Repository): void {
  */
 export async function refresh(
   repository: Repository,
-  signal?: AbortSignal,
+  signal = repository.opening.signal,
 ): Promise<Repository | undefined> {
   if (repository.pinned) return undefined;
   const opening = withPresentTrust(repository.opening);
@@ -49,7 +49,7 @@ export async function refresh(
     return undefined;
   }
   try {
-    return await openSnapshot(opening, snapshot);
+    return await openSnapshot(opening, snapshot, signal);
   } catch (error) {
     throw asPinfsError(error);
   }

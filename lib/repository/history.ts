@@ -28,7 +28,7 @@ export interface ResolvedTag {
 export async function readHistory(
   opening: Opening,
   history: ContentHash | undefined,
-  signal?: AbortSignal,
+  signal: AbortSignal,
 ): Promise<HistoryTags> {
   if (history === undefined) {
     throw new PinfsError('HISTORY_MISSING', `${opening.fqrn} has no history of tags`, {
@@ -70,7 +70,7 @@ export async function findTag(
   history: ContentHash | undefined,
   name: string,
   date: number | undefined,
-  signal?: AbortSignal,
+  signal: AbortSignal,
 ): Promise<ResolvedTag> {
   const tags = await readHistory(opening, history, signal);
   const named = tags.tags.some((tag) => tag.name === name);
@@ -83,7 +83,7 @@ export async function findRoot(
   opening: Opening,
   history: ContentHash | undefined,
   rootHash: string,
-  signal?: AbortSignal,
+  signal: AbortSignal,
 ): Promise<ResolvedTag | undefined> {
   const { tags } = await readHistory(opening, history, signal);
   const tag = tags.find(({ hash }) => hash === rootHash);

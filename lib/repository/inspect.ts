@@ -57,7 +57,7 @@ async function inspectOpening(opening: Opening): Promise<Inspection> {
     if (failure.code === 'OFFLINE') throw failure;
   }
   const byHashAlone = opening.pin.kind === 'hash' && failure === undefined;
-  const head = byHashAlone ? undefined : await judgedHead(opening);
+  const head = byHashAlone ? undefined : await judgedHead(opening, opening.signal);
   if (failure !== undefined && head !== undefined && gaveNothing(head)) throw failure;
   const shown = verdict ?? (await unopened(opening, head, failure ?? unknown()));
   return {
@@ -107,8 +107,10 @@ async function chainOf(opening: Opening, head: JudgedHead): Promise<Verdict | un
   if (pin.kind === 'hash' || opening.options.attestation !== undefined) return undefined;
   if (pin.kind === 'head') return head.verdict;
   try {
+    const { text, date } = pin;
     const history = head.manifest?.history;
-    return verdictOfTag(head.verdict, await findTag(opening, history, pin.text, pin.date?.seconds));
+    const tag = await findTag(opening, history, text, date?.seconds, opening.signal);
+    return verdictOfTag(head.verdict, tag);
   } catch {
     return undefined;
   }
@@ -127,7 +129,8 @@ async function tagsOf(
     const kept = opening.seen.get(opening.fqrn)?.head?.historyHash;
     const usable = head?.failure === undefined ? head?.manifest?.history : undefined;
     const history = usable ?? (kept === undefined ? undefined : parseHash(kept));
-    return (await readHistory(opening, history ?? head?.manifest?.history)).tags;
+    const named = history ?? head?.manifest?.history;
+    return (await readHistory(opening, named, opening.signal)).tags;
   } catch {
     return undefined;
   }

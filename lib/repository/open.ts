@@ -42,7 +42,8 @@ export async function openRepository(
 
 /** The snapshot that was asked for, or the last one that was verified here where that is good enough. */
 export async function openAsAsked(opening: Opening): Promise<Repository> {
-  const repository = await openOrFallBack(opening, await resolveSnapshot(opening));
+  const { signal } = opening;
+  const repository = await openOrFallBack(opening, await resolveSnapshot(opening, signal), signal);
   const { verdict } = repository;
   if (opening.options.strict !== true || verdict.status !== 'offline') return repository;
   repository.leave();
@@ -50,18 +51,26 @@ export async function openAsAsked(opening: Opening): Promise<Repository> {
 }
 
 /** A new head whose root catalog does not come, or not whole, is no reason not to come up with the last one. */
-async function openOrFallBack(opening: Opening, snapshot: Snapshot): Promise<Repository> {
+async function openOrFallBack(
+  opening: Opening,
+  snapshot: Snapshot,
+  signal: AbortSignal,
+): Promise<Repository> {
   try {
-    return await openSnapshot(opening, snapshot);
+    return await openSnapshot(opening, snapshot, signal);
   } catch (error) {
     if (opening.pin.kind !== 'head' || !(error instanceof PinfsError) || !didNotCome(error))
       throw error;
-    return await openSnapshot(opening, offlineHead(opening, error));
+    return await openSnapshot(opening, offlineHead(opening, error), signal);
   }
 }
 
 /** Opens the root catalog of a snapshot, judges it, and remembers what was seen. */
-export async function openSnapshot(opening: Opening, snapshot: Snapshot): Promise<Repository> {
+export async function openSnapshot(
+  opening: Opening,
+  snapshot: Snapshot,
+  signal: AbortSignal,
+): Promise<Repository> {
   const { store, fqrn } = opening;
   store.hold(snapshot.root);
   try {
@@ -73,7 +82,7 @@ export async function openSnapshot(opening: Opening, snapshot: Snapshot): Promis
     const opened = await runOperation(
       () => openTree(snapshot.root, store.shelf, treeOptions, inodes?.state),
       store,
-      { brief: true },
+      { signal, brief: true },
     );
     if (opened.kind === 'failure') throw rootFailure(opening, failureError(opened, ''));
     const tree = opened.value;
@@ -174,8 +183,7 @@ function repositoryOf(
       last.verdict = again;
       last.trust = JSON.stringify(again);
     },
-    run: (operation, signal) =>
-      runOperation(operation, store, signal === undefined ? {} : { signal }),
+    run: (operation, signal = opening.signal) => runOperation(operation, store, { signal }),
     leave() {
       try {
         tree.close();

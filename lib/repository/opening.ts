@@ -27,6 +27,8 @@ export interface Opening {
   /** Where external files lie, without credentials; undefined: nobody said. */
   readonly externalLabel: string | undefined;
   readonly store: Store;
+  /** Aborts when it is closed: nothing that is waited for outlives that. */
+  readonly signal: AbortSignal;
   /** How long a read waits. */
   readonly patience: Patience;
   readonly seen: Seen;
@@ -94,6 +96,7 @@ export async function prepare(options: OpenOptions, environment: Environment): P
     throw error;
   }
   const opened = store;
+  const ending = new AbortController();
   return {
     options,
     environment,
@@ -103,6 +106,7 @@ export async function prepare(options: OpenOptions, environment: Environment): P
     alternatives,
     externalLabel: external?.label,
     store,
+    signal: ending.signal,
     patience,
     seen,
     keys,
@@ -110,6 +114,7 @@ export async function prepare(options: OpenOptions, environment: Environment): P
     trustAt,
     asked: { since: Date.now(), at: environment.now().getTime(), again: undefined },
     async close() {
+      ending.abort();
       await opened.close();
       await closeSources();
     },

@@ -14,7 +14,7 @@ import type { Snapshot } from './snapshot.js';
 export async function resolveHash(
   opening: Opening,
   hash: ContentHash,
-  signal?: AbortSignal,
+  signal: AbortSignal,
 ): Promise<Snapshot> {
   const signature = await signatureFor(opening, hash, signal);
   refuseBanned(signature);
@@ -51,7 +51,7 @@ function promisedSize(signature: Judgement | undefined, hash: ContentHash): numb
 export async function signatureFor(
   opening: Opening,
   hash: ContentHash,
-  signal?: AbortSignal,
+  signal: AbortSignal,
 ): Promise<Judgement | undefined> {
   const keyGiven = (opening.options.keys ?? []).length > 0;
   const judged = opening.keys.length > 0 ? keptJudgement(opening, hash) : undefined;
@@ -78,7 +78,7 @@ async function vouchedFor(
   opening: Opening,
   judged: Judgement,
   hash: ContentHash,
-  signal?: AbortSignal,
+  signal: AbortSignal,
 ): Promise<Judgement | undefined> {
   const { manifest, failure, verdict } = judged;
   if (manifest?.rootHash.text === hash.text) return judged;
@@ -88,7 +88,7 @@ async function vouchedFor(
     if (tag === undefined) return undefined;
     return { failure, manifest: undefined, verdict: verdictOfTag(verdict, tag) };
   } catch (error) {
-    if (signal?.aborted === true) throw error;
+    if (signal.aborted) throw error;
     // The hash decides: a history that can't be had is no reason against it.
     return undefined;
   }

@@ -18,7 +18,7 @@ import type { Snapshot } from './snapshot.js';
 import { refuseBlacklisted, resolveHash } from './pinned.js';
 
 /** The snapshot that a pin means. @throws PinfsError of any kind of the chain, the history or the source. */
-export async function resolveSnapshot(opening: Opening, signal?: AbortSignal): Promise<Snapshot> {
+export async function resolveSnapshot(opening: Opening, signal: AbortSignal): Promise<Snapshot> {
   const { pin } = opening;
   if (opening.options.attestation !== undefined) {
     const { resolveAttested } = await import('./attested.js');
@@ -34,7 +34,7 @@ export async function resolveSnapshot(opening: Opening, signal?: AbortSignal): P
   }
 }
 
-async function resolveHead(opening: Opening, signal?: AbortSignal): Promise<Snapshot> {
+async function resolveHead(opening: Opening, signal: AbortSignal): Promise<Snapshot> {
   const head = await judgedHead(opening, signal);
   if (head.failure !== undefined) return offlineHead(opening, head.failure, head.verdict.reasons);
   const manifest = verifiedManifest(head);
@@ -114,7 +114,7 @@ async function resolveName(
   opening: Opening,
   text: string,
   date: number | undefined,
-  signal?: AbortSignal,
+  signal: AbortSignal,
 ): Promise<Snapshot> {
   const head = await judgedHead(opening, signal);
   if (head.failure !== undefined)
@@ -182,7 +182,7 @@ async function nameWithoutHead(
   date: number | undefined,
   judged: JudgedHead,
   failure: PinfsError,
-  signal?: AbortSignal,
+  signal: AbortSignal,
 ): Promise<Snapshot> {
   const { reasons } = judged.verdict;
   if (!offlineAllowed(failure, reasons)) throw failure;
@@ -210,7 +210,7 @@ async function keptTag(
   head: SeenHead | undefined,
   text: string,
   date: number | undefined,
-  signal?: AbortSignal,
+  signal: AbortSignal,
 ): Promise<SeenTag | 'unknown' | undefined> {
   const history = head?.historyHash === undefined ? undefined : parseHash(head.historyHash);
   if (head === undefined || history === undefined) return undefined;
@@ -220,7 +220,7 @@ async function keptTag(
     const { name, revision, size } = tag;
     return { name, rootHash: tag.hash.text, rootSize: size, revision, verdict };
   } catch (thrown) {
-    if (signal?.aborted === true || !(thrown instanceof PinfsError)) throw thrown;
+    if (signal.aborted || !(thrown instanceof PinfsError)) throw thrown;
     return unknownTag.has(thrown.code) ? 'unknown' : undefined;
   }
 }

@@ -235,6 +235,35 @@ void t.test(
   },
 );
 
+void t.test('one content at two places is two fetches, and each has a fate of its own', (t) => {
+  const object = { hash: hashBytes('sha1', Buffer.from('external')), kind: 'data' } as const;
+  const wantAt = (path: string): Want => ({
+    object,
+    compression: 'none',
+    size: { kind: 'exact', bytes: 8 },
+    path,
+    external: { path },
+  });
+  const fake = fakeSession(tree, {
+    change: (filesystem) => ({
+      ...filesystem,
+      lookup: (_, name) => ({ kind: 'miss', want: wantAt(`/${name}`) }),
+    }),
+  });
+  fake.ask(opcodes.LOOKUP, bodyOf.name('one'));
+  const first = fake.lastUnique();
+  fake.ask(opcodes.LOOKUP, bodyOf.name('two'));
+  t.equal(fake.misses.length, 2, 'both are asked for');
+  fake.replies.length = 0;
+  fake.session.fail(fake.misses[0]?.key ?? '', errno.EIO, fake.now);
+  t.same(
+    fake.replies.map(({ unique }) => unique),
+    [first],
+  );
+  t.equal(fake.session.heldCount, 1, 'the other one may be there');
+  t.end();
+});
+
 void t.test('hits are answered while others wait', (t) => {
   const state = { present: false };
   const fake = fakeSession(tree, { change: slowLookups(state) });

@@ -102,6 +102,7 @@ export async function openLink(options: LinkOptions): Promise<Link> {
     ready: waitFor<undefined>(),
     connected: waitFor<undefined>(),
     builds: new Map(),
+    ending: new AbortController(),
     over: false,
     gone: undefined,
     thrown: undefined,
@@ -145,6 +146,8 @@ interface State {
   readonly ready: Wait<undefined>;
   readonly connected: Wait<undefined>;
   readonly builds: Map<number, Wait<BuiltMessage>>;
+  /** What is fetched for the worker ends with it. */
+  readonly ending: AbortController;
   over: boolean;
   gone: Gone | undefined;
   thrown: Error | undefined;
@@ -196,6 +199,7 @@ function receive(state: State, fetches: Fetches, message: FromWorker): void {
 /** The thread is over: whoever waits for it hears why. */
 function endOf(state: State): LinkEnd {
   state.over = true;
+  state.ending.abort();
   const error = endedWith(state.thrown);
   for (const wait of [state.ready, state.connected, ...state.builds.values()]) wait.reject(error);
   if (state.gone !== undefined) return { reason: state.gone.reason };
@@ -225,7 +229,7 @@ async function build(
     const { result, change } = await wait.promise;
     if (result.outcome === 'done') return change;
     if (result.outcome === 'failure') throw failed(result);
-    await store.fetch(result.want);
+    await store.fetch(result.want, state.ending.signal, { brief: true });
   }
   throw new PinfsError('INTERNAL', `the snapshot still lacks an object after ${mostTries} tries`);
 }
