@@ -6,6 +6,7 @@ import { asPinfsError, PinfsError } from '../format/errors.js';
 import type { Filesystem } from '../filesystem/filesystem.js';
 import { isKeptFrom } from '../filesystem/magic.js';
 import { runOperation } from '../store/run.js';
+import { andThen, done } from '../store/want.js';
 import {
   patienceOf,
   type Driver,
@@ -21,6 +22,7 @@ import { makeLedger, type Ledger } from './ledger.js';
 import { prepareMountpoint, recoverStale } from './mountpoint.js';
 import { findMount, placeOf, type MountLine } from './mountinfo.js';
 import { blockSignals } from './signals.js';
+import { isSystemAdministrator, shownNames } from './system-administrator.js';
 import { currentMounts, unmountOwn, unmountPath } from './unmount.js';
 
 type FuseClass = typeof FuseNative;
@@ -60,8 +62,9 @@ async function mountNow(request: MountRequest): Promise<Mounted> {
   const { protectedXattrs } = request;
   const isKept = (name: string): boolean =>
     protectedXattrs !== undefined && isKeptFrom(protectedXattrs, undefined, name);
+  const shown = listing(!allowOther && isSystemAdministrator('self'));
   const handlers = makeHandlers(
-    request.filesystem,
+    shown(request.filesystem),
     (operation, wait) => runOperation(operation, store, { wait }),
     patienceOf(request),
     ledger,
@@ -79,7 +82,7 @@ async function mountNow(request: MountRequest): Promise<Mounted> {
     await unmountPath(mountpoint, 'force').catch(() => undefined);
     throw new PinfsError('MOUNT_FAILED', `${mountpoint}: the mount went away at once`);
   }
-  return serve({ fuse, mountpoint, descriptor, line, allowOther, handlers, ledger, log });
+  return serve({ shown, fuse, mountpoint, descriptor, line, allowOther, handlers, ledger, log });
 }
 
 /** Whether a repository admits members only; then nobody but who mounts may come in. */
@@ -139,7 +142,18 @@ async function isDevice(fd: string): Promise<boolean> {
   return (await readlink(`/proc/self/fd/${fd}`).catch(() => '')) === '/dev/fuse';
 }
 
+/** Who asks is not known here: `trusted.*` is listed only where nobody else can ask. */
+function listing(trusted: boolean): (filesystem: Filesystem) => Filesystem {
+  if (trusted) return (filesystem) => filesystem;
+  return (filesystem) => ({
+    ...filesystem,
+    listxattr: (node) =>
+      andThen(filesystem.listxattr(node), (names) => done(shownNames(names, () => false))),
+  });
+}
+
 interface Service {
+  readonly shown: ReturnType<typeof listing>;
   readonly fuse: FuseInstance;
   readonly mountpoint: string;
   /** Of the FUSE device; libfuse closes it when the connection is over, and tells nobody. */
@@ -184,7 +198,7 @@ function serve(service: Service): Mounted {
     statistics: ledger.statistics,
     replace(_recipe, filesystem) {
       if (allowOther && restricted(filesystem)) return Promise.reject(membersOnly());
-      handlers.replace(filesystem);
+      handlers.replace(service.shown(filesystem));
       return Promise.resolve();
     },
     line: service.line,

@@ -39,7 +39,10 @@ export function magicAttributes(
       return stored === undefined ? failure(absent(name)) : done(stored);
     },
     list(entry) {
-      const names = new Set(entry.xattrs?.keys());
+      const stored = [...(entry.xattrs?.keys() ?? [])];
+      // Of other types the kernel gives `user.*` to nobody (xattr(7)): what can't be had is not listed.
+      const mayUser = entry.type === 'file' || entry.type === 'directory';
+      const names = new Set(mayUser ? stored : stored.filter((name) => !name.startsWith('user.')));
       if (entry.node === tree.root) {
         const lacking = new Set([
           ...(tree.properties.vomsAuthz === undefined ? ['authz'] : []),

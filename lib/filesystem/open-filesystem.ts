@@ -43,7 +43,7 @@ export function openFilesystem(
       ),
     getxattr: (node, name) => andThen(entryOf(tree, node), (entry) => magic.get(entry, name)),
     listxattr: (node) => andThen(entryOf(tree, node), (entry) => done(magic.list(entry))),
-    statfs: statfsOf(tree, live),
+    statfs: statfsOf(live),
   };
   const denied = tree.properties.vomsAuthz !== undefined && live().uid !== 0;
   return denied ? onlyTheRoot(filesystem, tree) : filesystem;

@@ -2,6 +2,7 @@ import { errno } from '../../format/errno.js';
 import type { Attributes } from '../../filesystem/filesystem.js';
 import { absent, isKeptFrom } from '../../filesystem/magic.js';
 import { done, type Done, type Failure, type Outcome } from '../../store/want.js';
+import { isSystemAdministrator, shownNames } from '../system-administrator.js';
 import { headerSize, incEpochMinor, openFlags, systemErrno } from './constants.js';
 import { encodeInit, negotiate } from './negotiation.js';
 import {
@@ -312,7 +313,10 @@ export function listxattr(
   if (call.service.settings.noXattrs) return notSupported;
   const outcome = call.snapshot.filesystem.listxattr(call.node);
   if (outcome.kind !== 'done') return outcome;
-  const names = outcome.value.map((name) => `${name}\0`).join('');
+  const mayAll = () => isSystemAdministrator(inHeader.pid(call.frame));
+  const names = shownNames(outcome.value, mayAll)
+    .map((name) => `${name}\0`)
+    .join('');
   return fitting(size, Buffer.from(names, 'latin1'), call);
 }
 
