@@ -1,5 +1,6 @@
 import { join, resolve } from 'node:path';
 import { PinfsError } from '../format/errors.js';
+import { cacheOfHost } from '../machine/network-disk.js';
 import { dataDirectory } from '../machine/places.js';
 import type { HttpOptions } from '../source/http.js';
 import { parseDate } from './pin.js';
@@ -31,17 +32,19 @@ export function checkGiven(what: string, path: string): string {
 }
 
 /**
- * Where cache and state lie (design, section 11): with `--cache DIR` the state is in `DIR/state`.
+ * Where cache and state lie (design, section 11): with `--cache DIR` the state is in `DIR/state`. On a disk that other
+ * machines may use as well, the cache is in a directory of this machine's own below that.
  * @throws PinfsError USAGE, CACHE_UNUSABLE, STATE_UNUSABLE (nowhere, see dataDirectory)
  */
 export function directories(options: OpenOptions, environment: Environment): Directories {
   if (options.cache !== undefined) {
     checkGiven('--cache', options.cache);
-    const cache = resolve(options.cache);
-    return { cache, state: join(cache, 'state') };
+    const given = resolve(options.cache);
+    return { cache: cacheOfHost(given), state: join(given, 'state') };
   }
   const { variables } = environment;
-  return { cache: dataDirectory('cache', variables), state: dataDirectory('state', variables) };
+  const cache = cacheOfHost(dataDirectory('cache', variables));
+  return { cache, state: dataDirectory('state', variables) };
 }
 
 const architectures: Readonly<Record<string, string>> = {
