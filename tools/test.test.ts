@@ -19,7 +19,7 @@ function smallCheckout(t: Test, tests: Readonly<Record<string, string>>): string
   }
   symlinkSync(join(checkout, 'node_modules'), join(root, 'node_modules'));
   writeFileSync(join(root, 'package.json'), '{ "type": "module" }');
-  for (const folder of ['bin', 'tools', 'native-test']) mkdirSync(join(root, folder));
+  for (const folder of ['bin', 'tools', 'examples', 'native-test']) mkdirSync(join(root, folder));
   for (const [path, text] of Object.entries(tests)) {
     for (const [name, content] of [
       [join(root, path), ''],

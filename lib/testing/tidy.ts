@@ -24,7 +24,7 @@ const forbidden: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** What lies beside lib, and may use any room of it. */
-const outside: readonly string[] = ['bin', 'bench', 'native-test', 'tools'];
+const outside: readonly string[] = ['bin', 'bench', 'native-test', 'tools', 'examples'];
 
 /** Which rooms may use which dependency. */
 const owners: Readonly<Record<string, readonly string[]>> = {
@@ -39,6 +39,7 @@ const owners: Readonly<Record<string, readonly string[]>> = {
   commander: ['bin'],
   'cli-progress': ['bin'],
   tap: ['tests', 'tools'],
+  pinfs: ['examples'],
   'fast-check': ['tests'],
 };
 
