@@ -120,6 +120,7 @@ async function main(): Promise<void> {
   const mounted = await mountKernel(
     {
       mountpoint: options.mountpoint,
+      source: 'pinfs:made.example.org',
       recipe: recipeOf('first'),
       filesystem,
       // The driver asks for no more of a store than this.

@@ -105,6 +105,11 @@ void t.test('the form of mount(8) asks for the same', async (t) => {
   ])
     await t.rejects(order(...wrong, 'dir', 'mnt'), { code: 'USAGE' });
   t.match(mount, { noXattrs: true, deadline: 5000, suid: false, dev: false, driver: 'auto' });
+  t.equal(mount.fsname, 'https://127.0.0.1/r', 'shown as it stands in fstab');
+  const secret = await order('https://u:p@127.0.0.1/r', '/mnt', '-o', 'tag=x,noexec');
+  t.match(secret.mount, { fsname: 'https://127.0.0.1/r', noExec: true });
+  const named = await order('https://127.0.0.1/r@x', '/mnt', '-o', 'fsname=pinfs#r');
+  t.equal(named.mount.fsname, 'pinfs#r');
 });
 
 void t.test('flags and -o add up, and a default undoes nothing', async (t) => {
@@ -129,7 +134,7 @@ void t.test('wrong values are wrong usage, in either form', async (t) => {
     'min_rate=0',
     'cache_limit=much',
     'frob',
-    'noexec',
+    'uid=0',
   ]) {
     await t.rejects(order('dir', 'mnt', '-o', option), { code: 'USAGE' }, option);
   }

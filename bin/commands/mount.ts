@@ -1,8 +1,9 @@
 import { Command, CommanderError, Option } from 'commander';
-import { fromText, printable } from '../../lib/format/bytes.js';
+import { fromText, printable, printableText } from '../../lib/format/bytes.js';
 import { PinfsError } from '../../lib/format/errors.js';
 import { defaultDeadline, type MountOptions, type DriverChoice } from '../../lib/mount/options.js';
-import type { MountOrder } from '../../lib/mount/order.js';
+import type { TranslatedOptions } from '../../lib/mount/fstab.js';
+import { absoluteOrder, shownSource, type MountOrder } from '../../lib/mount/order.js';
 import type { MountStatus } from '../../lib/mount/status.js';
 import {
   openOptions,
@@ -31,6 +32,9 @@ export interface MountFlags extends SourceFlags {
   readonly xattrGid: number[];
   /** Texts of `-o`, as mount(8) gives them. */
   readonly o: string[];
+  /** Only in the options of -o. */
+  readonly fsname?: string;
+  readonly noExec?: boolean;
 }
 
 const description = `mount a snapshot, read-only
@@ -42,8 +46,10 @@ export function register(program: Command): void {
   mountCommand(program.command('mount')).action(
     async (source: string, mountpoint: string, flags: MountFlags) => {
       await runAction(flags, async () => {
-        const { source: whole, flags: merged } = await withMountOptions(source, mountpoint, flags);
-        await mountAndPrint(mountOrder(whole, mountpoint, merged), merged);
+        const asked = await withMountOptions(source, mountpoint, flags);
+        const order = mountOrder(asked.source, mountpoint, asked.flags);
+        if (asked.translated !== undefined && (await isDone(order, asked.translated))) return;
+        await mountAndPrint(order, asked.flags);
       });
     },
   );
@@ -91,15 +97,26 @@ export function mountCommand(command: Command): Command {
     );
 }
 
+/** What the command line asks for, with what stands behind `-o`. */
+interface AskedMount {
+  readonly source: string;
+  readonly flags: MountFlags;
+  /** The texts of `-o`, where there are any. */
+  readonly translated?: TranslatedOptions;
+}
+
 /** Reads the texts of `-o` as if they stood on the command line as flags. */
 export async function withMountOptions(
   source: string,
   mountpoint: string,
   flags: MountFlags,
-): Promise<{ source: string; flags: MountFlags }> {
+): Promise<AskedMount> {
   if (flags.o.length === 0) return { source, flags };
   const { translateMountOptions } = await import('../../lib/mount/fstab.js');
-  const { flags: given, pin } = translateMountOptions(flags.o);
+  const translated = translateMountOptions(flags.o);
+  const { flags: given, pin, noExec } = translated;
+  // As it stands in fstab, so that mount(8) sees that it is mounted.
+  const fsname = translated.fsname ?? (pin === undefined ? undefined : shownSource(source));
   const whole = pin === undefined ? source : `${source}@${pin}`;
   const parsed = parseAgain([...given, '--', whole, mountpoint]);
   const more = parsed.opts<MountFlags>();
@@ -111,8 +128,10 @@ export async function withMountOptions(
     signer: [...flags.signer, ...more.signer],
     protectedXattr: [...flags.protectedXattr, ...more.protectedXattr],
     xattrGid: [...flags.xattrGid, ...more.xattrGid],
+    noExec,
+    ...(fsname === undefined ? {} : { fsname }),
   };
-  return { source: whole, flags: merged };
+  return { source: whole, flags: merged, translated };
 }
 
 /** @throws PinfsError USAGE */
@@ -166,11 +185,39 @@ export function mountOrder(source: string, mountpoint: string, flags: MountFlags
     ...(flags.passthrough === true ? { passthrough: true } : {}),
     deadline: options.deadline ?? defaultDeadline,
     verbose: flags.verbose === true,
+    ...(flags.noExec === true ? { noExec: true } : {}),
+    ...(flags.fsname === undefined ? {} : { fsname: flags.fsname }),
     ...(flags.log === undefined ? {} : { log: flags.log }),
     ...(flags.trace === undefined ? {} : { trace: flags.trace }),
   };
   const inodes = flags.inodes === '32' ? ({ inodes: 32 } as const) : {};
   return { options: { ...options, ...inodes }, mount };
+}
+
+/**
+ * mount(8) may ask for what is there already, or to mount it again with other options.
+ * @throws PinfsError MOUNT_BUSY, NOT_MOUNTED, USAGE.
+ */
+async function isDone(asked: MountOrder, translated: TranslatedOptions): Promise<boolean> {
+  const { checkRemount, isMountedSo } = await import('../../lib/mount/again.js');
+  const { runtimeDirectories } = await import('../../lib/mount/runtime.js');
+  const order = absoluteOrder(asked);
+  const directories = runtimeDirectories();
+  if (translated.remount) {
+    const { mountpoint } = order.mount;
+    const flags = parseAgain(['--', '/', mountpoint]).opts<MountFlags>();
+    const nothing = absoluteOrder(mountOrder('/', mountpoint, flags));
+    await checkRemount(order, nothing, translated, directories);
+    return true;
+  }
+  if (await isMountedSo(order, directories)) {
+    process.stdout.write(`${printableText(order.mount.mountpoint)} is mounted so already\n`);
+    return true;
+  }
+  if (translated.writable) {
+    process.stderr.write('pinfs: warning: rw is asked for: what pinfs mounts is read-only\n');
+  }
+  return false;
 }
 
 /** Only one driver writes a trace: it is not left out in silence where that one can't mount. */

@@ -21,6 +21,8 @@ export interface Driver {
 /** What to mount, and how; the patience is that of a request that waits for the network. */
 export interface MountRequest extends Patience {
   readonly mountpoint: string;
+  /** What the kernel shows as the source: mount(8) compares it with fstab's. */
+  readonly source: string;
   /** How to build the filesystem again in another thread; the main thread's own one is `filesystem`. */
   readonly recipe: Recipe;
   readonly filesystem: Filesystem;
@@ -30,6 +32,7 @@ export interface MountRequest extends Patience {
   readonly allowOther: boolean;
   readonly suid: boolean;
   readonly dev: boolean;
+  readonly noExec?: boolean | undefined;
   /** Answer ENOSYS to extended attributes, so that the kernel stops asking. */
   readonly noXattrs: boolean;
   /** Attributes that only some groups may read. A driver that can't tell who asks shows them to nobody. */

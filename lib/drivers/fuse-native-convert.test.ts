@@ -97,7 +97,7 @@ void t.test('statfs fits into 32 bits', (t) => {
 });
 
 void t.test('options: read-only, safe unless told, cached for ever only for pins', (t) => {
-  const pin = { lifetime: 'pinned', suid: false, dev: false } as const;
+  const pin = { source: 'pinfs', lifetime: 'pinned', suid: false, dev: false } as const;
   const options = nativeOptions(pin, { allowOther: false, root: true });
   t.match(options, { timeout: false, subtype: 'pinfs', defaultPermissions: true });
   t.match(options, { allowOther: false, kernelCache: true });
@@ -108,12 +108,16 @@ void t.test('options: read-only, safe unless told, cached for ever only for pins
   }
   t.ok(parts.includes('nonempty'));
 
-  const head = { lifetime: 0, suid: true, dev: true } as const;
+  const head = { source: 'http://127.0.0.1/a,b', lifetime: 0, suid: true, dev: true } as const;
   const other = nativeOptions(head, { allowOther: true, root: false });
   t.match(other, { allowOther: true, kernelCache: false });
   const more = other.fsname.split(',');
+  t.equal(more.slice(0, 2).join(), 'http://127.0.0.1/a\\,b', 'commas are quoted');
   t.ok(more.includes('suid') && more.includes('dev') && more.includes('entry_timeout=0'));
   t.notOk(more.includes('nonempty'), 'fusermount3 does not know it');
+  const long = { ...head, source: `http://127.0.0.1/${'x,'.repeat(300)}`, noExec: true };
+  const short = nativeOptions(long, { allowOther: true, root: true });
+  t.match(short.fsname, /^pinfs,ro,suid,dev,noexec,/, 'a long source is not shown');
   t.ok(other.fsname.length < 900, 'libfuse takes 1023 bytes of options');
   t.end();
 });

@@ -108,13 +108,22 @@ export interface NativeOptions {
   readonly kernelCache: boolean;
 }
 
+// fuse-native keeps all options in 1024 bytes, and cuts off what is more.
+const sourceBytesMax = 512;
+
+/** With its commas and backslashes behind a backslash, as libfuse takes them. */
+function sourceOption(source: string): string {
+  const escaped = source.replace(/[\\,]/g, (special) => `\\${special}`);
+  return Buffer.byteLength(escaped) <= sourceBytesMax ? escaped : 'pinfs';
+}
+
 /**
  * Mount options. fuse-native knows a few by name; the others go in behind a comma of `fsname`,
  * which it hands on as it is. libfuse 2 itself refuses a directory that isn't empty unless told
  * `nonempty`, which only root can say: fusermount3 doesn't know it.
  */
 export function nativeOptions(
-  request: Pick<MountRequest, 'lifetime' | 'suid' | 'dev'>,
+  request: Pick<MountRequest, 'source' | 'lifetime' | 'suid' | 'dev' | 'noExec'>,
   context: { readonly allowOther: boolean; readonly root: boolean },
 ): NativeOptions {
   const pinned = request.lifetime === 'pinned';
@@ -123,6 +132,7 @@ export function nativeOptions(
     'ro',
     request.suid ? 'suid' : 'nosuid',
     request.dev ? 'dev' : 'nodev',
+    ...(request.noExec === true ? ['noexec'] : []),
     'use_ino',
     `entry_timeout=${seconds}`,
     `attr_timeout=${seconds}`,
@@ -131,7 +141,7 @@ export function nativeOptions(
   ];
   return {
     timeout: false,
-    fsname: ['pinfs', ...smuggled].join(','),
+    fsname: [sourceOption(request.source), ...smuggled].join(','),
     subtype: 'pinfs',
     defaultPermissions: true,
     allowOther: context.allowOther,

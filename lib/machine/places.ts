@@ -33,10 +33,16 @@ export function userDirectory(
 ): string | undefined {
   const given = absoluteVariable(variables, kind);
   if (given !== undefined) return given;
-  const home = absoluteVariable(variables, 'HOME') ?? passwordHome();
+  const home = homeVariable(variables) ?? passwordHome();
   // The root directory is what a container gives to a user without a name.
   const usable = home !== undefined && (home !== '/' || process.getuid?.() === 0);
   return usable ? join(home, belowHome[kind]) : undefined;
+}
+
+/** mount.fuse3 says HOME=/root to whomever mount(8) calls it for, also to users (`user` in fstab). */
+function homeVariable(variables: Variables): string | undefined {
+  const home = absoluteVariable(variables, 'HOME');
+  return home === '/root' && process.getuid?.() !== 0 ? undefined : home;
 }
 
 /** What the user database says; a user ID without a name has no home. */

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { findMount, lineOfConnection, mountType, type MountLine } from '../drivers/mountinfo.js';
 import { currentMounts, unmountPath } from '../drivers/unmount.js';
-import { toBytes } from '../format/bytes.js';
+import { fromText, printable, toBytes } from '../format/bytes.js';
 import { PinfsError } from '../format/errors.js';
 import { directories, processEnvironment } from '../repository/environment.js';
 import { isUrl, splitSourcePin } from '../source/open.js';
@@ -72,8 +72,24 @@ export async function claimPassed(
   const mounted = lineOfConnection(await currentMounts(), facts);
   if (mounted === undefined) return order.mount.mountpoint;
   const mountpoint = toBytes(mounted.mountpoint).toString('utf8');
+  if (mounted.source === unnamed) throw unnamedSource(mountpoint);
   checkReserved(mountpoint, reservedPaths(order, runtimeDirectory));
   return mountpoint;
+}
+
+// What mount.fuse3 shows as the source where no fsname is given: the type alone.
+const unnamed = 'pinfs';
+
+/** mount(8) would not find its source there, and mount it again and again, one on the other. */
+function unnamedSource(mountpoint: string): PinfsError {
+  const path = printable(fromText(mountpoint));
+  return new PinfsError(
+    'USAGE',
+    `with drop_privileges, mount.fuse3 mounts by itself and shows no source: 'mount -a' would mount ${path} again, on top`,
+    {
+      advice: `Add fsname= with the first word of the line to its options, and take this mount away: umount ${path}`,
+    },
+  );
 }
 
 /** Whether a mount of pinfs is at this path now, alive or dead. */

@@ -45,6 +45,8 @@ export interface MountRecord {
   readonly since: string;
   /** The source without credentials. */
   readonly source: string;
+  /** Marks of its order (order.ts). */
+  readonly order?: Readonly<Record<string, string>> | undefined;
 }
 
 /** Limits on what a caller may send, and how long it may take to send it. */
@@ -307,13 +309,21 @@ function readRecord(path: string): MountRecord | undefined {
   try {
     if (statSync(path).size > recordBytes) return undefined;
     const found = parseObject(readFileSync(path, 'utf8'));
-    const { mountpoint, pid, since, source } = found ?? {};
+    const { mountpoint, pid, since, source, order } = found ?? {};
     if (typeof mountpoint !== 'string' || typeof pid !== 'number') return undefined;
     if (typeof since !== 'string' || typeof source !== 'string') return undefined;
-    return { mountpoint, pid, since, source };
+    return { mountpoint, pid, since, source, order: readMarks(order) };
   } catch {
     return undefined; // most likely its mount ended while we looked
   }
+}
+
+function readMarks(value: unknown): MountRecord['order'] {
+  if (typeof value !== 'object' || value === null) return undefined;
+  const entries = Object.entries(value).filter(
+    (entry): entry is [string, string] => typeof entry[1] === 'string',
+  );
+  return Object.fromEntries(entries);
 }
 
 /** Removes what a dead process left. */

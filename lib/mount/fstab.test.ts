@@ -1,4 +1,7 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import t from 'tap';
+import { checkout } from '../testing/genuine.js';
 import { translateMountOptions } from './fstab.js';
 
 void t.test('an fstab line of a pinned worker node', (t) => {
@@ -8,6 +11,10 @@ void t.test('an fstab line of a pinned worker node', (t) => {
   t.same(translateMountOptions([text]), {
     flags: ['--key=/etc/keys/a.pub', '--cache=/var/cache/pinfs', '--allow-other'],
     pin: '2015-legacy',
+    fsname: undefined,
+    noExec: false,
+    writable: false,
+    remount: false,
   });
   t.end();
 });
@@ -27,7 +34,7 @@ void t.test('keys may repeat, quotes keep commas', (t) => {
 });
 
 void t.test('unknown options are refused by name', (t) => {
-  for (const option of ['frobnicate', 'noexec', 'key', 'offline=yes', 'toString', '__proto__=1']) {
+  for (const option of ['frobnicate', 'key', 'offline=yes', 'toString', '__proto__=1']) {
     t.throws(
       () => translateMountOptions([`ro,${option}`]),
       { code: 'USAGE', message: `the mount option '${option}' is not known` },
@@ -40,5 +47,54 @@ void t.test('unknown options are refused by name', (t) => {
 void t.test('a second pin is refused', (t) => {
   t.throws(() => translateMountOptions(['tag=a,hash=b']), { code: 'USAGE' });
   t.throws(() => translateMountOptions(['tag=']), { code: 'USAGE' });
+  t.end();
+});
+
+void t.test('of contrary words the last one counts', (t) => {
+  t.match(translateMountOptions(['rw,noexec,exec,ro']), { noExec: false, writable: false });
+  t.match(translateMountOptions(['defaults,ro', 'exec,noexec,rw']), {
+    noExec: true,
+    writable: true,
+  });
+  t.match(translateMountOptions(['remount,fsname=pinfs#http://127.0.0.1/a']), {
+    remount: true,
+    fsname: 'pinfs#http://127.0.0.1/a',
+  });
+  t.end();
+});
+
+void t.test('what can not be had is refused with the reason', (t) => {
+  const reasons = {
+    'uid=0': /published/,
+    'gid=5': /published/,
+    'umask=0': /published/,
+    'context="a,b"': /labels/,
+    nosymfollow: /links/,
+    'subtype=other': /always pinfs/,
+    allow_root: /allow_other/,
+    drop_privileges: /mount\.fuse3/,
+    'setuid=nobody': /mount\.fuse3/,
+    'user_id=0': /itself/,
+  };
+  for (const [option, message] of Object.entries(reasons)) {
+    t.throws(() => translateMountOptions([`ro,${option}`]), { code: 'USAGE', message }, option);
+  }
+  t.doesNotThrow(() => translateMountOptions(['remount,ro,user_id=0,group_id=0']));
+  t.end();
+});
+
+void t.test('the examples are lines that are understood', (t) => {
+  const example = (name: string) =>
+    readFileSync(join(checkout, 'share', 'systemd', name), 'utf8').split('\n');
+  const lines = example('fstab.example').filter((line) => /^[^#\s]/.test(line));
+  t.ok(lines.length >= 3);
+  for (const line of lines) {
+    const [source = '', , type, options = ''] = line.split(/\s+/);
+    t.match(type, /^fuse(\.pinfs)?$/);
+    const { fsname } = translateMountOptions([options.replace(/\bdrop_privileges,/, '')]);
+    if (type === 'fuse' || /drop_privileges/.test(options)) t.equal(fsname, source, line);
+  }
+  const unit = example('cvmfs-analysis.mount').find((line) => line.startsWith('Options='));
+  t.match(translateMountOptions([unit?.slice(8) ?? 'none']), { pin: '2015-legacy' });
   t.end();
 });

@@ -6,23 +6,48 @@ import { PinfsError } from '../format/errors.js';
  * business of ours.
  */
 
-/** Options of mount(8), fstab(5) and systemd.mount(5) that change nothing for us. */
+/** Options of mount(8), fstab(5) and systemd.mount(5) that mount(8) or systemd acts on, or that are always so. */
 const ignored = new Set(
   [
-    'defaults,rw,ro,auto,noauto,nofail,async,sync,dirsync,nosuid,nodev,exec,atime,noatime,relatime',
-    'norelatime,strictatime,nostrictatime,lazytime,nolazytime,diratime,nodiratime,mand,nomand',
-    'silent,loud,iversion,noiversion,user,nouser,users,owner,noowner,group,nogroup,_netdev,_rnetdev',
-    // mount.fuse3 adds these two whether or not anybody asked for them, so they can't mean --suid and --dev.
-    'suid,dev',
-    // Always so, asked for or not.
-    'default_permissions,nonempty',
+    // Who may call mount(8), and when it is called. mount(8) itself turns the first ones into noexec and the like.
+    'user,nouser,users,owner,noowner,group,nogroup,auto,noauto,nofail,defaults,_netdev,_rnetdev',
+    // What is never written has nothing to synchronise, to lock, or to note the time of.
+    'ro,async,sync,dirsync,atime,noatime,relatime,norelatime,strictatime,nostrictatime,lazytime',
+    'nolazytime,diratime,nodiratime,mand,nomand,iversion,noiversion,silent,loud',
+    // Always so, unless allow_suid or allow_dev is said; mount.fuse3 adds `suid` and `dev` whether or not
+    // anybody asked for them, so they can't mean --suid and --dev.
+    'nosuid,nodev,suid,dev,default_permissions,nonempty,auto_unmount,symfollow,subtype=pinfs',
   ]
     .join(',')
     .split(','),
 );
 
 /** Prefixes of options for other programs, such as `x-systemd.requires=`. */
-const ignoredPrefixes = ['x-', 'X-', 'comment=', 'helper=', 'user=', 'context='];
+const ignoredPrefixes = ['x-', 'X-', 'comment=', 'helper=', 'uhelper=', 'user='];
+
+const owners = 'owners and modes are those that were published, on every machine';
+const labels = 'security labels can not be given to what pinfs mounts';
+
+/** Options that others have and pinfs can't have, with the reason. */
+const refused: Readonly<Record<string, string>> = {
+  uid: owners,
+  gid: owners,
+  umask: owners,
+  fmask: owners,
+  dmask: owners,
+  context: labels,
+  fscontext: labels,
+  defcontext: labels,
+  rootcontext: labels,
+  nosymfollow: 'links are part of what was published',
+  subtype: 'it is always pinfs',
+  allow_root: 'say allow_other, which lets others in as far as the modes of the files do',
+  drop_privileges: 'that is for mount.fuse3, as the helper of mount(8)',
+  setuid: 'that is for mount.fuse3, as the helper of mount(8)',
+};
+
+/** What the mount table shows; for a remount with no line in fstab, mount(8) takes it from there. */
+const kernels = new Set(['user_id', 'group_id', 'rootmode', 'fd']);
 
 /** Each is one way to write the pin. */
 const pinNames = new Set(['pin', 'tag', 'hash', 'date']);
@@ -62,34 +87,64 @@ const plain: Readonly<Record<string, string>> = {
   verbose: '--verbose',
 };
 
-/** What `-o` texts mean: flags of `pinfs mount`, and the pin to put behind the source. */
+/** What `-o` texts mean: flags of `pinfs mount`, the pin to put behind the source, and what only mount(8) has. */
 export interface TranslatedOptions {
   /** Such as `--key=FILE`. */
   readonly flags: readonly string[];
   readonly pin: string | undefined;
+  /** What the kernel shall show as the source of the mount. */
+  readonly fsname: string | undefined;
+  readonly noExec: boolean;
+  /** Asked for; mount(8) also adds it wherever nobody says `ro`. */
+  readonly writable: boolean;
+  /** A mount that is there already is to be changed. */
+  readonly remount: boolean;
 }
 
-/** @throws PinfsError USAGE, naming an option that is not known, or a second pin. */
+/** @throws PinfsError USAGE, naming an option that is not known or can't be had, or a second pin. */
 export function translateMountOptions(texts: readonly string[]): TranslatedOptions {
   const flags: string[] = [];
   let pin: string | undefined;
+  let fsname: string | undefined;
+  // Of contrary words the last one counts, as with mount(8).
+  const last = { noExec: false, writable: false, remount: false, kernel: '' };
   for (const option of texts.flatMap(splitOptions)) {
-    if (ignored.has(option) || ignoredPrefixes.some((prefix) => option.startsWith(prefix)))
-      continue;
-    const at = option.indexOf('=');
-    const name = at < 0 ? option : option.slice(0, at);
-    const value = at < 0 ? undefined : option.slice(at + 1);
-    if (pinNames.has(name) && value !== undefined && value !== '') {
+    const { name, value } = nameAndValue(option);
+    if (option === 'noexec' || option === 'exec') last.noExec = option === 'noexec';
+    else if (option === 'rw' || option === 'ro') last.writable = option === 'rw';
+    else if (option === 'remount') last.remount = true;
+    else if (kernels.has(name)) last.kernel = option;
+    else if (name === 'fsname' && value !== undefined && value !== '') fsname = value;
+    else if (pinNames.has(name) && value !== undefined && value !== '') {
       if (pin !== undefined) throw new PinfsError('USAGE', `'${option}' is a second pin`);
       pin = value;
-    } else flags.push(translateOption(option, name, value));
+    } else if (!isIgnored(option)) flags.push(translateOption(option, name, value));
   }
-  return { flags, pin };
+  const { kernel, ...words } = last;
+  if (kernel !== '' && !words.remount) throw refusal(kernel, 'pinfs itself tells the kernel that');
+  return { flags, pin, fsname, ...words };
+}
+
+function refusal(option: string, reason: string): PinfsError {
+  return new PinfsError('USAGE', `the mount option '${option}' is refused: ${reason}`);
+}
+
+function isIgnored(option: string): boolean {
+  return ignored.has(option) || ignoredPrefixes.some((prefix) => option.startsWith(prefix));
+}
+
+function nameAndValue(option: string): { name: string; value: string | undefined } {
+  const at = option.indexOf('=');
+  if (at < 0) return { name: option, value: undefined };
+  return { name: option.slice(0, at), value: option.slice(at + 1) };
 }
 
 function translateOption(option: string, name: string, value: string | undefined): string {
   if (value === undefined && Object.hasOwn(plain, name)) return plain[name] ?? '';
   if (value !== undefined && Object.hasOwn(valued, name)) return `${valued[name] ?? ''}=${value}`;
+  if (Object.hasOwn(refused, name)) {
+    throw refusal(option, refused[name] ?? '');
+  }
   const known = ['pin=…', ...Object.keys(valued).map((key) => `${key}=…`), ...Object.keys(plain)];
   throw new PinfsError('USAGE', `the mount option '${option}' is not known`, {
     advice: `Known: ${known.join(', ')}.`,

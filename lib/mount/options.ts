@@ -5,10 +5,14 @@ import type { ProtectedAttributes } from '../filesystem/magic.js';
 /** How to mount, as plain data, so that a daemon can be handed it. */
 export interface MountOptions {
   readonly mountpoint: string;
+  /** What the kernel shows as its source; undefined: the source of the order. */
+  readonly fsname?: string;
   readonly driver: DriverChoice;
   readonly allowOther: boolean;
   readonly suid: boolean;
   readonly dev: boolean;
+  /** Nothing of it can be executed. */
+  readonly noExec?: boolean;
   readonly noXattrs: boolean;
   /** Attributes that only the group 0 and these groups may read. */
   readonly protectedXattrs?: ProtectedAttributes;

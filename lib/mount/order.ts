@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { isAbsolute, resolve } from 'node:path';
 import { PinfsError } from '../format/errors.js';
 import { checkGiven } from '../repository/environment.js';
@@ -51,6 +52,22 @@ function workingDirectory(): string {
       advice: 'Go to another one, or give absolute paths.',
     });
   }
+}
+
+/**
+ * A mark of each thing that is ordered, by which two orders can be compared without keeping what is secret in
+ * them. Where it is mounted is left out, and what only changes the words.
+ */
+export function orderMarks({ options, mount }: MountOrder): Readonly<Record<string, string>> {
+  const told = new Set(['mountpoint', 'verbose']);
+  const entries = Object.entries<unknown>({ ...options, ...mount }).filter(
+    ([name, value]) => value !== undefined && !told.has(name),
+  );
+  return Object.fromEntries(entries.map(([name, value]) => [name, markOf(JSON.stringify(value))]));
+}
+
+function markOf(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 16);
 }
 
 /** A source for people, before it is parsed: credentials of a URL are left out. */

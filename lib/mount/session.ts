@@ -1,20 +1,18 @@
-import type { Driver, Mounted, MountEnd, MountRequest, UnmountMode } from '../drivers/driver.js';
-import { quoted } from '../format/bytes.js';
+import type { Driver, Mounted, MountEnd, UnmountMode } from '../drivers/driver.js';
 import { asPinfsError, PinfsError } from '../format/errors.js';
 import type { OpenOptions } from '../repository/options.js';
 import type { Environment } from '../repository/environment.js';
-import type { Patience } from '../source/patience.js';
 import type { Repository } from '../repository/repository.js';
 import { alreadyMounted, claimMountpoint, ourMountAt } from './claim.js';
 import { driverLoaders, mountWith, prepareDriver, type DriverLoader } from './choose.js';
 import { serveControl, type ControlHandlers, type ControlServer } from './control.js';
-import { heldAtMost, kernelTimeout } from '../drivers/request-timeout.js';
 import { followHead, realTimer, type Follower, type Timer } from './follow.js';
 import { isDetached, leaveMount, unmountWords, type Unmounted } from './leave.js';
 import { openLog, type Log } from './log.js';
 import { notifyStatus } from './notify.js';
 import { passedDescriptor, type MountOptions } from './options.js';
-import { shownSource } from './order.js';
+import { orderMarks, shownSource } from './order.js';
+import { mountRequest, refuseOthers } from './request.js';
 import { ownRuntimeDirectory } from './runtime.js';
 import { mountStatus, type MountStatus } from './status.js';
 
@@ -97,6 +95,7 @@ export async function runMount(
       pid: process.pid,
       since: life.since,
       source: shownSource(options.source),
+      order: orderMarks({ options, mount }),
     },
     life.handlers,
   );
@@ -168,7 +167,15 @@ async function startSession(
     const { driver, mounted } = await mountWith(
       mount.driver,
       parts.loaders,
-      (candidate) => candidate.mount(mountRequest(candidate.name, life, mount, parts, repository)),
+      (candidate) =>
+        candidate.mount(
+          mountRequest(candidate.name, { options, mount }, mountpoint, {
+            repository,
+            nextCheck: parts.nextCheck(repository),
+            live: () => life.current(repository).live(),
+            log,
+          }),
+        ),
       log.warn,
     );
     const { verdict } = repository;
@@ -242,21 +249,6 @@ function liveSession(
   return session;
 }
 
-/**
- * A repository that asks its readers for a membership is for nobody but root, and what root's own
- * process serves, it serves to everyone whom the mount lets in.
- * @throws PinfsError ACCESS_DENIED
- */
-function refuseOthers({ allowOther }: MountOptions, { fqrn, tree }: Repository): void {
-  const { vomsAuthz } = tree.properties;
-  if (!allowOther || vomsAuthz === undefined) return;
-  throw new PinfsError(
-    'ACCESS_DENIED',
-    `${fqrn} asks its readers for a membership (${quoted(vomsAuthz)}), which other users of this machine can't show`,
-    { advice: 'Mount it without --allow-other.' },
-  );
-}
-
 function follow(
   mount: MountOptions,
   parts: SessionParts,
@@ -283,52 +275,6 @@ function follow(
     timer: parts.timer,
     log: (level, message, fields) => parts.log[level](message, fields),
   });
-}
-
-/**
- * How long the kernel may keep what it knows of a head, in seconds. The kernel driver tells it when
- * the head has moved; libfuse 2 can't, and until then old sizes would stand beside new contents.
- */
-const headLifetime: Readonly<Record<Driver['name'], number>> = { kernel: 60, 'fuse-native': 1 };
-
-/** A kernel that is told to ends a mount for one request that is late, whatever comes: it must not come to that. */
-function boundedPatience(patience: Patience, log: SessionParts['log']): Patience {
-  const timeout = kernelTimeout();
-  const longest = heldAtMost(timeout);
-  if (longest === undefined) return patience;
-  log.info(
-    `reads wait ${longest / 1000} s at most: this kernel ends mounts after ${timeout ?? 0} s`,
-  );
-  return { ...patience, deadline: Math.min(patience.deadline, longest), longest };
-}
-
-function mountRequest(
-  driver: Driver['name'],
-  life: Life,
-  mount: MountOptions,
-  { log, nextCheck }: SessionParts,
-  repository: Repository,
-): MountRequest {
-  const passed = passedDescriptor(mount.mountpoint) !== undefined;
-  return {
-    mountpoint: passed ? mount.mountpoint : life.mountpoint,
-    recipe: repository.recipe,
-    filesystem: repository.filesystem,
-    store: repository.store,
-    lifetime: repository.pinned
-      ? 'pinned'
-      : Math.min(headLifetime[driver], nextCheck(repository) ?? Infinity),
-    allowOther: mount.allowOther,
-    suid: mount.suid,
-    dev: mount.dev,
-    ...boundedPatience({ ...repository.patience, deadline: mount.deadline }, log),
-    noXattrs: mount.noXattrs,
-    protectedXattrs: mount.protectedXattrs,
-    passthrough: mount.passthrough,
-    log: (level, message) => log[level](message),
-    live: () => life.current(repository).live(),
-    trace: mount.trace,
-  };
 }
 
 /** What a session's end means for the process. */

@@ -51,7 +51,7 @@ export const inputSize = 128 * 1024;
 export const outputSize = maxRead + 4096;
 
 /** Mount flags of mount(2) and umount2(2). */
-export const mountFlags = { RDONLY: 1, NOSUID: 2, NODEV: 4 } as const;
+export const mountFlags = { RDONLY: 1, NOSUID: 2, NODEV: 4, NOEXEC: 8 } as const;
 export const unmountFlags = { FORCE: 1, DETACH: 2, NOFOLLOW: 8 } as const;
 
 /** Errnos that only this room needs; the others are in format/errno.ts. */

@@ -174,10 +174,11 @@ async function begin(mount: Mount, link: Link): Promise<Mounted> {
   const { request, mountpoint } = mount;
   const device = await mountDevice({
     mountpoint,
-    source: `pinfs:${request.recipe.identity.fqrn}`,
+    source: request.source,
     allowOther: request.allowOther && !restricted(request),
     suid: request.suid,
     dev: request.dev,
+    noExec: request.noExec === true,
   });
   try {
     await link.serve(device.device);

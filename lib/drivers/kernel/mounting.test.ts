@@ -49,7 +49,7 @@ void t.test('a descriptor that was passed from outside is known by its path', as
   t.equal(passedDescriptor('/dev/fd/3/x'), undefined);
   t.equal(passedDescriptor('/dev/fd/'), undefined);
   t.equal(passedDescriptor('/mnt'), undefined);
-  const wish = { source: 'x', allowOther: false, suid: false, dev: false };
+  const wish = { source: 'x', allowOther: false, suid: false, dev: false, noExec: false };
   await t.rejects(mountDevice({ ...wish, mountpoint: '/dev/fd/987654' }), {
     code: 'MOUNT_FAILED',
     message: /987654.*EBADF/,
@@ -61,6 +61,7 @@ const missing = () => Promise.reject(new PinfsError('OBJECT_MISSING', 'there is 
 function request(mountpoint: string, directory: string): MountRequest {
   return {
     mountpoint,
+    source: 'http://127.0.0.1/made.example.org',
     recipe: fakeRecipe(directory),
     filesystem: fakeFilesystem(makeFakeTree({ children: {} })),
     // Nothing else of it is looked at before the mount.

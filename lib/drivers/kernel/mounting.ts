@@ -17,6 +17,7 @@ export interface MountWish {
   readonly allowOther: boolean;
   readonly suid: boolean;
   readonly dev: boolean;
+  readonly noExec: boolean;
 }
 
 export interface MountedDevice {
@@ -87,7 +88,10 @@ function mountAsRoot(wish: MountWish): number {
   const calls = systemCalls();
   const device = openDevice();
   const flags =
-    mountFlags.RDONLY | (wish.suid ? 0 : mountFlags.NOSUID) | (wish.dev ? 0 : mountFlags.NODEV);
+    mountFlags.RDONLY |
+    (wish.suid ? 0 : mountFlags.NOSUID) |
+    (wish.dev ? 0 : mountFlags.NODEV) |
+    (wish.noExec ? mountFlags.NOEXEC : 0);
   const owner = `user_id=${process.geteuid?.() ?? 0},group_id=${process.getegid?.() ?? 0}`;
   const data = `fd=${device},rootmode=40000,${owner},${permissions(wish)}`;
   const result = calls.mount(wish.source, wish.mountpoint, mountType, flags, data);
@@ -107,5 +111,6 @@ function helperOptions(wish: MountWish): string {
   const source = wish.source.replace(/[\\,]/g, (special) => `\\${special}`);
   const parts = ['ro', permissions(wish), `fsname=${source}`, 'subtype=pinfs'];
   parts.push(wish.suid ? 'suid' : 'nosuid', wish.dev ? 'dev' : 'nodev');
+  if (wish.noExec) parts.push('noexec');
   return parts.join(',');
 }

@@ -1,0 +1,122 @@
+import { findMount, mountType, type MountLine } from '../drivers/mountinfo.js';
+import { currentMounts } from '../drivers/unmount.js';
+import { fromText, printable, toBytes } from '../format/bytes.js';
+import { PinfsError } from '../format/errors.js';
+import { askControl, findRecords, type MountRecord } from './control.js';
+import type { TranslatedOptions } from './fstab.js';
+import { resolveMountpoint } from './mountpoint.js';
+import { orderMarks, shownSource, type MountOrder } from './order.js';
+
+/**
+ * mount(8) asks again for what is mounted: by `mount -a` where it can't tell that it is there, and by
+ * `mount -o remount`. Both are fine as long as nothing would change.
+ */
+
+// For a status (ms).
+const statusPatience = 5000;
+
+/**
+ * Whether a mount that lives there was ordered just like this.
+ * @throws PinfsError MOUNT_BUSY, naming what was ordered otherwise.
+ */
+export async function isMountedSo(
+  order: MountOrder,
+  directories: readonly string[],
+): Promise<boolean> {
+  const there = await mountThere(order.mount.mountpoint, directories);
+  if (there?.record?.order === undefined || !(await answers(there.socket))) return false;
+  const differing = differences(orderMarks(order), there.record.order);
+  if (differing.length === 0) return true;
+  const path = printable(fromText(there.record.mountpoint));
+  throw new PinfsError(
+    'MOUNT_BUSY',
+    `a pinfs mount is already on ${path}, with another ${differing.join(', ')}`,
+    { advice: `End it first: pinfs umount ${path}` },
+  );
+}
+
+/**
+ * Checks that a remount would change nothing. `asBefore` is the order with nothing but defaults: what is as
+ * in it was not asked for.
+ * @throws PinfsError NOT_MOUNTED, USAGE (naming what would change).
+ */
+export async function checkRemount(
+  order: MountOrder,
+  asBefore: MountOrder,
+  { writable, noExec, pin }: TranslatedOptions,
+  directories: readonly string[],
+): Promise<void> {
+  const { mountpoint } = order.mount;
+  const there = await mountThere(mountpoint, directories);
+  const path = printable(fromText(mountpoint));
+  if (there === undefined) {
+    throw new PinfsError(
+      'NOT_MOUNTED',
+      `no pinfs mount is on ${path}, so none can be mounted again`,
+    );
+  }
+  const { line, record } = there;
+  const defaults = orderMarks(asBefore);
+  const given = Object.entries(orderMarks(order)).filter(([name, mark]) => defaults[name] !== mark);
+  const marks = Object.fromEntries(given);
+  // mount(8) takes the source from the mount table where fstab has no line for it.
+  const shown = toBytes(line.source).toString('utf8');
+  const asked = order.mount.fsname ?? shownSource(order.options.source);
+  if (pin === undefined && asked === shown) delete marks['source'];
+  delete marks['fsname'];
+  delete marks['noExec'];
+  const changes = [
+    ...(writable ? ['rw'] : []),
+    ...(noExec && !line.options.includes('noexec') ? ['noexec'] : []),
+    ...(record?.order === undefined ? Object.keys(marks) : differences(marks, record.order, true)),
+  ];
+  if (changes.length === 0) return;
+  throw new PinfsError('USAGE', `a remount can't change ${changes.join(', ')} of ${path}`, {
+    advice: writable
+      ? 'What pinfs mounts is read-only: it can be verified because nobody changes it.'
+      : `End it, and mount it anew: pinfs umount ${path}`,
+  });
+}
+
+interface There {
+  readonly line: MountLine;
+  readonly record: MountRecord | undefined;
+  readonly socket: string;
+}
+
+async function mountThere(
+  mountpoint: string,
+  directories: readonly string[],
+): Promise<There | undefined> {
+  const mounts = await currentMounts();
+  const ours = (path: string) => findMount(mounts, path)?.type === mountType;
+  let path: string;
+  try {
+    path = resolveMountpoint(mountpoint, ours);
+  } catch {
+    return undefined; // what is wrong with it is told by whoever mounts there
+  }
+  const line = findMount(mounts, path);
+  if (line?.type !== mountType) return undefined;
+  const found = findRecords(directories).find(
+    ({ record, aside }) => !aside && record.mountpoint === path,
+  );
+  return { line, record: found?.record, socket: found?.socket ?? '' };
+}
+
+async function answers(socket: string): Promise<boolean> {
+  const answer = await askControl(socket, { command: 'status' }, statusPatience);
+  return answer.kind === 'answer';
+}
+
+/** Names of what differs; with `onlyGiven`, of what `asked` has. The place of the log is nobody's matter. */
+function differences(
+  asked: Readonly<Record<string, string>>,
+  there: Readonly<Record<string, string>>,
+  onlyGiven = false,
+): string[] {
+  const names = new Set([...Object.keys(asked), ...(onlyGiven ? [] : Object.keys(there))]);
+  if (asked['log'] === undefined) names.delete('log');
+  const differing = [...names].filter((name) => asked[name] !== there[name]);
+  return differing.map((name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`));
+}
