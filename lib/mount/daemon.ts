@@ -7,6 +7,7 @@ import { holdDirectory } from '../files/held.js';
 import { makeDirectories } from '../files/make.js';
 import { PinfsError } from '../format/errors.js';
 import { checkAddressSpace, frugalArguments } from '../machine/address-space.js';
+import { checkFileLimit } from '../machine/file-budget.js';
 import { directories, processEnvironment } from '../repository/environment.js';
 import type { OpenOptions } from '../repository/options.js';
 import { checkFree } from '../store/layout.js';
@@ -45,6 +46,7 @@ export async function mountInBackground(
   startChild: StartChild = startDaemon,
 ): Promise<unknown> {
   checkAddressSpace('mount');
+  checkFileLimit();
   const absolute = absoluteOrder({ options, mount });
   const passed = passedDescriptor(absolute.mount.mountpoint);
   if (passed !== undefined) {

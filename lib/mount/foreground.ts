@@ -1,4 +1,5 @@
 import { checkAddressSpace } from '../machine/address-space.js';
+import { checkFileLimit } from '../machine/file-budget.js';
 import type { OpenOptions } from '../repository/options.js';
 import { realTimer } from './follow.js';
 import { guardProcess, thisProcess } from './guard.js';
@@ -17,6 +18,7 @@ export async function serveMount(
   onReady: (session: Session) => void | Promise<void>,
 ): Promise<number> {
   checkAddressSpace('mount');
+  checkFileLimit();
   const order = absoluteOrder({ options, mount });
   // Where we stand may be where the mount comes to lie.
   process.chdir('/');

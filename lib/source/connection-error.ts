@@ -1,4 +1,5 @@
 import { PinfsError, type ErrorCode } from '../format/errors.js';
+import { takeBackFiles } from '../machine/file-budget.js';
 import { faultBehind } from '../machine/descriptors.js';
 
 function code(error: Error): string {
@@ -101,6 +102,8 @@ export function describeConnection(
   const name = code(error);
   const ours = faultBehind(error);
   if (ours !== undefined) {
+    // For the next try.
+    if (ours.code === 'FILES_EXHAUSTED') takeBackFiles();
     const fault = new PinfsError(ours.code, `${shown()} was not asked: ${ours.message}`, {
       advice: ours.advice,
       cause: error,

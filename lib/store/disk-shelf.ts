@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { LRUCache } from 'lru-cache';
 import { alwaysMiss } from './always-miss.js';
 import { fits } from './inflate.js';
+import { fileShares, givesBackFiles, withFiles } from '../machine/file-budget.js';
 import type { OpenFile } from '../files/regular.js';
 import type { ObjectKey } from './key.js';
 import { errorCode, objectFile } from './layout.js';
@@ -58,7 +59,9 @@ export function openShelf(
     records.close();
     place.close();
   };
-  return unlessAlwaysMiss(new DiskShelf(place, records, options.fileLimit ?? 256, close));
+  return unlessAlwaysMiss(
+    new DiskShelf(place, records, options.fileLimit ?? fileShares().objects, close),
+  );
 }
 
 export function unlessAlwaysMiss(shelf: Shelf): Shelf {
@@ -74,6 +77,7 @@ export class DiskShelf implements Shelf {
   readonly #records: Records;
   readonly #files: LRUCache<string, OpenObject>;
   readonly #closed: () => void;
+  readonly #forgetGiver: () => void;
   // Times of use by id of the record, not yet saved.
   #uses = new Map<number, number>();
   #lastSaved = Date.now();
@@ -100,6 +104,7 @@ export class DiskShelf implements Shelf {
         closeSync(object.fd);
       },
     });
+    this.#forgetGiver = givesBackFiles(() => this.#files.pop() !== undefined);
   }
 
   read(
@@ -150,6 +155,7 @@ export class DiskShelf implements Shelf {
   }
 
   close(): void {
+    this.#forgetGiver();
     this.#saveUses();
     this.#files.clear();
     this.#closed();
@@ -162,9 +168,13 @@ export class DiskShelf implements Shelf {
   sizeOnDisk(key: ObjectKey): number | undefined {
     this.#records.follow();
     if (!this.#records.isCurrent() || this.#recordOf(key) === undefined) return undefined;
-    const object = this.#files.get(key) ?? this.#open(key);
-    if (object !== undefined) object.used = tick();
-    return object?.size;
+    const kept = this.#files.get(key);
+    const object = kept ?? this.#open(key);
+    if (object === undefined) return undefined;
+    object.used = tick();
+    // Another thread may be the one that reads it.
+    if (kept === undefined) this.#files.delete(key);
+    return object.size;
   }
 
   /** Closes an object that was removed, so that its room is free. */
@@ -244,14 +254,7 @@ export class DiskShelf implements Shelf {
   }
 
   #openFile(key: ObjectKey): OpenFile | 'missing' | 'other' {
-    for (;;) {
-      try {
-        return openObject(this.#place.at, key);
-      } catch (thrown) {
-        // Others of this process took the descriptors: give back ours, one by one.
-        if (errorCode(thrown) !== 'EMFILE' || this.#files.pop() === undefined) throw thrown;
-      }
-    }
+    return withFiles(() => openObject(this.#place.at, key));
   }
 
   #isWhatWasChecked(record: ObjectRecord, { fd, status }: OpenFile): boolean {

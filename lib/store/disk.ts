@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { PinfsError } from '../format/errors.js';
 import { ownUser } from '../files/owners.js';
 import { removeEntry } from '../files/regular.js';
+import { fileShares } from '../machine/file-budget.js';
 import { DiskShelf, inOrder, unlinkIfThere } from './disk-shelf.js';
 import type { ObjectKey } from './key.js';
 import { diskFull, hasLayout, unusable, writeLayout } from './layout.js';
@@ -23,7 +24,6 @@ export interface Prepared {
   readonly sha256: Buffer;
 }
 
-const fileLimit = 256;
 const candidatesAtOnce = 4096;
 // What is removed beyond need at once: few transactions, none of them long.
 const timeBetweenLooksMs = 5000;
@@ -77,7 +77,7 @@ export class Disk {
       this.#place.close();
       throw thrown;
     }
-    this.shelf = new DiskShelf(this.#place, this.#records, fileLimit);
+    this.shelf = new DiskShelf(this.#place, this.#records, fileShares().objects);
     try {
       const begun = withReserve(this.#place.at, () => this.#begin());
       this.#owner = begun.owner;

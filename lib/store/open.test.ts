@@ -64,6 +64,18 @@ void t.test('an object is fetched once and then read from the disk', async (t) =
   t.equal(store.statistics.stored, 2 * (text.length + 300_000));
 });
 
+void t.test('only who reads an object opens it', async (t) => {
+  const { store, source } = open(t);
+  const openFiles = (): number => readdirSync('/proc/self/fd').length;
+  const wants = Array.from({ length: 40 }, (_, index) => source.put(Buffer.from(`${index}`)));
+  const before = openFiles();
+  for (const want of wants) await store.fetch(want, undefined, { readElsewhere: true });
+  for (const want of wants) await store.fetch(want, undefined, { readElsewhere: true });
+  t.ok(openFiles() < before + 10, 'read by another thread');
+  for (const want of wants) t.same(await readWhole(store, want), await readWhole(store, want));
+  t.ok(openFiles() >= before + 40, 'kept open for the next read');
+});
+
 void t.test('another thread or process sees an object as soon as fetch has resolved', async (t) => {
   const { store, source, directory } = open(t);
   const shelf = openShelf(directory);

@@ -83,8 +83,10 @@ class DiskStore implements Store {
       persistent: how.brief !== true,
       heard: how.heard,
     });
-    // Opened at once: then it can be read even if others need its room in the next moment.
-    this.#disk.shelf.reopen(wantKey(want));
+    // Opened at once: then it can be read even if others need its room in the next moment. Who reads in another
+    // thread opens it there; if it went meanwhile, it is asked for again.
+    if (how.readElsewhere === true) this.#disk.shelf.forget(wantKey(want));
+    else this.#disk.shelf.reopen(wantKey(want));
   }
 
   fetchAhead(wants: readonly Want[]): void {

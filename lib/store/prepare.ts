@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { makeDirectory } from '../files/make.js';
+import { withFiles } from '../machine/file-budget.js';
 import { unlinkIfThere } from './disk-shelf.js';
 import { unpack } from './inflate.js';
 import { errorCode } from './layout.js';
@@ -22,7 +23,7 @@ export function prepareObject(
 }
 
 function writeFile(file: string, bytes: Buffer): void {
-  const fd = openNew(file);
+  const fd = withFiles(() => openNew(file));
   try {
     for (let written = 0; written < bytes.length;) written += writeSync(fd, bytes, written);
   } catch (thrown) {

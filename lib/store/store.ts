@@ -36,6 +36,8 @@ export interface Waiting {
   readonly wait?: Wait | undefined;
   /** Ask for what fails a few times only: at first contact a mistake is likelier than a fault that passes. */
   readonly brief?: boolean | undefined;
+  /** Another thread reads it: it need not be open in this one. */
+  readonly readElsewhere?: boolean | undefined;
   /** Told from time to time how many bytes have come, and why a try failed that is made again. */
   readonly heard?: (bytes: number, trouble: PinfsError | undefined) => void;
 }

@@ -3,6 +3,7 @@ import { existsSync, statSync } from 'node:fs';
 import { LRUCache } from 'lru-cache';
 import { printable, toBytes, type ByteString } from '../format/bytes.js';
 import { asPinfsError, isMachineFault, PinfsError } from '../format/errors.js';
+import { fileShares, givesBackFiles, withFiles } from '../machine/file-budget.js';
 import { objectText, parseHash } from '../format/hash.js';
 import { pathDigest } from '../format/path-hash.js';
 import type { Shelf } from '../store/shelf.js';
@@ -51,24 +52,30 @@ export interface Catalogs {
   close(): void;
 }
 
-// Each open file costs about 180 KiB and the pages that were read of it, up to 256 KiB, and a descriptor.
-const openLimit = 100;
 // Deeper than any tree of names can be walked; bounds the re-runs of one operation.
 const depthLimit = 256;
 // Each takes about 0.9 KiB; the thread that serves a mount may have 1 GiB.
 const catalogsLimit = 2 ** 19;
 
-export function createCatalogs(root: Want, shelf: Shelf, statistics: TreeStatistics): Catalogs {
-  const rootCatalog = rootRecord(root);
-  const records: Catalog[] = [rootCatalog];
-  const byMount = new Map<NodeId, Catalog>();
-  const files = new LRUCache<number, OpenCatalog>({
-    max: openLimit,
+/** Each costs about 180 KiB and the pages that were read of it, up to 256 KiB, and a descriptor. */
+function openFiles(statistics: TreeStatistics): LRUCache<number, OpenCatalog> {
+  return new LRUCache<number, OpenCatalog>({
+    max: fileShares().catalogs,
     dispose: ({ file }) => {
       statistics.catalogsOpen--;
       file.close();
     },
   });
+}
+
+export function createCatalogs(root: Want, shelf: Shelf, statistics: TreeStatistics): Catalogs {
+  const rootCatalog = rootRecord(root);
+  const records: Catalog[] = [rootCatalog];
+  const byMount = new Map<NodeId, Catalog>();
+  const files = openFiles(statistics);
+
+  // The last ones may be in use just now.
+  const forgetGiver = givesBackFiles(() => files.size > 2 && files.pop() !== undefined);
 
   const open = (catalog: Catalog): Outcome<CatalogFile> => {
     const kept = files.get(catalog.number);
@@ -119,7 +126,10 @@ export function createCatalogs(root: Want, shelf: Shelf, statistics: TreeStatist
     open,
     query,
     mounted,
-    close: () => files.clear(),
+    close: () => {
+      forgetGiver();
+      files.clear();
+    },
   };
 }
 
@@ -202,7 +212,9 @@ function openChecked(catalog: Catalog, path: string): Outcome<CatalogFile> {
     return { kind: 'miss', want: catalog.want };
   }
   try {
-    file = openCatalogFile(path, catalogSubject(catalog), pathDigest(catalog.prefix));
+    file = withFiles(() =>
+      openCatalogFile(path, catalogSubject(catalog), pathDigest(catalog.prefix)),
+    );
     checkIdentity(catalog, file);
     catalog.fault = undefined;
     return done(file);

@@ -42,6 +42,7 @@ export function openFetches(
     const isOurs = (): boolean => flights.get(key) === fetch;
     try {
       await store.fetch(want, fetch.controller.signal, {
+        readElsewhere: true,
         wait: fetch.wait,
         heard: (bytes, error) => {
           if (isOurs()) answers.news(key, bytes, error && troubleOf(error));

@@ -229,7 +229,7 @@ async function build(
     const { result, change } = await wait.promise;
     if (result.outcome === 'done') return change;
     if (result.outcome === 'failure') throw failed(result);
-    await store.fetch(result.want, state.ending.signal, { brief: true });
+    await store.fetch(result.want, state.ending.signal, { brief: true, readElsewhere: true });
   }
   throw new PinfsError('INTERNAL', `the snapshot still lacks an object after ${mostTries} tries`);
 }
