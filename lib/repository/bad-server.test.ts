@@ -102,7 +102,7 @@ const misbehaviours: readonly (readonly [Behaviour & string, Codes])[] = [
   ['reset', all('SOURCE_UNREACHABLE')],
   ['not-http', all('SOURCE_UNREACHABLE')],
   ['redirect-loop', all('SOURCE_REDIRECT')],
-  ['encoded', all('SOURCE_STATUS')],
+  ['encoded', all('SOURCE_ENCODING')],
   ['html', noLetters],
   ['empty', noLetters],
   ['wrong-content', noLetters],

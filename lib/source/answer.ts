@@ -1,3 +1,4 @@
+import { fromText, printable } from '../format/bytes.js';
 import { PinfsError } from '../format/errors.js';
 import type { Answer, Question } from './question.js';
 
@@ -27,11 +28,8 @@ export function judgeHead(question: Question, status: number, headers: Headers):
     const after = retryAfter(header(headers, 'retry-after'), Date.now());
     return { kind: 'failed', error, retry: 'later', after };
   }
-  const encoding = header(headers, 'content-encoding');
-  if (encoding !== undefined && encoding !== 'identity') {
-    const text = `${shown()}: the server encodes its answer, though it was not asked to`;
-    return failed(new PinfsError('SOURCE_STATUS', text));
-  }
+  const encoding = encodingOf(headers);
+  if (encoding !== undefined) return failed(encoded(shown, encoding));
   const length = contentLength(header(headers, 'content-length'));
   if (range === undefined) {
     if (length !== undefined && length > limit) return failed(tooLarge(shown, limit));
@@ -48,6 +46,27 @@ export function judgeHead(question: Question, status: number, headers: Headers):
   return rangeBody(question, range.length, status === 206 ? 0 : range.offset);
 }
 
+/** A coding that the bytes are in, other than the one that was asked for: as they are stored. */
+function encodingOf(headers: Headers): string | undefined {
+  const content = header(headers, 'content-encoding') ?? '';
+  const transfer = header(headers, 'transfer-encoding') ?? '';
+  return `${content},${transfer}`
+    .split(',')
+    .map((coding) => coding.trim().toLowerCase())
+    .find((coding) => !plainCodings.has(coding));
+}
+
+const plainCodings: ReadonlySet<string> = new Set(['', 'identity', 'chunked']);
+
+function encoded(shown: () => string, coding: string): PinfsError {
+  const name = printable(fromText(coding.slice(0, 40)));
+  const text = `${shown()}: the answer is encoded (${name}), though it was asked for as it is`;
+  return new PinfsError('SOURCE_ENCODING', text, {
+    advice:
+      'A server or proxy on the way compresses: that has to be switched off for this address.',
+  });
+}
+
 /** Request Timeout, Too Early, Too Many Requests: the others below 500 say the same when asked again. */
 const passingStatuses: ReadonlySet<number> = new Set([408, 425, 429]);
 
@@ -59,8 +78,10 @@ function retryAfter(text: string | undefined, now: number): number {
   return Number.isNaN(date) ? 0 : Math.max(0, date - now);
 }
 
+/** A length of so many digits that no number holds it is larger than anything. */
 function contentLength(text: string | undefined): number | undefined {
-  return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : undefined;
+  if (text === undefined || !/^\d+$/.test(text)) return undefined;
+  return text.length > 15 ? Infinity : Number(text);
 }
 
 function tooLarge(shown: () => string, limit: number): PinfsError {

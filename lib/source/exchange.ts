@@ -186,6 +186,8 @@ function end(call: Call, answer: Answer): void {
 function fail(call: Call, error: PinfsError, retry: Retry): void {
   if (call.ended) return;
   end(call, { kind: 'failed', error, retry });
+  // undici may know the call for a while: what came is of no use, and may be large.
+  call.body = undefined;
   hangUp(call);
 }
 

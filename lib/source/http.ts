@@ -202,7 +202,10 @@ function makeQuestion(
   { fresh, range }: SourceRequest,
   tries: number,
 ): Question {
-  const headers: Record<string, string> = { 'User-Agent': userAgent };
+  const headers: Record<string, string> = {
+    'User-Agent': userAgent,
+    'Accept-Encoding': 'identity',
+  };
   if (base.authorization !== undefined && target.origin === base.origin) {
     headers['Authorization'] = base.authorization;
   }

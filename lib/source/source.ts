@@ -14,7 +14,7 @@ export interface Source {
    * a request for a range with the whole file: then what lies before the range is read and dropped.
    * @throws PinfsError OBJECT_MISSING (it isn't there), OBJECT_TOO_LARGE, OBJECT_SIZE_MISMATCH (it
    *   ends before the range does), SOURCE_UNREACHABLE, SOURCE_TIMEOUT, SOURCE_STATUS,
-   *   SOURCE_REDIRECT, INTERRUPTED (the signal, or the source was closed).
+   *   SOURCE_REDIRECT, SOURCE_ENCODING, INTERRUPTED (the signal, or the source was closed).
    */
   get(path: string, limit: number, request?: SourceRequest): Promise<Buffer>;
 

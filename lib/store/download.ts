@@ -32,7 +32,17 @@ export function sourceOf(want: Want, options: Sources): Source {
   });
 }
 
-const mayBeMended = new Set<string>(['OBJECT_HASH_MISMATCH', 'OBJECT_TOO_LARGE']);
+// Of what came; a proxy may keep a copy that is damaged, cut, or compressed for others.
+const mayBeMended = new Set<string>([
+  'OBJECT_HASH_MISMATCH',
+  'OBJECT_TOO_LARGE',
+  'SOURCE_ENCODING',
+]);
+
+/** Where nobody promised a size, both tries count in the one bound, and this one has used it up. */
+function isUsedUp(want: Want, { code }: PinfsError): boolean {
+  return want.size.kind === 'limit' && code === 'OBJECT_TOO_LARGE';
+}
 
 /** Gets, verifies and writes an object; once more, past caches on the way, when what came is not it. */
 export async function download(
@@ -46,6 +56,7 @@ export async function download(
     return await downloadOnce(source, want, disk, unpacker, leg, false);
   } catch (thrown) {
     if (!(thrown instanceof PinfsError) || !mayBeMended.has(thrown.code)) throw thrown;
+    if (isUsedUp(want, thrown)) throw thrown;
     return await downloadOnce(source, want, disk, unpacker, leg, true);
   }
 }

@@ -78,6 +78,7 @@ const passing: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'SOURCE_TIMEOUT',
   'SOURCE_STATUS',
   'SOURCE_REDIRECT',
+  'SOURCE_ENCODING',
   'SOURCE_OFFLINE',
   'TLS_CERTIFICATE_DATE',
   'TLS_NAME_MISMATCH',
@@ -135,6 +136,7 @@ const calledBy: Readonly<Partial<Record<ErrorCode, string>>> = {
   SOURCE_TIMEOUT: 'the source is not reachable: ',
   SOURCE_STATUS: 'the source is not reachable: ',
   SOURCE_REDIRECT: 'the source is not reachable: ',
+  SOURCE_ENCODING: 'the source is not reachable: ',
   ROLLBACK: 'the source was rolled back: ',
 };
 
