@@ -27,7 +27,7 @@ export function modeText(attributes: Attributes): string {
   return typeLetters[attributes.entry.type] + permissions.join('');
 }
 
-/** Major and minor number out of glibc's packing (format document, 5.6). */
+/** Major and minor number out of glibc's packing (docs/format.md, 5.6). */
 export function deviceNumbers(rdev: number): { major: number; minor: number } {
   const packed = BigInt(rdev);
   const major = ((packed >> 32n) & 0xfffff000n) | ((packed >> 8n) & 0xfffn);

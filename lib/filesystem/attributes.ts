@@ -3,12 +3,12 @@ import { done, type Outcome, failure } from '../store/want.js';
 import type { Entry } from '../tree/entry.js';
 import type { Attributes } from './filesystem.js';
 
-/** st_blksize of everything (format document, 5.6). */
+/** st_blksize of everything (docs/format.md, 5.6). */
 export const blockSize = 4096;
 
 /**
  * Attributes of an entry. atime and ctime are mtime; st_blocks is counted as the reference does
- * (format document, 5.6).
+ * (docs/format.md, 5.6).
  */
 export function attributesOf(entry: Entry): Attributes {
   return {

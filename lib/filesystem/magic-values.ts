@@ -28,7 +28,7 @@ function ofFacts(value: (facts: LiveFacts) => string | number): MagicValue {
   return ({ live }) => done(fromText(String(value(live()))));
 }
 
-/** Attributes of every path, listed on the root. Meanings: format document, 9.4. */
+/** Attributes of every path, listed on the root. Meanings: docs/format.md, 9.4. */
 export const globalValues: ReadonlyMap<string, MagicValue> = new Map<string, MagicValue>([
   ['fqrn', ofIdentity((it) => it.fqrn)],
   ['revision', ofIdentity((it) => String(it.revision))],

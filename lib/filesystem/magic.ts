@@ -15,11 +15,11 @@ export interface ExtendedAttributes {
   list(entry: Entry): readonly ByteString[];
 }
 
-/** About so many characters are a page; lines are kept whole (format document, 9.4). */
+/** About so many characters are a page; lines are kept whole (docs/format.md, 9.4). */
 const pageLength = 40_000;
 
 /**
- * The magic extended attributes of the reference client under the same names (format document,
+ * The magic extended attributes of the reference client under the same names (docs/format.md,
  * 9.4), where they make sense here, and `user.pinfs.trust`. A magic name hides a stored one.
  */
 export function magicAttributes(

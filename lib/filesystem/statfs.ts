@@ -1,7 +1,7 @@
 import type { StatFs } from './filesystem.js';
 import type { LiveFacts } from './live-facts.js';
 
-/** Unit of statfs, as the reference has it (format document, 9.2). */
+/** Unit of statfs, as the reference has it (docs/format.md, 9.2). */
 const unit = 512;
 
 /**

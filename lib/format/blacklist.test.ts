@@ -19,7 +19,7 @@ void t.test('fingerprints have the grammar of whitelists', (t) => {
   t.end();
 });
 
-void t.test('the vectors of the format document, section 12', (t) => {
+void t.test('the vectors of docs/format.md, 4.5', (t) => {
   t.equal(minimum('<repo.example.org 10'), 10);
   t.equal(minimum('<repo.example.org 10 '), 0);
   t.equal(minimum('< repo.example.org 10'), 0);

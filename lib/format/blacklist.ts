@@ -1,7 +1,7 @@
 import type { ContentHash } from './hash.js';
 import { parseFingerprint } from './whitelist.js';
 
-/** Certificates and revisions that this machine refuses whoever signed them (format document, 4.5). */
+/** Certificates and revisions that this machine refuses whoever signed them (docs/format.md, 4.5). */
 export interface Blacklist {
   readonly fingerprints: readonly ContentHash[];
   /** Revisions of `repository` smaller than `minimum` are banned. */

@@ -3,7 +3,7 @@ import type { ContentHash } from './hash.js';
 import type { PathWords } from './path-hash.js';
 import { parseXattrs } from './xattr.js';
 
-/** Bits of the column `flags` that drive behaviour (format document, 5.5). */
+/** Bits of the column `flags` that drive behaviour (docs/format.md, 5.5). */
 export const flagBits = {
   nestedMountpoint: 2,
   chunked: 64,
@@ -26,7 +26,7 @@ export interface RawRow {
   readonly mtimeNs: number;
   readonly uid: number;
   readonly gid: number;
-  /** High and low half of the column `hardlinks` (5.7). */
+  /** High and low half of the column `hardlinks` (docs/format.md, 5.7). */
   readonly linkGroup: number;
   readonly linkCount: number;
   /** Hex digits of the column `hash`, empty for NULL, anything else for what can't be a hash. */
@@ -99,7 +99,7 @@ export function isName(name: ByteString): boolean {
 }
 
 /**
- * Decodes and checks a row (format document, 5.5 to 5.9). The type comes from `mode`.
+ * Decodes and checks a row (docs/format.md, 5.5 to 5.9). The type comes from `mode`.
  * @param legacy the catalog is of schema 1.x: no owners, links, chunks; of the flags only those of mount points count.
  * @param owner shown where the schema has none.
  * @returns undefined if no type can be told; otherwise the row, with `fault` where something else is wrong.
@@ -133,7 +133,7 @@ export function checkRow(
     mode: row.mode,
     uid: legacy || !ownerKnown ? owner.uid : row.uid,
     gid: legacy || !ownerKnown ? owner.gid : row.gid,
-    // What a publisher's file system said of a directory has no meaning (11.1).
+    // What a publisher's file system said of a directory has no meaning (docs/format.md, 11).
     size:
       type === 'file' ? (sizeKnown ? row.size : 0) : isDirectory ? sizeOfDirectory(row.size) : 0,
     mtime: clamp(row.mtime),
@@ -158,7 +158,7 @@ export function linkGroupOf(row: RawRow, legacy: boolean): number {
   return !legacy && !isDirectory && isLinked(row) ? row.linkGroup : 0;
 }
 
-/** Whether a row has a hard-link group (5.7); groups that can't be count as none. */
+/** Whether a row has a hard-link group (docs/format.md, 5.7); groups that can't be count as none. */
 export function isLinked(row: RawRow): boolean {
   return inRange(row.linkGroup, 1, 0x7fff_ffff);
 }
@@ -201,7 +201,7 @@ function sizeOfDirectory(size: number): number {
   return inRange(size, 0, Number.MAX_SAFE_INTEGER) ? size : directorySize;
 }
 
-// Times may be negative or huge (11.1); beyond what a number holds, the nearest is good enough.
+// Times may be negative or huge (docs/format.md, 11); beyond what a number holds, the nearest is good enough.
 function clamp(time: number): number {
   if (Number.isNaN(time)) return 0;
   return Math.min(Math.max(time, Number.MIN_SAFE_INTEGER), Number.MAX_SAFE_INTEGER);

@@ -4,7 +4,7 @@ import { hashBytes, type ContentHash, type HashAlgorithm } from './hash.js';
 
 /**
  * What is used of a certificate object. It is a container for a key: its dates, issuer and
- * signature say nothing (format document, 3.5).
+ * signature say nothing (docs/format.md, 3.5).
  */
 export interface Certificate {
   readonly publicKey: KeyObject;

@@ -1,7 +1,7 @@
 import t from 'tap';
 import { hashBytes, hashFromDigest, objectPath, objectText, parseHash } from './hash.js';
 
-// The worked values of the format document, 2.3: stored bytes and their three names.
+// The worked values of docs/format.md, 2.3: stored bytes and their three names.
 const stored = Buffer.from('789cf348cdc9c9d751704e2dca0bf3d5750b56e402003864055d', 'hex');
 const names = {
   sha1: '058dca2f4afaa08a135dc62af2ed255947a89634',

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 
 /**
- * Content hashes and object names (format document, sections 2.1 to 2.3).
+ * Content hashes and object names (docs/format.md, 2.1 to 2.3).
  * A hash is taken over the stored (normally compressed) bytes of an object.
  */
 export type HashAlgorithm = 'sha1' | 'rmd160' | 'shake128';

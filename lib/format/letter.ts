@@ -1,7 +1,7 @@
 import { hashBytes, parseHash, type HashAlgorithm } from './hash.js';
 
 /**
- * The envelope of manifest and whitelist (format document, 3.1 and 4.1): lines of text, a line
+ * The envelope of manifest and whitelist (docs/format.md, 3.1 and 4.1): lines of text, a line
  * `--`, the hash of the text, and a binary signature up to the end of the file.
  */
 export interface Letter {

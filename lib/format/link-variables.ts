@@ -11,7 +11,7 @@ export function linkVariables(given: Readonly<Record<string, string>>): LinkVari
 }
 
 /**
- * Replaces `$(NAME)` and `$(NAME:-default)` in a link's target (format document, 5.8): up to the next
+ * Replaces `$(NAME)` and `$(NAME:-default)` in a link's target (docs/format.md, 5.8): up to the next
  * `)`, no nesting, no recursion; unset gives the default, set but empty gives nothing.
  */
 export function expandTarget(target: ByteString, variables: LinkVariables): ByteString {

@@ -198,7 +198,7 @@ void t.test('names of repositories can be names of files', (t) => {
   t.end();
 });
 
-void t.test('the worked example of the format document, 3.4', needsGenuine, (t) => {
+void t.test('the worked example of docs/format.md, 3.3', needsGenuine, (t) => {
   const manifest = parseManifest(
     readFileSync(genuine('legacy/aufs-2.1/legacy_aufs.cern.ch/.cvmfspublished')),
   );

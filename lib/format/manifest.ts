@@ -3,7 +3,7 @@ import { PinfsError } from './errors.js';
 import { parseHash, type ContentHash } from './hash.js';
 import { cutLetter, describeNoLetter, letterLines, type Letter } from './letter.js';
 
-/** The signed head of a repository, `.cvmfspublished` (format document, section 3). */
+/** The signed head of a repository, `.cvmfspublished` (docs/format.md, 3). */
 export interface Manifest {
   /** C: the root catalog. */
   readonly rootHash: ContentHash;
@@ -11,13 +11,13 @@ export interface Manifest {
   readonly rootSize: number | undefined;
   /** R: MD5 of the root path; must be `emptyPathHash`. */
   readonly rootPathHash: string;
-  /** D, seconds. For people only: clients take the TTL of the root catalog (9.8). */
+  /** D, seconds. For people only: clients take the TTL of the root catalog (docs/format.md, 9.8). */
   readonly ttl: number;
   /** S */
   readonly revision: number;
   /** G: the publisher may remove old revisions. */
   readonly collectable: boolean;
-  /** A: root catalog and certificate also lie at `.cvmfsalt-…` (3.7). */
+  /** A: root catalog and certificate also lie at `.cvmfsalt-…` (docs/format.md, 3.7). */
   readonly alternative: boolean;
   /** L: a leftover of 2011, of no use. */
   readonly microCatalog: ContentHash | undefined;
@@ -44,7 +44,7 @@ export const emptyPathHash = 'd41d8cd98f00b204e9800998ecf8427e';
 /** The last second of the year 9999; later times are nonsense and can't be printed. */
 const lastSecond = 253_402_300_799;
 
-/** Whether a text can be the name of a repository, and of a file here (format document, 10.2). */
+/** Whether a text can be the name of a repository, and of a file here (docs/format.md, 10). */
 export function isRepositoryName(text: string): boolean {
   return /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,59}$/.test(text);
 }
@@ -74,7 +74,7 @@ export function parseManifest(bytes: Buffer): Manifest | PinfsError {
   }
 }
 
-/** Later lines win, except Z, which collects (format document, 3.1). A line `--` ends the text. */
+/** Later lines win, except Z, which collects (docs/format.md, 3.1). A line `--` ends the text. */
 function readLines(letter: Letter): Map<string, string> {
   const values = new Map<string, string>();
   for (const line of letterLines(letter.text)) {
@@ -114,7 +114,7 @@ function readValues(values: ReadonlyMap<string, string>, letter: Letter): Manife
   };
 }
 
-/** Empty and all zeros are "no hash" (format document, 2.1). */
+/** Empty and all zeros are "no hash" (docs/format.md, 2.1). */
 function optionalHash(values: ReadonlyMap<string, string>, key: string): ContentHash | undefined {
   const text = values.get(key);
   if (text === undefined || /^0*(?:-rmd160|-shake128)?$/.test(text)) return undefined;

@@ -1,7 +1,7 @@
 import t from 'tap';
 import { inodeOfDigest, inodeOfWords, isHashOf, pathDigest, pathKey } from './path-hash.js';
 
-void t.test('path hashes are those of the format document', (t) => {
+void t.test('path hashes are those that are published', (t) => {
   const examples: [string, bigint, bigint][] = [
     ['', 338333539836370388n, 9098107892288553193n],
     ['/foo', 5745132282796244766n, -5819618580357280866n],

@@ -3,7 +3,7 @@ import type { ByteString } from './bytes.js';
 import { toBytes } from './bytes.js';
 
 /**
- * Path hashes (format document, 5.4): MD5 of the absolute path, the root being the empty string.
+ * Path hashes (docs/format.md, 5.4): MD5 of the absolute path, the root being the empty string.
  * Catalogs keep the 16 bytes as two signed little-endian 64-bit integers.
  */
 export function pathDigest(path: ByteString): Buffer {

@@ -160,7 +160,7 @@ void t.test('any bytes give a whitelist or one error', (t) => {
   t.end();
 });
 
-void t.test('the worked example of the format document, 4.3', needsGenuine, (t) => {
+void t.test('the worked example of docs/format.md, 4.3', needsGenuine, (t) => {
   const whitelist = parseWhitelist(
     readFileSync(genuine('production/trees/legacy_aufs.cern.ch/.cvmfswhitelist')),
   );

@@ -2,7 +2,7 @@ import { PinfsError } from './errors.js';
 import { parseHash, type ContentHash } from './hash.js';
 import { cutLetter, describeNoLetter, letterLines, type Letter } from './letter.js';
 
-/** The list of certificates that may sign, `.cvmfswhitelist` (format document, section 4). */
+/** The list of certificates that may sign, `.cvmfswhitelist` (docs/format.md, 4). */
 export interface Whitelist {
   /** When it was made, ISO 8601; undefined if the line is no date: nothing depends on it. */
   readonly created: string | undefined;
@@ -40,7 +40,7 @@ export function parseWhitelist(bytes: Buffer): Whitelist | PinfsError {
 
 /**
  * A whitelist is valid strictly before the hour of its expiry, in UTC; minutes and seconds of the
- * expiry don't count (format document, 4.2).
+ * expiry don't count (docs/format.md, 4.2).
  */
 export function isExpired(whitelist: Whitelist, at: Date): boolean {
   // Written so that a broken date counts as expired.
@@ -48,7 +48,7 @@ export function isExpired(whitelist: Whitelist, at: Date): boolean {
 }
 
 /**
- * One line with a fingerprint, as it stands in whitelists and blacklists (4.4): up to the first
+ * One line with a fingerprint, as it stands in whitelists and blacklists (docs/format.md, 4.4): up to the first
  * blank, tab or `#`, colons dropped, lower-cased. undefined if that is no hash; MD5 is none.
  */
 export function parseFingerprint(line: string): ContentHash | undefined {

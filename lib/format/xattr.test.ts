@@ -14,7 +14,7 @@ function blobOf(attributes: readonly (readonly [Uint8Array, Uint8Array])[]): Buf
   return Buffer.concat([Buffer.from([1, attributes.length]), ...parts]);
 }
 
-void t.test('the example of the format document is read', (t) => {
+void t.test('a worked example is read', (t) => {
   const attributes = parseXattrs(Buffer.from(example, 'hex'));
   t.strictSame(
     [...(attributes ?? [])].map(([key, value]) => [key, value.toString('hex')]),

@@ -4,7 +4,7 @@ import { fromBytes, type ByteString } from './bytes.js';
 export const xattrBlobLimit = 2 + 255 * (2 + 255 + 255);
 
 /**
- * Reads the column `xattr` (format document, 5.9). Like the reference, any inconsistency drops the
+ * Reads the column `xattr` (docs/format.md, 5.9). Like the reference, any inconsistency drops the
  * whole blob: undefined means that there are no attributes.
  */
 export function parseXattrs(blob: Uint8Array): ReadonlyMap<ByteString, Buffer> | undefined {

@@ -68,7 +68,7 @@ const bans: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 
 /**
  * Asks for the head whenever its time to live is over. What goes wrong is logged, and changes nothing;
- * but what is banned on this machine since it was mounted is not served any longer (format document, 4.5).
+ * but what is banned on this machine since it was mounted is not served any longer (docs/format.md, 4.5).
  */
 export function followHead(parts: FollowParts): Follower {
   const { timer, log } = parts;

@@ -31,7 +31,7 @@ export type DriverChoice = 'auto' | 'fuse-native' | 'kernel';
 
 export const driverChoices: readonly DriverChoice[] = ['auto', 'fuse-native', 'kernel'];
 
-/** Milliseconds (design, section 11). */
+/** Milliseconds. */
 export const defaultDeadline = defaultPatience.deadline;
 
 /** `/dev/fd/N`: mount.fuse3 has mounted already, and hands the device to us as descriptor N. */

@@ -150,9 +150,9 @@ async function nestedCatalogs(
 }
 
 /**
- * The catalog that pinfs shows at a listed place. Without the flag of a mount point (format document, 5.5) the catalog
+ * The catalog that pinfs shows at a listed place. Without the flag of a mount point (docs/format.md, 5.5) the catalog
  * above serves the directory too, and what it has there may be nothing. The reference, which searches by the list
- * (5.10), would show the listed one: all the more is it a problem.
+ * (docs/format.md, 5.10), would show the listed one: all the more is it a problem.
  * @throws PinfsError CATALOG_SCHEMA if it isn't the one that is listed.
  */
 async function mountedCatalog(repository: Repository, listed: NestedCatalog): Promise<CatalogInfo> {

@@ -32,7 +32,7 @@ export function checkGiven(what: string, path: string): string {
 }
 
 /**
- * Where cache and state lie (design, section 11): with `--cache DIR` the state is in `DIR/state`. On a disk that other
+ * Where cache and state lie: with `--cache DIR` the state is in `DIR/state`. On a disk that other
  * machines may use as well, the cache is in a directory of this machine's own below that.
  * @throws PinfsError USAGE, CACHE_UNUSABLE, STATE_UNUSABLE (nowhere, see dataDirectory)
  */
@@ -95,7 +95,7 @@ export function trustMoment(text: string | undefined): Date | undefined {
   return new Date(date.seconds * 1000);
 }
 
-/** The longest name that the format knows, and the letters that it allows (format document, 10.1). */
+/** The longest name that the format knows, and the letters that it allows (docs/format.md, 10). */
 export function checkFqrn(name: string): string {
   if (/^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$/.test(name)) return name;
   throw new PinfsError('USAGE', `'${name}' can't be the name of a repository`, {

@@ -7,7 +7,7 @@ import type { Store } from '../store/store.js';
 import { sizeLimits, type Want } from '../store/want.js';
 import type { Evidence } from '../trust/judge.js';
 
-/** Paths of objects that lie at the web root under another name (format document, 3.7), by their usual path. */
+/** Paths of objects that lie at the web root under another name (docs/format.md, 3.7), by their usual path. */
 export type Alternatives = Map<string, string>;
 
 /** A source that asks at the web root for the objects in `alternatives`, and under `data/` when they aren't there. */

@@ -6,7 +6,7 @@ import type { Repository } from './repository.js';
 import { loadBlacklist } from '../trust/blacklist.js';
 import { resolveSnapshot } from './resolve.js';
 
-/** At most so many seconds are between two questions while the source has no usable head (format document, 9.8). */
+/** At most so many seconds are between two questions while the source has no usable head (docs/format.md, 9.8). */
 const offlineInterval = 180;
 
 /** Seconds until a followed head should be asked for again; undefined for a pin. */

@@ -1,7 +1,7 @@
 import { PinfsError } from '../format/errors.js';
 import { parseHash, type ContentHash } from '../format/hash.js';
 
-/** What stands behind the `@` of SOURCE@PIN. A text can be a tag's name and a date: the tag wins (design, section 11). */
+/** What stands behind the `@` of SOURCE@PIN. A text can be a tag's name and a date: the tag wins. */
 export type Pin =
   | { readonly kind: 'head' }
   | { readonly kind: 'hash'; readonly hash: ContentHash }

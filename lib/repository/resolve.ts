@@ -46,7 +46,7 @@ async function resolveHead(opening: Opening, signal: AbortSignal): Promise<Snaps
   };
 }
 
-/** The last verified head, if what went wrong lets us stay there (design, section 11); else the failure. */
+/** The last verified head, if what went wrong lets us stay there; else the failure. */
 export function offlineHead(
   opening: Opening,
   failure: PinfsError,

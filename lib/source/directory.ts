@@ -115,7 +115,7 @@ async function realInside(root: Buffer, wanted: Buffer, shown: string): Promise<
 
 /**
  * A link on the way to an object that leads nowhere, as to a disk that is not mounted; undefined: there is none.
- * Alternative paths (format document, 3.7) are links that may well be broken: there is another path then.
+ * Alternative paths (docs/format.md, 3.7) are links that may well be broken: there is another path then.
  */
 async function brokenLink(root: Buffer, path: ByteString): Promise<string | undefined> {
   if (!path.startsWith('data/')) return undefined;

@@ -15,7 +15,7 @@ export function pathComponents(path: ByteString): ByteString[] {
   return components;
 }
 
-// What is left as it is in a URL (format document, 1.5); everything else is encoded byte by byte.
+// What is left as it is in a URL (docs/format.md, 1); everything else is encoded byte by byte.
 const plain = /[^0-9A-Za-z/:.@+\-_~[\],]/;
 
 /** A path below a source as part of a URL, without a leading slash. */

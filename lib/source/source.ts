@@ -26,7 +26,7 @@ export interface SourceRequest {
   readonly signal?: AbortSignal;
   /** Of those who wait; without it, as for somebody who waits a while. */
   readonly demand?: Demand;
-  /** Ask caches on the way for a fresh copy: the last one was damaged (format document, 9.6). */
+  /** Ask caches on the way for a fresh copy: the last one was damaged (docs/format.md, 9.6). */
   readonly fresh?: boolean;
   /** A byte range, for chunks of external files. The result has exactly `length` bytes. */
   readonly range?: { readonly offset: number; readonly length: number };

@@ -152,7 +152,7 @@ function addDirectory(writer: Writer, path: ByteString, entry: DirectorySpec): v
   for (const name of counterNames) below[name] += made.counters[name];
 }
 
-/** 2 and one for each subdirectory, nested and bound ones as well (format document, 5.7). */
+/** 2 and one for each subdirectory, nested and bound ones as well (docs/format.md, 5.7). */
 function directoryLinks(spec: DirectorySpec): number {
   const all = Object.values(spec.entries);
   return 2 + all.filter(({ type }) => type === 'directory' || type === 'bind').length;
@@ -239,7 +239,7 @@ function addRow(writer: Writer, path: ByteString, spec: Attributes, row: Row): v
   );
 }
 
-/** The two numbers by which a path is found (format document, 5.4). */
+/** The two numbers by which a path is found (docs/format.md, 5.4). */
 export function pathKey(path: ByteString): [bigint, bigint] {
   const md5 = createHash('md5').update(toBytes(path)).digest();
   return [md5.readBigInt64LE(0), md5.readBigInt64LE(8)];

@@ -174,7 +174,7 @@ function specOfExpected(repository: string, tag: string): DirectorySpec {
         case 'char':
         case 'block': {
           const [major, minor] = line.rdev ?? [0, 0];
-          // As glibc packs it (format document, 5.6), for the small numbers that are in the tree.
+          // As glibc packs it (docs/format.md, 5.6), for the small numbers that are in the tree.
           const rdev = (major << 8) | (minor & 0xff) | ((minor & ~0xff) << 12);
           return special(line.type === 'char' ? 'character' : 'block', { ...attributes, rdev });
         }
@@ -215,7 +215,7 @@ for (const tag of ['v1-base', 'v5-bulk']) {
     for (const [path, catalog] of wanted) {
       const one = got.get(path) ?? {};
       // Entries of /change got other types in later revisions, for which the reference's publisher
-      // leaves wrong flags, link counts and counters behind (format document, 5.7).
+      // leaves wrong flags, link counts and counters behind (docs/format.md, 5.7).
       if (path === '' && tag !== 'v1-base') delete one['counters'];
       if (path === '' && tag !== 'v1-base') delete catalog['counters'];
       const same = JSON.stringify(one, text) === JSON.stringify(catalog, text);

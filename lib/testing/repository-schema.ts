@@ -1,6 +1,6 @@
 /**
  * The tables of a catalog of schema 2.5 revision 7 and of a tag database of schema 1.0 revision 3
- * (format document, sections 5.3 and 7). A test compares them with genuine databases.
+ * (docs/format.md, 5.3 and 7). A test compares them with genuine databases.
  */
 export const catalogSchema = `
   CREATE TABLE properties (key TEXT, value TEXT, CONSTRAINT pk_properties PRIMARY KEY (key));
@@ -39,7 +39,7 @@ export const historySchema = `
     hash TEXT, flags INTEGER, CONSTRAINT pk_hash PRIMARY KEY (hash));
 `;
 
-/** Bits of the column `flags` (format document, 5.5). */
+/** Bits of the column `flags` (docs/format.md, 5.5). */
 export const flag = {
   directory: 1,
   mountpoint: 2,
@@ -57,7 +57,7 @@ export const flag = {
 
 export const hashFlag = { sha1: 0, rmd160: 0x100, shake128: 0x200 } as const;
 
-/** The counters of a catalog, without their prefixes `self_` and `subtree_` (5.14). */
+/** The counters of a catalog, without their prefixes `self_` and `subtree_` (docs/format.md, 5.14). */
 export const counterNames = [
   'regular',
   'symlink',

@@ -12,7 +12,7 @@ function letter(
   return { text: Buffer.concat([body, Buffer.from('--\n'), hash, Buffer.from('\n')]), hash };
 }
 
-/** A manifest of these lines, signed (format document, 3.3: RSA with SHA-1 over the hash line). */
+/** A manifest of these lines, signed (docs/format.md, 3.3: RSA with SHA-1 over the hash line). */
 export function signManifest(
   lines: readonly string[],
   algorithm: HashAlgorithm = 'sha1',
@@ -22,7 +22,7 @@ export function signManifest(
   return Buffer.concat([text, sign('sha1', hash, key.privateKey)]);
 }
 
-/** A whitelist of these lines, signed (format document, 4.3: the hash line itself, padded). */
+/** A whitelist of these lines, signed (docs/format.md, 4.3: the hash line itself, padded). */
 export function signWhitelist(
   lines: readonly string[],
   algorithm: HashAlgorithm = 'sha1',

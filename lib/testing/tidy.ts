@@ -16,8 +16,8 @@ export const rooms = [
   'mount',
 ] as const;
 
-// Rooms that a room of the list may not look into although they are lower: the design's table says
-// that trust and source know format alone.
+// Rooms that a room of the list may not look into although they are lower: trust and source
+// know format alone.
 const forbidden: Readonly<Record<string, readonly string[]>> = {
   source: ['trust'],
   store: ['trust'],

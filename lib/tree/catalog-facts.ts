@@ -12,7 +12,7 @@ import type {
   RootProperties,
 } from './tree.js';
 
-/** Counters of a catalog, each for itself and for what is below it (format document, 5.14). */
+/** Counters of a catalog, each for itself and for what is below it (docs/format.md, 5.14). */
 const counterNames = [
   'regular',
   'symlink',
@@ -42,7 +42,7 @@ export function describeCatalog(catalog: Catalog, file: CatalogFile): CatalogInf
   return { number: catalog.number, mountpoint: catalog.mountpoint, want: catalog.want, counters };
 }
 
-/** Properties of a root catalog (5.13); what is missing or no number has its default. */
+/** Properties of a root catalog (docs/format.md, 5.13); what is missing or no number has its default. */
 export function readProperties(file: CatalogFile): RootProperties {
   const text = (key: string): string | undefined => {
     const bytes = file.property(key);
@@ -81,7 +81,7 @@ export function listNested(catalog: Catalog, file: CatalogFile): NestedCatalogs 
         if (!(row.rowid > after)) throw disorder(catalog.mountpoint);
         after = row.rowid;
         const mountpoint = visibleMountpoint(catalog, fromBytes(row.path));
-        // What lies elsewhere is never mounted, so it isn't part of the tree (11.3).
+        // What lies elsewhere is never mounted, so it isn't part of the tree (docs/format.md, 11).
         if (mountpoint === undefined) continue;
         const want = wantOfNested(row, mountpoint, file.schema.nestedWithoutHash);
         if (want instanceof PinfsError) broken.push({ path: mountpoint, error: want });

@@ -20,7 +20,7 @@ import {
   type GuardRules,
 } from './guarded-sqlite.js';
 
-/** Which of the schemas of the format document (5.2) a catalog has. */
+/** Which of the schemas (docs/format.md, 5.2) a catalog has. */
 export interface CatalogSchema {
   readonly text: string;
   /** Schema 0.9 or 1.x: no owners, links, chunks, statistics. */

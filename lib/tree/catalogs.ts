@@ -21,7 +21,7 @@ export interface Catalog {
   readonly mountNode: NodeId;
   /** Visible path of that directory. */
   readonly mountpoint: ByteString;
-  /** Path of its root inside its own snapshot: differs from `mountpoint` below a bind mountpoint (5.11). */
+  /** Path of its root inside its own snapshot: differs from `mountpoint` below a bind mountpoint (docs/format.md, 5.11). */
   readonly prefix: ByteString;
   readonly want: Want;
   readonly bind: boolean;
@@ -41,7 +41,7 @@ export interface Catalogs {
   query<T>(catalog: Catalog, ask: (file: CatalogFile) => T): Outcome<T>;
   /**
    * The catalog mounted on a directory whose row is marked as a mount point; undefined when none is
-   * listed, which makes it a plain directory (5.10). Does not open it.
+   * listed, which makes it a plain directory (docs/format.md, 5.10). Does not open it.
    */
   mounted(
     parent: Catalog,

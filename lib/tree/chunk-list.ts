@@ -10,7 +10,7 @@ import { Cursor } from './packed-rows.js';
 export const chunksLimit = 2 ** 18;
 
 /**
- * Decodes and checks the chunk rows of a file (format document, section 6): sorted by offset, without
+ * Decodes and checks the chunk rows of a file (docs/format.md, 6): sorted by offset, without
  * gap or overlap, from 0 to the file's size. Gives a sentence on what is wrong instead.
  */
 export function checkChunks(

@@ -82,7 +82,7 @@ export function wholeWant(entry: Pick<Entry, 'path' | 'size'>, content: Content)
   };
 }
 
-/** The object of one chunk; of an external file a range of the whole (format document, 2.5). */
+/** The object of one chunk; of an external file a range of the whole (docs/format.md, 2.5). */
 export function chunkWant(entry: Pick<Entry, 'path'>, content: Content, chunk: Chunk): Want {
   const range = { offset: chunk.offset, length: chunk.size };
   return {

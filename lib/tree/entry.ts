@@ -12,7 +12,7 @@ export type NodeId = number;
 export type EntryType =
   'file' | 'directory' | 'symlink' | 'character' | 'block' | 'fifo' | 'socket';
 
-/** One row of a catalog, decoded and checked once (format document, 5.5 and 5.6). */
+/** One row of a catalog, decoded and checked once (docs/format.md, 5.5 and 5.6). */
 export interface Entry {
   readonly node: NodeId;
   /** Last component; empty for the root. */
@@ -31,7 +31,7 @@ export interface Entry {
   readonly nlink: number;
   /** Device number packed as glibc's st_rdev; 0 for what is no device. */
   readonly rdev: number;
-  /** 63 bits; stable over remounts of the same snapshot (design, section 3). */
+  /** 63 bits; stable over remounts of the same snapshot (docs/format.md, 5.12). */
   readonly ino: bigint;
   /** Hard-link group within its catalog; 0 = none. Always 0 for directories. */
   readonly linkGroup: number;

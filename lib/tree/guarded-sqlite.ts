@@ -5,7 +5,7 @@ import { faultBehind } from '../machine/descriptors.js';
 import { checkPages, schemaEntriesLimit, type PageRules } from './database-pages.js';
 
 /**
- * SQLite files made by strangers (design, section 7). What could make a query run for ever, write, or
+ * SQLite files made by strangers (SECURITY.md). What could make a query run for ever, write, or
  * allocate without bound is refused by looking at the header and the schema before the first query,
  * because nothing can stop a query once it runs.
  */

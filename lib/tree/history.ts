@@ -5,7 +5,7 @@ import { parseHash, type ContentHash } from '../format/hash.js';
 import { openGuarded, sqliteFault, type GuardRules } from './guarded-sqlite.js';
 import type Database from 'better-sqlite3';
 
-/** One named snapshot (format document, section 7). */
+/** One named snapshot (docs/format.md, 7). */
 export interface HistoryTag {
   readonly name: string;
   /** Root hash as it stands in the database; `rootHashOf` checks it. */

@@ -31,7 +31,7 @@ export function nodeOf(catalog: Catalog, rowid: number): NodeId {
   return catalog.number * 2 ** 32 + rowid;
 }
 
-/** The path inside its own snapshot of what is seen at `path` (5.11). */
+/** The path inside its own snapshot of what is seen at `path` (docs/format.md, 5.11). */
 export function snapshotPath(catalog: Catalog, path: ByteString): ByteString {
   if (catalog.prefix === catalog.mountpoint) return path;
   return catalog.prefix + path.slice(catalog.mountpoint.length);
@@ -84,7 +84,7 @@ function contentAt(content: CheckedRow['content'], place: RowPlace): Content | u
 
 /**
  * The inode number of a row, of 63 bits. `linkGroup` as `linkGroupOf` gives it.
- * Inode numbers don't depend on what was loaded when (design, section 3). Below a bind mountpoint they come from the
+ * Inode numbers don't depend on what was loaded when (docs/format.md, 5.12). Below a bind mountpoint they come from the
  * visible path, since the catalog's own hashes are those of another place.
  */
 export function inodeOfRow(
@@ -101,7 +101,7 @@ export function inodeOfRow(
 }
 
 /**
- * What rows of one hard-link group have in common (5.7). Rows that only claim to be of one group,
+ * What rows of one hard-link group have in common (docs/format.md, 5.7). Rows that only claim to be of one group,
  * but differ, are not taken for one file: `tar` would keep one of them, and a reader of one would get the other's bytes.
  * @param chunkList as in `RowPlace`.
  */

@@ -172,7 +172,7 @@ function childrenCatalog(state: State, entry: Entry): Outcome<Catalog> {
   if (!entry.nestedMountpoint && !entry.bindMountpoint) return done(own);
   const bind = entry.bindMountpoint;
   const mounted = state.catalogs.mounted(own, entry.node, entry.path, bind);
-  // A mount point that is not listed is a plain directory (format document, 5.10).
+  // A mount point that is not listed is a plain directory (docs/format.md, 5.10).
   return mounted.kind === 'done' ? done(mounted.value ?? own) : mounted;
 }
 

@@ -4,7 +4,7 @@ import { xattrBlobLimit } from '../format/xattr.js';
 
 /**
  * Rows of a catalog as one packed column, since handing columns to JavaScript is what costs
- * (design, 4.2). A row is
+ * (lib/README.md). A row is
  *
  *     [nameLength,linkLength,xattrLength,rowid]<name><link><xattr>[number,…]<hash in hex>\n
  *

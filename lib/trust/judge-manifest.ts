@@ -113,7 +113,7 @@ export function manifestSignatureStep(
   passed(log, step, 'RSA, over the hash line');
 }
 
-/** Neither revision nor time of publishing may go back (format document, 9.7). */
+/** Neither revision nor time of publishing may go back (docs/format.md, 9.7). */
 export function revisionStep(
   log: StepLog,
   manifest: Manifest | undefined,

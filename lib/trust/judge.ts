@@ -29,7 +29,7 @@ import type { Verdict } from './verdict.js';
 export type { Evidence, JudgeContext, Judgement } from './evidence.js';
 
 /**
- * Judges a head: the whole chain, in the order of design section 6. Every step that can be taken
+ * Judges a head: the whole chain, in the order of docs/format.md, 3.6. Every step that can be taken
  * is taken and reported, also behind one that failed. The root catalog itself is not looked at:
  * whoever fetches it by `manifest.rootHash` verifies it, and then calls `withRootCatalog`.
  */

@@ -2,7 +2,7 @@ import { constants, publicDecrypt, verify, type KeyObject } from 'node:crypto';
 
 /*
  * The two forms of RSA signature. Both sign the text of the hash line, and in different ways
- * (format document, 3.3 and 4.3). Whatever goes wrong inside is "not signed".
+ * (docs/format.md, 3.3 and 4.3). Whatever goes wrong inside is "not signed".
  */
 
 /** Manifest: RSASSA-PKCS1-v1_5 with SHA-1 over the hash line, whatever the repository's algorithm. */

@@ -28,7 +28,7 @@ export interface Verdict {
   /** Strength of the root hash, honest about SHA-1. */
   readonly hashStrength: string;
   readonly signer: string | undefined;
-  /** The chain, step by step, in the order of design section 6. */
+  /** The chain, step by step, in the order of docs/format.md, 3.6. */
   readonly steps: readonly TrustStep[];
   /** Why it is not `verified`; the first one decides the exit code when refused. */
   readonly reasons: readonly { readonly code: ErrorCode; readonly message: string }[];

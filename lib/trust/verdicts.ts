@@ -101,7 +101,7 @@ const passing: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 
 /**
  * Whether a head that can't be had may be replaced by the last one that was verified here, with
- * the verdict "offline" (design section 11). Give the reasons of the whole judgement where there
+ * the verdict "offline". Give the reasons of the whole judgement where there
  * is one: an expired whitelist does not excuse a bad signature beside it. The blacklist has to be
  * asked again for what is mounted instead.
  */
