@@ -44,7 +44,11 @@ export interface MountFacts {
     readonly requests: Readonly<Record<string, number>>;
     readonly traffic: { readonly requests: number; readonly bytes: number };
     readonly verdict: Verdict;
-    readonly store: { readonly directory: string; readonly hitRate: number | null };
+    readonly store: {
+      readonly directory: string;
+      readonly hitRate: number | null;
+      readonly notStored?: { readonly reason: string; readonly objects: number };
+    };
   } | null;
 }
 

@@ -153,6 +153,7 @@ export function statusLines(status: MountStatus, size: (bytes: number) => string
     ...(store.lost === undefined
       ? []
       : [`  not kept    what is fetched goes with this mount: ${clean(store.lost)}`]),
+    ...notStoredLines(store.notStored),
     `  network     ${traffic.requests} requests, ${size(traffic.bytes)}, ${traffic.failures} failures`,
     `  tree        ${status.tree.catalogsOpen} catalogs open of ${status.tree.catalogsOpened} used, ${status.tree.directoriesLoaded} directories loaded, ${status.tree.rowsRefused} rows refused`,
     ...inodesLines(status.inodes),
@@ -173,6 +174,14 @@ function judgedLines({ judgedAt, trustAtGiven, whitelist }: Verdict): string[] {
   if (whitelist === undefined) return [];
   const as = trustAtGiven ? ' (as was asked for)' : '';
   return [`  judged      as of ${judgedAt}${as}, whitelist good until ${clean(whitelist.expires)}`];
+}
+
+function notStoredLines(notStored: StoreStatistics['notStored']): string[] {
+  if (notStored === undefined) return [];
+  const { since, reason, advice = '', objects, directory } = notStored;
+  return [
+    `  not stored  nothing since ${since}: ${clean(reason)}; ${objects} objects passed through ${clean(directory)}. ${clean(advice)}`,
+  ];
 }
 
 function lastFailureLines(failure: StoreStatistics['lastFailure']): string[] {

@@ -4,7 +4,7 @@ import { quietFacts, type LiveFacts } from '../filesystem/live-facts.js';
 import { openFilesystem } from '../filesystem/open-filesystem.js';
 import type { Recipe } from '../filesystem/recipe.js';
 import { connectTimeoutMs } from '../source/http.js';
-import { sha256OfFile } from '../store/disk-shelf.js';
+import { sha256OfFile } from '../store/read-fully.js';
 import { runOperation } from '../store/run.js';
 import { openTree } from '../tree/open-tree.js';
 import type { TreeOptions } from '../tree/tree.js';

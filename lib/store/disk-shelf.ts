@@ -1,8 +1,8 @@
-import { closeSync, fstatSync, readSync, unlinkSync, type BigIntStats } from 'node:fs';
-import { createHash } from 'node:crypto';
+import { closeSync, fstatSync, unlinkSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { LRUCache } from 'lru-cache';
 import { alwaysMiss } from './always-miss.js';
+import { DiskFull } from './full.js';
 import { fits } from './inflate.js';
 import { fileShares, givesBackFiles, withFiles } from '../machine/file-budget.js';
 import type { OpenFile } from '../files/regular.js';
@@ -10,8 +10,12 @@ import type { ObjectKey } from './key.js';
 import { errorCode, objectFile } from './layout.js';
 import { openObject, removeObject } from './object-files.js';
 import { openPlace, type Place, type PlaceNames } from './place.js';
+import { readFully, sha256OfFile } from './read-fully.js';
 import { charge, Records, stampOf, tick, type ObjectRecord } from './records.js';
+import { freeBytes } from './room.js';
 import type { Shelf } from './shelf.js';
+import { findSpareDirectory } from './spare-directory.js';
+import { emptyShelf, withSpare } from './two-shelves.js';
 import { wantKey, type Want } from './want.js';
 
 interface OpenObject {
@@ -34,6 +38,9 @@ const opensBetweenLooks = 64;
 const timeBetweenLooks = 500;
 // A file that is open may be changed in place: when it is read it is looked at again, not before so long (µs).
 const timeBetweenChecks = 1_000_000;
+// Where the disk has less than this, also before something is fetched (bytes, and ms).
+const scarceBytes = 64 * 1024 * 1024;
+const timeBetweenMisses = 20;
 const usesKept = 1024;
 const usesSavedAfter = 60_000;
 
@@ -47,7 +54,42 @@ export function openShelf(
   directory: string,
   options: { fileLimit?: number; names?: PlaceNames | undefined } = {},
 ): Shelf {
-  const place = openPlace(resolve(directory), { make: false, names: options.names });
+  const absolute = resolve(directory);
+  const fileLimit = options.fileLimit ?? fileShares().objects;
+  const first = openUnlessFull(absolute, fileLimit, options.names);
+  let spare: DiskShelf | undefined;
+  return unlessAlwaysMiss(
+    withSpare(first, () => (spare ??= openSpareShelf(absolute, Math.ceil(fileLimit / 4)))),
+  );
+}
+
+function openUnlessFull(
+  directory: string,
+  fileLimit: number,
+  names: PlaceNames | undefined,
+): Shelf {
+  try {
+    return openDiskShelf(directory, fileLimit, names);
+  } catch (thrown) {
+    if (thrown instanceof DiskFull) return emptyShelf;
+    throw thrown;
+  }
+}
+
+/** Where the store of this process has what it could not put into the cache. */
+function openSpareShelf(cache: string, fileLimit: number): DiskShelf | undefined {
+  const directory = findSpareDirectory(cache);
+  if (directory === undefined) return undefined;
+  try {
+    return openDiskShelf(directory, fileLimit);
+  } catch {
+    // It is being made, or removed.
+    return undefined;
+  }
+}
+
+function openDiskShelf(directory: string, fileLimit: number, names?: PlaceNames): DiskShelf {
+  const place = openPlace(directory, { make: false, names });
   let records: Records;
   try {
     records = new Records(place);
@@ -59,9 +101,7 @@ export function openShelf(
     records.close();
     place.close();
   };
-  return unlessAlwaysMiss(
-    new DiskShelf(place, records, options.fileLimit ?? fileShares().objects, close),
-  );
+  return new DiskShelf(place, records, fileLimit, close);
 }
 
 export function unlessAlwaysMiss(shelf: Shelf): Shelf {
@@ -231,7 +271,10 @@ export class DiskShelf implements Shelf {
     let record = this.#recordOf(key);
     // Whoever emptied the cache below us may have begun it anew.
     if (record === undefined && this.#records.follow()) record = this.#recordOf(key);
-    if (record === undefined) return undefined;
+    if (record === undefined) {
+      this.#lookWhereRoomIsScarce();
+      return undefined;
+    }
     const file = this.#openFile(key);
     if (typeof file === 'string' || !this.#isWhatWasChecked(record, file)) {
       if (typeof file !== 'string') closeSync(file.fd);
@@ -241,7 +284,7 @@ export class DiskShelf implements Shelf {
     const { id, size, sha256, used } = record;
     const seen = { stamp: stampOf(file.status), looked: tick() };
     const object = { key, id, fd: file.fd, size, sha256, ...seen, used, saved: used };
-    if (++this.#opens % opensBetweenLooks === 0) this.#letEvictedGo();
+    if (++this.#opens % opensBetweenLooks === 0) this.#letEvictedGo(timeBetweenLooks);
     this.#files.set(key, object);
     if (this.#uses.size >= usesKept || Date.now() - this.#lastSaved > usesSavedAfter) {
       this.#saveUses();
@@ -266,9 +309,18 @@ export class DiskShelf implements Shelf {
     return true;
   }
 
-  #letEvictedGo(): void {
+  /** What is lacking is about to be fetched: the room of what was evicted for it may be ours. */
+  #lookWhereRoomIsScarce(): void {
+    try {
+      if (freeBytes(this.#place.at) < scarceBytes) this.#letEvictedGo(timeBetweenMisses);
+    } catch {
+      // Somebody removed the cache below us: there is nothing to let go for.
+    }
+  }
+
+  #letEvictedGo(interval: number): void {
     const now = performance.now();
-    if (now - this.#lastLook < timeBetweenLooks) return;
+    if (now - this.#lastLook < interval) return;
     this.#lastLook = now;
     for (const object of [...this.#files.values()]) {
       if (fstatSync(object.fd).nlink === 0) this.#files.delete(object.key);
@@ -297,29 +349,6 @@ export function inOrder(uses: ReadonlyMap<number, number>): [number, number][] {
   return [...uses].sort((a, b) => a[0] - b[0]);
 }
 
-function readFully(
-  fd: number,
-  target: Buffer,
-  offset: number,
-  length: number,
-  position: number,
-): number {
-  let count = 0;
-  while (count < length) {
-    let step: number;
-    try {
-      step = readSync(fd, target, offset + count, length - count, position + count);
-    } catch (thrown) {
-      // The disk can't read it: as good as not there.
-      if (errorCode(thrown) === 'EIO') return -1;
-      throw thrown;
-    }
-    if (step === 0) break;
-    count += step;
-  }
-  return count;
-}
-
 /** Takes an object out that isn't what its record says, unless someone has mended it meanwhile. */
 export function drop(
   at: string,
@@ -345,17 +374,4 @@ export function unlinkIfThere(file: string): boolean {
     if (errorCode(thrown) === 'ENOENT' || errorCode(thrown) === 'ENOTDIR') return false;
     throw thrown;
   }
-}
-
-export function sha256OfFile(fd: number, status: BigIntStats): Buffer {
-  const hash = createHash('sha256');
-  const size = Number(status.size);
-  const buffer = Buffer.allocUnsafe(Math.max(1, Math.min(size, 1024 * 1024)));
-  for (let position = 0; position < size;) {
-    const count = readFully(fd, buffer, 0, Math.min(buffer.length, size - position), position);
-    if (count <= 0) break;
-    hash.update(buffer.subarray(0, count));
-    position += count;
-  }
-  return hash.digest();
 }

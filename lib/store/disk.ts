@@ -8,12 +8,15 @@ import { removeEntry } from '../files/regular.js';
 import { fileShares } from '../machine/file-budget.js';
 import { DiskShelf, inOrder, unlinkIfThere } from './disk-shelf.js';
 import type { ObjectKey } from './key.js';
-import { diskFull, hasLayout, unusable, writeLayout } from './layout.js';
+import { Eviction, openRoomByEviction } from './eviction.js';
+import { DiskFull, limitReached } from './full.js';
+import { hasLayout, unusable, writeLayout } from './layout.js';
 import { moveInto, removeObject, stampInPlace } from './object-files.js';
 import { forgetOwner, makeOwner, purgeOwners, type Owner } from './owners.js';
 import { openPlace, type Place, type PlaceNames } from './place.js';
-import { charge, Records, stampOf, tick, type Candidate, type Statements } from './records.js';
-import { freeBytes, keepReserve, withReserve } from './reserve.js';
+import { charge, Records, stampOf, tick, type Statements } from './records.js';
+import { keepReserve, withReserve } from './reserve.js';
+import { freeBytes, slackBytes, type Room } from './room.js';
 import { sweepLater } from './sweep.js';
 
 /** An object that was verified and written to tmp/. */
@@ -24,7 +27,17 @@ export interface Prepared {
   readonly sha256: Buffer;
 }
 
-const candidatesAtOnce = 4096;
+/** How a cache is opened for writing. */
+export interface DiskOptions {
+  /** Share of the free space, and of what the cache has already, that it may take at most. */
+  readonly share?: number;
+  /** Files that the shelf keeps open. */
+  readonly fileLimit?: number;
+  /** Milliseconds. */
+  readonly clock?: (() => number) | undefined;
+}
+
+const defaultShare = 1 / 2;
 // What is removed beyond need at once: few transactions, none of them long.
 const timeBetweenLooksMs = 5000;
 const slack = 4 * 1024 * 1024;
@@ -37,16 +50,9 @@ const leastLog = 1024 * 1024;
 export class Disk {
   readonly directory: string;
   readonly shelf: DiskShelf;
-  /** Bytes that it may take on the disk. */
-  limit = 0;
-  /** Whether the disk made the limit, because it has no room for the one that was asked for. */
-  limitedByDisk = false;
-  /** Objects that were removed to make room. */
-  evicted = 0;
   /** Bytes that it takes, when last looked at. */
   bytes = 0;
 
-  readonly #asked: number;
   /** Where it goes on when the directory is lost (place.ts). */
   readonly #spare: string;
   readonly #place: Place;
@@ -55,20 +61,25 @@ export class Disk {
   readonly #holds = new Map<string, number>();
   readonly #timer: NodeJS.Timeout;
   readonly #stopSweep: (() => void) | undefined;
-  #candidates: Candidate[] = [];
+  readonly #eviction: Eviction;
+  readonly #room: Room;
+  readonly #limitAsked: number;
+  readonly #share: number;
+  #limit = 0;
   #temporaries = 0;
   #closed = false;
-  // For which of the databases, which may be begun anew, owner and holds are written.
-  #registered: number;
+  // For which of the databases, which may be begun anew, owner and holds are written; undefined: for none.
+  #registered: number | undefined;
 
   /**
    * Opens a cache directory for writing, making it if need be. The limit is lowered so that the cache
-   * never takes more than half of what it and the free space are together.
+   * grows to no more than a share of what it and the free space are together.
    * @throws PinfsError CACHE_UNUSABLE, CACHE_FULL.
    */
-  constructor(directory: string, limit: number) {
+  constructor(directory: string, limit: number, options: DiskOptions = {}) {
     this.directory = directory;
-    this.#asked = limit;
+    this.#limitAsked = limit;
+    this.#share = options.share ?? defaultShare;
     this.#spare = spareDirectory();
     this.#place = openPlace(directory, { make: true, names: { spare: this.#spare } });
     try {
@@ -77,15 +88,24 @@ export class Disk {
       this.#place.close();
       throw thrown;
     }
-    this.shelf = new DiskShelf(this.#place, this.#records, fileShares().objects);
+    const fileLimit = options.fileLimit ?? fileShares().objects;
+    this.shelf = new DiskShelf(this.#place, this.#records, fileLimit);
+    this.#eviction = new Eviction(
+      () => this.#place.at,
+      this.shelf,
+      () => this.#owner.id,
+    );
+    this.#room = openRoomByEviction(
+      this.#eviction,
+      this.#records,
+      (work) => this.#write(work),
+      options.clock ?? Date.now,
+    );
     try {
       const begun = withReserve(this.#place.at, () => this.#begin());
       this.#owner = begun.owner;
       this.#registered = this.#records.rebuilt;
       this.#setLimit(begun.bytes);
-      this.bytes = begun.bytes;
-      // Where the disk is too full for what is here, it goes when something new comes: until then it
-      // harms nobody, and may be all that is left without a network.
       if (begun.bytes > limit) this.commit([]);
       keepReserve(this.#place.at);
       if (begun.strays) this.#stopSweep = this.#sweep();
@@ -95,6 +115,27 @@ export class Disk {
       this.#place.close();
       throw unusable(directory, thrown);
     }
+  }
+
+  /**
+   * Bytes that it may take on the disk. Where the disk has no room for what was asked for, that is
+   * looked at again: more room that appears counts.
+   */
+  get limit(): number {
+    if (this.limitedByDisk) {
+      this.#limit = Math.min(this.#limitAsked, Math.max(this.#limit, this.#shareOfDisk()));
+    }
+    return this.#limit;
+  }
+
+  /** Whether the disk made the limit, because it has no room for the one that was asked for. */
+  get limitedByDisk(): boolean {
+    return this.#limit < this.#limitAsked;
+  }
+
+  /** Objects that were removed to make room. */
+  get evicted(): number {
+    return this.#eviction.count;
   }
 
   /** Times that the records were damaged and had to be begun anew. */
@@ -124,7 +165,7 @@ export class Disk {
   }
 
   /** Whether what was prepared lies in the cache, and not in one that was lost since. */
-  isInPlace({ temporary }: Prepared): boolean {
+  isInPlace({ temporary }: Pick<Prepared, 'temporary'>): boolean {
     return temporary.startsWith(`${this.#place.at}/`);
   }
 
@@ -142,35 +183,48 @@ export class Disk {
     }
   }
 
-  /** Makes room when the disk is full. @returns whether anything was removed. */
-  evict(bytes: number): boolean {
-    const goal = Math.max(bytes, Math.min(slack, Math.floor(this.limit / 8)));
-    try {
-      return this.#write((sql) => this.#remove(sql, goal, new Set()) > 0);
-    } catch (thrown) {
-      // There was no room to write that down; the files are gone nevertheless, and found out later.
-      if (!isFull(thrown)) throw thrown;
-      return true;
-    } finally {
-      this.#records.shrink(true);
-    }
+  /**
+   * Makes room on a full disk for an object and its record, by removing what was not used for longest.
+   * @param unmeasured what the disk says to be free could not be written.
+   * @returns whether there is room now; nothing more is removed where that brings none.
+   */
+  makeRoom(bytes: number, unmeasured: boolean): boolean {
+    if (this.#records.sizes().log > 0) this.#records.shrink(false);
+    return this.#room.make(charge(bytes) + (unmeasured ? 0 : slackBytes), unmeasured);
+  }
+
+  /** There was no room for an object though it had been made. */
+  noRoomAfterAll(): void {
+    this.#room.failed();
   }
 
   /** Keeps an object from eviction, here and by other processes; counted. */
   hold(key: string): void {
     const count = this.#holds.get(key) ?? 0;
     this.#holds.set(key, count + 1);
-    if (count === 0) this.#writeAnyway((sql) => sql.hold.run(key, this.#owner.id));
+    if (count > 0) return;
+    try {
+      this.#writeAnyway((sql) => sql.hold.run(key, this.#owner.id));
+    } catch (thrown) {
+      if (!(thrown instanceof DiskFull)) throw thrown;
+      // With the next thing that can be written.
+      this.#registered = undefined;
+    }
   }
 
   release(key: string): void {
     const count = this.#holds.get(key) ?? 0;
     if (count > 1) this.#holds.set(key, count - 1);
     else if (this.#holds.delete(key)) {
-      this.#write((sql) => {
-        sql.touchHeld.run(tick(), this.#owner.id);
-        sql.release.run(key, this.#owner.id);
-      });
+      try {
+        this.#writeAnyway((sql) => {
+          sql.touchHeld.run(tick(), this.#owner.id);
+          sql.release.run(key, this.#owner.id);
+        });
+      } catch (thrown) {
+        // It stays held as long as the store is open, at most.
+        if (!(thrown instanceof DiskFull)) throw thrown;
+      }
     }
   }
 
@@ -227,13 +281,14 @@ export class Disk {
     });
   }
 
-  /** As `write`, with something removed for it where the disk is full. */
+  /** As `write`, with something removed for it where the disk is full: the records need room as well. */
   #writeAnyway<T>(work: (sql: Statements) => T): T {
     try {
       return this.#write(work);
     } catch (thrown) {
-      // The records need room as well.
-      if (!isFull(thrown) || !this.evict(0)) throw thrown;
+      if (!(thrown instanceof DiskFull)) throw thrown;
+      this.#records.shrink(true);
+      if (!this.makeRoom(slackBytes, true)) throw thrown;
       return this.#write(work);
     }
   }
@@ -273,11 +328,14 @@ export class Disk {
     this.#setLimit(total(sql));
   }
 
-  /** Never more than half of what the cache and the free space are together. */
+  /** What lies here already counts: it harms nobody, and may be all that is left without a network. */
   #setLimit(bytes: number): void {
-    const half = Math.floor((bytes + freeBytes(this.#place.at)) / 2);
-    this.limit = Math.min(this.#asked, half);
-    this.limitedByDisk = half < this.#asked;
+    this.bytes = bytes;
+    this.#limit = Math.min(this.#limitAsked, Math.max(bytes, this.#shareOfDisk()));
+  }
+
+  #shareOfDisk(): number {
+    return Math.floor((this.bytes + freeBytes(this.#place.at)) * this.#share);
   }
 
   /** Removes the longest unused objects until `need` bytes more fit into `room`, if they can. */
@@ -286,34 +344,7 @@ export class Disk {
     if (excess <= 0) return;
     for (const [id, used] of inOrder(this.shelf.takeUses())) sql.touch.run(used, id);
     const more = Math.min(slack, Math.floor(this.limit / 64 / 4096) * 4096);
-    this.#remove(sql, excess + more, spared);
-  }
-
-  #remove(sql: Statements, goal: number, spared: ReadonlySet<string>): number {
-    let freed = 0;
-    let atLastRefill = -1;
-    while (freed < goal) {
-      const next = this.#candidates.pop();
-      if (next === undefined) {
-        if (freed === atLastRefill) break;
-        atLastRefill = freed;
-        purgeOwners(this.#place.at, sql, this.#owner.id);
-        // Only the oldest part: what is new by then is not in the list, and may be older than its end.
-        const some = Math.ceil((sql.count.get()?.objects ?? 0) / 8);
-        this.#candidates = sql.oldest.all(Math.min(candidatesAtOnce, some)).reverse();
-        continue;
-      }
-      // The list may be old: held or used since then, or gone.
-      if (spared.has(next.key) || sql.held.get(next.key) !== undefined) continue;
-      if (sql.get.get(next.key)?.used !== next.used) continue;
-      sql.remove.run(next.id);
-      sql.grow.run(-charge(next.size));
-      removeObject(this.#place.at, next.key);
-      this.shelf.forget(next.key);
-      freed += charge(next.size);
-      this.evicted++;
-    }
-    return freed;
+    this.#eviction.remove(sql, excess + more, spared);
   }
 
   #put(sql: Statements, object: Prepared, room: number): PinfsError | undefined {
@@ -327,7 +358,7 @@ export class Disk {
     const more = charge(object.size) - (record === undefined ? 0 : charge(record.size));
     if (this.bytes + more > room) {
       unlinkIfThere(object.temporary);
-      return this.#limitReached();
+      return limitReached(this.directory, this.limit, this.limitedByDisk);
     }
     let placed: BigIntStats;
     try {
@@ -342,21 +373,6 @@ export class Disk {
     return undefined;
   }
 
-  #limitReached(): PinfsError {
-    const { directory, limit } = this;
-    if (this.limitedByDisk) {
-      return diskFull(
-        directory,
-        `the disk of the cache ${directory} is too full: the cache may take ${limit} bytes of it, and what is in it is in use`,
-      );
-    }
-    return new PinfsError(
-      'CACHE_FULL',
-      `the cache is at its limit of ${limit} bytes, and what is in it is in use`,
-      { advice: 'Raise the limit with --cache-limit SIZE.' },
-    );
-  }
-
   #sweep(): () => void {
     return sweepLater(this.#place, this.#records, () => {
       this.bytes = this.#write((sql) => {
@@ -369,10 +385,6 @@ export class Disk {
 
 function total(sql: Statements): number {
   return sql.totals.get()?.bytes ?? 0;
-}
-
-function isFull(thrown: unknown): boolean {
-  return thrown instanceof PinfsError && thrown.code === 'CACHE_FULL';
 }
 
 /** A name that nobody can guess, since whoever makes it first could say what lies in it. */

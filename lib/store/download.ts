@@ -1,13 +1,9 @@
 import { PinfsError } from '../format/errors.js';
 import { objectPath } from '../format/hash.js';
 import type { Source } from '../source/source.js';
-import type { Disk, Prepared } from './disk.js';
 import type { Leg } from './flights.js';
 import { describe, storedLimit } from './inflate.js';
-import { diskFull, errorCode, unusable } from './layout.js';
-import { charge } from './records.js';
-import type { Unpacker } from './unpacker.js';
-import { wantKey, type Want } from './want.js';
+import type { Want } from './want.js';
 
 export interface Sources {
   readonly source: Source;
@@ -44,56 +40,29 @@ function isUsedUp(want: Want, { code }: PinfsError): boolean {
   return want.size.kind === 'limit' && code === 'OBJECT_TOO_LARGE';
 }
 
-/** Gets, verifies and writes an object; once more, past caches on the way, when what came is not it. */
-export async function download(
-  source: Source,
-  want: Want,
-  disk: Pick<Disk, 'directory' | 'temporary' | 'evict'>,
-  unpacker: Pick<Unpacker, 'prepare'>,
-  leg: Leg,
-): Promise<Prepared> {
+/** Verifies stored bytes and puts the object on a shelf. */
+export type Keep = (stored: Buffer) => Promise<void>;
+
+/** Gets an object and has it kept; once more, past caches on the way, when what came is not it. */
+export async function download(source: Source, want: Want, keep: Keep, leg: Leg): Promise<void> {
   try {
-    return await downloadOnce(source, want, disk, unpacker, leg, false);
+    await downloadOnce(source, want, keep, leg, false);
   } catch (thrown) {
     if (!(thrown instanceof PinfsError) || !mayBeMended.has(thrown.code)) throw thrown;
     if (isUsedUp(want, thrown)) throw thrown;
-    return await downloadOnce(source, want, disk, unpacker, leg, true);
+    await downloadOnce(source, want, keep, leg, true);
   }
 }
 
 async function downloadOnce(
   source: Source,
   want: Want,
-  disk: Pick<Disk, 'directory' | 'temporary' | 'evict'>,
-  unpacker: Pick<Unpacker, 'prepare'>,
+  keep: Keep,
   { signal, demand, transfer }: Leg,
   fresh: boolean,
-): Promise<Prepared> {
+): Promise<void> {
   const path = want.external?.path ?? objectPath(want.object);
   const range = want.external?.range;
   const request = { signal, demand, ...(fresh && { fresh }), ...(range && { range }) };
-  const stored = await transfer(() => source.get(path, storedLimit(want), request));
-  const temporary = disk.temporary();
-  const key = wantKey(want);
-  try {
-    return { key, temporary, ...(await unpacker.prepare(stored, want, temporary)) };
-  } catch (thrown) {
-    if (!isDiskFull(thrown)) throw translated(disk.directory, thrown);
-  }
-  // Room is made once; what came is still in memory.
-  if (!disk.evict(2 * charge(want.size.bytes))) throw diskFull(disk.directory);
-  try {
-    return { key, temporary, ...(await unpacker.prepare(stored, want, temporary)) };
-  } catch (thrown) {
-    throw translated(disk.directory, thrown);
-  }
-}
-
-function isDiskFull(thrown: unknown): boolean {
-  const code = errorCode(thrown);
-  return code === 'ENOSPC' || code === 'EDQUOT';
-}
-
-function translated(directory: string, thrown: unknown): PinfsError {
-  return thrown instanceof PinfsError ? thrown : unusable(directory, thrown);
+  await keep(await transfer(() => source.get(path, storedLimit(want), request)));
 }

@@ -8,6 +8,7 @@ import { UnsafeDirectory } from '../files/held.js';
 import { makeDirectory } from '../files/make.js';
 import { isOurs } from '../files/owners.js';
 import { lookAtOurs, readSmall, removeEntry } from '../files/regular.js';
+import { DiskFull } from './full.js';
 import type { ObjectKey } from './key.js';
 
 /**
@@ -198,7 +199,5 @@ export function diskFull(
   directory: string,
   message = `the disk of the cache ${directory} is full`,
 ): PinfsError {
-  return new PinfsError('CACHE_FULL', message, {
-    advice: 'Free some space, or give a directory on another disk with --cache DIR.',
-  });
+  return new DiskFull(message);
 }

@@ -1,9 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { memorySource, wantFor } from '../testing/memory-source.js';
+import { Disk } from './disk.js';
 import { openShelf } from './disk-shelf.js';
+import { parseKey, type ObjectKey } from './key.js';
 import { objectFile } from './layout.js';
 import { openStore } from './open.js';
 import { readWhole } from './run.js';
@@ -196,6 +198,32 @@ void t.test('a cache that is far too small still serves every reader', async (t)
     const all = await Promise.all(wants.map((want) => readWhole(store, want)));
     t.same(all, plains);
   }
+});
+
+void t.test('whoever may not go just now does not keep others from going', (t) => {
+  const directory = t.testdir();
+  const disk = new Disk(directory, 8 * block);
+  t.teardown(() => disk.close());
+  const keyOf = (digit: string): ObjectKey => {
+    const key = parseKey(digit.repeat(40));
+    if (key === undefined) throw new Error('no key');
+    return key;
+  };
+  const last = keyOf('b');
+  const put = (key: ObjectKey) => {
+    const temporary = disk.temporary();
+    writeFileSync(temporary, key);
+    return { key, temporary, size: 10, sha256: Buffer.alloc(32) };
+  };
+  const keys = Array.from({ length: 8 }, (_, number) => keyOf(String(number)));
+  for (const key of keys) t.same(disk.commit([put(key)]), [undefined]);
+  // The one that is oldest comes once more, as its file is gone, together with a new one.
+  const [oldest = last] = keys;
+  rmSync(objectFile(directory, oldest));
+  t.same(disk.commit([put(oldest), put(last)]), [undefined, undefined]);
+  t.ok(disk.isRecorded(oldest) && disk.isRecorded(last));
+  t.ok(disk.bytes <= 8 * block);
+  t.end();
 });
 
 void t.test('an object that arrives twice counts once', async (t) => {

@@ -1,7 +1,8 @@
 import { closeSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { OpenFile } from '../files/regular.js';
-import { drop, sha256OfFile } from './disk-shelf.js';
+import { drop } from './disk-shelf.js';
+import { sha256OfFile } from './read-fully.js';
 import { parseKey } from './key.js';
 import { openObject, removeObject } from './object-files.js';
 import { purgeOwners } from './owners.js';
@@ -114,7 +115,7 @@ export async function clearCache(
     for (;;) {
       const count = records.write((sql) => {
         purgeOwners(place.at, sql, undefined);
-        const page = sql.oldest.all(1024);
+        const page = sql.oldest.all(-Infinity, -1, 1024);
         for (const { id, key, size } of page) {
           sql.remove.run(id);
           sql.grow.run(-charge(size));

@@ -2,17 +2,21 @@ import { resolve } from 'node:path';
 import { printable } from '../format/bytes.js';
 import { asPinfsError, PinfsError } from '../format/errors.js';
 import { beginWait, defaultPatience, type Patience } from '../source/patience.js';
-import { Disk, type Prepared } from './disk.js';
+import { openCommitter } from './committer.js';
+import { Disk } from './disk.js';
 import { download, sourceOf, type Sources } from './download.js';
-import { unlessAlwaysMiss, unlinkIfThere } from './disk-shelf.js';
+import { unlessAlwaysMiss } from './disk-shelf.js';
 import { openFailures, type Failures } from './failures.js';
 import { Flights, type FlightLimits, type Leg } from './flights.js';
+import { DiskFull } from './full.js';
 import { checkSize, describe, largestObject } from './inflate.js';
 import { diskFull } from './layout.js';
+import { mayFit, openKeeper, type Keeper, type Target } from './keeper.js';
 import type { PlaceNames } from './place.js';
-import { charge } from './records.js';
 import type { Shelf } from './shelf.js';
+import { openSpare, type Spare } from './spare.js';
 import type { Store, StoreStatistics, Waiting } from './store.js';
+import { emptyShelf, withSpare } from './two-shelves.js';
 import { Unpacker } from './unpacker.js';
 import { flightKey, wantKey, type Want } from './want.js';
 
@@ -50,22 +54,27 @@ class DiskStore implements Store {
 
   readonly #sources: Sources;
   readonly #patience: Patience;
-  readonly #disk: Disk;
+  /** undefined: it can't be written to. */
+  readonly #cache: Target | undefined;
+  readonly #spare: Spare;
+  readonly #keeper: Keeper;
   readonly #unpacker = new Unpacker();
   readonly #flights = new Flights(limits);
   readonly #failures: Failures;
-  readonly #committer: Committer;
   #closing: Promise<void> | undefined;
 
   constructor(options: StoreOptions) {
     this.directory = resolve(options.directory);
     this.#sources = options;
     this.#patience = options.patience ?? defaultPatience;
-    this.#disk = new Disk(this.directory, options.limit);
+    const cache = openCache(this.directory, options);
+    this.#cache = cache instanceof DiskFull ? undefined : cache;
+    this.#spare = openSpare(this.directory);
+    this.#keeper = openKeeper(cache, this.#spare, this.#unpacker);
     this.#failures = openFailures(options.clock ?? Date.now);
-    this.#committer = openCommitter(this.#disk);
-    this.shelf = unlessAlwaysMiss(this.#disk.shelf);
-    this.statistics = openStatistics(this.#disk);
+    const first = this.#cache?.disk.shelf ?? emptyShelf;
+    this.shelf = unlessAlwaysMiss(withSpare(first, () => this.#spare.opened?.disk.shelf));
+    this.statistics = openStatistics(this.#cache?.disk, this.shelf, this.#keeper);
   }
 
   async fetch(want: Want, signal?: AbortSignal, how: Waiting = {}): Promise<void> {
@@ -74,7 +83,7 @@ class DiskStore implements Store {
     const key = flightKey(want);
     const known = this.#failures.recall(key);
     if (known !== undefined) throw known;
-    checkPromise(want, this.#disk);
+    checkPromise(want, this.directory, this.#cache?.disk, this.#spare);
     const wait = how.wait ?? beginWait(this.#patience, performance.now(), want.size.bytes);
     await this.#flights.join(key, weightOf(want), (leg) => this.#fly(key, want, leg), {
       wait,
@@ -85,31 +94,35 @@ class DiskStore implements Store {
     });
     // Opened at once: then it can be read even if others need its room in the next moment. Who reads in another
     // thread opens it there; if it went meanwhile, it is asked for again.
-    if (how.readElsewhere === true) this.#disk.shelf.forget(wantKey(want));
-    else this.#disk.shelf.reopen(wantKey(want));
+    const shelf = this.#targetOf(wantKey(want))?.disk.shelf;
+    if (how.readElsewhere === true) shelf?.forget(wantKey(want));
+    else shelf?.reopen(wantKey(want));
   }
 
   fetchAhead(wants: readonly Want[]): void {
     if (this.#closing !== undefined || this.#sources.offline === true) return;
     for (const want of wants) {
       const key = flightKey(want);
-      const hopeless = this.#failures.recall(key) !== undefined || !mayFit(want, this.#disk.limit);
-      if (hopeless || this.#disk.isRecorded(wantKey(want))) continue;
+      const limit = this.#cache?.disk.limit ?? Infinity;
+      const hopeless = this.#failures.recall(key) !== undefined || !mayFit(want, limit);
+      if (hopeless || this.#targetOf(wantKey(want)) !== undefined) continue;
       const begun = this.#flights.ahead(key, weightOf(want), (leg) => this.#fly(key, want, leg));
       if (!begun) return;
     }
   }
 
-  get names(): PlaceNames {
-    return this.#disk.names;
+  get names(): PlaceNames | undefined {
+    return this.#cache?.disk.names;
   }
 
   hold(want: Want): void {
-    this.#disk.hold(wantKey(want));
+    this.#cache?.disk.hold(wantKey(want));
+    this.#spare.hold(wantKey(want));
   }
 
   release(want: Want): void {
-    this.#disk.release(wantKey(want));
+    this.#cache?.disk.release(wantKey(want));
+    this.#spare.release(wantKey(want));
   }
 
   close(): Promise<void> {
@@ -119,15 +132,20 @@ class DiskStore implements Store {
 
   async #close(): Promise<void> {
     await this.#flights.close();
-    this.#committer.close();
+    this.#cache?.committer.close();
     await this.#unpacker.close();
-    this.#disk.close();
+    this.#cache?.disk.close();
+    this.#spare.close();
   }
 
   async #fly(key: string, want: Want, leg: Leg): Promise<void> {
     this.statistics.misses++;
     try {
-      this.statistics.stored += await this.#bring(want, leg);
+      const source = sourceOf(want, this.#sources);
+      const keep = async (stored: Buffer): Promise<void> => {
+        this.statistics.stored += await this.#keeper.keep(want, stored);
+      };
+      await download(source, want, keep, leg);
       this.#failures.forget(key);
     } catch (thrown) {
       const error = asPinfsError(thrown);
@@ -137,23 +155,16 @@ class DiskStore implements Store {
     }
   }
 
-  /** Fetches, verifies and stores it; once more where the cache was lost meanwhile. @returns its plain size. */
-  async #bring(want: Want, leg: Leg): Promise<number> {
-    const source = sourceOf(want, this.#sources);
-    for (let tries = 1; ; tries++) {
-      const prepared = await download(source, want, this.#disk, this.#unpacker, leg);
-      try {
-        await this.#committer.add(prepared);
-        return prepared.size;
-      } catch (thrown) {
-        if (tries >= 2 || this.#disk.isInPlace(prepared)) throw thrown;
-      }
-    }
+  /** Where there is a record of an object; whether it is right shows when it is opened. */
+  #targetOf(key: string): Target | undefined {
+    return [this.#cache, this.#spare.opened].find((target) => target?.disk.isRecorded(key));
   }
 
   /** Whether it is here. @throws PinfsError if what is here can't be what is wanted. */
   #isHere(want: Want): boolean {
-    const size = this.#disk.shelf.sizeOnDisk(wantKey(want));
+    const key = wantKey(want);
+    const [cache, spare] = [this.#cache?.disk.shelf, this.#spare.opened?.disk.shelf];
+    const size = cache?.sizeOnDisk(key) ?? spare?.sizeOnDisk(key);
     if (size === undefined) return false;
     checkSize(size, want);
     return true;
@@ -165,27 +176,42 @@ function tooLate(want: Want, { deadline }: Patience): PinfsError {
   return new PinfsError('SOURCE_TIMEOUT', text, { passing: true });
 }
 
-function openStatistics(disk: Disk): StoreStatistics {
+/** @throws PinfsError CACHE_UNUSABLE. */
+function openCache(directory: string, { limit, clock }: StoreOptions): Target | DiskFull {
+  try {
+    const disk = new Disk(directory, limit, { clock });
+    return { disk, committer: openCommitter(disk) };
+  } catch (thrown) {
+    // What is read passes through the spare then.
+    if (thrown instanceof DiskFull) return thrown;
+    throw thrown;
+  }
+}
+
+function openStatistics(disk: Disk | undefined, shelf: Shelf, keeper: Keeper): StoreStatistics {
   return {
     get hits() {
-      return disk.shelf.hits;
+      return shelf.hits ?? 0;
     },
     misses: 0,
     stored: 0,
     get evicted() {
-      return disk.evicted;
+      return disk?.evicted ?? 0;
     },
     get bytes() {
-      return disk.bytes;
+      return disk?.bytes ?? 0;
     },
     get limit() {
-      return disk.limit;
+      return disk?.limit ?? 0;
+    },
+    get notStored() {
+      return keeper.notStored;
     },
     get rebuilt() {
-      return disk.rebuilt;
+      return disk?.rebuilt ?? 0;
     },
     get lost() {
-      return disk.lost;
+      return disk?.lost;
     },
     failures: {},
     lastFailure: undefined,
@@ -206,67 +232,19 @@ function weightOf(want: Want): number {
   return 2 * plain;
 }
 
-function mayFit(want: Want, limit: number): boolean {
-  return want.size.kind === 'limit' || charge(want.size.bytes) <= limit;
-}
-
 /** Refuses before anything is downloaded. */
-function checkPromise(want: Want, disk: Disk): void {
+function checkPromise(want: Want, directory: string, disk: Disk | undefined, spare: Spare): void {
   if (want.size.kind === 'limit') return;
   if (want.size.bytes > largestObject) {
     const text = `${describe(want)} is too large: ${want.size.bytes} bytes, and at most ${largestObject} can be unpacked`;
     throw new PinfsError('OBJECT_TOO_LARGE', text);
   }
-  const { directory, limit } = disk;
+  const limit = disk?.limit ?? 0;
   if (mayFit(want, limit)) return;
   const text = `${describe(want)} has ${want.size.bytes} bytes, and the whole cache may have ${limit}`;
-  if (disk.limitedByDisk) throw diskFull(directory, `${text}: its disk is too full (${directory})`);
-  throw new PinfsError('CACHE_FULL', text, { advice: 'Raise the limit with --cache-limit SIZE.' });
-}
-
-const mostAtOnce = 64;
-
-interface Committer {
-  add(prepared: Prepared): Promise<void>;
-  close(): void;
-}
-
-/**
- * Records what arrives in one turn of the event loop in one transaction, if it isn't too much: no
- * long work at once, and where the limit is tight whoever waits can open an object before the next come.
- */
-function openCommitter(disk: Disk): Committer {
-  let batch: { prepared: Prepared; settle: (error: PinfsError | undefined) => void }[] = [];
-
-  function flush(): void {
-    let count = 0;
-    let room = disk.limit / 4;
-    for (const { prepared } of batch) {
-      room -= charge(prepared.size);
-      if (count > 0 && (room < 0 || count >= mostAtOnce)) break;
-      count++;
-    }
-    const taken = batch.splice(0, count);
-    if (taken.length === 0) return;
-    if (batch.length > 0) setImmediate(flush);
-    const results = disk.commit(taken.map((each) => each.prepared));
-    taken.forEach((each, index) => each.settle(results[index]));
+  if (disk?.limitedByDisk !== false) {
+    if (spare.mayFit(want.size.bytes)) return;
+    throw diskFull(directory, `${text}: its disk is too full (${directory})`);
   }
-
-  return {
-    add(prepared: Prepared): Promise<void> {
-      return new Promise((resolve, reject) => {
-        const settle = (error: PinfsError | undefined): void =>
-          error === undefined ? resolve() : reject(error);
-        if (batch.push({ prepared, settle }) === 1) setImmediate(flush);
-      });
-    },
-    close(): void {
-      for (const { prepared, settle } of batch) {
-        unlinkIfThere(prepared.temporary);
-        settle(new PinfsError('INTERRUPTED', 'the cache was closed'));
-      }
-      batch = [];
-    },
-  };
+  throw new PinfsError('CACHE_FULL', text, { advice: 'Raise the limit with --cache-limit SIZE.' });
 }

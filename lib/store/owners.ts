@@ -84,6 +84,13 @@ export function forgetOwner(sql: Statements, id: string): void {
   sql.removeOwner.run(id);
 }
 
+/** Whether any store that lives has a cache directory open. */
+export function livingOwner(directory: string): boolean {
+  return listFolder(join(directory, 'tmp')).some(
+    (name) => name.endsWith('.lock') && lives(join(directory, 'tmp', name)),
+  );
+}
+
 const idForm = /^\d{1,10}-[0-9a-f]{12}$/;
 
 function lockFile(at: string, id: string): string {

@@ -4,13 +4,16 @@ import { dirname } from 'node:path';
 import { makeDirectory } from '../files/make.js';
 import { withFiles } from '../machine/file-budget.js';
 import { unlinkIfThere } from './disk-shelf.js';
+import { NoRoom } from './full.js';
 import { unpack } from './inflate.js';
 import { errorCode } from './layout.js';
+import { freeBytes, slackBytes } from './room.js';
 import type { Want } from './want.js';
 
 /**
- * Verifies stored bytes and writes the plain ones to a new file. No fsync: see `stampOf`.
- * @throws PinfsError as unpack; errors of the file system as Node gives them, and no file is left then.
+ * Verifies stored bytes and writes the plain ones to a new file, unless that would fill the disk. No
+ * fsync: see `stampOf`.
+ * @throws PinfsError as unpack; NoRoom; errors of the file system as Node gives them. No file is left then.
  */
 export function prepareObject(
   stored: Buffer,
@@ -23,15 +26,29 @@ export function prepareObject(
 }
 
 function writeFile(file: string, bytes: Buffer): void {
-  const fd = withFiles(() => openNew(file));
+  if (isFull(dirname(file), bytes.length)) throw new NoRoom(bytes.length, false);
+  let fd: number | undefined;
   try {
+    fd = withFiles(() => openNew(file));
     for (let written = 0; written < bytes.length;) written += writeSync(fd, bytes, written);
   } catch (thrown) {
-    closeSync(fd);
-    unlinkIfThere(file);
+    if (fd !== undefined) unlinkIfThere(file);
+    const code = errorCode(thrown);
+    throw code === 'ENOSPC' || code === 'EDQUOT' ? new NoRoom(bytes.length, true) : thrown;
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
+}
+
+/** Found out before writing: a large object would take the last room from others until it fails. */
+function isFull(directory: string, bytes: number): boolean {
+  try {
+    return freeBytes(directory) < bytes + slackBytes;
+  } catch (thrown) {
+    // Someone emptied the cache below us.
+    if (errorCode(thrown) === 'ENOENT') return false;
     throw thrown;
   }
-  closeSync(fd);
 }
 
 function openNew(file: string): number {

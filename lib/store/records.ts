@@ -97,10 +97,17 @@ function prepare(db: Database.Database): Statements {
         '(SELECT coalesce(sum(max(4096, (size + 4095) / 4096 * 4096)), 0) FROM objects)',
     ),
     // Catalogs and histories count as used a week later: everything below them hangs on them.
-    oldest: db.prepare<[number], Candidate>(
-      'SELECT id, key, size, used FROM objects WHERE key NOT IN (SELECT key FROM holds) ' +
-        "ORDER BY used + (key GLOB '*[CH]') * 604800000000 LIMIT ?",
+    oldest: db.prepare<[number, number, number], Candidate>(
+      'SELECT * FROM (SELECT id, key, size, used, ' +
+        "used + (key GLOB '*[CH]') * 604800000000 AS rank FROM objects WHERE key NOT IN (SELECT key FROM holds)) " +
+        'WHERE (rank, id) > (?, ?) ORDER BY rank, id LIMIT ?',
     ),
+    removable: db
+      .prepare<[], number>(
+        'SELECT coalesce(sum(max(4096, (size + 4095) / 4096 * 4096)), 0) FROM objects ' +
+          'WHERE key NOT IN (SELECT key FROM holds)',
+      )
+      .pluck(),
     after: db.prepare<[number, number], { id: number; key: string; size: number }>(
       'SELECT id, key, size FROM objects WHERE id > ? ORDER BY id LIMIT ?',
     ),
@@ -126,6 +133,8 @@ export interface Candidate {
   readonly key: string;
   readonly size: number;
   readonly used: number;
+  /** By which they go, lowest first. */
+  readonly rank: number;
 }
 
 export interface Statements {
@@ -138,7 +147,10 @@ export interface Statements {
   readonly totals: Database.Statement<[], { bytes: number; strays: number }>;
   readonly count: Database.Statement<[], { objects: number; bytes: number }>;
   readonly recount: Database.Statement;
-  readonly oldest: Database.Statement<[number], Candidate>;
+  /** What no one holds, behind a rank and id, the first to go first. */
+  readonly oldest: Database.Statement<[number, number, number], Candidate>;
+  /** Bytes on the disk of what no one holds. */
+  readonly removable: Database.Statement<[], number>;
   readonly after: Database.Statement<[number, number], { id: number; key: string; size: number }>;
   readonly held: Database.Statement<[string]>;
   readonly hold: Database.Statement;

@@ -1,7 +1,8 @@
-import { statfsSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { lookAtOurs, removeEntry } from '../files/regular.js';
 import { errorCode } from './layout.js';
+import { freeBytes } from './room.js';
 
 /**
  * A file that gives up its room when the disk is full. SQLite can't open the records of a cache without
@@ -11,12 +12,6 @@ const reserveSize = 256 * 1024;
 
 function reserveFile(directory: string): string {
   return join(directory, 'reserve');
-}
-
-/** Bytes that may still be written to the disk of a directory. */
-export function freeBytes(directory: string): number {
-  const status = statfsSync(directory);
-  return status.bavail * status.bsize;
 }
 
 /** Does what needs a little room; once more without the reserve, where the disk was too full for it. */

@@ -40,6 +40,7 @@ function fakeStore(fetch: (want: Want, signal?: AbortSignal) => Promise<void>) {
       bytes: 0,
       limit: 0,
       rebuilt: 0,
+      notStored: undefined,
       failures: {},
       lastFailure: undefined,
     },

@@ -9,7 +9,7 @@ export interface Store {
   readonly shelf: Shelf;
   readonly directory: string;
   /** Where other threads of this process find the cache now. */
-  readonly names?: PlaceNames;
+  readonly names?: PlaceNames | undefined;
 
   /**
    * Makes an object available on the shelf: fetches, verifies, inflates and stores it, unless it is there.
@@ -42,6 +42,18 @@ export interface Waiting {
   readonly heard?: (bytes: number, trouble: PinfsError | undefined) => void;
 }
 
+/** Why nothing is stored: what is read passes through another place, and is fetched again one day. */
+export interface NotStored {
+  /** ISO 8601 UTC. */
+  readonly since: string;
+  readonly reason: string;
+  readonly advice: string | undefined;
+  /** Where it passes through. */
+  readonly directory: string;
+  /** Objects since then. */
+  readonly objects: number;
+}
+
 export interface StoreStatistics {
   hits: number;
   misses: number;
@@ -55,6 +67,8 @@ export interface StoreStatistics {
   rebuilt: number;
   /** Why what is fetched is not kept: the cache directory was lost, and another one can't be used. Undefined if it is kept. */
   readonly lost?: string | undefined;
+  /** undefined: what came last was stored. */
+  readonly notStored: NotStored | undefined;
   /** Failed fetches by error code. */
   failures: Partial<Record<string, number>>;
   lastFailure:

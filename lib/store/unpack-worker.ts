@@ -1,5 +1,6 @@
 import { parentPort } from 'node:worker_threads';
 import { PinfsError } from '../format/errors.js';
+import { NoRoom } from './full.js';
 import { errorCode } from './layout.js';
 import { prepareObject } from './prepare.js';
 import type { UnpackAnswer, UnpackJob } from './unpacker.js';
@@ -16,6 +17,9 @@ function answer(job: UnpackJob): UnpackAnswer {
     return { number, size, sha256 };
   } catch (thrown) {
     const message = thrown instanceof Error ? thrown.message : String(thrown);
+    if (thrown instanceof NoRoom) {
+      return { number, noRoom: { bytes: thrown.bytes, unmeasured: thrown.unmeasured } };
+    }
     if (thrown instanceof PinfsError) return { number, refused: { code: thrown.code, message } };
     return { number, failed: { code: errorCode(thrown), message } };
   }

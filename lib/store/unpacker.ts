@@ -2,6 +2,7 @@ import { Worker } from 'node:worker_threads';
 import { PinfsError, type ErrorCode } from '../format/errors.js';
 import { threadCodeMb } from '../machine/address-space.js';
 import { unlinkIfThere } from './disk-shelf.js';
+import { NoRoom } from './full.js';
 import { prepareObject } from './prepare.js';
 import type { Want } from './want.js';
 
@@ -14,6 +15,7 @@ export interface UnpackJob {
 
 export type UnpackAnswer = { readonly number: number } & (
   | { readonly size: number; readonly sha256: Uint8Array }
+  | { readonly noRoom: Pick<NoRoom, 'bytes' | 'unmeasured'> }
   | { readonly refused: { readonly code: ErrorCode; readonly message: string } }
   | { readonly failed: { readonly code: string | undefined; readonly message: string } }
 );
@@ -106,7 +108,9 @@ export class Unpacker {
     if (job === undefined) return;
     this.#waiting.delete(answer.number);
     if (this.#waiting.size === 0) this.#worker?.unref();
-    if ('refused' in answer) {
+    if ('noRoom' in answer) {
+      job.reject(new NoRoom(answer.noRoom.bytes, answer.noRoom.unmeasured));
+    } else if ('refused' in answer) {
       job.reject(new PinfsError(answer.refused.code, answer.refused.message));
     } else if ('failed' in answer) {
       job.reject(Object.assign(new Error(answer.failed.message), { code: answer.failed.code }));

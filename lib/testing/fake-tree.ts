@@ -287,6 +287,7 @@ function fakeStore(shelf: Shelf, { objects, present, fetched, failing }: Stock):
       bytes: 0,
       limit: 0,
       rebuilt: 0,
+      notStored: undefined,
       failures: {},
       lastFailure: undefined,
     },

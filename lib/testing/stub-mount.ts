@@ -85,6 +85,7 @@ export function stubRepository(
         bytes: 4096,
         limit: 2 ** 32,
         rebuilt: 0,
+        notStored: undefined,
         failures: {},
         lastFailure: undefined,
       },

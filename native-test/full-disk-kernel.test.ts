@@ -1,0 +1,3 @@
+import { fullDisk } from './full-disk.js';
+
+fullDisk('kernel');
