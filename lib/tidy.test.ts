@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { checkout } from './testing/genuine.js';
-import { sourceFiles, violations, type SourceFile } from './testing/tidy.js';
+import { isTest, sourceFiles, violations, type SourceFile } from './testing/tidy.js';
+import { exportedNames, homonyms } from './testing/tidy-syntax.js';
 
 const readme = readFileSync(join(checkout, 'lib', 'README.md'), 'utf8');
 
@@ -36,6 +37,18 @@ t.test('what is out of order is found', (t) => {
   t.match(found({ 'lib/tree/a.ts': `function f() {\n${'  x();\n'.repeat(70)}}\n` }), [
     /a function of 72/,
   ]);
+  const body = '    x();\n'.repeat(69);
+  for (const text of [
+    `class A {\n  f(): void {\n${body}  }\n}`,
+    `class A {\n  constructor() {\n${body}  }\n}`,
+    `const a = {\n  get f() {\n${body}  },\n};`,
+    `const f = () => {\n${body}};\n`,
+    `g(async (x) =>\n  h([\n${body.replaceAll(';', ',')}  ]),\n);\n`,
+    `export default async function* () {\n${body}}\n`,
+  ]) {
+    t.match(found({ 'lib/tree/a.ts': text }), [/a function of 7[12]/], text.slice(0, 30));
+    t.same(found({ 'lib/tree/a.test.ts': text }), [], 'tests are measured as files');
+  }
   t.match(found({ 'lib/attic/a.ts': '' }), [/'attic' is no room/, /no line for attic/]);
   t.match(found({ 'lib/tree/a.ts': '' }, ''), [/no line for tree/]);
   t.same(
@@ -44,5 +57,64 @@ t.test('what is out of order is found', (t) => {
     }),
     [],
   );
+  t.end();
+});
+
+// Names that several files export, and how many do. The list may only become shorter: give what is new another
+// name, and take out what is told apart now. `register` is what each command has.
+const known: Readonly<Record<string, number>> = {
+  Answer: 3,
+  Directories: 2,
+  Held: 2,
+  OpenFile: 2,
+  Patience: 2,
+  Served: 2,
+  Session: 2,
+  Snapshot: 3,
+  encodeHeader: 2,
+  errorCode: 2,
+  getxattr: 2,
+  inspect: 2,
+  isoTime: 2,
+  judgeHead: 2,
+  linkVariables: 2,
+  listxattr: 2,
+  open: 3,
+  passedDescriptor: 2,
+  placeOf: 2,
+  read: 2,
+  readdir: 2,
+  refuseBanned: 2,
+  register: 15,
+  release: 2,
+  unusable: 2,
+};
+
+t.test('one exported name means one thing', (t) => {
+  const files = sourceFiles(checkout).filter(
+    ({ path }) => /^(lib|bin)\//.test(path) && !path.startsWith('lib/testing/') && !isTest(path),
+  );
+  const found = homonyms(files);
+  for (const [name, paths] of found) {
+    t.ok(paths.length <= (known[name] ?? 1), `${name} is exported by ${paths.join(', ')}`);
+  }
+  const shrunk = Object.keys(known).filter(
+    (name) => (found.get(name)?.length ?? 1) < (known[name] ?? 1),
+  );
+  t.same(shrunk, [], 'told apart now: take them out of the list above, or lower their number');
+  t.end();
+});
+
+t.test('what is exported, in each form, is seen', (t) => {
+  const text = `
+    export const a = 1, b = 2; export function c() {} export async function* d() {}
+    export class E {} export interface F {} export type G = 1; export declare const h: 1;
+    const no = 1; function neither() {} export { no as renamed } from './x.js'; export * from './y.js';`;
+  t.same(exportedNames({ path: 'a.ts', text }), ['a', 'b', 'c', 'd', 'E', 'F', 'G', 'h']);
+  const both = [
+    { path: 'a.ts', text: 'export function f(x: 1): 1;\nexport function f(x: 2) {}' },
+    { path: 'b.ts', text: 'export type f = 1; export const g = 1;' },
+  ];
+  t.same([...homonyms(both)], [['f', ['a.ts', 'b.ts']]]);
   t.end();
 });

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
+import { functionsOf } from './tidy-syntax.js';
 
 /** Rooms of lib, lowest first (lib/README.md). */
 export const rooms = [
@@ -38,6 +39,7 @@ const owners: Readonly<Record<string, readonly string[]>> = {
   pino: ['mount'],
   commander: ['bin'],
   'cli-progress': ['bin'],
+  typescript: ['testing'],
   tap: ['tests', 'tools'],
   pinfs: ['examples'],
   'fast-check': ['tests'],
@@ -63,7 +65,7 @@ export function sourceFiles(checkout: string): SourceFile[] {
   );
 }
 
-function isTest(path: string): boolean {
+export function isTest(path: string): boolean {
   return (
     path.endsWith('.test.ts') || path.startsWith('native-test/') || path.endsWith('conformance.ts')
   );
@@ -160,18 +162,11 @@ function sizeViolations(file: SourceFile): string[] {
   const wrong: string[] = [];
   if (lines.length > limits.fileLines) wrong.push(`${file.path}: ${lines.length} lines`);
   if (isTest(file.path)) return wrong;
-  // Prettier gives every top-level function its own first and last line, both unindented.
-  let start: number | undefined;
-  lines.forEach((line, index) => {
-    if (/^(export )?(default )?(async )?function[ *]/.test(line)) start = index;
-    if (line === '}' && start !== undefined) {
-      const length = index - start + 1;
-      if (length > limits.functionLines) {
-        wrong.push(`${file.path}:${start + 1}: a function of ${length} lines`);
-      }
-      start = undefined;
+  for (const { line, lines } of functionsOf(file)) {
+    if (lines > limits.functionLines) {
+      wrong.push(`${file.path}:${line}: a function of ${lines} lines`);
     }
-  });
+  }
   return wrong;
 }
 
