@@ -154,3 +154,17 @@ void t.test('another system than Linux', (t) => {
   t.same(diagnose(mac).drivers, { kernel: false, 'fuse-native': true });
   t.end();
 });
+
+void t.test('whatever prevents a mount is a failure of the whole', (t) => {
+  t.notOk(diagnose(probes({}, ['better-sqlite3'])).canMount);
+  t.match(finding(probes({}, ['better-sqlite3']), 'mounting'), { state: 'problem' });
+  for (const state of ['denied', 'foreign', 'open-to-group', 'nowhere'] as const) {
+    const given = probes({ cache: { directory: '/c', state, free: 2 ** 33 } });
+    t.notOk(diagnose(given).canMount, state);
+    t.match(finding(given, 'cache'), { state: 'problem', mend: /./ }, state);
+  }
+  const refused = probes({ mayMount: true, uid: 0, trial: { message: 'EPERM', mend: undefined } });
+  t.same(diagnose(refused).drivers, { kernel: false, 'fuse-native': false });
+  t.match(finding(refused, 'trial'), { state: 'problem', message: /EPERM/ });
+  t.end();
+});

@@ -21,13 +21,14 @@ export interface Diagnosis {
 /** Judges what was found out. No effect, no clock: the same facts give the same words. */
 export function diagnose(probes: Probes): Diagnosis {
   const drivers = { kernel: kernelWorks(probes), 'fuse-native': fuseNativeWorks(probes) };
-  const canMount = drivers.kernel || drivers['fuse-native'];
+  const canMount = (drivers.kernel || drivers['fuse-native']) && isReadable(probes);
   return {
     canMount,
     drivers,
     packages: canMount ? [] : missingPackages(probes),
     findings: [
-      summary(probes, drivers),
+      summary(probes, drivers, canMount),
+      ...trial(probes),
       node(probes),
       device(probes),
       kernelModule(probes),
@@ -49,8 +50,11 @@ function missingPackages(probes: Probes): string[] {
 }
 
 /** Whether somebody mounts for us: we ourselves, or a set-uid fusermount. */
-function mountable({ device, mayMount, fusermount: helper, named }: Probes): boolean {
-  return device === 'usable' && (mayMount || (helper?.setuid === true && named));
+function mountable(probes: Probes): boolean {
+  const { device, mayMount, fusermount: helper, named, trial: refused } = probes;
+  return (
+    refused === undefined && device === 'usable' && (mayMount || (helper?.setuid === true && named))
+  );
 }
 
 function kernelWorks(probes: Probes): boolean {
@@ -60,6 +64,18 @@ function kernelWorks(probes: Probes): boolean {
 function fuseNativeWorks(probes: Probes): boolean {
   const reachable = probes.platform === 'linux' ? mountable(probes) : true;
   return loads(probes, 'fuse-native') && reachable;
+}
+
+/** What every mount needs besides the way to the kernel: SQLite, and a cache to put things into. */
+function isReadable(probes: Probes): boolean {
+  const { state } = probes.cache;
+  return loads(probes, 'better-sqlite3') && (state === 'usable' || state === 'to-be-made');
+}
+
+function trial({ trial: refused }: Probes): Finding[] {
+  if (refused === undefined) return [];
+  const mend = refused.mend ?? 'Mend the problems below.';
+  return [problem('trial', `a mount was tried and refused: ${refused.message}`, mend)];
 }
 
 function loads(probes: Probes, name: NativeModule): boolean {
@@ -78,10 +94,11 @@ function problem(what: string, message: string, mend: string): Finding {
   return { what, state: 'problem', message, mend };
 }
 
-function summary(probes: Probes, drivers: Diagnosis['drivers']): Finding {
+function summary(probes: Probes, drivers: Diagnosis['drivers'], canMount: boolean): Finding {
   const who = probes.uid === 0 ? 'root' : 'this user';
-  if (drivers.kernel) return good('mounting', `works for ${who}, with the kernel driver`);
-  if (drivers['fuse-native']) {
+  if (canMount && drivers.kernel)
+    return good('mounting', `works for ${who}, with the kernel driver`);
+  if (canMount && drivers['fuse-native']) {
     return note('mounting', `works for ${who}, with the slower fuse-native driver only`);
   }
   return problem(
@@ -222,6 +239,8 @@ function cache({ cache: { directory, state, free } }: Probes): Finding {
   const what = 'cache';
   const elsewhere = 'Choose another one with --cache DIR or XDG_CACHE_HOME.';
   switch (state) {
+    case 'nowhere':
+      return problem(what, directory, elsewhere);
     case 'denied':
       return problem(what, `${directory} may not be written by this user`, elsewhere);
     case 'foreign':

@@ -12,6 +12,7 @@ import {
 } from 'node:fs';
 import { userInfo } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
+import { asPinfsError } from '../format/errors.js';
 import { directories, processEnvironment } from '../repository/environment.js';
 import { errorCode } from './runtime.js';
 
@@ -33,6 +34,8 @@ export interface Probes {
   readonly userAllowOther: boolean;
   readonly modules: readonly ModuleProbe[];
   readonly cache: CacheProbe;
+  /** Why a mount that was tried could not be made; undefined: it could, or was not tried. */
+  readonly trial?: { readonly message: string; readonly mend: string | undefined } | undefined;
   /** Milliseconds since 1970: the clock, and the date of this installation, which can't be later. */
   readonly clock: { readonly now: number; readonly installed: number };
   /** A loader of 32-bit programs is installed (their place by the ABIs of Linux). */
@@ -50,14 +53,19 @@ export type NativeModule = 'better-sqlite3' | 'fuse-native' | 'koffi';
 
 export interface CacheProbe {
   readonly directory: string;
-  readonly state: 'usable' | 'to-be-made' | 'denied' | 'foreign' | 'open-to-group';
+  readonly state: 'usable' | 'to-be-made' | 'denied' | 'foreign' | 'open-to-group' | 'nowhere';
   /** Free bytes where it lies, or will lie. */
   readonly free: number;
 }
 
-/** Looks at this machine; nothing is changed or mounted. */
+/** Looks at this machine, and mounts for a moment in a private place; nothing is changed. */
 export async function probeMachine(cache: string | undefined): Promise<Probes> {
   const uid = process.getuid?.() ?? 0;
+  const modules = await Promise.all(
+    Object.keys(loadingCode).map((name) => probeModule(name as NativeModule)),
+  );
+  const device = probeDevice();
+  const koffi = modules.some(({ name, loads }) => name === 'koffi' && loads);
   return {
     platform: process.platform,
     architecture: process.arch,
@@ -65,20 +73,25 @@ export async function probeMachine(cache: string | undefined): Promise<Probes> {
     uid,
     mayMount: mayMount(),
     named: named(),
-    device: probeDevice(),
+    device,
     kernelModule: text('/proc/filesystems')?.includes('\tfuse\n'),
     fusermount: probeFusermount(),
     userNamespaces: probeUserNamespaces(),
     userAllowOther: /^\s*user_allow_other\s*$/m.test(text('/etc/fuse.conf') ?? ''),
-    modules: await Promise.all(
-      Object.keys(loadingCode).map((name) => probeModule(name as NativeModule)),
-    ),
+    modules,
     cache: probeCache(cache, uid),
+    trial: koffi && device === 'usable' ? await probeMount() : undefined,
     clock: { now: Date.now(), installed: statSync(import.meta.filename).mtimeMs },
     oldPrograms: ['/lib/ld-linux.so.2', '/lib/ld-linux-armhf.so.3'].some((path) =>
       existsSync(path),
     ),
   };
+}
+
+async function probeMount(): Promise<Probes['trial']> {
+  const { tryMount } = await import('./trial.js');
+  const error = await tryMount();
+  return error && { message: error.message, mend: error.advice };
 }
 
 function text(path: string): string | undefined {
@@ -182,7 +195,12 @@ function firstReason(stderr: string, message: string): string {
 
 function probeCache(cache: string | undefined, uid: number): CacheProbe {
   const options = cache === undefined ? { source: '' } : { source: '', cache };
-  const directory = directories(options, processEnvironment).cache;
+  let directory: string;
+  try {
+    directory = directories(options, processEnvironment).cache;
+  } catch (thrown) {
+    return { directory: asPinfsError(thrown).message, state: 'nowhere', free: 0 };
+  }
   const found = lookAt(directory);
   const existing = nearest(directory);
   const free = freeBytes(existing);
