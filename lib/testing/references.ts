@@ -9,7 +9,7 @@ export interface Document {
 /** A document and the number of one of its sections, as comments cite them: `docs/format.md, 5.7`. */
 const reference = /(docs\/[a-z-]+\.md),\s*(?:\*\s*|\/\/\s*)?(\d+(?:\.\d+)?)/g;
 // Numbers that say nothing of where they stand, and documents that are not the project's own.
-const vague = /formats|design,? section|(?<!\w)\((?:[1-9]|1[0-2])\.\d{1,2}\)/;
+const vague = /format document|design,? section|(?<!\w)\((?:[1-9]|1[0-2])\.\d{1,2}\)/;
 
 /** Every reference that leads nowhere, and every one that does not say which document it means; one line each. */
 export function lostReferences(
