@@ -61,7 +61,7 @@ export const globalValues: ReadonlyMap<string, MagicValue> = new Map<string, Mag
   ['ndiropen', ofFacts((it) => it.directoryOpens)],
   ['ndownload', ofFacts((it) => it.downloads)],
   ['nioerr', ofFacts((it) => it.errors)],
-  ['timestamp_last_ioerr', ofFacts((it) => it.lastError)],
+  ['timestamp_last_ioerr', ofFacts((it) => Math.floor(it.lastError))],
   ['hitrate', ofFacts(hitRate)],
   ['rx', ofFacts((it) => Math.floor(it.received / 1024))],
   ['speed', ofFacts(speed)],

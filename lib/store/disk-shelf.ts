@@ -42,6 +42,7 @@ const timeBetweenChecks = 1_000_000;
 const scarceBytes = 64 * 1024 * 1024;
 const timeBetweenMisses = 20;
 const usesKept = 1024;
+const missedKept = 4096;
 const usesSavedAfter = 60_000;
 
 /**
@@ -121,6 +122,8 @@ export class DiskShelf implements Shelf {
   // Times of use by id of the record, not yet saved.
   #uses = new Map<number, number>();
   #lastSaved = Date.now();
+  // What was lacking: the run that finds it after the fetch is the same lookup, which was a miss.
+  readonly #missed = new Set<string>();
   #opens = 0;
   #lastLook = 0;
 
@@ -244,9 +247,13 @@ export class DiskShelf implements Shelf {
     if (object !== undefined && now - object.looked > timeBetweenChecks) {
       object = this.#unlessChanged(object, now);
     }
-    if (object === undefined || !fits(object.size, want)) return undefined;
+    if (object === undefined || !fits(object.size, want)) {
+      if (this.#missed.size >= missedKept) this.#missed.clear();
+      this.#missed.add(key);
+      return undefined;
+    }
     object.used = now;
-    this.hits++;
+    if (this.#missed.size === 0 || !this.#missed.delete(key)) this.hits++;
     return object;
   }
 

@@ -140,7 +140,8 @@ function install(
 function ownFacts(worker: Worker): Partial<LiveFacts> {
   const service = worker.session?.service;
   if (service === undefined) return {};
-  return { opens: service.opens, directoryOpens: service.directoryOpens };
+  const hits = (worker.facts?.hits ?? 0) + (worker.maker.served?.()?.hits ?? 0);
+  return { opens: service.opens, directoryOpens: service.directoryOpens, hits };
 }
 
 function serve(worker: Worker, device: number, start: WorkerStart): void {
