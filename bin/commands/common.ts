@@ -11,6 +11,7 @@ import { asPinfsError, PinfsError, worseExit } from '../../lib/format/errors.js'
 import type { OpenOptions } from '../../lib/repository/options.js';
 import { offlineInstead, offlineReason } from '../../lib/trust/verdicts.js';
 import type { Verdict } from '../../lib/trust/verdict.js';
+import { warnOfIgnored } from './ignored.js';
 import { ReaderLeft } from './output.js';
 
 /** Flags that every command has. */
@@ -114,6 +115,7 @@ function collect(value: string, before: string[]): string[] {
 
 /** The options of the library for what stands on the command line. @throws PinfsError USAGE */
 export function openOptions(source: string, flags: SourceFlags): OpenOptions {
+  warnOfIgnored(source);
   if (flags.signer.length > 0 && flags.attestation === undefined) {
     throw new PinfsError(
       'USAGE',
