@@ -8,7 +8,7 @@ import {
   statSync,
   type Stats,
 } from 'node:fs';
-import { isOurs } from './owners.js';
+import { isOurs, isTrusted } from './owners.js';
 import { linkProblem, wayProblem } from './way.js';
 
 /**
@@ -40,29 +40,46 @@ export class UnsafeDirectory extends Error {
 }
 
 /**
+ * Likewise one that may be root's as well, to read from.
+ * @throws UnsafeDirectory; errors of the file system.
+ */
+export function holdToRead(path: string): HeldDirectory {
+  return hold(path, isTrusted);
+}
+
+/**
  * Opens a directory that has to be ours, writable by nobody else, and where nobody else can put another one in its place.
  * @throws UnsafeDirectory; errors of the file system.
  */
 export function holdDirectory(path: string): HeldDirectory {
+  return hold(path, isOurs);
+}
+
+function hold(path: string, mayOwn: (status: Stats) => boolean): HeldDirectory {
   const link = linkProblem(path);
   if (link !== undefined) throw new UnsafeDirectory(link);
   const real = realpathSync(path);
   const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants;
   const fd = openSync(real, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   try {
-    const own = ownProblem(fstatSync(fd), real);
+    const own = ownProblem(fstatSync(fd), real, mayOwn);
     if (own !== undefined) throw own;
     const at = placeOf(fd, real);
     const way = wayProblem(at, real);
     if (way !== undefined) throw new UnsafeDirectory(`others could replace it: ${way}`);
-    return heldDirectory(fd, at, real);
+    return heldDirectory(fd, at, real, mayOwn);
   } catch (thrown) {
     closeSync(fd);
     throw thrown;
   }
 }
 
-function heldDirectory(fd: number, at: string, real: string): HeldDirectory {
+function heldDirectory(
+  fd: number,
+  at: string,
+  real: string,
+  mayOwn: (status: Stats) => boolean,
+): HeldDirectory {
   let open = true;
   return {
     path: real,
@@ -74,7 +91,7 @@ function heldDirectory(fd: number, at: string, real: string): HeldDirectory {
         // Some file systems count no links of directories: there is no way back to it by its path.
         const now = at === real ? real : readlinkSync(at);
         if (!isSame(statSync(now), status)) return 'it was replaced';
-        return ownProblem(status, now)?.message ?? wayProblem(at, now);
+        return ownProblem(status, now, mayOwn)?.message ?? wayProblem(at, now);
       } catch (thrown) {
         return thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT'
           ? 'it was removed'
@@ -88,8 +105,12 @@ function heldDirectory(fd: number, at: string, real: string): HeldDirectory {
   };
 }
 
-function ownProblem(status: Stats, path: string): UnsafeDirectory | undefined {
-  if (!isOurs(status)) {
+function ownProblem(
+  status: Stats,
+  path: string,
+  mayOwn: (status: Stats) => boolean,
+): UnsafeDirectory | undefined {
+  if (!mayOwn(status)) {
     return new UnsafeDirectory(`it belongs to another user (uid ${status.uid})`);
   }
   if ((status.mode & 0o022) === 0) return undefined;

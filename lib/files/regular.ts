@@ -28,6 +28,15 @@ const codesOfNoEntry = new Set([...codesOfNothing, 'ELOOP']);
  * link. @returns `missing`; `other` for what isn't a regular file of ours. @throws other errors of the file system.
  */
 export function openOurs(path: string): OpenFile | 'missing' | 'other' {
+  return openFile(path, false);
+}
+
+/** Likewise a file of ours or root's. */
+export function openTrusted(path: string): OpenFile | 'missing' | 'other' {
+  return openFile(path, true);
+}
+
+function openFile(path: string, rootsToo: boolean): OpenFile | 'missing' | 'other' {
   const { O_RDONLY, O_NONBLOCK, O_NOFOLLOW, O_NOCTTY } = constants;
   let fd: number;
   try {
@@ -39,16 +48,17 @@ export function openOurs(path: string): OpenFile | 'missing' | 'other' {
     throw thrown;
   }
   const status = fstatSync(fd, { bigint: true });
-  if (isOurFile(status)) return { fd, status };
+  if (isOurFile(status) || (rootsToo && status.isFile() && status.uid === 0n))
+    return { fd, status };
   closeSync(fd);
   return 'other';
 }
 
 const smallBytes = 4096;
 
-/** The first bytes of a file of ours, as Latin-1 (at most 4 KiB). @throws other errors of the file system. */
+/** The first bytes of a file of ours or root's, as Latin-1 (at most 4 KiB). @throws other errors of the file system. */
 export function readSmall(path: string): 'missing' | 'other' | { readonly text: string } {
-  const file = openOurs(path);
+  const file = openTrusted(path);
   if (file === 'missing' || file === 'other') return file;
   try {
     const bytes = Buffer.alloc(smallBytes);

@@ -1,9 +1,6 @@
-import { randomBytes } from 'node:crypto';
 import type { BigIntStats } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PinfsError } from '../format/errors.js';
-import { ownUser } from '../files/owners.js';
 import { removeEntry } from '../files/regular.js';
 import { fileShares } from '../machine/file-budget.js';
 import { DiskShelf, inOrder, unlinkIfThere } from './disk-shelf.js';
@@ -11,9 +8,10 @@ import type { ObjectKey } from './key.js';
 import { Eviction, openRoomByEviction } from './eviction.js';
 import { DiskFull, limitReached } from './full.js';
 import { hasLayout, unusable, writeLayout } from './layout.js';
+import { openLower, type Lower } from './lower.js';
 import { moveInto, removeObject, stampInPlace } from './object-files.js';
 import { forgetOwner, makeOwner, purgeOwners, type Owner } from './owners.js';
-import { openPlace, type Place, type PlaceNames } from './place.js';
+import { openPlace, spareDirectory, type Place, type PlaceNames } from './place.js';
 import { charge, Records, stampOf, tick, type Statements } from './records.js';
 import { keepReserve, withReserve } from './reserve.js';
 import { freeBytes, slackBytes, type Room } from './room.js';
@@ -58,6 +56,7 @@ export class Disk {
   readonly #place: Place;
   readonly #records: Records;
   #owner: Owner;
+  #lower: Lower | undefined;
   readonly #holds = new Map<string, number>();
   readonly #timer: NodeJS.Timeout;
   readonly #stopSweep: (() => void) | undefined;
@@ -169,6 +168,16 @@ export class Disk {
     return temporary.startsWith(`${this.#place.at}/`);
   }
 
+  /** A copy of what a cache that can only be read has, checked; undefined if it has not. */
+  fromLower(key: ObjectKey): Prepared | undefined {
+    const { lower, at } = this.#place;
+    if (lower === undefined) return undefined;
+    this.#lower ??= openLower(lower, at);
+    const temporary = this.temporary();
+    const found = this.#lower.copy(key, temporary);
+    return found && { key, temporary, ...found };
+  }
+
   /** Puts objects on the shelf, for all threads and processes, and keeps the limit. One error or none for each. */
   commit(batch: readonly Prepared[]): (PinfsError | undefined)[] {
     try {
@@ -241,6 +250,7 @@ export class Disk {
     }
     this.#owner.close();
     this.#records.close();
+    this.#lower?.close();
     this.#place.close();
     removeEntry(this.#spare);
   }
@@ -385,9 +395,4 @@ export class Disk {
 
 function total(sql: Statements): number {
   return sql.totals.get()?.bytes ?? 0;
-}
-
-/** A name that nobody can guess, since whoever makes it first could say what lies in it. */
-function spareDirectory(): string {
-  return join(tmpdir(), `pinfs-spare-${ownUser() ?? 0}-${randomBytes(12).toString('hex')}`);
 }

@@ -147,6 +147,9 @@ void t.test('the spare cache goes with the store', async (t) => {
   await readBoth(t, store, shelf, want, plain);
   const { spare } = store.names ?? { spare: '' };
   t.equal(statSync(spare).mode & 0o777, 0o700);
+  const late = openShelf(directory, { names: store.names });
+  t.ok(late.has(want), 'a thread that comes later finds it too');
+  late.close();
   await store.close();
   t.notOk(existsSync(spare));
 });

@@ -141,6 +141,7 @@ class DiskStore implements Store {
   async #fly(key: string, want: Want, leg: Leg): Promise<void> {
     this.statistics.misses++;
     try {
+      if (await this.#copyFromLower(want)) return;
       const source = sourceOf(want, this.#sources);
       const keep = async (stored: Buffer): Promise<void> => {
         this.statistics.stored += await this.#keeper.keep(want, stored);
@@ -152,6 +153,19 @@ class DiskStore implements Store {
       this.#failures.remember(key, error);
       countFailure(this.statistics, want, error);
       throw error;
+    }
+  }
+
+  /** Takes an object over from a cache that can only be read, if it is there and right. */
+  async #copyFromLower(want: Want): Promise<boolean> {
+    try {
+      const prepared = this.#cache?.disk.fromLower(wantKey(want));
+      if (prepared === undefined) return false;
+      await this.#cache?.committer.add(prepared);
+      return true;
+    } catch {
+      // It can be fetched all the same.
+      return false;
     }
   }
 

@@ -1,7 +1,11 @@
-import { lstatSync } from 'node:fs';
-import { holdDirectory, UnsafeDirectory, type HeldDirectory } from '../files/held.js';
+import { randomBytes } from 'node:crypto';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { accessSync, constants, lstatSync, statSync } from 'node:fs';
+import { holdDirectory, holdToRead, UnsafeDirectory, type HeldDirectory } from '../files/held.js';
+import { ownUser } from '../files/owners.js';
 import { makeDirectories } from '../files/make.js';
-import { checkLayout, folderProblem, furnish, unusable } from './layout.js';
+import { checkLayout, errorCode, folderProblem, furnish, unusable } from './layout.js';
 
 /**
  * Where a cache lies. The directory is checked when it is opened and held from then on, so that nobody who
@@ -16,6 +20,8 @@ export interface Place {
   readonly at: string;
   /** Why what is fetched is not kept; undefined if it is. */
   readonly lost: string | undefined;
+  /** Leads to a cache that can only be read, in whose place the spare one is used. */
+  readonly lower: string | undefined;
   /** Why the directory that is held can't be relied on any more; its files can still be read. */
   problem(): string | undefined;
   /**
@@ -52,13 +58,18 @@ const leftMax = 16;
 export function openPlace(directory: string, options: PlaceOptions): Place {
   const hold = options.make ? makeCache : holdCache;
   const { make, names = {} } = options;
-  let held = orUnusable(directory, () => hold(names.at ?? directory));
-  let lost: string | undefined;
+  const lower =
+    make && names.spare !== undefined
+      ? orUnusable(directory, () => holdLower(directory))
+      : undefined;
+  const first = lower === undefined ? (names.at ?? directory) : (names.spare ?? directory);
+  let held = orUnusable(directory, () => hold(first));
+  let lost = lower === undefined ? undefined : `the cache ${directory} can only be read`;
 
   function problem(): string | undefined {
     const { spare } = names;
     // Whoever makes directories has gone over to it.
-    const isLeft = !make && spare !== undefined && lost === undefined && exists(spare);
+    const isLeft = !make && spare !== undefined && exists(spare) && !isSame(spare, held.at);
     return isLeft ? 'it was left' : (held.problem() ?? folderProblem(held.at));
   }
 
@@ -94,6 +105,7 @@ export function openPlace(directory: string, options: PlaceOptions): Place {
     get lost() {
       return lost;
     },
+    lower: lower?.at,
     problem,
     renew,
     openSafely(open) {
@@ -105,6 +117,7 @@ export function openPlace(directory: string, options: PlaceOptions): Place {
       return opened;
     },
     close() {
+      lower?.close();
       for (const each of [...left, held]) each.close();
     },
   };
@@ -114,6 +127,11 @@ function refuse(problem: string | undefined): void {
   if (problem !== undefined) throw new UnsafeDirectory(problem);
 }
 
+function isSame(one: string, other: string): boolean {
+  const [found, held] = [one, other].map((path) => statSync(path, { throwIfNoEntry: false }));
+  return found?.ino === held?.ino && found?.dev === held?.dev;
+}
+
 function exists(path: string): boolean {
   return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
 }
@@ -121,6 +139,24 @@ function exists(path: string): boolean {
 function makeCache(path: string): HeldDirectory {
   makeDirectories(path);
   return checked(path, furnish);
+}
+
+/** A cache of ours or root's that we can't write to. */
+function holdLower(path: string): HeldDirectory | undefined {
+  try {
+    accessSync(path, constants.W_OK);
+    return undefined;
+  } catch (thrown) {
+    if (!['EROFS', 'EACCES', 'EPERM'].includes(errorCode(thrown) ?? '')) return undefined;
+  }
+  const held = holdToRead(path);
+  try {
+    if (checkLayout(held.at, path)) return held;
+  } catch {
+    // Said by whoever tries to make it one.
+  }
+  held.close();
+  return undefined;
 }
 
 function holdCache(path: string): HeldDirectory {
@@ -147,4 +183,9 @@ function orUnusable<T>(directory: string, work: () => T): T {
   } catch (thrown) {
     throw unusable(directory, thrown);
   }
+}
+
+/** A name that nobody can guess, since whoever makes it first could say what lies in it. */
+export function spareDirectory(): string {
+  return join(tmpdir(), `pinfs-spare-${ownUser() ?? 0}-${randomBytes(12).toString('hex')}`);
 }
