@@ -130,6 +130,31 @@ void t.test('the mount of a dead daemon is taken away by the next one', needs, a
   t.notOk(isMounted(it.mountpoint));
 });
 
+void t.test(
+  'a supervisor that is killed is started again, and takes the dead mount away',
+  needs,
+  async (t) => {
+    const it = await scene(t);
+    const supervisor = async () =>
+      Number((await run('pgrep', '-P', String(it.child.pid), '-f', 'pinfs-supervisor')).out.trim());
+    const first = await supervisor();
+    t.ok(first > 0);
+    for (const signal of ['SIGHUP', 'SIGTERM', 'SIGINT'] as const) process.kill(first, signal);
+    await wait(200);
+    t.equal(await supervisor(), first, 'these signals end nothing');
+    process.kill(first, 'SIGKILL');
+    let next = 0;
+    for (let look = 0; look < 200 && next === 0; look += 1) {
+      await wait(50);
+      next = await supervisor();
+    }
+    t.ok(next > 0 && next !== first, 'another one is there');
+    it.child.kill('SIGKILL');
+    await it.gone;
+    await until('the supervisor has unmounted', () => !isMounted(it.mountpoint));
+  },
+);
+
 void t.test('a change of the head that meets the end of the mount', needs, async (t) => {
   for (const pause of [0, 30, 80]) {
     const it = await scene(t, { lifetime: 60 });

@@ -11,6 +11,7 @@ import { checkFileLimit } from '../machine/file-budget.js';
 import { directories, processEnvironment } from '../repository/environment.js';
 import type { OpenOptions } from '../repository/options.js';
 import { checkFree } from '../store/layout.js';
+import { logBytesMax } from './log-file.js';
 import { passedDescriptor, type MountOptions } from './options.js';
 import { absoluteOrder, type MountOrder } from './order.js';
 import { errorCode, mountName } from './runtime.js';
@@ -22,9 +23,6 @@ import { answerValue, readLine, writeLine } from './wire.js';
  */
 
 const answerBytes = 4 * 1024 * 1024;
-
-/** A log that grew beyond this is put aside before a new mount writes to it (bytes). */
-const logBytes = 16 * 1024 * 1024;
 
 /** Starts the child that serves; tests hand in another one. */
 export type StartChild = (order: MountOrder, log: string) => StartedChild;
@@ -118,7 +116,7 @@ function startDaemon(order: MountOrder, log: string): StartedChild {
 /** @throws PinfsError USAGE when the log can't be written. */
 function openLogFile(log: string): number {
   try {
-    if ((statSync(log, { throwIfNoEntry: false })?.size ?? 0) > logBytes)
+    if ((statSync(log, { throwIfNoEntry: false })?.size ?? 0) > logBytesMax)
       renameSync(log, `${log}.1`);
     return openToAppend(log);
   } catch (thrown) {

@@ -235,3 +235,19 @@ void t.test('what is banned by now is not served any longer', async (t) => {
   ]);
   t.match(follower.status(), { lastProblem: { code: 'REVISION_BLACKLISTED' } });
 });
+
+void t.test('asked to, it looks for a new head at once, and then in time again', async (t) => {
+  const { timer, checks, follower } = setUp(240, () => Promise.resolve(undefined));
+  await timer.advance(100_000);
+  follower.checkNow();
+  await timer.advance(0);
+  t.equal(checks(), 1);
+  await timer.advance(239_000);
+  t.equal(checks(), 1);
+  await timer.advance(1_000);
+  t.equal(checks(), 2);
+  await follower.stop();
+  follower.checkNow();
+  await timer.advance(0);
+  t.equal(checks(), 2, 'but not after its end');
+});

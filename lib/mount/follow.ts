@@ -49,6 +49,8 @@ export interface FollowParts {
 export interface Follower {
   current(): Repository;
   status(): HeadStatus;
+  /** Asks for the head now, unless it is just being asked for. */
+  checkNow(): void;
   /** No check begins after this; a running one is given up. Resolves when it is over. */
   stop(): Promise<void>;
 }
@@ -82,6 +84,7 @@ export function followHead(parts: FollowParts): Follower {
   let cancel: () => void = () => undefined;
 
   const arm = () => {
+    running = undefined;
     if (ending.signal.aborted) return;
     // A clock that was set back must not put the next check off for years.
     due = Math.min(due, timer.now() + lifetime(repository) * 1000);
@@ -125,6 +128,12 @@ export function followHead(parts: FollowParts): Follower {
       nextCheck: ending.signal.aborted ? null : new Date(due).toISOString(),
       lastProblem,
     }),
+    checkNow: () => {
+      if (running !== undefined || ending.signal.aborted) return;
+      cancel();
+      due = timer.now();
+      arm();
+    },
     stop: async () => {
       ending.abort();
       cancel();

@@ -22,6 +22,8 @@ export async function serveMount(
   const order = absoluteOrder({ options, mount });
   // Where we stand may be where the mount comes to lie.
   process.chdir('/');
+  // A terminal or a reader that is lost ends nothing: what it would have shown is lost with it.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
   const parts = await realParts(order.mount);
   const guard = guardProcess(thisProcess, parts.log, realTimer);
   const session = await runMount(order.options, order.mount, {

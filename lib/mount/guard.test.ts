@@ -38,7 +38,22 @@ function stubSession(busyFor = 0) {
   return { session, calls, settle };
 }
 
-for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) {
+for (const signal of ['SIGHUP', 'SIGUSR1']) {
+  void t.test(`${signal} ends nothing: the log is opened anew, and the head asked for`, (t) => {
+    const { events, ends, guard } = setUp();
+    const { session, calls } = stubSession();
+    events.emit(signal);
+    let refreshed = 0;
+    void guard.attach({ ...session, refresh: () => (refreshed += 1) });
+    events.emit(signal);
+    t.equal(refreshed, 1);
+    t.same(calls, []);
+    t.same(ends, [], 'not even before the mount is there');
+    t.end();
+  });
+}
+
+for (const signal of ['SIGTERM', 'SIGINT']) {
   void t.test(`${signal} unmounts in order, and the process ends with 0`, async (t) => {
     const { events, ends, guard } = setUp();
     const { session, calls } = stubSession();

@@ -6,13 +6,23 @@ import type { Log } from './log.js';
 import { describeFault, exitCodeOf, type Session } from './session.js';
 
 /** The signals that end a mount. */
-export const endingSignals = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
+export const endingSignals = ['SIGTERM', 'SIGINT'] as const;
+
+/**
+ * Those that ask for the log to be opened anew and for a new head. A terminal that is lost sends the first; to
+ * the second Node would open a debugger's port.
+ */
+export const refreshingSignals = ['SIGHUP', 'SIGUSR1'] as const;
 export type EndingSignal = (typeof endingSignals)[number];
 
 /** The process, as far as the guard needs it; tests hand in their own. */
 export interface GuardedProcess {
   on(
-    event: EndingSignal | 'uncaughtException' | 'unhandledRejection',
+    event:
+      | EndingSignal
+      | (typeof refreshingSignals)[number]
+      | 'uncaughtException'
+      | 'unhandledRejection',
     listener: (value: unknown) => void,
   ): unknown;
   /** Ends the process at once. */
@@ -43,7 +53,6 @@ const faultPatience = 5000;
 
 /** 128 + the signal's number, as shells have it. */
 const signalExit: Readonly<Record<EndingSignal, number>> = {
-  SIGHUP: 129,
   SIGINT: 130,
   SIGTERM: 143,
 };
@@ -102,6 +111,9 @@ export function guardProcess(target: GuardedProcess, log: Log, timer: Timer): Gu
     target.on(signal, () => {
       onSignal(signal);
     });
+  }
+  for (const signal of refreshingSignals) {
+    target.on(signal, () => session?.refresh());
   }
   target.on('uncaughtException', onFault);
   target.on('unhandledRejection', onFault);

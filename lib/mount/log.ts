@@ -1,8 +1,7 @@
-import { closeSync } from 'node:fs';
 import { pino } from 'pino';
-import { openToAppend } from '../files/append.js';
 import { fromText, printable } from '../format/bytes.js';
 import { PinfsError } from '../format/errors.js';
+import { openLogFile, type LogFile } from './log-file.js';
 import { errorCode } from './runtime.js';
 
 export interface Log {
@@ -11,6 +10,8 @@ export interface Log {
   readonly error: LogFunction;
   /** The last lines, one for each entry, with their time. */
   readonly recent?: () => string;
+  /** Goes over to the file that lies at its path now. */
+  readonly reopen?: () => void;
 }
 
 export type LogFunction = (message: string, fields?: Readonly<Record<string, unknown>>) => void;
@@ -27,9 +28,10 @@ const recentLength = 300;
  * @throws PinfsError USAGE when the file can't be opened.
  */
 export function openLog(file: string | undefined, verbose: boolean): Log {
+  const opened = file === undefined ? undefined : openFile(file);
   const logger = pino(
     { level: verbose ? 'debug' : 'info', base: { pid: process.pid } },
-    file === undefined ? { write: writeForPeople } : openFile(file),
+    opened ?? { write: writeForPeople },
   );
   const meter = createMeter(linesEachMinute);
   const write = (level: 'info' | 'warn' | 'error'): LogFunction => {
@@ -52,16 +54,13 @@ export function openLog(file: string | undefined, verbose: boolean): Log {
     warn: write('warn'),
     error: write('error'),
     recent: () => lines.join(''),
+    reopen: () => opened?.reopen(),
   };
 }
 
-function openFile(file: string) {
+function openFile(file: string): LogFile {
   try {
-    closeSync(openToAppend(file));
-    const destination = pino.destination({ dest: file, append: true, mode: 0o600, sync: true });
-    // A full disk stops the log, not the mount.
-    destination.on('error', () => undefined);
-    return destination;
+    return openLogFile(file);
   } catch (thrown) {
     throw new PinfsError('USAGE', `can't write the log ${file}: ${errorCode(thrown)}`, {
       advice: 'Give another one with --log FILE.',

@@ -191,7 +191,12 @@ async function begin(mount: Mount, link: Link): Promise<Mounted> {
   }
   const { mounted, passed } = device;
   if (mounted !== undefined) raiseReadahead(mounted.device);
-  const supervisor = mounted === undefined || passed ? undefined : startSupervisor(mounted);
+  const supervisor =
+    mounted === undefined || passed
+      ? undefined
+      : startSupervisor(mounted, (message) => {
+          request.log('warn', message);
+        });
   const stopFacts = sendFacts(request, link);
   const ended = link.ended.then(async (end) => {
     stopFacts();

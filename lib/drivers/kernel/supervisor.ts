@@ -17,6 +17,7 @@ export interface Supervisor {
 // $1: id of the mount, $2: its device number. A word on the input means "dismissed"; its end, "died". The
 // mount table says where it lies by now, with blanks as `\040`, which printf takes as `\0040`.
 const script = String.raw`
+trap '' HUP INT PIPE TERM
 if read -r word; then exit 0; fi
 found=
 while read -r id parent number root at rest; do
@@ -28,22 +29,57 @@ if [ -z "$found" ] || stat -f -- "$found"; then exit 0; fi
 fusermount3 -uz -- "$found" || umount -l -c -- "$found"
 `;
 
-export function startSupervisor({ id, device }: MountLine): Supervisor {
+/** Milliseconds before a supervisor that was killed is started again: longer each time, and at most this. */
+const pauseMs = 500;
+const pauseMsMax = 60_000;
+
+/** Kept going until it is dismissed: one that ends before is started again, and that is told. */
+export function startSupervisor(line: MountLine, log: (message: string) => void): Supervisor {
+  let child = spawnSupervisor(line);
+  let isDismissed = false;
+  let pause = pauseMs;
+  const watch = (): void => {
+    let isOver = false;
+    const onEnd = (how: string): void => {
+      if (isDismissed || isOver) return;
+      isOver = true;
+      log(`the supervisor of the mount ended (${how}): it is started again`);
+      const timer = setTimeout(() => {
+        if (isDismissed) return;
+        child = spawnSupervisor(line);
+        watch();
+      }, pause);
+      timer.unref();
+      pause = Math.min(pauseMsMax, pause * 2);
+    };
+    child.on('error', (error) => {
+      onEnd(error.message);
+    });
+    child.on('exit', (code, signal) => {
+      onEnd(signal ?? `exit code ${code ?? '?'}`);
+    });
+  };
+  watch();
+  return {
+    get pid() {
+      return child.pid;
+    },
+    dismiss: () => {
+      isDismissed = true;
+      child.stdin.end('dismissed\n');
+    },
+  };
+}
+
+function spawnSupervisor({ id, device }: MountLine) {
   const child = spawn('/bin/sh', ['-c', script, 'pinfs-supervisor', String(id), device], {
     detached: true,
     cwd: '/',
     stdio: ['pipe', 'ignore', 'ignore'],
   });
-  // Without it the mount only lacks this help.
-  child.on('error', () => undefined);
   child.stdin.on('error', () => undefined);
   child.unref();
   // A pipe of a child is a socket here: it must not keep the event loop alive.
   (child.stdin as unknown as { unref?: () => void }).unref?.();
-  return {
-    pid: child.pid,
-    dismiss: () => {
-      child.stdin.end('dismissed\n');
-    },
-  };
+  return child;
 }
