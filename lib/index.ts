@@ -93,9 +93,9 @@ export interface Snapshot {
 export async function open(options: OpenOptions): Promise<Snapshot> {
   const repository = await openRepository(options);
   const { identity } = repository.recipe;
-  let closed = false;
+  let closing: Promise<void> | undefined;
   const find = async (path: Path, follow: boolean): Promise<Attributes> => {
-    if (closed) throw new PinfsError('INTERRUPTED', 'the snapshot was closed');
+    if (closing !== undefined) throw new PinfsError('INTERRUPTED', 'the snapshot was closed');
     return await walk(repository, bytesOf(path), follow);
   };
   const stream: Snapshot['stream'] = async function* (path, { offset, length } = {}) {
@@ -134,9 +134,7 @@ export async function open(options: OpenOptions): Promise<Snapshot> {
       return toBytes(await valueOf(repository, entry.path, () => filesystem.readlink(node)));
     },
     async close() {
-      if (closed) return;
-      closed = true;
-      await repository.close();
+      await (closing ??= repository.close());
     },
   };
 }

@@ -78,7 +78,7 @@ class DiskStore implements Store {
   }
 
   async fetch(want: Want, signal?: AbortSignal, how: Waiting = {}): Promise<void> {
-    if (this.#closing !== undefined) throw new PinfsError('INTERRUPTED', 'the cache was closed');
+    this.#refuseIfClosed();
     if (this.#isHere(want)) return;
     const key = flightKey(want);
     const known = this.#failures.recall(key);
@@ -116,11 +116,14 @@ class DiskStore implements Store {
   }
 
   hold(want: Want): void {
+    this.#refuseIfClosed();
     this.#cache?.disk.hold(wantKey(want));
     this.#spare.hold(wantKey(want));
   }
 
   release(want: Want): void {
+    // With the store all that it holds is released.
+    if (this.#closing !== undefined) return;
     this.#cache?.disk.release(wantKey(want));
     this.#spare.release(wantKey(want));
   }
@@ -128,6 +131,10 @@ class DiskStore implements Store {
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
+  }
+
+  #refuseIfClosed(): void {
+    if (this.#closing !== undefined) throw new PinfsError('INTERRUPTED', 'the cache was closed');
   }
 
   async #close(): Promise<void> {

@@ -1,5 +1,6 @@
 import { readFileSync, type BigIntStats } from 'node:fs';
 import type Database from 'better-sqlite3';
+import { PinfsError } from '../format/errors.js';
 import { unusable, writeLayout } from './layout.js';
 import type { Place } from './place.js';
 import {
@@ -251,6 +252,8 @@ export class Records {
     try {
       return work();
     } catch (thrown) {
+      // Whoever still used it was interrupted: nothing is wrong with the cache.
+      if (this.#closed) throw new PinfsError('INTERRUPTED', 'the cache was closed');
       throw unusable(this.#place.directory, thrown);
     }
   }

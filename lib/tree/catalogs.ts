@@ -77,7 +77,12 @@ export function createCatalogs(root: Want, shelf: Shelf, statistics: TreeStatist
   // The last ones may be in use just now.
   const forgetGiver = givesBackFiles(() => files.size > 2 && files.pop() !== undefined);
 
+  let isClosed = false;
+
   const open = (catalog: Catalog): Outcome<CatalogFile> => {
+    // An operation may be run again behind the end of its tree: what it opened nobody would close.
+    if (isClosed)
+      return failure(errno.EIO, new PinfsError('INTERRUPTED', 'the snapshot was closed'));
     const kept = files.get(catalog.number);
     if (kept !== undefined && isUnchanged(kept)) return done(kept.file);
     files.delete(catalog.number);
@@ -127,6 +132,7 @@ export function createCatalogs(root: Want, shelf: Shelf, statistics: TreeStatist
     query,
     mounted,
     close: () => {
+      isClosed = true;
       forgetGiver();
       files.clear();
     },
