@@ -196,35 +196,38 @@ function openBelow(cache: string): string[] {
   });
 }
 
-void t.test('what is in use when it is closed is interrupted, and nothing stays open', async (t) => {
-  const { options } = await place(t);
-  const cache = options.cache ?? '';
-  const codes = new Set<unknown>();
-  const use = async (work: () => Promise<unknown>): Promise<void> => {
-    try {
-      for (let times = 0; times < 1000; times++) {
-        await work();
-        await new Promise(setImmediate);
+void t.test(
+  'what is in use when it is closed is interrupted, and nothing stays open',
+  async (t) => {
+    const { options } = await place(t);
+    const cache = options.cache ?? '';
+    const codes = new Set<unknown>();
+    const use = async (work: () => Promise<unknown>): Promise<void> => {
+      try {
+        for (let times = 0; times < 1000; times++) {
+          await work();
+          await new Promise(setImmediate);
+        }
+      } catch (thrown) {
+        codes.add(thrown instanceof PinfsError ? thrown.code : thrown);
       }
-    } catch (thrown) {
-      codes.add(thrown instanceof PinfsError ? thrown.code : thrown);
+    };
+    // The same with a cold cache, which lies elsewhere each time, and with a warm one.
+    for (let turns = 0; turns < 12; turns++) {
+      const at = turns % 2 === 0 ? cache : join(cache, '..', `cache${turns}`);
+      const snapshot = await open({ ...options, cache: at });
+      const users = [
+        () => snapshot.list('/deep/below'),
+        () => snapshot.read('/large'),
+        () => snapshot.read('/deep/below/file'),
+        () => snapshot.readlink('/link'),
+      ].map(use);
+      for (let turn = 0; turn < 3 * turns; turn++) await new Promise(setImmediate);
+      await Promise.all([snapshot.close(), snapshot.close()]);
+      t.same(openBelow(at), [], 'when it is closed');
+      await Promise.all(users);
+      t.same(openBelow(at), [], 'when everybody is gone');
     }
-  };
-  // The same with a cold cache, which lies elsewhere each time, and with a warm one.
-  for (let turns = 0; turns < 12; turns++) {
-    const at = turns % 2 === 0 ? cache : join(cache, '..', `cache${turns}`);
-    const snapshot = await open({ ...options, cache: at });
-    const users = [
-      () => snapshot.list('/deep/below'),
-      () => snapshot.read('/large'),
-      () => snapshot.read('/deep/below/file'),
-      () => snapshot.readlink('/link'),
-    ].map(use);
-    for (let turn = 0; turn < 3 * turns; turn++) await new Promise(setImmediate);
-    await Promise.all([snapshot.close(), snapshot.close()]);
-    t.same(openBelow(at), [], 'when it is closed');
-    await Promise.all(users);
-    t.same(openBelow(at), [], 'when everybody is gone');
-  }
-  t.same([...codes], ['INTERRUPTED']);
-});
+    t.same([...codes], ['INTERRUPTED']);
+  },
+);
