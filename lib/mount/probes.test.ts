@@ -46,3 +46,10 @@ void t.test('a fusermount in the path is found, with its set-uid bit', async (t)
     setuid: false,
   });
 });
+
+void t.test('a state that can not be used is found as well', async (t) => {
+  const work = t.testdir({ state: {} });
+  chmodSync(join(work, 'state'), 0o777);
+  const { cache } = await probeMachine(work);
+  t.match(cache, { directory: join(work, 'state'), state: 'open-to-group' });
+});

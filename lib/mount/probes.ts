@@ -193,14 +193,21 @@ function firstReason(stderr: string, message: string): string {
   return (line ?? message.split('\n')[0] ?? '').trim().slice(0, 300);
 }
 
+/** The cache, or the state where that can't be used: a mount needs both. */
 function probeCache(cache: string | undefined, uid: number): CacheProbe {
   const options = cache === undefined ? { source: '' } : { source: '', cache };
-  let directory: string;
   try {
-    directory = directories(options, processEnvironment).cache;
+    const places = directories(options, processEnvironment);
+    const state = probeDirectory(places.state, uid);
+    const usable = state.state === 'usable' || state.state === 'to-be-made';
+    const found = probeDirectory(places.cache, uid);
+    return usable ? found : state;
   } catch (thrown) {
     return { directory: asPinfsError(thrown).message, state: 'nowhere', free: 0 };
   }
+}
+
+function probeDirectory(directory: string, uid: number): CacheProbe {
   const found = lookAt(directory);
   const existing = nearest(directory);
   const free = freeBytes(existing);
