@@ -1,5 +1,5 @@
 import { closeSync, realpathSync, writeFileSync } from 'node:fs';
-import { relative } from 'node:path';
+import { relative, resolve } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { quietFacts, type LiveFacts } from '../../filesystem/live-facts.js';
@@ -18,7 +18,7 @@ import { systemCalls, type Pipe } from './device.js';
 import { openFetches } from './fetches.js';
 import { openLink, startThread, type Link, type LinkEnd } from './link.js';
 import { notify } from './notify.js';
-import { mountDevice, passedDescriptor, type MountedDevice } from './mounting.js';
+import { mountDevice, movedAway, passedDescriptor, type MountedDevice } from './mounting.js';
 import { usualWishes } from './negotiation.js';
 import { isLittleEndian } from './protocol.js';
 import type { Settings } from './service.js';
@@ -65,6 +65,7 @@ export async function mountKernel(request: MountRequest, inner: Inner = {}): Pro
   const mountpoint = passed
     ? request.mountpoint
     : await prepareMountpoint(request.mountpoint, request.log);
+  if (!passed && mountpoint !== resolve(request.mountpoint)) throw movedAway(request.mountpoint);
   refuseInside(mountpoint, request.store.directory);
   const calls = systemCalls();
   const wake = calls.pipe();

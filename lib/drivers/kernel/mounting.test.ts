@@ -100,6 +100,14 @@ void t.test('a mountpoint that is no directory', async (t) => {
   }
 });
 
+void t.test('a link in the place of the directory that was checked is not followed', async (t) => {
+  const directory = t.testdir({ victim: {}, cache: {} });
+  const link = join(directory, 'mnt');
+  symlinkSync(join(directory, 'victim'), link);
+  const refused = { code: 'MOUNTPOINT_UNUSABLE', message: /not the directory that was checked/ };
+  await t.rejects(kernelDriver.mount(request(link, join(directory, 'cache'))), refused);
+});
+
 void t.test('a snapshot that can not be built ends the attempt and its thread', async (t) => {
   const directory = t.testdir({ mnt: {}, cache: {} });
   const cache = join(directory, 'cache');

@@ -1,4 +1,4 @@
-import { constants, openSync } from 'node:fs';
+import { constants, fstatSync, openSync, readlinkSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { PinfsError } from '../../format/errors.js';
 import { mountFlags } from './constants.js';
@@ -51,7 +51,10 @@ export async function mountDevice(wish: MountWish): Promise<MountedDevice> {
   const device = isRoot()
     ? mountAsRoot(wish)
     : await fusermount(wish.mountpoint, helperOptions(wish));
-  const mounted = findMount(await currentMounts(), wish.mountpoint);
+  const mounts = await currentMounts();
+  const facts = await readFile(`/proc/self/fdinfo/${device}`, 'utf8').catch(() => '');
+  // Wherever it really lies by now.
+  const mounted = lineOfConnection(mounts, facts) ?? findMount(mounts, wish.mountpoint);
   const unmount = async (mode: UnmountMode) => {
     // As long as the connection lives, nobody else has its device number.
     if (mounted === undefined || isOver(systemCalls(), device)) return;
@@ -84,6 +87,23 @@ function openDevice(): number {
   }
 }
 
+// Not in Node's constants; no link is followed at the end.
+const O_PATH = 0o10000000;
+
+function openDirectory(path: string): number {
+  try {
+    return openSync(path, O_PATH | constants.O_NOFOLLOW);
+  } catch {
+    throw movedAway(path);
+  }
+}
+
+export function movedAway(path: string): PinfsError {
+  return new PinfsError('MOUNTPOINT_UNUSABLE', `${path} is not the directory that was checked`, {
+    advice: 'Somebody put another one in its place: mount where nobody else may do that.',
+  });
+}
+
 function mountAsRoot(wish: MountWish): number {
   const calls = systemCalls();
   const device = openDevice();
@@ -94,7 +114,16 @@ function mountAsRoot(wish: MountWish): number {
     (wish.noExec ? mountFlags.NOEXEC : 0);
   const owner = `user_id=${process.geteuid?.() ?? 0},group_id=${process.getegid?.() ?? 0}`;
   const data = `fd=${device},rootmode=40000,${owner},${permissions(wish)}`;
-  const result = calls.mount(wish.source, wish.mountpoint, mountType, flags, data);
+  // By descriptor: whoever owns a directory above may put another one, or a link, in its place at any moment.
+  const directory = openDirectory(wish.mountpoint);
+  const target = `/proc/self/fd/${directory}`;
+  const isIt = readlinkSync(target) === wish.mountpoint && fstatSync(directory).isDirectory();
+  const result = isIt ? calls.mount(wish.source, target, mountType, flags, data) : undefined;
+  calls.close(directory);
+  if (result === undefined) {
+    calls.close(device);
+    throw movedAway(wish.mountpoint);
+  }
   if (result < 0) {
     calls.close(device);
     throw mountFailed(wish.mountpoint, -result);
