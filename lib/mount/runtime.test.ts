@@ -75,3 +75,9 @@ void t.test('a mount is called by its mountpoint', (t) => {
   t.not(mountName('/mnt/a'), mountName('/mnt/b'));
   t.end();
 });
+
+void t.test('in a user namespace each root has a place of his own', (t) => {
+  const places = runtimeCandidates({ variables: {}, uid: 0, outerUid: 4321 });
+  t.same(places, ['/run/pinfs', '/tmp/pinfs-4321', '/tmp/pinfs-0']);
+  t.end();
+});

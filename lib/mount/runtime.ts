@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PinfsError } from '../format/errors.js';
 import {
@@ -17,10 +18,22 @@ import {
 export interface RuntimeSurroundings {
   readonly variables: Readonly<Record<string, string | undefined>>;
   readonly uid: number;
+  /** Who we are outside of our user namespace, where that is another. */
+  readonly outerUid?: number | undefined;
 }
 
 function processSurroundings(): RuntimeSurroundings {
-  return { variables: process.env, uid: process.getuid?.() ?? 0 };
+  return { variables: process.env, uid: process.getuid?.() ?? 0, outerUid: outerUid() };
+}
+
+/** From a map of one user, as `unshare -Ur` makes it (user_namespaces(7)). */
+function outerUid(): number | undefined {
+  try {
+    const [inner, outer, count] = readFileSync('/proc/self/uid_map', 'utf8').trim().split(/\s+/);
+    return inner === '0' && count === '1' && outer !== '0' ? Number(outer) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** sun_path holds 107 bytes and a NUL (unix(7)); macOS three or four fewer. */
@@ -35,12 +48,14 @@ const socketNameLength = 22;
  * usual place of it is tried as well.
  */
 export function runtimeCandidates(surroundings: RuntimeSurroundings): readonly string[] {
-  const { variables, uid } = surroundings;
+  const { variables, uid, outerUid } = surroundings;
   const given = absoluteVariable(variables, 'XDG_RUNTIME_DIR');
   const places = [
     ...(uid === 0 ? ['/run/pinfs'] : []),
     ...(given !== undefined ? [join(given, 'pinfs')] : []),
     ...(uid === 0 ? [] : [`/run/user/${uid}/pinfs`]),
+    // In `unshare -Ur` everybody is root: each has a place of his own all the same.
+    ...(outerUid === undefined ? [] : temporaryCandidates(variables, outerUid)),
     ...temporaryCandidates(variables, uid),
   ];
   const fitting = places.filter(
