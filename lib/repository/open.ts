@@ -104,6 +104,7 @@ async function judgedRepository(
     const sha256 = (): string => rootSha256(opening, snapshot);
     const verdict = snapshot.judge({ properties: tree.properties, sha256 });
     snapshot.record();
+    opening.store.setVolatile?.(tree.properties.volatile);
     const recipe: Recipe = {
       cacheDirectory: opening.store.directory,
       cachePlace: opening.store.names,

@@ -12,7 +12,7 @@ import { openLower, type Lower } from './lower.js';
 import { moveInto, removeObject, stampInPlace } from './object-files.js';
 import { forgetOwner, makeOwner, purgeOwners, type Owner } from './owners.js';
 import { openPlace, spareDirectory, type Place, type PlaceNames } from './place.js';
-import { charge, Records, stampOf, tick, type Statements } from './records.js';
+import { charge, firstUse, Records, stampOf, tick, type Statements } from './records.js';
 import { keepReserve, withReserve } from './reserve.js';
 import { freeBytes, slackBytes, type Room } from './room.js';
 import { sweepLater } from './sweep.js';
@@ -50,7 +50,7 @@ export class Disk {
   readonly shelf: DiskShelf;
   /** Bytes that it takes, when last looked at. */
   bytes = 0;
-
+  isVolatile = false; // Whether what is put here goes before all else when room is needed.
   /** Where it goes on when the directory is lost (place.ts). */
   readonly #spare: string;
   readonly #place: Place;
@@ -378,7 +378,8 @@ export class Disk {
       unlinkIfThere(object.temporary);
       return unusable(this.directory, thrown);
     }
-    sql.insert.run(object.key, object.size, object.sha256, stampOf(placed), tick());
+    const used = firstUse(object.key, this.isVolatile);
+    sql.insert.run(object.key, object.size, object.sha256, stampOf(placed), used);
     this.bytes += more;
     return undefined;
   }

@@ -53,6 +53,32 @@ void t.test('catalogs stay longer than what is below them', async (t) => {
   t.ok(isThere(catalog));
 });
 
+void t.test(
+  'content of a volatile repository goes first, however lately it was used',
+  async (t) => {
+    const { store, source, put, directory } = open(t, 5 * block);
+    const [a, b] = [put(), put()] as const;
+    for (const want of [a, b]) await store.fetch(want);
+    const other = openStore({ directory, limit: 5 * block, source });
+    other.setVolatile?.(true);
+    const catalog = source.put(randomBytes(100), { kind: 'catalog' });
+    const [c, d] = [put(), put()] as const;
+    for (const want of [catalog, c, d]) await other.fetch(want);
+    t.ok(other.shelf.has(c));
+    await other.close();
+    await store.fetch(put());
+    const there = () => {
+      const shelf = openShelf(directory);
+      const seen = [a, b, catalog, c, d].map((want) => shelf.has(want));
+      shelf.close();
+      return seen;
+    };
+    t.same(there(), [true, true, true, true, false], 'of them the longest unused');
+    await store.fetch(put());
+    t.same(there(), [true, true, true, false, false]);
+  },
+);
+
 void t.test('uses on a shelf of another thread count as well', async (t) => {
   const { store, isThere, put, directory } = open(t, 4 * block);
   const [a, b, c, d, e] = [put(), put(), put(), put(), put()] as const;

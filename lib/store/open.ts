@@ -128,6 +128,10 @@ class DiskStore implements Store {
     this.#spare.release(wantKey(want));
   }
 
+  setVolatile(isVolatile: boolean): void {
+    if (this.#cache !== undefined) this.#cache.disk.isVolatile = isVolatile;
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;

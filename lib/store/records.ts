@@ -48,6 +48,14 @@ export function tick(): number {
   return lastTick;
 }
 
+// Earlier than any other use (µs): what is volatile counts as used before 1970, and goes first.
+const volatileShift = 2 ** 51;
+
+/** The time of a use as it is written for a new object; of a volatile repository only content counts as volatile. */
+export function firstUse(key: string, isVolatile: boolean): number {
+  return tick() - (isVolatile && !/[CH]$/.test(key) ? volatileShift : 0);
+}
+
 let boot: string | undefined;
 
 /**
@@ -87,7 +95,9 @@ function prepare(db: Database.Database): Statements {
     ),
     remove: db.prepare('DELETE FROM objects WHERE id = ?'),
     restamp: db.prepare('UPDATE objects SET stamp = ? WHERE id = ? AND sha256 = ?'),
-    touch: db.prepare('UPDATE objects SET used = max(used, ?) WHERE id = ?'),
+    touch: db.prepare(
+      `UPDATE objects SET used = max(used, ? - ${volatileShift} * (used < 0)) WHERE id = ?`,
+    ),
     grow: db.prepare('UPDATE totals SET bytes = bytes + ?'),
     totals: db.prepare<[], { bytes: number; strays: number }>('SELECT bytes, strays FROM totals'),
     count: db.prepare<[], { objects: number; bytes: number }>(
@@ -117,7 +127,8 @@ function prepare(db: Database.Database): Statements {
     release: db.prepare('DELETE FROM holds WHERE key = ? AND owner = ?'),
     // What is held is in use all the time, however long ago it was opened.
     touchHeld: db.prepare(
-      'UPDATE objects SET used = max(used, ?) WHERE key IN (SELECT key FROM holds WHERE owner = ?)',
+      `UPDATE objects SET used = max(used, ? - ${volatileShift} * (used < 0)) ` +
+        'WHERE key IN (SELECT key FROM holds WHERE owner = ?)',
     ),
     releaseAll: db.prepare('DELETE FROM holds WHERE owner = ?'),
     owners: db.prepare<[], { id: string }>('SELECT id FROM owners'),

@@ -26,6 +26,9 @@ export interface Store {
   hold(want: Want): void;
   release(want: Want): void;
 
+  /** Whether content that is fetched from now on goes first when room is needed (`volatile`, docs/format.md). */
+  setVolatile?(isVolatile: boolean): void;
+
   readonly statistics: StoreStatistics;
   close(): Promise<void>;
 }
