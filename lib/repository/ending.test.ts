@@ -1,26 +1,36 @@
 import t from 'tap';
 import { objectPath } from '../format/hash.js';
 import { openBench, readText } from '../testing/bench.js';
-import { file, makeRepository, type MadeRevision } from '../testing/repository.js';
+import { otherCertificate } from '../testing/keys.js';
+import {
+  file,
+  makeRepository,
+  type MadeRevision,
+  type RepositorySpec,
+} from '../testing/repository.js';
 import { refresh } from './follow.js';
 
 // Every wait takes part in the end of what it is for.
 
-const made = makeRepository({
+const spec: RepositorySpec = {
   ttl: 900,
   revisions: [
     { tree: { file: file('one') }, tags: { v1: 'the first' } },
     { tree: { file: file('two') }, tags: { v2: 'the second' } },
   ],
-});
+};
+const made = makeRepository(spec);
 const [first, second] = made.revisions as [MadeRevision, MadeRevision];
+// A certificate that is in the cache is not asked for again: that of the new head is another one.
+const resigned = makeRepository({ ...spec, certificate: otherCertificate });
 
 void t.test('whoever waits for a new head is let go at the end of a mount', async (t) => {
   for (const part of ['.cvmfspublished', '.cvmfswhitelist', 'certificate', 'root'] as const) {
     const bench = await openBench(t, made);
     bench.files.set('.cvmfspublished', first.manifest);
     const old = await bench.open();
-    bench.files.set('.cvmfspublished', second.manifest);
+    const next = part === 'certificate' ? resigned : made;
+    for (const [path, bytes] of next.files) bench.files.set(path, bytes);
     const object = { hash: second.rootHash, kind: 'catalog' } as const;
     const hung = part === 'root' ? objectPath(object) : part === 'certificate' ? /X$/ : part;
     bench.server.reset();

@@ -2,9 +2,11 @@ import { mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { PinfsError } from '../../format/errors.js';
+import { openStore } from '../../store/open.js';
 import type { Store } from '../../store/store.js';
 import { fakeFilesystem, fakeRecipe } from '../../testing/fake-session.js';
 import { makeFakeTree } from '../../testing/fake-tree.js';
+import { memorySource } from '../../testing/memory-source.js';
 import type { MountRequest } from '../driver.js';
 import { kernelDriver } from './driver.js';
 import { deviceFailed, helperFailed, mountFailed } from './mount-errors.js';
@@ -111,6 +113,7 @@ void t.test('a link in the place of the directory that was checked is not follow
 void t.test('a snapshot that can not be built ends the attempt and its thread', async (t) => {
   const directory = t.testdir({ mnt: {}, cache: {} });
   const cache = join(directory, 'cache');
+  await openStore({ directory: cache, limit: 2 ** 20, source: memorySource() }).close();
   const attempt = kernelDriver.mount(request(join(directory, 'mnt'), cache));
   await t.rejects(attempt, { code: 'OBJECT_MISSING' });
 });
