@@ -25,12 +25,14 @@ export type { Inspection, OpenOptions, Verdict, EntryType };
 export type { MountOptions, Session };
 // What those are made of.
 export type { Latency, MountEnd, UnmountMode } from './drivers/driver.js';
+export type { ProtectedAttributes } from './filesystem/magic.js';
 export type { Unmounted } from './mount/leave.js';
 export type { Log, LogFunction } from './mount/log.js';
 export type { DriverChoice } from './mount/options.js';
 export type { HeadStatus, InodesStatus, MountStatus, StoreStatus } from './mount/status.js';
 export type { InodeStatus } from './repository/inode-state.js';
 export type { Traffic } from './source/source.js';
+export type { NotStored } from './store/store.js';
 export type { HistoryTag } from './tree/history.js';
 export type { TreeStatistics } from './tree/tree.js';
 export type { TrustStep } from './trust/verdict.js';
