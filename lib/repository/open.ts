@@ -13,6 +13,7 @@ import { didNotCome } from './head.js';
 import { openFiles } from './open-files.js';
 import { openInodes, type OpenedInodes } from './open-inodes.js';
 import { failureError } from './path.js';
+import { openRun } from './patience.js';
 import { prepare, type Opening } from './opening.js';
 import type { OpenOptions } from './options.js';
 import type { Repository } from './repository.js';
@@ -184,7 +185,7 @@ function repositoryOf(
       last.verdict = again;
       last.trust = JSON.stringify(again);
     },
-    run: (operation, signal = opening.signal) => runOperation(operation, store, { signal }),
+    run: openRun(store, opening.signal),
     leave() {
       try {
         tree.close();

@@ -1,6 +1,10 @@
 import t from 'tap';
+import { fromText } from '../format/bytes.js';
 import { PinfsError, type ErrorCode } from '../format/errors.js';
-import { openPatience } from './patience.js';
+import { hashBytes } from '../format/hash.js';
+import { done, type Outcome, type Want } from '../store/want.js';
+import type { Store } from '../store/store.js';
+import { openPatience, openRun } from './patience.js';
 
 function openOne() {
   const statistics = { stored: 0 };
@@ -40,3 +44,42 @@ void t.test('faults of this machine, and of ours, end it', (t) => {
   t.throws(() => patience.orEnd(new TypeError('ours')), TypeError);
   t.end();
 });
+
+void t.test(
+  'whoever reads with no mount waits a whole deadline for a source that is gone once',
+  async (t) => {
+    const statistics = { stored: 0 };
+    const asked: boolean[] = [];
+    let isGone = true;
+    let isHere = false;
+    const fetch: Store['fetch'] = (_want, _signal, how) => {
+      asked.push(how?.brief !== true);
+      if (isGone) throw new PinfsError('SOURCE_UNREACHABLE', 'x', { passing: true });
+      isHere = true;
+      statistics.stored += 1;
+      return Promise.resolve();
+    };
+    const shelf = { beginRun: () => undefined };
+    const run = openRun(
+      { statistics, fetch, shelf } as unknown as Store,
+      new AbortController().signal,
+    );
+    const want: Want = {
+      object: { hash: hashBytes('sha1', Buffer.from('x')), kind: 'data' },
+      compression: 'zlib',
+      size: { kind: 'exact', bytes: 1 },
+      path: fromText('/x'),
+    };
+    const read = (): Promise<Outcome<string>> => {
+      isHere = false;
+      return run((): Outcome<string> => (isHere ? done('x') : { kind: 'miss', want }));
+    };
+    for (let count = 0; count < 3; count++) t.equal((await read()).kind, 'failure');
+    t.same(asked, [true, false, false]);
+    isGone = false;
+    t.equal((await read()).kind, 'done');
+    isGone = true;
+    t.equal((await read()).kind, 'failure');
+    t.same(asked.slice(3), [false, true], 'it gave something');
+  },
+);

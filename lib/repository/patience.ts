@@ -1,5 +1,7 @@
 import { PinfsError } from '../format/errors.js';
-import type { StoreStatistics } from '../store/store.js';
+import { runOperation } from '../store/run.js';
+import type { Store, StoreStatistics } from '../store/store.js';
+import type { Repository } from './repository.js';
 
 /** Whether a walk over a tree goes on after what it met. */
 export interface Patience {
@@ -37,5 +39,22 @@ export function openPatience(store: {
         cause: thrown,
       });
     },
+  };
+}
+
+/**
+ * Runs operations of one repository with no mount. A source that has not answered for a whole deadline is
+ * asked a few times only, as at the opening, until it has given something again: a walk would wait a
+ * deadline for each object that is left. Readers of a mount wait each for himself.
+ */
+export function openRun(store: Store, usual: AbortSignal): Repository['run'] {
+  /** Bytes that had been stored when the source was given up. */
+  let storedWhenGone: number | undefined;
+  return async (operation, signal = usual) => {
+    const brief = store.statistics.stored === storedWhenGone;
+    const outcome = await runOperation(operation, store, { signal, brief });
+    const isGone = outcome.kind === 'failure' && outcome.error?.passing === true;
+    if (isGone) storedWhenGone = store.statistics.stored;
+    return outcome;
   };
 }
