@@ -24,6 +24,7 @@ import { findMount, placeOf, type MountLine } from './mountinfo.js';
 import { blockSignals } from './signals.js';
 import { isSystemAdministrator, shownNames } from './system-administrator.js';
 import { currentMounts, unmountOwn, unmountPath } from './unmount.js';
+import { openEnding } from '../source/ending.js';
 
 type FuseClass = typeof FuseNative;
 type FuseInstance = InstanceType<FuseClass>;
@@ -116,7 +117,7 @@ async function start(fuse: FuseInstance, mountpoint: string): Promise<void> {
       else reject(mountError(error, mountpoint));
     });
   });
-  const gaveUp = new AbortController();
+  const gaveUp = openEnding();
   const late = wait(startTimeout, 'late', { signal: gaveUp.signal }).catch(() => 'stopped');
   try {
     if ((await Promise.race([started, late])) !== 'late') return;

@@ -2,6 +2,7 @@ import { asPinfsError, type ErrorCode } from '../format/errors.js';
 import type { Repository } from '../repository/repository.js';
 import type { Verdict } from '../trust/verdict.js';
 import type { HeadStatus } from './status.js';
+import { openEnding } from '../source/ending.js';
 
 /** Time, as far as following a head needs it. Seam: the real clock, and one that tests turn. */
 export interface Timer {
@@ -79,7 +80,7 @@ export function followHead(parts: FollowParts): Follower {
   let due = timer.now() + lifetime(repository) * 1000;
   let lastCheck: number | undefined;
   let lastProblem = whyOffline(repository.verdict);
-  const ending = new AbortController();
+  const ending = openEnding();
   let running: Promise<void> | undefined;
   let cancel: () => void = () => undefined;
 

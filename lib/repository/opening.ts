@@ -15,6 +15,7 @@ import { checkFqrn, directories, trustMoment, type Environment } from './environ
 import { withAlternatives, type Alternatives } from './evidence.js';
 import type { OpenOptions } from './options.js';
 import { parsePin, type Pin } from './pin.js';
+import { openEnding } from '../source/ending.js';
 
 /** Everything that is needed before the first question of trust: made once, kept as long as the repository is open. */
 export interface Opening {
@@ -96,7 +97,7 @@ export async function prepare(options: OpenOptions, environment: Environment): P
     throw error;
   }
   const opened = store;
-  const ending = new AbortController();
+  const ending = openEnding();
   return {
     options,
     environment,

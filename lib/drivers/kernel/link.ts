@@ -8,6 +8,7 @@ import { systemCalls, type Pipe } from './device.js';
 import type { Fetches } from './fetches.js';
 import type { Built, FromWorker, ToWorker, WorkerData, WorkerStart } from './messages.js';
 import { raiseFlag, type Counters } from './statistics.js';
+import { openEnding } from '../../source/ending.js';
 
 /** The main thread's side of the worker: messages there and back, and its end. */
 export interface Link {
@@ -102,7 +103,7 @@ export async function openLink(options: LinkOptions): Promise<Link> {
     ready: waitFor<undefined>(),
     connected: waitFor<undefined>(),
     builds: new Map(),
-    ending: new AbortController(),
+    ending: openEnding(),
     over: false,
     gone: undefined,
     thrown: undefined,
