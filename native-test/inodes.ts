@@ -154,7 +154,7 @@ async function oldReader(t: Test, driver: DriverName, old: OldPrograms): Promise
     source,
     args: [key, file, '--log', log],
     at: 'wide',
-    cache: 'wide',
+    cache: 'wide-cache',
   });
   t.match(await read(wide), /^(readdir: errno 75\n)+failed/, 'EOVERFLOW without the option');
   await shell('ls -R "$1"', wide);
