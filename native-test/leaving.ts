@@ -45,8 +45,13 @@ async function reader(directory: string): Promise<{
     child,
     read: async (file) => {
       child.stdin.write(`${file}\n`);
-      const [said] = (await once(child.stdout, 'data')) as [Buffer];
-      return said.toString();
+      let said = '';
+      // A message comes in pieces.
+      while (!said.endsWith('\n')) {
+        const [piece] = (await once(child.stdout, 'data')) as [Buffer];
+        said += piece.toString();
+      }
+      return said;
     },
     leave: async () => {
       child.stdin.end();
