@@ -294,10 +294,12 @@ function byProgram(operation: ByProgram): string {
 }
 
 function statfs(): string {
-  const { bsize, blocks, bfree, bavail, files } = fs.statfsSync(root);
-  return bsize > 0 && blocks > 0 && bfree <= blocks && bavail <= bfree && files > 0
+  const { bsize, blocks, bfree, bavail, files, ffree } = fs.statfsSync(root);
+  // No number of files, so that `df -i` shows none.
+  const isUncounted = files === 0 && ffree === 0;
+  return bsize > 0 && blocks > 0 && bfree <= blocks && bavail <= bfree && isUncounted
     ? 'sound'
-    : JSON.stringify({ bsize, blocks, bfree, bavail, files });
+    : JSON.stringify({ bsize, blocks, bfree, bavail, files, ffree });
 }
 
 function result(operation: Operation): Result {
