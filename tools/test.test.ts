@@ -51,7 +51,8 @@ const scenes = {
 };
 
 t.test('what failed, was killed or said nothing is counted, and ends the run badly', async (t) => {
-  const root = smallCheckout(t, { ...scenes, 'tools/good.test.ts': passing });
+  const more = { 'tools/good.test.ts': passing, 'examples/good.test.ts': passing };
+  const root = smallCheckout(t, { ...scenes, ...more });
   const all = await runTests(root);
   t.equal(all.code, 1);
   for (const line of [
@@ -59,7 +60,7 @@ t.test('what failed, was killed or said nothing is counted, and ends the run bad
     /^not ok \d+ - dist\/bin\/bad.test.js/m,
     /^not ok \d+ - dist\/bin\/killed.test.js/m,
     /^not ok \d+ - dist\/native-test\/silent.test.js/m,
-    /^# \{ total: 8, pass: 5, fail: 2, skip: 1 \}$/m,
+    /^# \{ total: 10, pass: 7, fail: 2, skip: 1 \}$/m,
   ]) {
     t.match(all.stdout, line);
   }
