@@ -1,114 +1,15 @@
+import { errorFacts } from './error-codes.js';
+
 /**
- * The catalogue of everything that can go wrong for a user, one code for each cause.
+ * Everything that can go wrong for a user, one code for each cause; error-codes.ts has the catalogue.
  * Callers switch on `code`, never on text. The exit codes are those of the README:
  * 1 other, 2 wrong usage, 3 refused by trust, 4 not reachable, 5 missing or damaged, 6 can't mount here,
  * 7 offline where that was not to be (`--strict`).
  */
-const exitByCode = {
-  // wrong usage
-  USAGE: 2,
-  PIN_MALFORMED: 2,
-  KEY_MALFORMED: 2,
-
-  // refused by trust
-  NO_KEY: 3,
-  KEY_WEAK: 3,
-  MANIFEST_MALFORMED: 3,
-  MANIFEST_INCOMPLETE: 3,
-  MANIFEST_NAME_MISMATCH: 3,
-  MANIFEST_ROOT_PATH: 3,
-  MANIFEST_HASH_MISMATCH: 3,
-  MANIFEST_SIGNATURE: 3,
-  CERTIFICATE_HASH_MISMATCH: 3,
-  CERTIFICATE_MALFORMED: 3,
-  CERTIFICATE_NOT_LISTED: 3,
-  CERTIFICATE_BLACKLISTED: 3,
-  REVISION_BLACKLISTED: 3,
-  WHITELIST_MALFORMED: 3,
-  WHITELIST_UNSUPPORTED: 3,
-  WHITELIST_EXPIRED: 3,
-  WHITELIST_NAME_MISMATCH: 3,
-  WHITELIST_HASH_MISMATCH: 3,
-  WHITELIST_SIGNATURE: 3,
-  ROLLBACK: 3,
-  REVISION_CHANGED: 3,
-  TAG_MOVED: 3,
-  ATTESTATION_MALFORMED: 3,
-  ATTESTATION_SIGNATURE: 3,
-  ATTESTATION_MISMATCH: 3,
-
-  // not reachable
-  SOURCE_UNREACHABLE: 4,
-  SOURCE_TIMEOUT: 4,
-  SOURCE_STATUS: 4,
-  SOURCE_REDIRECT: 4,
-  SOURCE_ENCODING: 4,
-  SOURCE_OFFLINE: 4,
-  TLS_CERTIFICATE_DATE: 4,
-  TLS_NAME_MISMATCH: 4,
-  TLS_FAILED: 4,
-
-  // missing
-  MANIFEST_MISSING: 5,
-  WHITELIST_MISSING: 5,
-  CERTIFICATE_MISSING: 5,
-  HISTORY_MISSING: 5,
-  OBJECT_MISSING: 5,
-  TAG_UNKNOWN: 5,
-  DATE_TOO_EARLY: 5,
-
-  // damaged
-  OBJECT_TOO_LARGE: 5,
-  OBJECT_HASH_MISMATCH: 5,
-  OBJECT_NOT_ZLIB: 5,
-  OBJECT_TRAILING_BYTES: 5,
-  OBJECT_SIZE_MISMATCH: 5,
-  CATALOG_NOT_SQLITE: 5,
-  CATALOG_SCHEMA: 5,
-  CATALOG_UNSUPPORTED: 5,
-  CATALOG_ROOT_ENTRY: 5,
-  HISTORY_MALFORMED: 5,
-  HISTORY_NAME_MISMATCH: 5,
-  TAG_HASH_MALFORMED: 5,
-
-  // can't mount here
-  MOUNT_NO_DEVICE: 6,
-  MOUNT_NO_LIBRARY: 6,
-  MOUNT_NOT_PERMITTED: 6,
-  MOUNT_FAILED: 6,
-  MOUNTPOINT_UNUSABLE: 6,
-
-  // what was verified before could be had, and was not wanted
-  OFFLINE: 7,
-
-  // other
-  NOT_FOUND: 1,
-  IS_DIRECTORY: 1,
-  NOT_DIRECTORY: 1,
-  LINK_LOOP: 1,
-  MOUNT_BUSY: 1,
-  NOT_MOUNTED: 1,
-  CACHE_UNUSABLE: 1,
-  CACHE_FULL: 1,
-  STATE_UNUSABLE: 1,
-  // faults of this machine, in machineFault()
-  MEMORY_LIMITED: 1,
-  FILES_EXHAUSTED: 1,
-  MODULE_UNUSABLE: 1,
-  // a server whom nobody vouches for here
-  TLS_AUTHORITY_UNKNOWN: 1,
-
-  ACCESS_DENIED: 1,
-  OUTPUT_FAILED: 1,
-  WORKLOAD_FAILED: 1,
-  INTERRUPTED: 1,
-  INTERNAL: 1,
-} as const;
-
-export type ErrorCode = keyof typeof exitByCode;
+export type ErrorCode = keyof typeof errorFacts;
 
 /** Every code, for tests that hold that each one is provoked somewhere. */
-export const errorCodes = Object.keys(exitByCode) as readonly ErrorCode[];
+export const errorCodes = Object.keys(errorFacts) as readonly ErrorCode[];
 
 /** An error that a user can meet: what happened, to what, and (in `advice`) what to do about it. */
 export class PinfsError extends Error {
@@ -137,7 +38,7 @@ export class PinfsError extends Error {
 
 /** The exit code of a command that ends with this error. */
 export function exitOf(code: ErrorCode): number {
-  return exitByCode[code];
+  return errorFacts[code].exit;
 }
 
 // What is damaged stays so; what is not reachable may be fine tomorrow.
