@@ -8,6 +8,7 @@ import type { TreeStatistics } from '../tree/tree.js';
 import type { InodeStatus } from '../repository/inode-state.js';
 import type { Store } from '../store/store.js';
 import type { MountLine } from './mountinfo.js';
+import type { HeldPlace } from './place.js';
 
 /** Serves a filesystem to the kernel. Seam: fuse-native, kernel, none (the library). */
 export interface Driver {
@@ -21,6 +22,8 @@ export interface Driver {
 /** What to mount, and how; the patience is that of a request that waits for the network. */
 export interface MountRequest extends Patience {
   readonly mountpoint: string;
+  /** The mountpoint, held since it was checked; the caller's to close. */
+  readonly place?: HeldPlace | undefined;
   /** What the kernel shows as the source: mount(8) compares it with fstab's. */
   readonly source: string;
   /** How to build the filesystem again in another thread; the main thread's own one is `filesystem`. */

@@ -1,4 +1,4 @@
-import { readdir, readlink } from 'node:fs/promises';
+import { readdir, readFile, readlink } from 'node:fs/promises';
 import { setTimeout as wait } from 'node:timers/promises';
 import { isMainThread } from 'node:worker_threads';
 import type FuseNative from 'fuse-native';
@@ -20,7 +20,8 @@ import { makeHandlers, type Handlers } from './fuse-native-handlers.js';
 import { operationTable, xattrOperations } from './fuse-native-operations.js';
 import { makeLedger, type Ledger } from './ledger.js';
 import { prepareMountpoint, recoverStale } from './mountpoint.js';
-import { findMount, placeOf, type MountLine } from './mountinfo.js';
+import { findMount, lineOfConnection, placeOf, textOf, type MountLine } from './mountinfo.js';
+import { movedAway } from './place.js';
 import { blockSignals } from './signals.js';
 import { isSystemAdministrator, shownNames } from './system-administrator.js';
 import { currentMounts, unmountOwn, unmountPath } from './unmount.js';
@@ -52,7 +53,7 @@ async function mountNow(request: MountRequest): Promise<Mounted> {
     throw new PinfsError('MOUNT_FAILED', 'fuse-native works in the main thread only');
   }
   const { store, log } = request;
-  const mountpoint = await prepareMountpoint(request.mountpoint, log);
+  const mountpoint = await prepareMountpoint(request.mountpoint, log, request.place);
   const allowOther = request.allowOther && !restricted(request.filesystem);
   if (request.allowOther && !allowOther) {
     log('warn', 'the repository asks for a membership: other users are not let in');
@@ -78,10 +79,17 @@ async function mountNow(request: MountRequest): Promise<Mounted> {
   const before = new Set(await openDevices());
   await start(fuse, mountpoint);
   const descriptor = (await openDevices()).find((fd) => !before.has(fd));
-  const line = findMount(await currentMounts(), mountpoint);
+  const mounts = await currentMounts();
+  const facts = await readFile(`/proc/self/fdinfo/${descriptor ?? 'none'}`, 'utf8').catch(() => '');
+  const line = lineOfConnection(mounts, facts) ?? findMount(mounts, mountpoint);
   if (descriptor === undefined || line === undefined) {
     await unmountPath(mountpoint, 'force').catch(() => undefined);
     throw new PinfsError('MOUNT_FAILED', `${mountpoint}: the mount went away at once`);
+  }
+  // libfuse goes by the path, which somebody may have led elsewhere.
+  if (request.place !== undefined && request.place.now() !== textOf(line.mountpoint)) {
+    await unmountOwn(line, 'force').catch(() => undefined);
+    throw movedAway(mountpoint);
   }
   return serve({ shown, fuse, mountpoint, descriptor, line, allowOther, handlers, ledger, log });
 }

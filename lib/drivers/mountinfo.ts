@@ -75,7 +75,12 @@ export function placeOf(mounts: readonly MountLine[], own: MountLine): string | 
     ({ id, device, root, type }) =>
       id === own.id && device === own.device && root === own.root && type === mountType,
   );
-  return found && toBytes(found.mountpoint).toString('utf8');
+  return found && textOf(found.mountpoint);
+}
+
+/** A path of the mount table as Node takes it. */
+export function textOf(path: ByteString): string {
+  return toBytes(path).toString('utf8');
 }
 
 /**

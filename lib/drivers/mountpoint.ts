@@ -4,7 +4,8 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { PinfsError } from '../format/errors.js';
 import { findMount, mountType } from './mountinfo.js';
-import { currentMounts, unmountPath } from './unmount.js';
+import type { HeldPlace } from './place.js';
+import { currentMounts, unmountOwn } from './unmount.js';
 
 // A dead mount answers at once (ms).
 const patience = 5000;
@@ -19,8 +20,29 @@ const longestMountpoint = 1000;
  * process left there is detached first.
  * @throws PinfsError MOUNTPOINT_UNUSABLE.
  */
-export async function prepareMountpoint(mountpoint: string, log: Log): Promise<string> {
+export async function prepareMountpoint(
+  mountpoint: string,
+  log: Log,
+  place?: HeldPlace,
+): Promise<string> {
   const path = resolve(mountpoint);
+  // What is held was checked; by its path it might be no more, or an automount that waits for us.
+  const real = place === undefined ? await checkedPath(path, log) : path;
+  if (Buffer.byteLength(real) > longestMountpoint) {
+    throw new PinfsError(
+      'MOUNTPOINT_UNUSABLE',
+      `the path of the mountpoint is longer than ${longestMountpoint} bytes`,
+    );
+  }
+  if (process.getuid?.() !== 0) {
+    await access(place?.at ?? real, constants.W_OK).catch((error: unknown) => {
+      throw unusable(path, error, 'Mount on a directory of your own: mkdir -p ~/mnt');
+    });
+  }
+  return real;
+}
+
+async function checkedPath(path: string, log: Log): Promise<string> {
   if (await recoverStale(path)) log('warn', `${path}: the mount of a dead process was detached`);
   const real = await realpath(path).catch((error: unknown) => {
     throw unusable(path, error);
@@ -30,17 +52,6 @@ export async function prepareMountpoint(mountpoint: string, log: Log): Promise<s
   });
   if (!found.isDirectory()) {
     throw new PinfsError('MOUNTPOINT_UNUSABLE', `${path} is not a directory`);
-  }
-  if (Buffer.byteLength(real) > longestMountpoint) {
-    throw new PinfsError(
-      'MOUNTPOINT_UNUSABLE',
-      `the path of the mountpoint is longer than ${longestMountpoint} bytes`,
-    );
-  }
-  if (process.getuid?.() !== 0) {
-    await access(real, constants.W_OK).catch((error: unknown) => {
-      throw unusable(path, error, 'Mount on a directory of your own: mkdir -p ~/mnt');
-    });
   }
   return real;
 }
@@ -62,7 +73,7 @@ export async function recoverStale(mountpoint: string): Promise<boolean> {
   const real = join(await realpath(dirname(mountpoint)), basename(mountpoint));
   const mount = findMount(await currentMounts(), real);
   if (mount?.type !== mountType) return false;
-  await unmountPath(real, 'lazy');
+  await unmountOwn(mount, 'lazy');
   return true;
 }
 

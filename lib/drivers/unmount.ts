@@ -1,5 +1,8 @@
 import { execFile } from 'node:child_process';
+import { closeSync, constants as fileConstants, openSync, readlinkSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
+import { constants } from 'node:os';
+import { basename, dirname } from 'node:path';
 import { fromText, printable, printableText } from '../format/bytes.js';
 import { PinfsError } from '../format/errors.js';
 import type { UnmountMode } from './driver.js';
@@ -77,9 +80,52 @@ export async function unmountOwn(own: MountLine, mode: UnmountMode): Promise<voi
   if (place === undefined) return;
   const calls = rootsCalls();
   const flags = unmountFlags.NOFOLLOW | (mode !== 'orderly' ? unmountFlags.DETACH : 0);
-  if (calls?.umount(place, flags) === 0) return;
-  // As another user, or to hear who holds it.
-  await unmountPath(place, mode);
+  const result = calls && unmountAt(calls, place, own.device, flags);
+  if (result === 0) return;
+  if (result === -EBUSY) throw await busy(place, own);
+  // In a namespace of users, root may not do everything: fusermount3 may.
+  if (result === undefined || result === -EPERM) await unmountPath(place, mode);
+  // It may have gone in the meantime, by another hand.
+  if (placeOf(await currentMounts(), own) === undefined) return;
+  throw new PinfsError(
+    'MOUNT_FAILED',
+    `${place} could not be unmounted: its path leads elsewhere`,
+    {
+      advice:
+        "Somebody renames a directory above it: try again. 'pinfs status' says where it lies.",
+    },
+  );
+}
+
+const { EBUSY, EPERM, ESTALE } = constants.errno;
+// Not in Node's constants.
+const O_PATH = 0o10000000;
+
+/**
+ * umount2(2) through a descriptor of the directory above: who owns one further up may put a link in its place,
+ * and would have root unmount something else. @returns 0 or the negative errno; -ESTALE: it is not there.
+ */
+export function unmountAt(
+  calls: SystemCalls,
+  place: string,
+  device: string,
+  flags: number,
+): number {
+  const above = dirname(place);
+  let parent: number;
+  try {
+    parent = openSync(above, O_PATH | fileConstants.O_NOFOLLOW);
+  } catch {
+    return -ESTALE;
+  }
+  try {
+    const at = `/proc/self/fd/${parent}`;
+    const target = `${at}/${basename(place)}`;
+    if (readlinkSync(at) !== above || calls.deviceNumber(target) !== device) return -ESTALE;
+    return calls.umount(target, flags);
+  } finally {
+    closeSync(parent);
+  }
 }
 
 /** The system calls, where they can do what no tool does better. */
@@ -103,7 +149,9 @@ async function abortConnection(device: string, place: string | undefined): Promi
   );
   if (aborted || place === undefined) return;
   // This aborts also what is in use, and is then refused.
-  rootsCalls()?.umount(place, unmountFlags.NOFOLLOW | unmountFlags.FORCE);
+  const calls = rootsCalls();
+  const flags = unmountFlags.NOFOLLOW | unmountFlags.FORCE;
+  if (calls !== undefined) unmountAt(calls, place, device, flags);
 }
 
 /** @throws PinfsError MOUNT_BUSY: another mount lies on the one with this device number. */

@@ -2,7 +2,8 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { findMount, lineOfConnection, mountType, type MountLine } from '../drivers/mountinfo.js';
-import { currentMounts, unmountPath } from '../drivers/unmount.js';
+import { holdPlace, takePlace, type HeldPlace } from '../drivers/place.js';
+import { currentMounts, unmountOwn } from '../drivers/unmount.js';
 import { fromText, printable, toBytes } from '../format/bytes.js';
 import { PinfsError } from '../format/errors.js';
 import { directories, processEnvironment } from '../repository/environment.js';
@@ -18,30 +19,81 @@ import {
 import { passedDescriptor } from './options.js';
 import type { MountOrder } from './order.js';
 
+/** A mountpoint that is free for a mount. */
+export interface ClaimedMountpoint {
+  /** Its path without links. */
+  readonly mountpoint: string;
+  /** The directory that was checked; undefined where somebody else mounts, and on other systems than Linux. */
+  readonly place: HeldPlace | undefined;
+}
+
 /**
- * The mountpoint's path without links, free for a mount: a dead mount of ours is taken away.
+ * Checks the mountpoint and holds it; a dead mount of ours is taken away.
  * @throws PinfsError MOUNTPOINT_UNUSABLE, MOUNT_BUSY.
  */
 export async function claimMountpoint(
   order: MountOrder,
   runtimeDirectory: string,
   log: Log,
-): Promise<string> {
+): Promise<ClaimedMountpoint> {
   const { mount } = order;
   const passed = passedDescriptor(mount.mountpoint);
-  if (passed !== undefined) return claimPassed(order, runtimeDirectory, passed);
+  if (passed !== undefined) {
+    return { mountpoint: await claimPassed(order, runtimeDirectory, passed), place: undefined };
+  }
+  const reserved = reservedPaths(order, runtimeDirectory);
+  if (mount.place !== undefined) return claimHeld(takePlace(mount.place), reserved);
   const mounts = await currentMounts();
   const ours = (path: string) => findMount(mounts, path)?.type === mountType;
+  if (isAutomount(mounts, mount.mountpoint)) {
+    return claimHeld(holdAutomount(mount.mountpoint), reserved);
+  }
   await refuseHung(mounts, resolve(mount.mountpoint));
   const mountpoint = resolveMountpoint(mount.mountpoint, ours);
   if (ours(mountpoint)) {
     const health = await mountHealth(mountpoint);
     if (health !== 'stale') throw alreadyMounted(mountpoint);
-    await unmountPath(mountpoint, 'lazy');
+    const dead = findMount(mounts, mountpoint);
+    if (dead !== undefined) await unmountOwn(dead, 'lazy');
     log.warn(`removed the mount of a dead process from ${mountpoint}`);
   }
-  checkMountpoint(mountpoint, reservedPaths(order, runtimeDirectory));
-  return mountpoint;
+  checkMountpoint(mountpoint, reserved);
+  const place = process.platform === 'linux' ? holdPlace(mountpoint) : undefined;
+  return { mountpoint, place };
+}
+
+/** @throws PinfsError MOUNTPOINT_UNUSABLE */
+function claimHeld(place: HeldPlace, reserved: readonly Reserved[]): ClaimedMountpoint {
+  try {
+    const mountpoint = place.now();
+    checkReserved(mountpoint, reserved);
+    return { mountpoint, place };
+  } catch (thrown) {
+    place.close();
+    throw thrown;
+  }
+}
+
+/**
+ * Whether autofs waits there for a mount, as with `x-systemd.automount`. Who looks at it by its path calls for the
+ * mount, and, unless mount(8)'s process group is his, waits for it as well, with the mount waiting for him.
+ */
+function isAutomount(mounts: readonly MountLine[], path: string): boolean {
+  return findMount(mounts, resolve(path))?.type === 'autofs';
+}
+
+/** Only the way to it is looked at. @throws PinfsError MOUNTPOINT_UNUSABLE */
+function holdAutomount(path: string): HeldPlace {
+  const automount = resolve(path);
+  return holdPlace(resolveMountpoint(automount, (candidate) => candidate === automount));
+}
+
+/**
+ * The mountpoint of a process that is about to be started in a process group of its own, if it is one that only
+ * this process may look at. @throws PinfsError MOUNTPOINT_UNUSABLE
+ */
+export async function automountPlace(mountpoint: string): Promise<HeldPlace | undefined> {
+  return isAutomount(await currentMounts(), mountpoint) ? holdAutomount(mountpoint) : undefined;
 }
 
 /**

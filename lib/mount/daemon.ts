@@ -53,13 +53,20 @@ export async function mountInBackground(
     await claimPassed(absolute, undefined, passed);
   }
   const log = absolute.mount.log ?? defaultLog(absolute);
-  const order = { ...absolute, mount: { ...absolute.mount, log } };
-  const started = startChild(order, log);
+  const { automountPlace } = await import('./claim.js');
+  const held = passed === undefined ? await automountPlace(absolute.mount.mountpoint) : undefined;
+  const place = held === undefined ? {} : { place: held.descriptor };
+  const order = { ...absolute, mount: { ...absolute.mount, ...place, log } };
   try {
-    return await handOver(started, order, log);
+    const started = startChild(order, log);
+    try {
+      return await handOver(started, order, log);
+    } finally {
+      started.pipe.destroy();
+      started.child.unref();
+    }
   } finally {
-    started.pipe.destroy();
-    started.child.unref();
+    held?.close();
   }
 }
 
@@ -89,7 +96,8 @@ async function handOver(
 
 function startDaemon(order: MountOrder, log: string): StartedChild {
   const fd = openLogFile(log);
-  const inherited = passedDescriptor(order.mount.mountpoint);
+  // One or the other, and with the number that it has here.
+  const inherited = passedDescriptor(order.mount.mountpoint) ?? order.mount.place;
   const pipeNumber = inherited === 3 ? 4 : 3;
   const stdio: ('ignore' | 'pipe' | number)[] = ['ignore', fd, fd];
   const last = Math.max(pipeNumber, inherited ?? 0);

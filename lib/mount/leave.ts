@@ -24,9 +24,13 @@ export const unmountWords: Readonly<Record<UnmountMode, string>> = {
 
 /** Out of its place, by whatever hand, while somebody still holds it. Asks the mount table alone. */
 export function isDetached({ line }: Pick<Mounted, 'line'>): boolean {
-  if (line === undefined) return false;
-  const mounts = parseMountinfo(readFileSync('/proc/self/mountinfo', 'latin1'));
-  return placeOf(mounts, line) === undefined;
+  return line !== undefined && placeNow({ line }) === undefined;
+}
+
+/** Where it really lies: whoever owns a directory above it can rename that. Asks the mount table alone. */
+export function placeNow({ line }: Pick<Mounted, 'line'>): string | undefined {
+  if (line === undefined) return undefined;
+  return placeOf(parseMountinfo(readFileSync('/proc/self/mountinfo', 'latin1')), line);
 }
 
 /**

@@ -5,6 +5,8 @@ import type { ProtectedAttributes } from '../filesystem/magic.js';
 /** How to mount, as plain data, so that a daemon can be handed it. */
 export interface MountOptions {
   readonly mountpoint: string;
+  /** Descriptor of the mountpoint, handed on by the process that started this one. */
+  readonly place?: number;
   /** What the kernel shows as its source; undefined: the source of the order. */
   readonly fsname?: string;
   readonly driver: DriverChoice;

@@ -59,7 +59,7 @@ function workingDirectory(): string {
  * them. Where it is mounted is left out, and what only changes the words.
  */
 export function orderMarks({ options, mount }: MountOrder): Readonly<Record<string, string>> {
-  const told = new Set(['mountpoint', 'verbose']);
+  const told = new Set(['mountpoint', 'place', 'verbose']);
   const entries = Object.entries<unknown>({ ...options, ...mount }).filter(
     ([name, value]) => value !== undefined && !told.has(name),
   );

@@ -5,6 +5,7 @@ import { quoted } from '../format/bytes.js';
 import { PinfsError } from '../format/errors.js';
 import type { Repository } from '../repository/repository.js';
 import type { Patience } from '../source/patience.js';
+import type { ClaimedMountpoint } from './claim.js';
 import type { Log } from './log.js';
 import { passedDescriptor, type MountOptions } from './options.js';
 import { shownSource, type MountOrder } from './order.js';
@@ -55,12 +56,13 @@ export interface RequestFacts {
 export function mountRequest(
   driver: Driver['name'],
   { options, mount }: MountOrder,
-  mountpoint: string,
+  { mountpoint, place }: ClaimedMountpoint,
   { repository, nextCheck, live, log }: RequestFacts,
 ): MountRequest {
   const passed = passedDescriptor(mount.mountpoint) !== undefined;
   return {
     mountpoint: passed ? mount.mountpoint : mountpoint,
+    place,
     source: mount.fsname ?? shownSource(options.source),
     recipe: repository.recipe,
     filesystem: repository.filesystem,

@@ -3,11 +3,11 @@ import { asPinfsError, PinfsError } from '../format/errors.js';
 import type { OpenOptions } from '../repository/options.js';
 import type { Environment } from '../repository/environment.js';
 import type { Repository } from '../repository/repository.js';
-import { alreadyMounted, claimMountpoint, ourMountAt } from './claim.js';
+import { alreadyMounted, claimMountpoint, ourMountAt, type ClaimedMountpoint } from './claim.js';
 import { driverLoaders, mountWith, prepareDriver, type DriverLoader } from './choose.js';
 import { serveControl, type ControlHandlers, type ControlServer } from './control.js';
 import { followHead, realTimer, type Follower, type Timer } from './follow.js';
-import { isDetached, leaveMount, unmountWords, type Unmounted } from './leave.js';
+import { isDetached, leaveMount, placeNow, unmountWords, type Unmounted } from './leave.js';
 import { openLog, type Log } from './log.js';
 import { notifyStatus } from './notify.js';
 import { passedDescriptor, type MountOptions } from './options.js';
@@ -88,7 +88,22 @@ export async function runMount(
   given?: SessionParts,
 ): Promise<Session> {
   const parts = given ?? (await realParts(mount));
-  const mountpoint = await claimMountpoint({ options, mount }, parts.runtimeDirectory, parts.log);
+  const claimed = await claimMountpoint({ options, mount }, parts.runtimeDirectory, parts.log);
+  try {
+    return await mountClaimed(options, mount, parts, claimed);
+  } finally {
+    // The mount table tells from now on where it lies.
+    claimed.place?.close();
+  }
+}
+
+async function mountClaimed(
+  options: OpenOptions,
+  mount: MountOptions,
+  parts: SessionParts,
+  claimed: ClaimedMountpoint,
+): Promise<Session> {
+  const { mountpoint } = claimed;
   const life = createLife(mountpoint, mount, parts);
   const control = await serveControl(
     parts.runtimeDirectory,
@@ -102,7 +117,7 @@ export async function runMount(
     life.handlers,
   );
   try {
-    return await startSession(options, mount, parts, life, control);
+    return await startSession(options, mount, parts, life, control, claimed);
   } catch (thrown) {
     await control.close();
     throw thrown;
@@ -153,6 +168,7 @@ async function startSession(
   parts: SessionParts,
   life: Life,
   control: ControlServer,
+  claimed: ClaimedMountpoint,
 ): Promise<Session> {
   const { log } = parts;
   const { mountpoint } = life;
@@ -171,7 +187,7 @@ async function startSession(
       parts.loaders,
       (candidate) =>
         candidate.mount(
-          mountRequest(candidate.name, { options, mount }, mountpoint, {
+          mountRequest(candidate.name, { options, mount }, claimed, {
             repository,
             nextCheck: parts.nextCheck(repository),
             live: () => life.current(repository).live(),
@@ -236,6 +252,7 @@ function liveSession(
       mountStatus({
         state: life.stopping ? 'stopping' : isDetached(mounted) ? 'detached' : 'running',
         mountpoint: life.mountpoint,
+        place: placeNow(mounted) ?? null,
         since: life.since,
         driver: driver.name,
         repository: current(),

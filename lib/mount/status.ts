@@ -16,6 +16,8 @@ export interface MountStatus {
   /** `detached`: out of its place, and served for those who still hold it. */
   readonly state: 'running' | 'detached' | 'stopping';
   readonly mountpoint: string;
+  /** Where it really lies, since directories above it can be renamed; null: nowhere that is seen. */
+  readonly place?: string | null;
   /** Without credentials. */
   readonly source: string;
   readonly repository: string;
@@ -66,6 +68,7 @@ export interface HeadStatus {
 export interface StatusFacts {
   readonly state: MountStatus['state'];
   readonly mountpoint: string;
+  readonly place?: string | null;
   readonly since: string;
   readonly driver: string;
   readonly device: string | null;
@@ -86,6 +89,7 @@ export function mountStatus(facts: StatusFacts): MountStatus {
     version: statusVersion,
     state: facts.state,
     mountpoint: facts.mountpoint,
+    place: facts.place ?? null,
     source: repository.recipe.identity.sourceLabel,
     repository: repository.fqrn,
     pid: process.pid,
@@ -142,6 +146,7 @@ export function statusLines(status: MountStatus, size: (bytes: number) => string
   const tag = verdict.tag === undefined ? '' : `, tag ${clean(verdict.tag)}`;
   return [
     clean(status.mountpoint),
+    ...placeLines(status),
     `  repository  ${clean(status.repository)}${revision}${tag}`,
     `  root hash   ${verdict.rootHash ?? 'unknown'}`,
     `  source      ${clean(status.source)}`,
@@ -167,6 +172,12 @@ export function statusLines(status: MountStatus, size: (bytes: number) => string
     ...headLines(status.head),
     ...(status.log === null ? [] : [`  log         ${clean(status.log)}`]),
   ];
+}
+
+/** Nothing where it lies on its mountpoint. */
+function placeLines({ mountpoint, place }: MountStatus): string[] {
+  if (place === undefined || place === null || place === mountpoint) return [];
+  return [`  MOVED       it lies on ${clean(place)}: a directory above it was renamed`];
 }
 
 /** The dates of a chain of signatures; a bare root hash has none. */

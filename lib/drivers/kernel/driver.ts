@@ -18,7 +18,8 @@ import { systemCalls, type Pipe } from './device.js';
 import { openFetches } from './fetches.js';
 import { openLink, startThread, type Link, type LinkEnd } from './link.js';
 import { notify } from './notify.js';
-import { mountDevice, movedAway, passedDescriptor, type MountedDevice } from './mounting.js';
+import { movedAway } from '../place.js';
+import { mountDevice, passedDescriptor, type MountedDevice } from './mounting.js';
 import { usualWishes } from './negotiation.js';
 import { isLittleEndian } from './protocol.js';
 import type { Settings } from './service.js';
@@ -64,7 +65,7 @@ export async function mountKernel(request: MountRequest, inner: Inner = {}): Pro
   const passed = passedDescriptor(request.mountpoint) !== undefined;
   const mountpoint = passed
     ? request.mountpoint
-    : await prepareMountpoint(request.mountpoint, request.log);
+    : await prepareMountpoint(request.mountpoint, request.log, request.place);
   if (!passed && mountpoint !== resolve(request.mountpoint)) throw movedAway(request.mountpoint);
   refuseInside(mountpoint, request.store.directory);
   const calls = systemCalls();
@@ -175,6 +176,7 @@ async function begin(mount: Mount, link: Link): Promise<Mounted> {
   const { request, mountpoint } = mount;
   const device = await mountDevice({
     mountpoint,
+    place: request.place,
     source: request.source,
     allowOther: request.allowOther && !restricted(request),
     suid: request.suid,

@@ -1,10 +1,11 @@
-import { constants, fstatSync, openSync, readlinkSync } from 'node:fs';
+import { constants, openSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { PinfsError } from '../../format/errors.js';
 import { mountFlags } from './constants.js';
 import { isOver, systemCalls } from './device.js';
 import type { UnmountMode } from '../driver.js';
-import { findMount, lineOfConnection, mountType, type MountLine } from '../mountinfo.js';
+import { findMount, lineOfConnection, mountType, textOf, type MountLine } from '../mountinfo.js';
+import { holdPlace, movedAway, type HeldPlace } from '../place.js';
 import { currentMounts, unmountOwn } from '../unmount.js';
 import { fusermount } from './fusermount.js';
 import { deviceFailed, devicePath, mountFailed, words } from './mount-errors.js';
@@ -12,6 +13,8 @@ import { deviceFailed, devicePath, mountFailed, words } from './mount-errors.js'
 /** What has to be known to mount. */
 export interface MountWish {
   readonly mountpoint: string;
+  /** The same, held since it was checked; undefined: it is held for the moment of mounting. */
+  readonly place?: HeldPlace | undefined;
   /** Shown as the source of the mount. */
   readonly source: string;
   readonly allowOther: boolean;
@@ -48,13 +51,29 @@ export function passedDescriptor(mountpoint: string): number | undefined {
 export async function mountDevice(wish: MountWish): Promise<MountedDevice> {
   const passed = passedDescriptor(wish.mountpoint);
   if (passed !== undefined) return takePassed(passed);
+  const place = wish.place ?? holdPlace(wish.mountpoint);
+  try {
+    return await mountOn(wish, place);
+  } finally {
+    if (wish.place === undefined) place.close();
+  }
+}
+
+async function mountOn(wish: MountWish, place: HeldPlace): Promise<MountedDevice> {
+  if (place.now() !== wish.mountpoint) throw movedAway(wish.mountpoint);
   const device = isRoot()
-    ? mountAsRoot(wish)
+    ? mountAsRoot(wish, place)
     : await fusermount(wish.mountpoint, helperOptions(wish));
   const mounts = await currentMounts();
   const facts = await readFile(`/proc/self/fdinfo/${device}`, 'utf8').catch(() => '');
   // Wherever it really lies by now.
   const mounted = lineOfConnection(mounts, facts) ?? findMount(mounts, wish.mountpoint);
+  // fusermount3 goes by the path.
+  if (!isRoot() && mounted !== undefined && textOf(mounted.mountpoint) !== place.now()) {
+    await unmountOwn(mounted, 'lazy').catch(() => undefined);
+    systemCalls().close(device);
+    throw movedAway(wish.mountpoint);
+  }
   const unmount = async (mode: UnmountMode) => {
     // As long as the connection lives, nobody else has its device number.
     if (mounted === undefined || isOver(systemCalls(), device)) return;
@@ -87,24 +106,7 @@ function openDevice(): number {
   }
 }
 
-// Not in Node's constants; no link is followed at the end.
-const O_PATH = 0o10000000;
-
-function openDirectory(path: string): number {
-  try {
-    return openSync(path, O_PATH | constants.O_NOFOLLOW);
-  } catch {
-    throw movedAway(path);
-  }
-}
-
-export function movedAway(path: string): PinfsError {
-  return new PinfsError('MOUNTPOINT_UNUSABLE', `${path} is not the directory that was checked`, {
-    advice: 'Somebody put another one in its place: mount where nobody else may do that.',
-  });
-}
-
-function mountAsRoot(wish: MountWish): number {
+function mountAsRoot(wish: MountWish, place: HeldPlace): number {
   const calls = systemCalls();
   const device = openDevice();
   const flags =
@@ -114,16 +116,8 @@ function mountAsRoot(wish: MountWish): number {
     (wish.noExec ? mountFlags.NOEXEC : 0);
   const owner = `user_id=${process.geteuid?.() ?? 0},group_id=${process.getegid?.() ?? 0}`;
   const data = `fd=${device},rootmode=40000,${owner},${permissions(wish)}`;
-  // By descriptor: whoever owns a directory above may put another one, or a link, in its place at any moment.
-  const directory = openDirectory(wish.mountpoint);
-  const target = `/proc/self/fd/${directory}`;
-  const isIt = readlinkSync(target) === wish.mountpoint && fstatSync(directory).isDirectory();
-  const result = isIt ? calls.mount(wish.source, target, mountType, flags, data) : undefined;
-  calls.close(directory);
-  if (result === undefined) {
-    calls.close(device);
-    throw movedAway(wish.mountpoint);
-  }
+  // By descriptor: the path could lead elsewhere at any moment.
+  const result = calls.mount(wish.source, place.at, mountType, flags, data);
   if (result < 0) {
     calls.close(device);
     throw mountFailed(wish.mountpoint, -result);
