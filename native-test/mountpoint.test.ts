@@ -187,12 +187,12 @@ function automount(mountpoint: string) {
     }
   };
   return {
-    async read() {
+    read: async () => {
       await until('the kernel asks for the mount', tryRead);
       const token = packet.readUInt32LE(8);
       return { answer: (good: boolean) => ioctl(root, good ? READY : FAIL, 'ulong', token) };
     },
-    end() {
+    end: () => {
       closeSync(root);
       spawnSync('umount', ['-l', mountpoint]);
       for (const fd of [pipe.read, pipe.write]) closeSync(fd);
