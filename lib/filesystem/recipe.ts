@@ -1,12 +1,11 @@
-import type { PlaceNames } from '../store/place.js';
 import type { Want } from '../store/want.js';
 import type { TreeOptions } from '../tree/tree.js';
 
 /** All that is needed to build the filesystem of a snapshot from a cache directory, in any thread. Plain data. */
 export interface Recipe {
   readonly cacheDirectory: string;
-  /** How the threads of this process reach the directory that its store has checked and holds. */
-  readonly cachePlace?: PlaceNames | undefined;
+  /** Leads the threads of this process to the directory that its store has checked and holds. */
+  readonly cachePlace?: string | undefined;
   readonly root: Want;
   readonly tree: TreeOptions;
   readonly identity: Identity;

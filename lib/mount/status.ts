@@ -155,9 +155,6 @@ export function statusLines(status: MountStatus, size: (bytes: number) => string
     `  process     ${status.pid}, ${status.driver}, ${status.state} since ${status.since}, ${size(status.rss)} resident`,
     `  reads       ${rate} (${store.hits} of ${store.hits + store.misses})`,
     `  cache       ${size(store.bytes)} of ${size(store.limit)}, ${size(store.stored)} stored, ${store.evicted} evicted, in ${clean(store.directory)}`,
-    ...(store.lost === undefined
-      ? []
-      : [`  not kept    what is fetched goes with this mount: ${clean(store.lost)}`]),
     ...notStoredLines(store.notStored),
     `  network     ${traffic.requests} requests, ${size(traffic.bytes)}, ${traffic.failures} failures`,
     `  tree        ${status.tree.catalogsOpen} catalogs open of ${status.tree.catalogsOpened} used, ${status.tree.directoriesLoaded} directories loaded, ${status.tree.rowsRefused} rows refused`,
@@ -190,9 +187,9 @@ function judgedLines({ judgedAt, trustAtGiven, whitelist }: Verdict): string[] {
 function notStoredLines(notStored: StoreStatistics['notStored']): string[] {
   if (notStored === undefined) return [];
   const { since, reason, advice = '', objects, directory } = notStored;
-  return [
-    `  not stored  nothing since ${since}: ${clean(reason)}; ${objects} objects passed through ${clean(directory)}. ${clean(advice)}`,
-  ];
+  const passed =
+    directory === undefined ? '' : `; ${objects} objects passed through ${clean(directory)}`;
+  return [`  not stored  nothing since ${since}: ${clean(reason)}${passed}. ${clean(advice)}`];
 }
 
 function lastFailureLines(failure: StoreStatistics['lastFailure']): string[] {

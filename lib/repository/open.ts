@@ -108,7 +108,7 @@ async function judgedRepository(
     opening.store.setVolatile?.(tree.properties.volatile);
     const recipe: Recipe = {
       cacheDirectory: opening.store.directory,
-      cachePlace: opening.store.names,
+      cachePlace: opening.store.at,
       root: snapshot.root,
       tree: treeOptions,
       identity: {

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { openShelf } from '../store/disk-shelf.js';
+import { openShelf } from '../store/open-shelf.js';
 import { wantKey, type Done, type Failure, type Outcome } from '../store/want.js';
 import { createInodeTable, inodesSeenMax, type GivenNumber } from '../tree/inode-table.js';
 import { openTree } from '../tree/open-tree.js';
@@ -69,11 +69,11 @@ type Ask = <T>(operation: () => Outcome<T>) => Done<T> | Failure | undefined;
 /** The numbers of 63 bits of everything in the catalogs of a snapshot; undefined: not all of them are here. */
 async function collectInodes({
   cacheDirectory,
-  cachePlace,
+  cachePlace: at,
   root,
   tree: options,
 }: Recipe): Promise<BigUint64Array | undefined> {
-  const shelf = openShelf(cacheDirectory, { names: cachePlace });
+  const shelf = openShelf(cacheDirectory, { at });
   const run = {};
   const ask: Ask = (operation) => {
     // ALWAYS_MISS denies each object once.

@@ -1,6 +1,7 @@
 import { PinfsError } from '../format/errors.js';
-import type { Disk, Prepared } from './disk.js';
-import { unlinkIfThere } from './disk-shelf.js';
+import type { Prepared } from './commit.js';
+import type { Disk } from './disk.js';
+import { unlinkIfThere } from './object-files.js';
 import { charge } from './records.js';
 
 const mostAtOnce = 64;

@@ -21,7 +21,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import Database from 'better-sqlite3';
 import t, { type Test } from 'tap';
 import { memorySource } from '../testing/memory-source.js';
-import { openShelf } from './disk-shelf.js';
+import { openShelf } from './open-shelf.js';
 import { objectFile } from './layout.js';
 import { openStore } from './open.js';
 import type { Shelf } from './shelf.js';

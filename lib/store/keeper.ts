@@ -33,7 +33,7 @@ export function openKeeper(
   spare: Pick<Spare, 'place'>,
   unpacker: Pick<Unpacker, 'prepare'>,
 ): Keeper {
-  let notStored: NotStored | undefined;
+  let notStored = cache instanceof PinfsError ? begun(cache) : undefined;
 
   async function keepElsewhere(want: Want, stored: Buffer, reason: PinfsError) {
     const place = spare.place();
@@ -43,10 +43,9 @@ export function openKeeper(
       // What is wrong with the spare helps nobody.
       throw ['CACHE_FULL', 'CACHE_UNUSABLE'].includes(error.code) ? reason : error;
     });
-    const { message, advice } = reason;
-    const before = notStored ?? { since: new Date().toISOString(), objects: 0 };
-    const directory = place.disk.directory;
-    notStored = { ...before, reason: message, advice, directory, objects: before.objects + 1 };
+    const { since, objects } = notStored ?? begun(reason);
+    const { directory } = place.disk;
+    notStored = { ...begun(reason), since, directory, objects: objects + 1 };
     return size;
   }
 
@@ -69,6 +68,11 @@ export function openKeeper(
       }
     },
   };
+}
+
+function begun({ message, advice }: PinfsError): NotStored {
+  const since = new Date().toISOString();
+  return { since, reason: message, advice, directory: undefined, objects: 0 };
 }
 
 function isUnusable(thrown: unknown): thrown is PinfsError {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { memorySource, wantFor } from '../testing/memory-source.js';
 import { Disk } from './disk.js';
-import { openShelf } from './disk-shelf.js';
+import { openShelf } from './open-shelf.js';
 import { parseKey, type ObjectKey } from './key.js';
 import { objectFile } from './layout.js';
 import { openStore } from './open.js';

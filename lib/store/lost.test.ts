@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import t, { type Test } from 'tap';
 import { memorySource } from '../testing/memory-source.js';
-import { openShelf } from './disk-shelf.js';
+import { openShelf } from './open-shelf.js';
 import { clearCache, verifyAll } from './maintain.js';
 import { openStore } from './open.js';
 import { readWhole } from './run.js';
@@ -45,7 +45,7 @@ async function running(t: Test) {
   const here = source.put(randomBytes(1000));
   const want = source.put(plain);
   await store.fetch(here);
-  const shelf = openShelf(directory, { names: store.names });
+  const shelf = openShelf(directory, { at: store.at });
   t.teardown(() => shelf.close());
   t.ok(shelf.has(here));
   return { parent, directory, source, open, store, shelf, here, want };
@@ -108,7 +108,7 @@ for (const [name, lose] of Object.entries(losses)) {
     store.release(want);
     t.same(readdirSync(directory, { recursive: true }), before);
     t.throws(open, { code: 'CACHE_UNUSABLE', message: /others may write/ });
-    if (name.startsWith('removed')) t.match(store.statistics.lost, /others may write/);
+    if (name.startsWith('removed')) t.match(store.statistics.notStored?.reason, /others may write/);
   });
 }
 
@@ -116,7 +116,7 @@ void t.test('removed: begun anew, whole, in the same place', async (t) => {
   const { directory, store, shelf, want, open } = await running(t);
   rmSync(directory, { recursive: true });
   await readBoth(t, store, shelf, want, plain);
-  t.equal(store.statistics.lost, undefined);
+  t.equal(store.statistics.notStored, undefined);
   t.equal(statSync(directory).mode & 0o777, 0o700);
   const other = open();
   t.ok(other.shelf.has(want), 'others find a cache, and what was fetched since');
@@ -129,7 +129,7 @@ void t.test('its parent comes into the reach of others', async (t) => {
   await readBoth(t, store, shelf, want, plain);
   t.type(shelf.path(want), 'string', 'SQLite gets a path');
   t.ok(shelf.stillThere?.(), 'that nobody else can lead elsewhere');
-  t.match(store.statistics.lost, /others could replace it/);
+  t.match(store.statistics.notStored?.reason, /others could replace it/);
   t.ok(shelf.has(here) || (await store.fetch(here).then(() => shelf.has(here))));
 });
 
@@ -137,7 +137,38 @@ void t.test('a sticky parent is as good as one of our own', async (t) => {
   const { parent, store, shelf, want } = await running(t);
   chmodSync(parent, 0o1777);
   await readBoth(t, store, shelf, want, plain);
-  t.equal(store.statistics.lost, undefined);
+  t.equal(store.statistics.notStored, undefined);
+});
+
+void t.test('a thread that opens it when it is lost, and a cache that comes back', async (t) => {
+  const { parent, directory, source, store, want, here } = await running(t);
+  const other = source.put(randomBytes(1000));
+  await store.fetch(other);
+  chmodSync(parent, 0o777);
+  const late = openShelf(directory, { at: store.at });
+  t.teardown(() => late.close());
+  store.hold(want);
+  await readBoth(t, store, late, want, plain);
+  t.type(late.path(want), 'string');
+  t.ok(late.stillThere?.());
+  const recorded = await readWhole(store, other);
+  await readBoth(t, store, late, other, recorded);
+  store.release(want);
+  t.match(store.statistics.notStored, { objects: Number, reason: /others could replace it/ });
+  chmodSync(parent, 0o755);
+  const next = source.put(randomBytes(1000));
+  await store.fetch(next);
+  t.equal(store.statistics.notStored, undefined);
+  await new Promise((resolve) => setTimeout(resolve, 1100));
+  t.ok(late.has(next) && late.has(here), 'what is in the cache is seen again');
+});
+
+void t.test('records that are damaged in a cache that is lost', async (t) => {
+  const { parent, directory, store, shelf, want } = await running(t);
+  writeFileSync(join(directory, 'index.db'), randomBytes(50_000));
+  chmodSync(parent, 0o777);
+  await readBoth(t, store, shelf, want, plain);
+  t.equal(store.shelf.has(want), true);
 });
 
 void t.test('the spare cache goes with the store', async (t) => {
@@ -145,9 +176,9 @@ void t.test('the spare cache goes with the store', async (t) => {
   rmSync(directory, { recursive: true });
   writeFileSync(directory, 'a file');
   await readBoth(t, store, shelf, want, plain);
-  const { spare } = store.names ?? { spare: '' };
+  const { directory: spare = '' } = store.statistics.notStored ?? {};
   t.equal(statSync(spare).mode & 0o777, 0o700);
-  const late = openShelf(directory, { names: store.names });
+  const late = openShelf(directory, { at: store.at });
   t.ok(late.has(want), 'a thread that comes later finds it too');
   late.close();
   await store.close();
@@ -235,6 +266,6 @@ void t.test('folders in which others may write are refused', async (t) => {
     chmodSync(join(directory, name), 0o777);
     t.throws(open, { code: 'CACHE_UNUSABLE', message: /others may write/ });
     await readBoth(t, store, shelf, want, plain);
-    t.match(store.statistics.lost, /others may write/);
+    t.match(store.statistics.notStored?.reason, /others may write/);
   }
 });

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { memorySource } from '../testing/memory-source.js';
-import { openShelf } from './disk-shelf.js';
+import { openShelf } from './open-shelf.js';
 import { objectFile } from './layout.js';
 import { openStore } from './open.js';
 import { readWhole } from './run.js';
@@ -52,8 +52,8 @@ void t.test('a cache that can only be read is read, and what is new is not kept'
   const before = source.requests.length;
   for (const offline of [true, false]) {
     const store = openStore({ directory, limit: 1e8, source, offline });
-    t.match(store.statistics.lost, /can only be read/);
-    const shelf = openShelf(directory, { names: store.names });
+    t.match(store.statistics.notStored?.reason, /can only be read/);
+    const shelf = openShelf(directory, { at: store.at });
     for (const [number, want] of wants.entries()) {
       t.same(await readWhole(store, want), plains[number]);
       t.ok(shelf.has(want), 'another thread sees it');

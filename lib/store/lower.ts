@@ -1,14 +1,21 @@
-import { closeSync, readSync, writeFileSync } from 'node:fs';
+import { accessSync, closeSync, constants, readSync, writeFileSync } from 'node:fs';
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
+import { PinfsError } from '../format/errors.js';
+import { holdToRead, type HeldDirectory } from '../files/held.js';
 import { openTrusted, removeEntry } from '../files/regular.js';
-import { objectFile } from './layout.js';
+import { checkLayout, errorCode, objectFile } from './layout.js';
 import type { ObjectKey } from './key.js';
 
-/** A cache that can only be read: its objects count after a check against its records. */
+/** A cache that can only be read, of ours or root's: its objects count after a check against its records. */
 export interface Lower {
-  /** Copies an object to a new file. @returns undefined if it isn't there, or not right. */
+  /** Why nothing is put into it. */
+  readonly reason: PinfsError;
+  /**
+   * Copies an object to a new file; beside the first one a copy of the records is made.
+   * @returns undefined if it isn't there, or not right.
+   */
   copy(key: ObjectKey, target: string): { size: number; sha256: Buffer } | undefined;
   close(): void;
 }
@@ -19,17 +26,21 @@ const largestObject = 2 ** 31 - 2 ** 16;
 type Known = { readonly size: number; readonly sha256: Buffer };
 
 /**
- * Opens one for reading. SQLite can't read its database where it may not write, so that a copy is made.
- * @param at leads to it. @param own leads to a directory of ours.
+ * Opens a cache for reading that we can't write to; undefined if it is no such one.
+ * @throws UnsafeDirectory; errors of the file system.
  */
-export function openLower(at: string, own: string): Lower {
-  const database = openCopy(at, own);
-  const known = database?.prepare<[string], Known>(
-    'SELECT size, sha256 FROM objects WHERE key = ?',
-  );
+export function openLower(directory: string): Lower | undefined {
+  const held = holdLower(directory);
+  if (held === undefined) return undefined;
+  const { at } = held;
+  let records: LowerRecords | undefined;
   return {
+    reason: new PinfsError('CACHE_UNUSABLE', `the cache ${directory} can only be read`, {
+      advice: 'What is new is not kept; for that give a directory of your own with --cache DIR.',
+    }),
     copy(key, target) {
-      const record = known?.get(key);
+      records ??= openCopy(at, `${target}.lower`);
+      const record = records.get(key);
       const file = record === undefined ? 'missing' : openTrusted(objectFile(at, key));
       if (record === undefined || typeof file === 'string') return undefined;
       try {
@@ -47,11 +58,58 @@ export function openLower(at: string, own: string): Lower {
         closeSync(file.fd);
       }
     },
-    close: () => database?.close(),
+    close() {
+      records?.close();
+      held.close();
+    },
   };
 }
 
-function openCopy(at: string, own: string): Database.Database | undefined {
+function holdLower(path: string): HeldDirectory | undefined {
+  try {
+    accessSync(path, constants.W_OK);
+    return undefined;
+  } catch (thrown) {
+    if (!['EROFS', 'EACCES', 'EPERM'].includes(errorCode(thrown) ?? '')) return undefined;
+  }
+  const held = holdToRead(path);
+  try {
+    if (checkLayout(held.at, path)) return held;
+  } catch {
+    // Said by whoever tries to make it one.
+  }
+  held.close();
+  return undefined;
+}
+
+interface LowerRecords {
+  get(key: string): Known | undefined;
+  close(): void;
+}
+
+/** SQLite can't read a database where it may not write, so that a copy is made. */
+function openCopy(at: string, copy: string): LowerRecords {
+  const database = copyDatabase(at, copy);
+  const known = prepared(database);
+  return {
+    get: (key) => known?.get(key),
+    close() {
+      database?.close();
+      for (const end of ['', '-wal', '-shm']) removeEntry(copy + end);
+    },
+  };
+}
+
+function prepared(database: Database.Database | undefined) {
+  try {
+    return database?.prepare<[string], Known>('SELECT size, sha256 FROM objects WHERE key = ?');
+  } catch {
+    // Damaged.
+    return undefined;
+  }
+}
+
+function copyDatabase(at: string, copy: string): Database.Database | undefined {
   try {
     for (const end of ['', '-wal']) {
       const file = openTrusted(join(at, `index.db${end}`));
@@ -59,12 +117,12 @@ function openCopy(at: string, own: string): Database.Database | undefined {
       try {
         if (file.status.size > largestRecords) return undefined;
         const bytes = readAll(file.fd, Number(file.status.size));
-        writeFileSync(join(own, `lower.db${end}`), bytes, { flag: 'wx', mode: 0o600 });
+        writeFileSync(copy + end, bytes, { flag: 'wx', mode: 0o600 });
       } finally {
         closeSync(file.fd);
       }
     }
-    return new Database(join(own, 'lower.db'), { fileMustExist: true });
+    return new Database(copy, { fileMustExist: true });
   } catch {
     // As good as empty.
     return undefined;

@@ -1,7 +1,7 @@
 import { closeSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { OpenFile } from '../files/regular.js';
-import { drop } from './disk-shelf.js';
+import { drop } from './drop.js';
 import { sha256OfFile } from './read-fully.js';
 import { parseKey } from './key.js';
 import { openObject, removeObject } from './object-files.js';

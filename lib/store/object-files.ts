@@ -1,4 +1,4 @@
-import { lstatSync, renameSync, type BigIntStats } from 'node:fs';
+import { lstatSync, renameSync, unlinkSync, type BigIntStats } from 'node:fs';
 import { join } from 'node:path';
 import { makeDirectory } from '../files/make.js';
 import { isOurs } from '../files/owners.js';
@@ -56,4 +56,14 @@ function makeFolder(at: string, folder: string): void {
   removeEntry(folder);
   makeDirectory(join(at, 'objects'));
   makeDirectory(folder);
+}
+
+export function unlinkIfThere(file: string): boolean {
+  try {
+    unlinkSync(file);
+    return true;
+  } catch (thrown) {
+    if (errorCode(thrown) === 'ENOENT' || errorCode(thrown) === 'ENOTDIR') return false;
+    throw thrown;
+  }
 }

@@ -5,7 +5,7 @@ import t, { type Test } from 'tap';
 import { PinfsError } from '../format/errors.js';
 import { objectPath } from '../format/hash.js';
 import { memorySource, wantFor, type MemorySource } from '../testing/memory-source.js';
-import { openShelf } from './disk-shelf.js';
+import { openShelf } from './open-shelf.js';
 import { clearCache } from './maintain.js';
 import { openStore, type StoreOptions } from './open.js';
 import { readWhole } from './run.js';

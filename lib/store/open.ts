@@ -5,18 +5,18 @@ import { beginWait, defaultPatience, type Patience } from '../source/patience.js
 import { openCommitter } from './committer.js';
 import { Disk } from './disk.js';
 import { download, sourceOf, type Sources } from './download.js';
-import { unlessAlwaysMiss } from './disk-shelf.js';
 import { openFailures, type Failures } from './failures.js';
 import { Flights, type FlightLimits, type Leg } from './flights.js';
 import { DiskFull } from './full.js';
 import { checkSize, describe, largestObject } from './inflate.js';
-import { diskFull } from './layout.js';
+import { diskFull, unusable } from './layout.js';
 import { mayFit, openKeeper, type Keeper, type Target } from './keeper.js';
-import type { PlaceNames } from './place.js';
+import { openLower, type Lower } from './lower.js';
+import { unlessAlwaysMiss } from './open-shelf.js';
 import type { Shelf } from './shelf.js';
 import { openSpare, type Spare } from './spare.js';
 import type { Store, StoreStatistics, Waiting } from './store.js';
-import { emptyShelf, withSpare } from './two-shelves.js';
+import { withSpare } from './two-shelves.js';
 import { Unpacker } from './unpacker.js';
 import { flightKey, wantKey, type Want } from './want.js';
 
@@ -54,8 +54,11 @@ class DiskStore implements Store {
 
   readonly #sources: Sources;
   readonly #patience: Patience;
-  /** undefined: it can't be written to. */
   readonly #cache: Target | undefined;
+  /** The cache where it can only be read. */
+  readonly #lower: Lower | undefined;
+  /** Why nothing can be stored in it. */
+  readonly #outOfUse: PinfsError | undefined;
   readonly #spare: Spare;
   readonly #keeper: Keeper;
   readonly #unpacker = new Unpacker();
@@ -67,13 +70,18 @@ class DiskStore implements Store {
     this.directory = resolve(options.directory);
     this.#sources = options;
     this.#patience = options.patience ?? defaultPatience;
-    const cache = openCache(this.directory, options);
-    this.#cache = cache instanceof DiskFull ? undefined : cache;
+    const { cache, lower, reason } = openCache(this.directory, options);
+    this.#cache = cache;
+    this.#lower = lower;
+    this.#outOfUse = reason;
     this.#spare = openSpare(this.directory);
-    this.#keeper = openKeeper(cache, this.#spare, this.#unpacker);
+    this.#keeper = openKeeper(cache ?? reason, this.#spare, this.#unpacker);
     this.#failures = openFailures(options.clock ?? Date.now);
-    const first = this.#cache?.disk.shelf ?? emptyShelf;
-    this.shelf = unlessAlwaysMiss(withSpare(first, () => this.#spare.opened?.disk.shelf));
+    const shelf = withSpare(
+      () => this.#cache?.disk.shelf,
+      () => this.#spare.opened?.disk.shelf,
+    );
+    this.shelf = unlessAlwaysMiss(shelf);
     this.statistics = openStatistics(this.#cache?.disk, this.shelf, this.#keeper);
   }
 
@@ -83,7 +91,7 @@ class DiskStore implements Store {
     const key = flightKey(want);
     const known = this.#failures.recall(key);
     if (known !== undefined) throw known;
-    checkPromise(want, this.directory, this.#cache?.disk, this.#spare);
+    checkPromise(want, this.#cache?.disk ?? this.#outOfUse, this.#spare);
     const wait = how.wait ?? beginWait(this.#patience, performance.now(), want.size.bytes);
     await this.#flights.join(key, weightOf(want), (leg) => this.#fly(key, want, leg), {
       wait,
@@ -111,8 +119,8 @@ class DiskStore implements Store {
     }
   }
 
-  get names(): PlaceNames | undefined {
-    return this.#cache?.disk.names;
+  get at(): string | undefined {
+    return this.#cache?.disk.at ?? this.directory;
   }
 
   hold(want: Want): void {
@@ -146,6 +154,7 @@ class DiskStore implements Store {
     this.#cache?.committer.close();
     await this.#unpacker.close();
     this.#cache?.disk.close();
+    this.#lower?.close();
     this.#spare.close();
   }
 
@@ -169,10 +178,13 @@ class DiskStore implements Store {
 
   /** Takes an object over from a cache that can only be read, if it is there and right. */
   async #copyFromLower(want: Want): Promise<boolean> {
+    const target = this.#lower && this.#spare.place();
+    if (target === undefined) return false;
     try {
-      const prepared = this.#cache?.disk.fromLower(wantKey(want));
-      if (prepared === undefined) return false;
-      await this.#cache?.committer.add(prepared);
+      const [key, temporary] = [wantKey(want), target.disk.temporary()];
+      const copied = this.#lower?.copy(key, temporary);
+      if (copied === undefined) return false;
+      await target.committer.add({ key, temporary, ...copied });
       return true;
     } catch {
       // It can be fetched all the same.
@@ -201,15 +213,21 @@ function tooLate(want: Want, { deadline }: Patience): PinfsError {
   return new PinfsError('SOURCE_TIMEOUT', text, { passing: true });
 }
 
+/** A cache, or why nothing can be stored in it: what is read passes through the spare then. */
+type OpenedCache =
+  | { readonly cache: Target; readonly lower?: undefined; readonly reason?: undefined }
+  | { readonly cache?: undefined; readonly lower?: Lower | undefined; readonly reason: PinfsError };
+
 /** @throws PinfsError CACHE_UNUSABLE. */
-function openCache(directory: string, { limit, clock }: StoreOptions): Target | DiskFull {
+function openCache(directory: string, { limit, clock }: StoreOptions): OpenedCache {
   try {
+    const lower = openLower(directory);
+    if (lower !== undefined) return { lower, reason: lower.reason };
     const disk = new Disk(directory, limit, { clock });
-    return { disk, committer: openCommitter(disk) };
+    return { cache: { disk, committer: openCommitter(disk) } };
   } catch (thrown) {
-    // What is read passes through the spare then.
-    if (thrown instanceof DiskFull) return thrown;
-    throw thrown;
+    if (thrown instanceof DiskFull) return { reason: thrown };
+    throw unusable(directory, thrown);
   }
 }
 
@@ -235,9 +253,6 @@ function openStatistics(disk: Disk | undefined, shelf: Shelf, keeper: Keeper): S
     get rebuilt() {
       return disk?.rebuilt ?? 0;
     },
-    get lost() {
-      return disk?.lost;
-    },
     failures: {},
     lastFailure: undefined,
   };
@@ -257,18 +272,23 @@ function weightOf(want: Want): number {
   return 2 * plain;
 }
 
-/** Refuses before anything is downloaded. */
-function checkPromise(want: Want, directory: string, disk: Disk | undefined, spare: Spare): void {
+/** Refuses before anything is downloaded. @param cache it, or why nothing can be stored in it. */
+function checkPromise(want: Want, cache: Disk | PinfsError | undefined, spare: Spare): void {
   if (want.size.kind === 'limit') return;
-  if (want.size.bytes > largestObject) {
-    const text = `${describe(want)} is too large: ${want.size.bytes} bytes, and at most ${largestObject} can be unpacked`;
+  const { bytes } = want.size;
+  if (bytes > largestObject) {
+    const text = `${describe(want)} is too large: ${bytes} bytes, and at most ${largestObject} can be unpacked`;
     throw new PinfsError('OBJECT_TOO_LARGE', text);
   }
-  const limit = disk?.limit ?? 0;
+  if (cache === undefined || cache instanceof PinfsError) {
+    if (spare.mayFit(bytes)) return;
+    throw cache ?? new PinfsError('INTERNAL', 'there is no cache');
+  }
+  const { limit, limitedByDisk, directory } = cache;
   if (mayFit(want, limit)) return;
-  const text = `${describe(want)} has ${want.size.bytes} bytes, and the whole cache may have ${limit}`;
-  if (disk?.limitedByDisk !== false) {
-    if (spare.mayFit(want.size.bytes)) return;
+  const text = `${describe(want)} has ${bytes} bytes, and the whole cache may have ${limit}`;
+  if (limitedByDisk) {
+    if (spare.mayFit(bytes)) return;
     throw diskFull(directory, `${text}: its disk is too full (${directory})`);
   }
   throw new PinfsError('CACHE_FULL', text, { advice: 'Raise the limit with --cache-limit SIZE.' });

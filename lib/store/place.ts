@@ -1,32 +1,23 @@
-import { randomBytes } from 'node:crypto';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { accessSync, constants, lstatSync, statSync } from 'node:fs';
-import { holdDirectory, holdToRead, UnsafeDirectory, type HeldDirectory } from '../files/held.js';
-import { ownUser } from '../files/owners.js';
+import { holdDirectory, UnsafeDirectory, type HeldDirectory } from '../files/held.js';
 import { makeDirectories } from '../files/make.js';
-import { checkLayout, errorCode, folderProblem, furnish, unusable } from './layout.js';
+import { checkLayout, folderProblem, furnish, unusable } from './layout.js';
 
 /**
  * Where a cache lies. The directory is checked when it is opened and held from then on, so that nobody who
  * moves it, or puts another one in its place, makes this process read, write or remove anything elsewhere. Where it
- * is lost (removed, or come into the reach of others), one that stands every check of the start is taken in its place,
- * or a spare one that is this process's own and goes with it: then what is fetched is not kept.
+ * is lost (removed, or come into the reach of others), one that stands every check of the start is taken in its place;
+ * until there is one the cache can't be written to (spare.ts).
  */
 export interface Place {
   /** What people call it. */
   readonly directory: string;
   /** Leads to the directory that is held now: put it before a name in it. */
   readonly at: string;
-  /** Why what is fetched is not kept; undefined if it is. */
-  readonly lost: string | undefined;
-  /** Leads to a cache that can only be read, in whose place the spare one is used. */
-  readonly lower: string | undefined;
   /** Why the directory that is held can't be relied on any more; its files can still be read. */
   problem(): string | undefined;
   /**
-   * Goes over to another directory, if there is one: made by need where `make` was asked for, else one that
-   * whoever makes them has made. @returns why there is none.
+   * Goes over to the directory that is in the place of ours now: made by need where `make` was asked for, else one
+   * that whoever makes them has made. @returns why there is none.
    */
   renew(): Error | undefined;
   /**
@@ -37,19 +28,11 @@ export interface Place {
   close(): void;
 }
 
-/** What another thread of this process needs to reach the same place. Plain data. */
-export interface PlaceNames {
-  /** Leads to the directory that is held now. */
-  readonly at: string;
-  /** Path of the spare directory, which is known to nobody else. */
-  readonly spare: string;
-}
-
 export interface PlaceOptions {
-  /** Whether the directories are made, or only opened where they are caches already. */
+  /** Whether the directory is made, or only opened where it is a cache already. */
   readonly make: boolean;
-  /** Names of the place that another thread has opened. */
-  readonly names?: Partial<PlaceNames> | undefined;
+  /** Leads to the directory that another thread of this process holds. */
+  readonly at?: string | undefined;
 }
 
 const leftMax = 16;
@@ -57,21 +40,8 @@ const leftMax = 16;
 /** @throws PinfsError CACHE_UNUSABLE, CACHE_FULL. */
 export function openPlace(directory: string, options: PlaceOptions): Place {
   const hold = options.make ? makeCache : holdCache;
-  const { make, names = {} } = options;
-  const lower =
-    make && names.spare !== undefined
-      ? orUnusable(directory, () => holdLower(directory))
-      : undefined;
-  const first = lower === undefined ? (names.at ?? directory) : (names.spare ?? directory);
-  let held = orUnusable(directory, () => hold(first));
-  let lost = lower === undefined ? undefined : `the cache ${directory} can only be read`;
-
-  function problem(): string | undefined {
-    const { spare } = names;
-    // Whoever makes directories has gone over to it.
-    const isLeft = !make && spare !== undefined && exists(spare) && !isSame(spare, held.at);
-    return isLeft ? 'it was left' : (held.problem() ?? folderProblem(held.at));
-  }
+  let held = orUnusable(directory, () => hold(options.at ?? directory));
+  const problem = (): string | undefined => held.problem() ?? folderProblem(held.at);
 
   // A number that was given back could lead another thread, which still has the path, to another directory.
   const left: HeldDirectory[] = [];
@@ -81,20 +51,14 @@ export function openPlace(directory: string, options: PlaceOptions): Place {
   }
 
   function renew(): Error | undefined {
-    const spare = names.spare === undefined ? [] : [names.spare];
-    let error: Error | undefined;
-    for (const path of make ? [directory, ...spare] : [...spare, directory]) {
-      try {
-        const next = hold(path);
-        leave(held);
-        held = next;
-        lost = path === directory ? undefined : (error?.message ?? 'it was lost');
-        return undefined;
-      } catch (thrown) {
-        error ??= thrown instanceof Error ? thrown : new Error(String(thrown));
-      }
+    try {
+      const next = hold(directory);
+      leave(held);
+      held = next;
+      return undefined;
+    } catch (thrown) {
+      return thrown instanceof Error ? thrown : new Error(String(thrown));
     }
-    return error;
   }
 
   return {
@@ -102,10 +66,6 @@ export function openPlace(directory: string, options: PlaceOptions): Place {
     get at() {
       return held.at;
     },
-    get lost() {
-      return lost;
-    },
-    lower: lower?.at,
     problem,
     renew,
     openSafely(open) {
@@ -117,7 +77,6 @@ export function openPlace(directory: string, options: PlaceOptions): Place {
       return opened;
     },
     close() {
-      lower?.close();
       for (const each of [...left, held]) each.close();
     },
   };
@@ -127,36 +86,9 @@ function refuse(problem: string | undefined): void {
   if (problem !== undefined) throw new UnsafeDirectory(problem);
 }
 
-function isSame(one: string, other: string): boolean {
-  const [found, held] = [one, other].map((path) => statSync(path, { throwIfNoEntry: false }));
-  return found?.ino === held?.ino && found?.dev === held?.dev;
-}
-
-function exists(path: string): boolean {
-  return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
-}
-
 function makeCache(path: string): HeldDirectory {
   makeDirectories(path);
   return checked(path, furnish);
-}
-
-/** A cache of ours or root's that we can't write to. */
-function holdLower(path: string): HeldDirectory | undefined {
-  try {
-    accessSync(path, constants.W_OK);
-    return undefined;
-  } catch (thrown) {
-    if (!['EROFS', 'EACCES', 'EPERM'].includes(errorCode(thrown) ?? '')) return undefined;
-  }
-  const held = holdToRead(path);
-  try {
-    if (checkLayout(held.at, path)) return held;
-  } catch {
-    // Said by whoever tries to make it one.
-  }
-  held.close();
-  return undefined;
 }
 
 function holdCache(path: string): HeldDirectory {
@@ -183,9 +115,4 @@ function orUnusable<T>(directory: string, work: () => T): T {
   } catch (thrown) {
     throw unusable(directory, thrown);
   }
-}
-
-/** A name that nobody can guess, since whoever makes it first could say what lies in it. */
-export function spareDirectory(): string {
-  return join(tmpdir(), `pinfs-spare-${ownUser() ?? 0}-${randomBytes(12).toString('hex')}`);
 }

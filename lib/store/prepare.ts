@@ -3,7 +3,7 @@ import { closeSync, openSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { makeDirectory } from '../files/make.js';
 import { withFiles } from '../machine/file-budget.js';
-import { unlinkIfThere } from './disk-shelf.js';
+import { unlinkIfThere } from './object-files.js';
 import { NoRoom } from './full.js';
 import { unpack } from './inflate.js';
 import { errorCode } from './layout.js';

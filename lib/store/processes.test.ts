@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import { childObject } from '../testing/store-child.js';
 import { memorySource } from '../testing/memory-source.js';
-import { openShelf } from './disk-shelf.js';
+import { openShelf } from './open-shelf.js';
 import { verifyAll } from './maintain.js';
 import { openStore } from './open.js';
 import { readWhole } from './run.js';

@@ -16,7 +16,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import Database from 'better-sqlite3';
 import t, { type Test } from 'tap';
 import { memorySource } from '../testing/memory-source.js';
-import { openShelf } from './disk-shelf.js';
+import { openShelf } from './open-shelf.js';
 import { checkFree, diskFull, objectFile, unusable } from './layout.js';
 import { cacheSize, clearCache, verifyAll } from './maintain.js';
 import { openStore } from './open.js';

@@ -1,6 +1,7 @@
 import { readFileSync, type BigIntStats } from 'node:fs';
 import type Database from 'better-sqlite3';
 import { PinfsError } from '../format/errors.js';
+import { DiskFull } from './full.js';
 import { unusable, writeLayout } from './layout.js';
 import type { Place } from './place.js';
 import {
@@ -209,6 +210,11 @@ export class Records {
     });
   }
 
+  /** Likewise, where a cache that can't be read, or not any more, is as good as an empty one. */
+  tryRead<T>(work: (sql: Statements) => T): T | undefined {
+    return unlessUnusable(() => this.read(work));
+  }
+
   /** One transaction under the write lock; waits at most some seconds for other processes. */
   write<T>(work: (sql: Statements) => T): T {
     return this.#mending(() => {
@@ -217,20 +223,9 @@ export class Records {
     });
   }
 
-  /** Likewise, unless another one holds the lock just now: then undefined. */
+  /** Likewise, unless another one holds the lock just now, or the cache can't be written to: then undefined. */
   tryWrite<T>(work: (sql: Statements) => T): T | undefined {
-    return this.#mending(() => {
-      if (!this.#current.db.open) return undefined;
-      this.#current.db.pragma('busy_timeout = 0');
-      try {
-        return this.#transaction(work);
-      } catch (thrown) {
-        if (isBusy(thrown)) return undefined;
-        throw thrown;
-      } finally {
-        this.#current.db.pragma(`busy_timeout = ${patience}`);
-      }
-    });
+    return unlessUnusable(() => this.#mending(() => this.#writeAtOnce(work)));
   }
 
   /**
@@ -302,12 +297,15 @@ export class Records {
    */
   follow(): boolean {
     if (this.isCurrent()) return false;
-    return this.#guard(() => {
-      if (this.#place.problem() !== undefined && this.#place.renew() !== undefined) return false;
-      if (inodeOfDatabase(this.#place.at) === undefined) return false;
-      this.#reopen();
-      return true;
-    });
+    const followed = unlessUnusable(() =>
+      this.#guard(() => {
+        if (this.#place.problem() !== undefined && this.#place.renew() !== undefined) return false;
+        if (inodeOfDatabase(this.#place.at) === undefined) return false;
+        this.#reopen();
+        return true;
+      }),
+    );
+    return followed === true;
   }
 
   /** Someone removed the database below us: what is written to the old one nobody else would see. */
@@ -337,6 +335,20 @@ export class Records {
     }
   }
 
+  #writeAtOnce<T>(work: (sql: Statements) => T): T | undefined {
+    const { db } = this.#current;
+    if (!db.open) return undefined;
+    db.pragma('busy_timeout = 0');
+    try {
+      return this.#transaction(work);
+    } catch (thrown) {
+      if (isBusy(thrown)) return undefined;
+      throw thrown;
+    } finally {
+      db.pragma(`busy_timeout = ${patience}`);
+    }
+  }
+
   #transaction<T>(work: (sql: Statements) => T): T {
     const { db, sql } = this.#current;
     return db.transaction(() => work(sql)).immediate();
@@ -347,4 +359,14 @@ interface Open {
   readonly db: Database.Database;
   readonly sql: Statements;
   readonly inode: bigint | undefined;
+}
+
+function unlessUnusable<T>(work: () => T): T | undefined {
+  try {
+    return work();
+  } catch (thrown) {
+    const isUnusable = thrown instanceof PinfsError && thrown.code === 'CACHE_UNUSABLE';
+    if (isUnusable || thrown instanceof DiskFull) return undefined;
+    throw thrown;
+  }
 }

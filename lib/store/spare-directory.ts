@@ -1,15 +1,29 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { lstatSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { getEnvironmentData, setEnvironmentData } from 'node:worker_threads';
 import { livingOwner } from './owners.js';
 import { freeBytes } from './room.js';
 
 /**
  * Where the spare of a cache may lie (spare.ts): a directory for each process and cache, with a name that
- * every thread of the process finds by itself. Only one that is ours, and nobody else's, counts.
+ * every thread of the process finds by itself, and that nobody else can guess and take. Only one that is ours, and nobody
+ * else's, counts.
  */
 const prefix = (): string => `pinfs-spare-${process.geteuid?.() ?? 0}-`;
+
+const nameOfToken = 'pinfs-spare';
+const token = processToken();
+
+/** Random, and the same in all threads: each is given what the one that starts it has. */
+function processToken(): string {
+  const known = getEnvironmentData(nameOfToken);
+  if (typeof known === 'string') return known;
+  const made = randomBytes(12).toString('hex');
+  setEnvironmentData(nameOfToken, made);
+  return made;
+}
 
 // One that was just made may have no owner yet.
 const ageMsMin = 60_000;
@@ -31,7 +45,7 @@ function isOurs(uid: number): boolean {
 
 function nameFor(cache: string): string {
   const digest = createHash('sha256').update(cache).digest('hex').slice(0, 12);
-  return `${prefix()}${process.pid}-${digest}`;
+  return `${prefix()}${token}-${digest}`;
 }
 
 function isPrivate(directory: string): boolean {

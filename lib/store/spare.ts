@@ -10,14 +10,11 @@ import {
 } from './spare-directory.js';
 
 /**
- * A small cache beside a cache that can't store anything just now, because its disk is full or because it may
- * not be written to: what is read goes through it, so that every reader gets its verified bytes. It lies in
- * memory or in the directory for temporary files, is made when it is first needed and removed when the store is
- * closed; one that a process left that died is removed by the next. All threads of the process see it: `openShelf`
- * of the cache looks into it as well (two-shelves.ts).
- *
- * Use: give it to a Keeper as the second place (with the reason in place of the first where that can't be written
- * at all), `withSpare(shelf, () => spare.opened?.disk.shelf)` to readers of the same thread, pass holds on to it, and close it behind the cache.
+ * A small cache beside a cache that can't store anything just now: its disk is full, it was removed or came into the
+ * reach of others, or it can only be read. What is read goes through it, so that every reader gets its verified bytes.
+ * It lies in memory or in the directory for temporary files, is made when it is first needed and removed when the
+ * store is closed; one that a process left that died is removed by the next. All threads of the process see it:
+ * `openShelf` of the cache looks into it as well (two-shelves.ts). What passed through it is counted by the keeper.
  */
 export interface Spare {
   /** The place to write to; undefined: there is none on this machine. */

@@ -1,4 +1,3 @@
-import type { PlaceNames } from './place.js';
 import type { PinfsError } from '../format/errors.js';
 import type { Wait } from '../source/patience.js';
 import type { Shelf } from './shelf.js';
@@ -8,8 +7,8 @@ import type { Want } from './want.js';
 export interface Store {
   readonly shelf: Shelf;
   readonly directory: string;
-  /** Where other threads of this process find the cache now. */
-  readonly names?: PlaceNames | undefined;
+  /** Leads other threads of this process to the directory of the cache that is held now. */
+  readonly at?: string | undefined;
 
   /**
    * Makes an object available on the shelf: fetches, verifies, inflates and stores it, unless it is there.
@@ -45,14 +44,17 @@ export interface Waiting {
   readonly heard?: (bytes: number, trouble: PinfsError | undefined) => void;
 }
 
-/** Why nothing is stored: what is read passes through another place, and is fetched again one day. */
+/**
+ * Why nothing is stored (a full disk, a cache that was lost, or that can only be read): what is read passes through another
+ * place, and is fetched again one day.
+ */
 export interface NotStored {
   /** ISO 8601 UTC. */
   readonly since: string;
   readonly reason: string;
   readonly advice: string | undefined;
-  /** Where it passes through. */
-  readonly directory: string;
+  /** Where it passes through; undefined: nothing yet. */
+  readonly directory: string | undefined;
   /** Objects since then. */
   readonly objects: number;
 }
@@ -68,9 +70,7 @@ export interface StoreStatistics {
   limit: number;
   /** Times that the records of the cache were damaged or gone, and everything has to be fetched again. */
   rebuilt: number;
-  /** Why what is fetched is not kept: the cache directory was lost, and another one can't be used. Undefined if it is kept. */
-  readonly lost?: string | undefined;
-  /** undefined: what came last was stored. */
+  /** undefined: what came last was stored, and what comes next will be, as far as known. */
   readonly notStored: NotStored | undefined;
   /** Failed fetches by error code. */
   failures: Partial<Record<string, number>>;

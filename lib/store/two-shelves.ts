@@ -1,37 +1,40 @@
 import type { Shelf } from './shelf.js';
 
-/** In the place of a cache that can't be opened. */
-export const emptyShelf: Shelf = {
-  read: () => undefined,
-  path: () => undefined,
-  descriptor: () => undefined,
-  has: () => false,
-  beginRun: () => undefined,
-  close: () => undefined,
-};
+/**
+ * A shelf over two, each of which may come to be at any time: what the cache lacks is looked for in the spare, which has
+ * what could not be put into the cache.
+ */
+export function withSpare(
+  findCache: () => Shelf | undefined,
+  findSpare: () => Shelf | undefined,
+): Shelf {
+  let [cache, spare]: (Shelf | undefined)[] = [];
+  let giver: Shelf | undefined;
 
-/** A shelf over two: what the first lacks is looked for on the spare one, which may come to be at any time. */
-export function withSpare(first: Shelf, findSpare: () => Shelf | undefined): Shelf {
-  let found: Shelf | undefined;
-  const spare = (): Shelf | undefined => (found = findSpare());
+  function either<T>(ask: (shelf: Shelf) => T | undefined): T | undefined {
+    cache = findCache();
+    const found = cache && ask((giver = cache));
+    if (found !== undefined) return found;
+    spare = findSpare();
+    return spare && ask((giver = spare));
+  }
+
   return {
     get hits() {
-      return (first.hits ?? 0) + (found?.hits ?? 0);
+      return (cache?.hits ?? 0) + (spare?.hits ?? 0);
     },
     read: (want, position, length, target, targetOffset) =>
-      first.read(want, position, length, target, targetOffset) ??
-      spare()?.read(want, position, length, target, targetOffset),
-    path: (want) => first.path(want) ?? spare()?.path(want),
-    stillThere: () => (first.stillThere?.() ?? true) && (found?.stillThere?.() ?? true),
-    descriptor: (want) => first.descriptor(want) ?? spare()?.descriptor(want),
-    has: (want) => first.has(want) || spare()?.has(want) === true,
-    prepare: (want) => first.prepare?.(want),
-    beginRun: (operation) => {
-      first.beginRun(operation);
-    },
+      either((shelf) => shelf.read(want, position, length, target, targetOffset)),
+    path: (want) => either((shelf) => shelf.path(want)),
+    // Asked behind `path`, about what that gave.
+    stillThere: () => giver?.stillThere?.() ?? true,
+    descriptor: (want) => either((shelf) => shelf.descriptor(want)),
+    has: (want) => either((shelf) => shelf.has(want) || undefined) === true,
+    prepare: (want) => findCache()?.prepare?.(want),
+    beginRun: (operation) => findCache()?.beginRun(operation),
     close() {
-      first.close();
-      found?.close();
+      findCache()?.close();
+      spare?.close();
     },
   };
 }

@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { PinfsError, type ErrorCode } from '../format/errors.js';
 import { threadCodeMb } from '../machine/address-space.js';
-import { unlinkIfThere } from './disk-shelf.js';
+import { unlinkIfThere } from './object-files.js';
 import { NoRoom } from './full.js';
 import { prepareObject } from './prepare.js';
 import type { Want } from './want.js';

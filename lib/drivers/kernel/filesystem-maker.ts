@@ -4,7 +4,7 @@ import type { PinfsError } from '../../format/errors.js';
 import type { LiveFacts } from '../../filesystem/live-facts.js';
 import type { Recipe } from '../../filesystem/recipe.js';
 import { openInodeState, type InodeState } from '../../repository/inode-state.js';
-import { openShelf } from '../../store/disk-shelf.js';
+import { openShelf } from '../../store/open-shelf.js';
 import type { Shelf } from '../../store/shelf.js';
 import { andThen, done, type Outcome } from '../../store/want.js';
 import { wantsForRange } from '../../tree/content.js';
@@ -39,8 +39,8 @@ export function openMaker(report: (error: PinfsError) => void): FilesystemMaker 
   let newest: { readonly tree: Tree; readonly inodes: InodeState | undefined } | undefined;
   return {
     make(recipe, facts, run) {
-      const { cacheDirectory, cachePlace } = recipe;
-      const shelf = shelves.get(cacheDirectory) ?? openShelf(cacheDirectory, { names: cachePlace });
+      const { cacheDirectory, cachePlace: at } = recipe;
+      const shelf = shelves.get(cacheDirectory) ?? openShelf(cacheDirectory, { at });
       shelves.set(cacheDirectory, shelf);
       shelf.beginRun(run);
       const inodes = recipe.inodes && openInodeState(recipe.inodes, { report });
