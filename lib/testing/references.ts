@@ -1,4 +1,6 @@
-/** References from the code to sections of the documents. */
+import { join } from 'node:path';
+
+/** References from the code to sections of the documents, and from the documents to files of the project. */
 
 export interface Document {
   /** Relative to the checkout, such as `docs/format.md`. */
@@ -27,6 +29,50 @@ export function lostReferences(
       .filter((line) => vague.test(line))
       .map((line) => `${path}: which document? ${line.trim()}`),
   ]);
+}
+
+// `lib/store/want.ts`, `store/want.ts`, `docs/format.md`: a file of the project, as documents name it.
+const namedFile = /`((?:[\w.-]+\/)*[\w.-]+\.(?:ts|md))`/g;
+// [G, T store/inflate, trust/judge]: tests of rooms, wherever in their room they lie.
+const namedTests = /\[(?:[GM], )*T ([a-z0-9/, -]+)\]/g;
+const link = /\]\((?!https?:|#)([^)#\s]+)(?:#[^)]*)?\)/g;
+
+/**
+ * What documents name and is not there: files in backticks, links, and the tests that stand as sources; one
+ * line each.
+ * @param paths of all files of the project, relative to the checkout.
+ */
+export function lostPaths(documents: readonly Document[], paths: readonly string[]): string[] {
+  const isThere = (name: string): boolean =>
+    paths.some((path) => path === name || path === `lib/${name}` || path.endsWith(`/${name}`));
+  const isTest = (name: string): boolean => {
+    const [room = '', ...rest] = name.split('/');
+    const file = `${rest.at(-1) ?? ''}.test.ts`;
+    const folders = [`lib/${room}/`, `${room}/`];
+    return paths.some(
+      (path) => folders.some((one) => path.startsWith(one)) && path.endsWith(`/${file}`),
+    );
+  };
+  return documents.flatMap(({ path, text }) => {
+    const from = path.split('/').slice(0, -1);
+    const linked = (target: string): boolean => {
+      const wanted = join(...from, target).replace(/\/$/, '');
+      return paths.some((one) => one === wanted || one.startsWith(`${wanted}/`));
+    };
+    return [
+      ...found(text, namedFile).filter((name) => !isThere(name)),
+      ...found(text, link).filter((target) => !linked(target)),
+      ...found(text, namedTests)
+        .flatMap((list) => list.split(', '))
+        // `[T name]` says what it means.
+        .filter((name) => name !== 'name' && !isTest(name))
+        .map((name) => `T ${name}`),
+    ].map((name) => `${path}: there is no ${name}`);
+  });
+}
+
+function found(text: string, pattern: RegExp): string[] {
+  return [...text.matchAll(pattern)].map(([, name = '']) => name);
 }
 
 function sectionsOf(text: string): ReadonlySet<string> {
