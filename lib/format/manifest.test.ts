@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import { genuine, needsGenuine } from '../testing/genuine.js';
 import { PinfsError } from './errors.js';
-import { isRepositoryName, parseManifest, type Manifest } from './manifest.js';
+import { parseManifest, type Manifest } from './manifest.js';
 
 const hash = '6ed3d49a5c64f21f36936ab350d49aaf57585b9a';
 const required = [`C${hash}`, 'Rd41d8cd98f00b204e9800998ecf8427e', 'D900', 'S2'];
@@ -186,15 +186,6 @@ void t.test('any bytes give a manifest or one error', (t) => {
       return parseManifest(Buffer.from(bytes)) instanceof PinfsError;
     }),
   );
-  t.end();
-});
-
-void t.test('names of repositories can be names of files', (t) => {
-  for (const name of ['atlas.cern.ch', '127.0.0.1', 'legacy_aufs.cern.ch', 'a', 'A-b.c']) {
-    t.ok(isRepositoryName(name), name);
-  }
-  const bad = ['', '.', '..', '.hidden', 'a/b', 'a\0', 'a\n', 'ä.example', 'a b', 'x'.repeat(61)];
-  for (const name of bad) t.notOk(isRepositoryName(name), JSON.stringify(name));
   t.end();
 });
 

@@ -44,11 +44,6 @@ export const emptyPathHash = 'd41d8cd98f00b204e9800998ecf8427e';
 /** The last second of the year 9999; later times are nonsense and can't be printed. */
 const lastSecond = 253_402_300_799;
 
-/** Whether a text can be the name of a repository, and of a file here (docs/format.md, 10). */
-export function isRepositoryName(text: string): boolean {
-  return /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,59}$/.test(text);
-}
-
 /**
  * Reads a manifest: syntax only, nothing is verified.
  * Errors: MANIFEST_MALFORMED, MANIFEST_INCOMPLETE (C, R, D or S missing).

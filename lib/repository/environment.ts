@@ -1,5 +1,6 @@
 import { join, resolve } from 'node:path';
 import { PinfsError } from '../format/errors.js';
+import { isRepositoryName } from '../format/names.js';
 import { cacheOfHost } from '../machine/network-disk.js';
 import { dataDirectory } from '../machine/places.js';
 import type { HttpOptions } from '../source/http.js';
@@ -95,9 +96,9 @@ export function trustMoment(text: string | undefined): Date | undefined {
   return new Date(date.seconds * 1000);
 }
 
-/** The longest name that the format knows, and the letters that it allows (docs/format.md, 10). */
+/** @throws PinfsError USAGE */
 export function checkFqrn(name: string): string {
-  if (/^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$/.test(name)) return name;
+  if (isRepositoryName(name)) return name;
   throw new PinfsError('USAGE', `'${name}' can't be the name of a repository`, {
     advice: 'Give it with --fqrn NAME; the last part of the source was taken for it.',
   });

@@ -16,7 +16,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { PinfsError } from '../format/errors.js';
-import { isRepositoryName } from '../format/manifest.js';
+import { isRepositoryName } from '../format/names.js';
 import { makeStateDirectory } from '../trust/state-files.js';
 import type { InodePlace } from '../filesystem/recipe.js';
 import type { GivenNumber } from '../tree/inode-table.js';

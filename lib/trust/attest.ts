@@ -2,7 +2,7 @@ import nacl from 'tweetnacl';
 import { printable, fromText } from '../format/bytes.js';
 import { PinfsError, type ErrorCode } from '../format/errors.js';
 import { parseHash } from '../format/hash.js';
-import { isRepositoryName } from '../format/manifest.js';
+import { isRepositoryName } from '../format/names.js';
 import type { SecretKey, Signer } from './attest-keys.js';
 
 export * from './attest-keys.js';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { quoted } from '../format/bytes.js';
 import { PinfsError } from '../format/errors.js';
 import { parseHash } from '../format/hash.js';
-import { isRepositoryName } from '../format/manifest.js';
+import { isRepositoryName } from '../format/names.js';
 import { voucher, type SeenEvidence, type SeenHead, type SeenTag } from './seen-facts.js';
 import { decodeEvidence, decodeHead, decodeTag, encodeEvidence, encodeState } from './seen-json.js';
 import {
