@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { constants } from 'node:os';
+import { errno } from '../format/errno.js';
 import { toBytes, type ByteString } from '../format/bytes.js';
 import type { Attributes, StatFs } from '../filesystem/filesystem.js';
 import type { MountRequest } from './driver.js';
@@ -92,7 +92,7 @@ export function nativeText(bytes: ByteString): string | undefined {
  * waits would wait for ever: those become EIO.
  */
 export function nativeErrno(code: number): number {
-  return Number.isInteger(code) && code >= 1 && code <= 511 ? -code : -constants.errno.EIO;
+  return Number.isInteger(code) && code >= 1 && code <= 511 ? -code : -errno.EIO;
 }
 
 /** A pin's answers are good for ever; libfuse takes seconds. */

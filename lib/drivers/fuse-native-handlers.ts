@@ -1,5 +1,5 @@
-import { constants } from 'node:os';
 import { performance } from 'node:perf_hooks';
+import { errno } from '../format/errno.js';
 import { fromText } from '../format/bytes.js';
 import type { Filesystem } from '../filesystem/filesystem.js';
 import { beginWait, type Patience, type Wait } from '../source/patience.js';
@@ -19,8 +19,6 @@ import {
   type Run,
 } from './fuse-native-requests.js';
 import type { Ledger } from './ledger.js';
-
-const { errno } = constants;
 
 /** Runs an operation, fetching what it misses, until it is done, has failed, or the wait is over. */
 export type RunWithin = <T>(operation: () => Outcome<T>, wait: Wait) => Promise<Done<T> | Failure>;

@@ -1,7 +1,5 @@
-import { constants } from 'node:os';
+import { errno } from '../format/errno.js';
 import type { Handlers } from './fuse-native-handlers.js';
-
-const { errno } = constants;
 
 /** fuse-native's way to answer a request: the result, then values. */
 export type Signal = (result: number, ...values: unknown[]) => void;

@@ -1,5 +1,5 @@
-import { constants } from 'node:os';
 import { performance } from 'node:perf_hooks';
+import { errno } from '../format/errno.js';
 import { fromText, type ByteString } from '../format/bytes.js';
 import type { Attributes, DirectoryPage, Filesystem } from '../filesystem/filesystem.js';
 import { done, type Done, type Failure, type Outcome, andThen, failure } from '../store/want.js';
@@ -14,8 +14,6 @@ import {
 import type { Ledger } from './ledger.js';
 
 /** What each request of fuse-native does, before it is answered. */
-
-const { errno } = constants;
 
 /** Runs an operation, fetching what it misses, within what is left to one request. */
 export type Run = <T>(operation: () => Outcome<T>) => Promise<Done<T> | Failure>;

@@ -53,16 +53,3 @@ export const outputSize = maxRead + 4096;
 /** Mount flags of mount(2) and umount2(2). */
 export const mountFlags = { RDONLY: 1, NOSUID: 2, NODEV: 4, NOEXEC: 8 } as const;
 export const unmountFlags = { FORCE: 1, DETACH: 2, NOFOLLOW: 8 } as const;
-
-/** Errnos that only this room needs; the others are in format/errno.ts. */
-export const systemErrno = {
-  EPERM: 1,
-  EBADF: 9,
-  EAGAIN: 11,
-  ENODEV: 19,
-  EINVAL: 22,
-  EPROTO: 71,
-  ECONNABORTED: 103,
-  ENOTCONN: 107,
-  ESTALE: 116,
-} as const;

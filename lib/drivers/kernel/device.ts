@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module';
+import { errno } from '../../format/errno.js';
 import { PinfsError } from '../../format/errors.js';
 
 /**
@@ -93,7 +94,6 @@ const O_RDWR = 2;
 const AF_UNIX = 1;
 const SOCK_SEQPACKET = 5;
 const MSG_CMSG_CLOEXEC = 0x40000000;
-const EBADMSG = 74;
 
 function bindSystemCalls(koffi: Koffi): SystemCalls {
   const libc = koffi.load(null);
@@ -196,6 +196,6 @@ function bindReceive(
     if (result < 0) return result;
     // cmsghdr: length (8), level (4) SOL_SOCKET, type (4) SCM_RIGHTS, then the descriptor.
     const carries = control.readInt32LE(8) === 1 && control.readInt32LE(12) === 1;
-    return carries ? control.readInt32LE(16) : -EBADMSG;
+    return carries ? control.readInt32LE(16) : -errno.EBADMSG;
   };
 }

@@ -3,7 +3,7 @@ import type { Attributes } from '../../filesystem/filesystem.js';
 import { absent, isKeptFrom } from '../../filesystem/magic.js';
 import { done, type Done, type Failure, type Outcome } from '../../store/want.js';
 import { isSystemAdministrator, shownNames } from '../system-administrator.js';
-import { headerSize, incEpochMinor, openFlags, systemErrno } from './constants.js';
+import { headerSize, incEpochMinor, openFlags } from './constants.js';
 import { encodeInit, negotiate } from './negotiation.js';
 import {
   decodeForgets,
@@ -38,7 +38,7 @@ import {
 
 const body = headerSize.reply;
 const invalid = refusal(errno.EINVAL);
-const stale = refusal(systemErrno.ESTALE);
+const stale = refusal(errno.ESTALE);
 const notSupported = refusal(errno.ENOSYS);
 const nothing = done(0);
 
@@ -48,7 +48,7 @@ export function runInit(call: Call): Answer {
   if (request === undefined) return invalid;
   const connection = negotiate(request, service.settings.wishes);
   service.connected(connection);
-  if (typeof connection === 'string') return refusal(systemErrno.EPROTO);
+  if (typeof connection === 'string') return refusal(errno.EPROTO);
   service.connection = connection;
   return encodeInit(call.output, body, connection);
 }

@@ -1,6 +1,6 @@
 import t from 'tap';
+import { errno } from '../../format/errno.js';
 import { readReply } from '../../testing/fake-kernel.js';
-import { systemErrno } from './constants.js';
 import type { SystemCalls } from './device.js';
 import { counters } from './statistics.js';
 import { runLoop, writeReply } from './loop.js';
@@ -30,7 +30,7 @@ function reply(length: number): Buffer {
 void t.test('a reply that the kernel refuses ends its own request only', (t) => {
   // It has answered the request itself by then (ENOENT), or waits for another answer.
   for (const second of [16, -2]) {
-    const calls = writing(-systemErrno.EINVAL, second);
+    const calls = writing(-errno.EINVAL, second);
     writeReply(calls, device, reply(5000), 5000);
     t.equal(calls.written.length, 2);
     const refusal = readReply(calls.written[1] ?? Buffer.alloc(0));
@@ -40,12 +40,12 @@ void t.test('a reply that the kernel refuses ends its own request only', (t) => 
 });
 
 void t.test('whoever is gone is no error, everything else is', (t) => {
-  for (const errno of [2, systemErrno.ENODEV, systemErrno.ECONNABORTED]) {
-    const calls = writing(-errno);
+  for (const number of [2, errno.ENODEV, errno.ECONNABORTED]) {
+    const calls = writing(-number);
     writeReply(calls, device, reply(100), 100);
     t.equal(calls.written.length, 1);
   }
-  for (const results of [[-systemErrno.EBADF], [-systemErrno.EINVAL, -systemErrno.EINVAL]]) {
+  for (const results of [[-errno.EBADF], [-errno.EINVAL, -errno.EINVAL]]) {
     t.throws(() => writeReply(writing(...results), device, reply(100), 100), { code: 'INTERNAL' });
   }
   t.end();
@@ -53,7 +53,7 @@ void t.test('whoever is gone is no error, everything else is', (t) => {
 
 void t.test('who waits is answered in time, however much there is to do ahead', (t) => {
   const calls = {
-    read: () => -(now > 1000 ? systemErrno.ENODEV : systemErrno.EAGAIN),
+    read: () => -(now > 1000 ? errno.ENODEV : errno.EAGAIN),
     poll: () => t.fail('there is something to do'),
   };
   let now = 0;

@@ -1,5 +1,6 @@
+import { errno } from '../../format/errno.js';
 import { PinfsError } from '../../format/errors.js';
-import { headerSize, inputSize, systemErrno } from './constants.js';
+import { headerSize, inputSize } from './constants.js';
 import { isReady, pollSet, type SystemCalls } from './device.js';
 import { makeFrame } from './protocol.js';
 import type { Session } from './session.js';
@@ -25,9 +26,6 @@ export type LoopEnd = 'unmounted' | 'aborted' | 'stopped';
 
 // A poll always ends by itself, so that a thread that is told to end does so, whatever was lost.
 const longestWait = 1000;
-const ENOENT = 2;
-const EINTR = 4;
-const EIO = 5;
 
 /**
  * Serves the device until it ends: reads first, and polls device and pipe only when nothing is there.
@@ -48,7 +46,7 @@ export function runLoop(loop: Loop): LoopEnd {
       frame.length = length;
       session.handle(frame, now);
       if (now >= session.deadline) session.expire(now);
-    } else if (length === -systemErrno.EAGAIN) {
+    } else if (length === -errno.EAGAIN) {
       if (session.ahead()) {
         if (session.deadline !== Infinity) session.expire(clock());
         continue;
@@ -64,16 +62,16 @@ export function runLoop(loop: Loop): LoopEnd {
       // Not all messages wake: news of what is waited for must be heard before anybody is given up.
       if ((takeFlag(loop.counters) || isReady(set, 1)) && !loop.takeMessages()) return 'stopped';
       session.expire(clock());
-    } else if (length !== -ENOENT && length !== -EINTR) return ended(-length);
+    } else if (length !== -errno.ENOENT && length !== -errno.EINTR) return ended(-length);
   }
 }
 
 function ended(number: number): LoopEnd {
   // A descriptor that is closed, or a socket whose other end is (0), ends the loop like an unmount.
-  if (number === systemErrno.ENODEV || number === systemErrno.EBADF || number === 0) {
+  if (number === errno.ENODEV || number === errno.EBADF || number === 0) {
     return 'unmounted';
   }
-  if (number === systemErrno.ECONNABORTED) return 'aborted';
+  if (number === errno.ECONNABORTED) return 'aborted';
   throw new PinfsError('INTERNAL', `reading the FUSE device failed with errno ${number}`);
 }
 
@@ -90,24 +88,20 @@ export function writeReply(
 ): void {
   const result = calls.write(device, bytes, length);
   if (result >= 0 || passing.has(-result)) return;
-  if (result === -systemErrno.EINVAL && length > headerSize.reply) {
+  if (result === -errno.EINVAL && length > headerSize.reply) {
     writeReply(calls, device, refusalOf(bytes), headerSize.reply);
     return;
   }
   throw new PinfsError('INTERNAL', `writing to the FUSE device failed with errno ${-result}`);
 }
 
-const passing: ReadonlySet<number> = new Set([
-  ENOENT,
-  systemErrno.ENODEV,
-  systemErrno.ECONNABORTED,
-]);
+const passing: ReadonlySet<number> = new Set([errno.ENOENT, errno.ENODEV, errno.ECONNABORTED]);
 
 /** The answer EIO to the request that a reply is for. */
 function refusalOf(reply: Buffer): Buffer {
   const refusal = Buffer.alloc(headerSize.reply);
   refusal.writeUInt32LE(headerSize.reply, 0);
-  refusal.writeInt32LE(-EIO, 4);
+  refusal.writeInt32LE(-errno.EIO, 4);
   reply.copy(refusal, 8, 8, 16);
   return refusal;
 }

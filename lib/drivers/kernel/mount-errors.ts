@@ -1,7 +1,6 @@
-import { constants as osConstants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
+import { errno } from '../../format/errno.js';
 import { PinfsError } from '../../format/errors.js';
-import { systemErrno } from './constants.js';
 
 /** Why a mount can't be made, in the words of whoever refused it, and what to do about it. */
 const noDevice =
@@ -25,13 +24,13 @@ export function deviceFailed(cause: NodeJS.ErrnoException): PinfsError {
 /** mount(2) gave this errno. */
 export function mountFailed(mountpoint: string, number: number): PinfsError {
   const said = `mount(2) on ${mountpoint} says ${words(number)}`;
-  if (number === systemErrno.EPERM || number === osConstants.errno.EACCES) {
+  if (number === errno.EPERM || number === errno.EACCES) {
     return new PinfsError('MOUNT_NOT_PERMITTED', said, {
       advice:
         'mounting needs CAP_SYS_ADMIN: in a container `--cap-add SYS_ADMIN`, or `unshare -Urm`',
     });
   }
-  if (number === systemErrno.ENODEV) {
+  if (number === errno.ENODEV) {
     return new PinfsError('MOUNT_NO_DEVICE', `${said}: this kernel has no FUSE`, {
       advice: noDevice,
     });

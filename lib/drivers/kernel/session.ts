@@ -3,7 +3,7 @@ import { asPinfsError, PinfsError } from '../../format/errors.js';
 import { objectText } from '../../format/hash.js';
 import { beginWait } from '../../source/patience.js';
 import { flightKey, type Miss, type Want } from '../../store/want.js';
-import { headerSize, outputSize, systemErrno } from './constants.js';
+import { headerSize, outputSize } from './constants.js';
 import {
   hear,
   hold,
@@ -251,7 +251,7 @@ function runOperation(call: Call, frame: Frame): Answer {
     const low = inHeader.nodeLow(frame);
     const high = inHeader.nodeHigh(frame);
     const snapshot = snapshotOf(call.service.snapshots, low, high);
-    if (snapshot === undefined) return errnoOnly(systemErrno.ESTALE);
+    if (snapshot === undefined) return errnoOnly(errno.ESTALE);
     call.snapshot = snapshot;
     call.node = treeNode(snapshot, low, high);
     call.isRoot = high === 0;
