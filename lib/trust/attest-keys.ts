@@ -1,4 +1,10 @@
-import { createHash, createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+} from 'node:crypto';
 import { closeSync, fchmodSync, openSync, unlinkSync, writeSync } from 'node:fs';
 import nacl from 'tweetnacl';
 import { PinfsError } from '../format/errors.js';
@@ -28,17 +34,12 @@ export interface KeyPair {
   readonly keyid: string;
 }
 
-// The DER forms of RFC 8410 are these bytes, then the 32 of the key.
-const secretPrefix = Buffer.from('302e020100300506032b657004220420', 'hex');
-const publicPrefix = Buffer.from('302a300506032b6570032100', 'hex');
-
 export function generateKeyPair(): KeyPair {
-  const pair = nacl.sign.keyPair();
-  const seed = pair.secretKey.subarray(0, nacl.sign.seedLength);
+  const { privateKey, publicKey } = generateKeyPairSync('ed25519');
   return {
-    secretPem: pem('PRIVATE KEY', Buffer.concat([secretPrefix, seed])),
-    publicPem: pem('PUBLIC KEY', spki(pair.publicKey)),
-    keyid: keyidOf(pair.publicKey),
+    secretPem: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+    publicPem: publicKey.export({ type: 'spki', format: 'pem' }).toString(),
+    keyid: keyidOf(publicKey),
   };
 }
 
@@ -67,7 +68,7 @@ export function readSecretKey(bytes: Buffer, name = 'the secret key'): SecretKey
   }
   const seed = rawKey(key, 'd', name);
   const pair = nacl.sign.keyPair.fromSeed(seed);
-  return { secretKey: pair.secretKey, keyid: keyidOf(pair.publicKey) };
+  return { secretKey: pair.secretKey, keyid: keyidOf(createPublicKey(key)) };
 }
 
 /** Reads a public key, PEM. @throws PinfsError KEY_MALFORMED */
@@ -83,7 +84,7 @@ export function readSigner(bytes: Buffer, name: string): Signer {
     throw malformed(name, 'is not a readable public key (PEM)', cause);
   }
   const publicKey = rawKey(key, 'x', name);
-  return { name, publicKey, keyid: keyidOf(publicKey) };
+  return { name, publicKey, keyid: keyidOf(key) };
 }
 
 function rawKey(key: KeyObject, field: 'd' | 'x', name: string): Buffer {
@@ -93,16 +94,9 @@ function rawKey(key: KeyObject, field: 'd' | 'x', name: string): Buffer {
   return raw;
 }
 
-function spki(publicKey: Uint8Array): Buffer {
-  return Buffer.concat([publicPrefix, publicKey]);
-}
-
-function keyidOf(publicKey: Uint8Array): string {
-  return createHash('sha256').update(spki(publicKey)).digest('hex');
-}
-
-function pem(label: string, der: Buffer): string {
-  return `-----BEGIN ${label}-----\n${der.toString('base64')}\n-----END ${label}-----\n`;
+function keyidOf(publicKey: KeyObject): string {
+  const info = publicKey.export({ type: 'spki', format: 'der' });
+  return createHash('sha256').update(info).digest('hex');
 }
 
 function writeNew(path: string, text: string, mode: number): void {
