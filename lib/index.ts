@@ -17,7 +17,7 @@ import { inspect as inspectRepository, type Inspection } from './repository/insp
 import type { OpenOptions } from './repository/options.js';
 import type { MountOptions } from './mount/options.js';
 import type { Session } from './mount/session.js';
-import type { EntryType } from './tree/entry.js';
+import type { EntryType } from './format/catalog-row.js';
 import type { Verdict } from './trust/verdict.js';
 
 export { PinfsError, type ErrorCode };

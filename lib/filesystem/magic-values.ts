@@ -1,7 +1,8 @@
 import { errno } from '../format/errno.js';
 import { fromText, type ByteString } from '../format/bytes.js';
 import { done, type Outcome, andThen, failure } from '../store/want.js';
-import type { Content, Entry } from '../tree/entry.js';
+import type { Content } from '../format/catalog-row.js';
+import type { Entry } from '../tree/entry.js';
 import type { CatalogInfo, Tree } from '../tree/tree.js';
 import type { LiveFacts } from './live-facts.js';
 import type { Identity } from './recipe.js';

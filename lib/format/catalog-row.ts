@@ -1,4 +1,5 @@
 import type { ByteString } from './bytes.js';
+import type { Compression } from './compression.js';
 import type { ContentHash } from './hash.js';
 import type { PathWords } from './path-hash.js';
 import { parseXattrs } from './xattr.js';
@@ -36,20 +37,24 @@ export interface RawRow {
   readonly xattr: Uint8Array | undefined;
 }
 
-export type RowType = 'file' | 'directory' | 'symlink' | 'character' | 'block' | 'fifo' | 'socket';
+export type EntryType =
+  'file' | 'directory' | 'symlink' | 'character' | 'block' | 'fifo' | 'socket';
 
 /** How the content of a regular file is stored. */
-export interface RowContent {
+export interface Content {
   readonly algorithm: ContentHash['algorithm'];
-  readonly compression: 'zlib' | 'none';
+  readonly compression: Compression;
   readonly external: boolean;
   readonly chunked: boolean;
+  /** The whole file as one object; a chunked file may have it as well (legacy bulk object). */
   readonly hash: ContentHash | undefined;
+  /** Of external files: the path inside their own snapshot, which is where the external source has them; the tree adds it. */
+  readonly externalPath?: ByteString;
 }
 
 /** A row decoded and checked. */
 export interface CheckedRow {
-  readonly type: RowType;
+  readonly type: EntryType;
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
@@ -62,7 +67,7 @@ export interface CheckedRow {
   readonly linkGroup: number;
   readonly rawTarget: ByteString;
   readonly xattrs: ReadonlyMap<ByteString, Buffer> | undefined;
-  readonly content: RowContent | undefined;
+  readonly content: Content | undefined;
   readonly hidden: boolean;
   readonly nestedMountpoint: boolean;
   readonly bindMountpoint: boolean;
@@ -71,7 +76,7 @@ export interface CheckedRow {
   readonly fault: string | undefined;
 }
 
-const typesByBits: Readonly<Record<number, RowType>> = {
+const typesByBits: Readonly<Record<number, EntryType>> = {
   0o100000: 'file',
   0o040000: 'directory',
   0o120000: 'symlink',
@@ -164,7 +169,7 @@ export function isLinked(row: RawRow): boolean {
 }
 
 /** The content of a regular file, or what is wrong with it. */
-function checkContent(row: RawRow, flags: number): RowContent | string {
+function checkContent(row: RawRow, flags: number): Content | string {
   const algorithm = algorithms[(flags >> 8) & 7];
   const compression = compressions[(flags >> 11) & 7];
   const chunked = (flags & flagBits.chunked) !== 0;

@@ -6,7 +6,8 @@ import type { ErrorCode } from '../format/errors.js';
 import type { HashAlgorithm } from '../format/hash.js';
 import { wantFor } from '../testing/memory-source.js';
 import { fits, storedLimit, unpack } from './inflate.js';
-import type { Compression, Want } from './want.js';
+import type { Compression } from '../format/compression.js';
+import type { Want } from './want.js';
 
 const exact = (bytes: number): Want['size'] => ({ kind: 'exact', bytes });
 const limit = (bytes: number): Want['size'] => ({ kind: 'limit', bytes });

@@ -1,9 +1,8 @@
 import type { PinfsError } from '../format/errors.js';
 import type { ByteString } from '../format/bytes.js';
+import type { Compression } from '../format/compression.js';
 import type { ObjectName } from '../format/hash.js';
 import { keyOf, type ObjectKey } from './key.js';
-
-export type Compression = 'zlib' | 'none';
 
 /** An object that is needed, and all that has to be known to fetch and verify it. */
 export interface Want {

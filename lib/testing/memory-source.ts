@@ -2,7 +2,8 @@ import { deflateSync } from 'node:zlib';
 import { PinfsError } from '../format/errors.js';
 import { hashBytes, objectPath, type HashAlgorithm, type ObjectKind } from '../format/hash.js';
 import type { Source, SourceRequest } from '../source/source.js';
-import type { Compression, Want } from '../store/want.js';
+import type { Compression } from '../format/compression.js';
+import type { Want } from '../store/want.js';
 
 export interface MemorySource extends Source {
   /** What is served, by path; tests change it as they like. */

@@ -15,6 +15,7 @@ import { disorder } from './damage.js';
 import {
   checkPlans,
   openGuarded,
+  isStatementFault,
   sqliteFault,
   type Columns,
   type GuardRules,
@@ -239,8 +240,7 @@ function catalogFile(
       return query(sql);
     } catch (error) {
       const careful = sqlFor(columns, true);
-      if (sql === careful || !(error instanceof PinfsError) || !error.message.includes('JSON'))
-        throw error;
+      if (sql === careful || !isStatementFault(error)) throw error;
       sql = careful;
       return query(sql);
     }

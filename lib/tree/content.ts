@@ -1,7 +1,8 @@
 import { errno } from '../format/errno.js';
 import { damage } from './damage.js';
 import { done, type Outcome, type Want, failure } from '../store/want.js';
-import type { Chunk, Content, Entry } from './entry.js';
+import type { Content } from '../format/catalog-row.js';
+import type { Chunk, Entry } from './entry.js';
 import { printable } from '../format/bytes.js';
 import type { Tree } from './tree.js';
 

@@ -45,6 +45,7 @@ const rowidNames = ['rowid', 'oid', '_rowid_'];
 export function openGuarded(path: string, rules: GuardRules): Guarded {
   checkPages(path, rules);
   let database: Database.Database | undefined;
+  let hasSchema = false;
   try {
     database = new Database(path, { readonly: true, fileMustExist: true, timeout: 0 });
     // Nobody ever writes to the file, so its lock may be kept: a query then costs a tenth (measured 0.3 for 6 µs).
@@ -52,10 +53,13 @@ export function openGuarded(path: string, rules: GuardRules): Guarded {
       'PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON; PRAGMA query_only=ON; ' +
         'PRAGMA locking_mode=EXCLUSIVE; PRAGMA cache_size=-256',
     );
+    // The first statement of all makes SQLite read the schema.
+    database.prepare('SELECT 1 FROM sqlite_master LIMIT 0');
+    hasSchema = true;
     return { database, columns: checkSchema(database, rules) };
   } catch (error) {
     database?.close();
-    throw sqliteFault(error, rules);
+    throw sqliteFault(error, rules, hasSchema);
   }
 }
 
@@ -63,23 +67,33 @@ export function openGuarded(path: string, rules: GuardRules): Guarded {
 // READONLY is a journal that lies beside the file: SQLite won't read without playing it back.
 const machineFaults = /^SQLITE_(BUSY|CANTOPEN|IOERR|LOCKED|NOMEM|PERM|PROTOCOL|READONLY)/;
 
-/** What SQLite threw, as an error that names the file; errors that are ours already stay. */
+/**
+ * What SQLite threw, as an error that names the file; errors that are ours already stay.
+ * @param hasSchema SQLite had read the schema by then: before, what is corrupt is the schema.
+ */
 export function sqliteFault(
   thrown: unknown,
   rules: Pick<GuardRules, 'subject' | 'notSqlite' | 'badSchema'>,
+  hasSchema = true,
 ): unknown {
   const fault = thrown instanceof PinfsError ? undefined : faultBehind(thrown);
   if (fault !== undefined) return fault;
   if (!(thrown instanceof Database.SqliteError)) return thrown;
   const message = printable(fromText(thrown.message));
-  // "malformed database schema" comes as CORRUPT, but says that the schema is to blame.
-  const damaged = /^SQLITE_(NOTADB|CORRUPT)/.test(thrown.code) && !message.includes('schema');
+  const damaged = (hasSchema ? /^SQLITE_(NOTADB|CORRUPT)/ : /^SQLITE_NOTADB/).test(thrown.code);
   const code = machineFaults.test(thrown.code)
     ? 'CACHE_UNUSABLE'
     : damaged
       ? rules.notSqlite
       : rules.badSchema;
   return new PinfsError(code, `the ${rules.subject} can't be read: ${message}`, { cause: thrown });
+}
+
+/** Whether an error came from a statement that threw of itself, as `json('x')` does, not from the file. */
+export function isStatementFault(error: unknown): boolean {
+  if (!(error instanceof PinfsError)) return false;
+  const { cause } = error;
+  return cause instanceof Database.SqliteError && cause.code === 'SQLITE_ERROR';
 }
 
 function checkSchema(database: Database.Database, rules: GuardRules): Columns {

@@ -4,7 +4,8 @@ import { PinfsError } from '../format/errors.js';
 import { expandTarget, type LinkVariables } from '../format/link-variables.js';
 import { inodeOfDigest, inodeOfWords, pathDigest } from '../format/path-hash.js';
 import type { Catalog } from './catalogs.js';
-import type { Content, Entry, NodeId } from './entry.js';
+import type { Content } from '../format/catalog-row.js';
+import type { Entry, NodeId } from './entry.js';
 import type { InodeNumbers } from './inode-table.js';
 
 /** What turns rows into entries, the same for the whole tree. */
