@@ -52,11 +52,26 @@ export function hashFromDigest(
 
 /** The hash of stored bytes. */
 export function hashBytes(algorithm: HashAlgorithm, bytes: Uint8Array): ContentHash {
+  const hasher = hasherOf(algorithm);
+  hasher.update(bytes);
+  return hasher.digest();
+}
+
+/** Hashes stored bytes that come in pieces. */
+export interface Hasher {
+  update(bytes: Uint8Array): void;
+  digest(): ContentHash;
+}
+
+export function hasherOf(algorithm: HashAlgorithm): Hasher {
   const hasher =
     algorithm === 'shake128'
       ? createHash('shake128', { outputLength: 20 })
       : createHash(algorithm === 'rmd160' ? 'ripemd160' : 'sha1');
-  return { algorithm, text: hasher.update(bytes).digest('hex') + tails[algorithm] };
+  return {
+    update: (bytes) => void hasher.update(bytes),
+    digest: () => ({ algorithm, text: hasher.digest('hex') + tails[algorithm] }),
+  };
 }
 
 /** Text of an object's name: hash with algorithm tail, then the letter of its kind. */

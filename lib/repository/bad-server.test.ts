@@ -231,7 +231,7 @@ void t.test('a server that does everything wrong', async (t) => {
   for (const misbehaviour of misbehaviours) {
     await t.test(misbehaviour[0], { timeout: 60_000 }, async (t) => {
       for (const kind of Object.keys(kinds) as Kind[]) {
-        // It may be a gigabyte (store/open.test.ts has such an answer).
+        // It may be a gigabyte (store/large.test.ts has such an answer).
         if (kind === 'history' && misbehaviour[0] === 'endless') continue;
         await t.test(kind, (t) => checkOne(t, bench, misbehaviour, kind));
       }

@@ -8,6 +8,7 @@ const question: Question = {
   headers: {},
   limit: 1000,
   range: undefined,
+  sink: undefined,
   timing: { headersTimeout: 1, lowSpeedTime: 1, lowSpeedBytes: 1 },
 };
 

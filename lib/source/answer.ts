@@ -1,6 +1,7 @@
 import { fromText, printable } from '../format/bytes.js';
-import { PinfsError } from '../format/errors.js';
+import { asPinfsError, PinfsError } from '../format/errors.js';
 import type { Answer, Question } from './question.js';
+import type { Sink } from './source.js';
 
 export type Headers = Readonly<Record<string, string | string[] | undefined>>;
 
@@ -11,7 +12,7 @@ function header(headers: Headers, name: string): string | undefined {
 
 /** Judges status and headers: an answer that needs no body, or the buffer that the body goes into. */
 export function judgeHead(question: Question, status: number, headers: Headers): Answer | Body {
-  const { shown, range, limit } = question;
+  const { shown, range, limit, sink } = question;
   const failed = (error: PinfsError): Answer => ({ kind: 'failed', error, retry: 'never' });
   if (status === 404 || status === 410) {
     return failed(new PinfsError('OBJECT_MISSING', `${shown()} is not there (HTTP ${status})`));
@@ -33,7 +34,7 @@ export function judgeHead(question: Question, status: number, headers: Headers):
   const length = contentLength(header(headers, 'content-length'));
   if (range === undefined) {
     if (length !== undefined && length > limit) return failed(tooLarge(shown, limit));
-    return plainBody(shown, limit, length);
+    return sink === undefined ? plainBody(shown, limit, length) : sunkBody(question, sink);
   }
   if (status === 206) {
     const start = /^bytes (\d{1,16})-/.exec(header(headers, 'content-range') ?? '')?.[1];
@@ -43,7 +44,9 @@ export function judgeHead(question: Question, status: number, headers: Headers):
     }
     if (length !== undefined && length > range.length) return failed(tooLarge(shown, range.length));
   }
-  return rangeBody(question, range.length, status === 206 ? 0 : range.offset);
+  const skip = status === 206 ? 0 : range.offset;
+  if (sink !== undefined) return sunkBody(question, sink, { skip, length: range.length });
+  return rangeBody(question, range.length, skip);
 }
 
 /** A coding that the bytes are in, other than the one that was asked for: as they are stored. */
@@ -147,5 +150,36 @@ function rangeBody(question: Question, length: number, skip: number): Body {
       return this.received < skip + length ? shorter(question) : undefined;
     },
     take: () => bytes,
+  };
+}
+
+/** A body that a sink takes; of a range what lies before it is dropped. */
+function sunkBody(
+  question: Question,
+  sink: Sink,
+  part?: { readonly skip: number; readonly length: number },
+): Body {
+  const { shown, limit } = question;
+  const end = part === undefined ? Infinity : part.skip + part.length;
+  return {
+    received: 0,
+    cut: end === 0,
+    add(chunk) {
+      const begin = this.received;
+      this.received += chunk.length;
+      if (part === undefined && this.received > limit) return tooLarge(shown, limit);
+      this.cut = this.received >= end;
+      const wanted = chunk.subarray(Math.max(0, (part?.skip ?? 0) - begin), end - begin);
+      try {
+        if (wanted.length > 0) sink.write(wanted);
+        return undefined;
+      } catch (thrown) {
+        return asPinfsError(thrown);
+      }
+    },
+    missing() {
+      return part !== undefined && this.received < end ? shorter(question) : undefined;
+    },
+    take: () => Buffer.alloc(0),
   };
 }

@@ -4,7 +4,7 @@ import { sep } from 'node:path';
 import { machineFault, PinfsError } from '../format/errors.js';
 import { fromBytes, fromText, printable, toBytes, type ByteString } from '../format/bytes.js';
 import { pathComponents } from './path.js';
-import type { Source, SourceRequest, Traffic } from './source.js';
+import type { Sink, Source, SourceRequest, Traffic } from './source.js';
 
 /**
  * A repository that lies in a directory of this machine. Symbolic links are followed wherever they lead: parts
@@ -20,7 +20,7 @@ export function directorySource(path: string): Source {
   async function read(
     file: ByteString,
     limit: number,
-    range: SourceRequest['range'],
+    { range, sink }: SourceRequest,
   ): Promise<Buffer> {
     const shown = `${label}/${printable(file)}`;
     let handle: FileHandle | undefined;
@@ -30,14 +30,26 @@ export function directorySource(path: string): Source {
       if (!status.isFile()) throw new PinfsError('OBJECT_MISSING', `${shown} is not a file`);
       if (range === undefined) {
         if (status.size > limit) throw tooLarge(shown, limit);
+        if (sink !== undefined) {
+          const size = await readInto(sink, handle, 0, status.size + 1);
+          traffic.bytes += size;
+          if (size > limit) throw tooLarge(shown, limit);
+          return Buffer.alloc(0);
+        }
         const bytes = await readUpTo(handle, 0, Math.min(status.size, limit) + 1);
         // It may have grown since.
         if (bytes.length > limit) throw tooLarge(shown, limit);
         return bytes;
       }
       if (range.length > limit) throw tooLarge(shown, limit);
-      const bytes = await readUpTo(handle, range.offset, range.length);
-      if (bytes.length === range.length) return bytes;
+      if (sink !== undefined) {
+        const size = await readInto(sink, handle, range.offset, range.length);
+        traffic.bytes += size;
+        if (size === range.length) return Buffer.alloc(0);
+      } else {
+        const bytes = await readUpTo(handle, range.offset, range.length);
+        if (bytes.length === range.length) return bytes;
+      }
       const text = `${shown} ends before byte ${range.offset + range.length}`;
       throw new PinfsError('OBJECT_SIZE_MISMATCH', text);
     } catch (thrown) {
@@ -55,7 +67,7 @@ export function directorySource(path: string): Source {
       pathComponents(file);
       traffic.requests++;
       try {
-        const bytes = await unlessAborted(read(file, limit, request.range), request.signal, label);
+        const bytes = await unlessAborted(read(file, limit, request), request.signal, label);
         traffic.bytes += bytes.length;
         return bytes;
       } catch (thrown) {
@@ -69,6 +81,9 @@ export function directorySource(path: string): Source {
     },
   };
 }
+
+// What is read of a file at once for a sink.
+const pieceBytes = 256 * 1024;
 
 function realRoot(path: string, label: string): Buffer {
   try {
@@ -143,6 +158,26 @@ async function readUpTo(handle: FileHandle, offset: number, length: number): Pro
     filled += bytesRead;
   }
   return bytes.subarray(0, filled);
+}
+
+/** @returns how many bytes there were. */
+async function readInto(
+  sink: Sink,
+  handle: FileHandle,
+  offset: number,
+  length: number,
+): Promise<number> {
+  sink.begin();
+  const piece = Buffer.allocUnsafe(Math.min(length, pieceBytes));
+  let done = 0;
+  while (done < length) {
+    const most = Math.min(piece.length, length - done);
+    const { bytesRead } = await handle.read(piece, 0, most, offset + done);
+    if (bytesRead === 0) break;
+    sink.write(piece.subarray(0, bytesRead));
+    done += bytesRead;
+  }
+  return done;
 }
 
 function tooLarge(shown: string, limit: number): PinfsError {

@@ -154,6 +154,7 @@ async function ask(
       if (job.came(received)) tries = 0;
     };
     const question = makeQuestion(client, target, limit, request, tries);
+    request.sink?.begin();
     const answer = await job.run(() =>
       exchange(poolFor(client, target.origin), question, traffic, came),
     );
@@ -199,7 +200,7 @@ function makeQuestion(
   { base, settings }: Client,
   target: Target,
   limit: number,
-  { fresh, range }: SourceRequest,
+  { fresh, range, sink }: SourceRequest,
   tries: number,
 ): Question {
   const headers: Record<string, string> = {
@@ -218,7 +219,7 @@ function makeQuestion(
   }
   const { path } = target;
   const timing = longerEachTime(settings, tries);
-  return { shown: () => show(target), path, headers, limit, range, timing };
+  return { shown: () => show(target), path, headers, limit, range, sink, timing };
 }
 
 /** A server that is slow to answer is given more time at each try, but no more than all of it. */

@@ -1,4 +1,5 @@
 import type { PinfsError } from '../format/errors.js';
+import type { Sink } from './source.js';
 
 /** One request, and what of its answer is wanted. */
 export interface Question {
@@ -10,6 +11,8 @@ export interface Question {
   /** Most bytes of body that are read. */
   readonly limit: number;
   readonly range: { readonly offset: number; readonly length: number } | undefined;
+  /** Takes the body, where there is one. */
+  readonly sink: Sink | undefined;
   readonly timing: Timing;
 }
 

@@ -10,7 +10,7 @@ export interface Source {
 
   /**
    * Fetches the file `path` (relative, such as `data/ab/cdef…C` or `.cvmfspublished`) as it is stored.
-   * Never keeps in memory more than `limit` bytes, and reads no more, except that a server may answer
+   * Never keeps more than `limit` bytes, in memory where no sink is given, and reads no more, except that a server may answer
    * a request for a range with the whole file: then what lies before the range is read and dropped.
    * @throws PinfsError OBJECT_MISSING (it isn't there), OBJECT_TOO_LARGE, OBJECT_SIZE_MISMATCH (it
    *   ends before the range does), SOURCE_UNREACHABLE, SOURCE_TIMEOUT, SOURCE_STATUS,
@@ -22,13 +22,23 @@ export interface Source {
   close(): Promise<void>;
 }
 
+/** Where the bytes of a large answer go, so that they need not be held in memory. */
+export interface Sink {
+  /** An answer begins: what came of one before is dropped. */
+  begin(): void;
+  /** Takes the bytes before it returns. @throws PinfsError, which ends the request. */
+  write(chunk: Buffer): void;
+}
+
 export interface SourceRequest {
   readonly signal?: AbortSignal;
   /** Of those who wait; without it, as for somebody who waits a while. */
   readonly demand?: Demand;
   /** Ask caches on the way for a fresh copy: the last one was damaged (docs/format.md, 9.6). */
   readonly fresh?: boolean;
-  /** A byte range, for chunks of external files. The result has exactly `length` bytes. */
+  /** Takes the bytes; the result has what it was not given, which may be all of them. */
+  readonly sink?: Sink;
+  /** A byte range, for chunks of external files. The result (with what the sink took) has exactly `length` bytes. */
   readonly range?: { readonly offset: number; readonly length: number };
 }
 

@@ -3,6 +3,8 @@ import { objectPath } from '../format/hash.js';
 import type { Source } from '../source/source.js';
 import type { Leg } from './flights.js';
 import { describe, storedLimit } from './inflate.js';
+import type { Staging } from './staging.js';
+import { sizeOfStored, type Stored } from './stored.js';
 import type { Want } from './want.js';
 
 export interface Sources {
@@ -35,34 +37,41 @@ const mayBeMended = new Set<string>([
   'SOURCE_ENCODING',
 ]);
 
-/** Where nobody promised a size, both tries count in the one bound, and this one has used it up. */
-function isUsedUp(want: Want, { code }: PinfsError): boolean {
-  return want.size.kind === 'limit' && code === 'OBJECT_TOO_LARGE';
-}
-
 /** Verifies stored bytes and puts the object on a shelf. */
-export type Keep = (stored: Buffer) => Promise<void>;
+export type Keep = (stored: Stored) => Promise<void>;
 
-/** Gets an object and has it kept; once more, past caches on the way, when what came is not it. */
-export async function download(source: Source, want: Want, keep: Keep, leg: Leg): Promise<void> {
-  try {
-    await downloadOnce(source, want, keep, leg, false);
-  } catch (thrown) {
-    if (!(thrown instanceof PinfsError) || !mayBeMended.has(thrown.code)) throw thrown;
-    if (isUsedUp(want, thrown)) throw thrown;
-    await downloadOnce(source, want, keep, leg, true);
-  }
-}
-
-async function downloadOnce(
+/**
+ * Gets an object and has it kept; once more, past caches on the way, when what came is not it. Where nobody
+ * promised a size, both tries count in the one bound.
+ */
+export async function download(
   source: Source,
   want: Want,
   keep: Keep,
-  { signal, demand, transfer }: Leg,
-  fresh: boolean,
+  leg: Leg,
+  staging: Staging,
 ): Promise<void> {
-  const path = want.external?.path ?? objectPath(want.object);
-  const range = want.external?.range;
-  const request = { signal, demand, ...(fresh && { fresh }), ...(range && { range }) };
-  await keep(await transfer(() => source.get(path, storedLimit(want), request)));
+  const limit = storedLimit(want);
+  let came = 0;
+  const once = async (most: number, fresh: boolean): Promise<void> => {
+    const path = want.external?.path ?? objectPath(want.object);
+    const range = want.external?.range;
+    const { signal, demand, transfer } = leg;
+    const { sink } = staging;
+    const request = { signal, demand, sink, ...(fresh && { fresh }), ...(range && { range }) };
+    sink.begin();
+    const stored = staging.take(await transfer(() => source.get(path, most, request)));
+    came = sizeOfStored(stored);
+    await keep(stored);
+  };
+  try {
+    await once(limit, false);
+  } catch (thrown) {
+    if (!(thrown instanceof PinfsError) || !mayBeMended.has(thrown.code)) throw thrown;
+    const isPromised = want.size.kind === 'exact';
+    const left = isPromised ? limit : limit - came;
+    const isUsedUp = !isPromised && (thrown.code === 'OBJECT_TOO_LARGE' || left <= 0);
+    if (isUsedUp) throw thrown;
+    await once(left, true);
+  }
 }

@@ -1,7 +1,8 @@
-import { inflateSync } from 'node:zlib';
+import { createInflate, inflateSync } from 'node:zlib';
 import { printable } from '../format/bytes.js';
 import { PinfsError } from '../format/errors.js';
-import { hashBytes, objectText } from '../format/hash.js';
+import { hashBytes, objectText, type ContentHash } from '../format/hash.js';
+import { piecesOf, sizeOfStored, type Stored } from './stored.js';
 import type { Want } from './want.js';
 
 /**
@@ -11,8 +12,11 @@ import type { Want } from './want.js';
  * its input it consumed.
  */
 
-/** Objects are unpacked in memory; larger promises are refused. */
+/** Larger promises are refused. */
 export const largestObject = 2 ** 31 - 2 ** 16;
+
+// Plain bytes that are handed on at once.
+const pieceBytes = 128 * 1024;
 
 // Deflate makes at most 1,032 bytes of one (258 bytes from two bits); what is above needs no buffer.
 const expansion = 1033;
@@ -33,15 +37,23 @@ export function storedLimit(want: Want): number {
  * @throws PinfsError OBJECT_HASH_MISMATCH, OBJECT_NOT_ZLIB, OBJECT_TRAILING_BYTES, OBJECT_SIZE_MISMATCH, OBJECT_TOO_LARGE.
  */
 export function unpack(stored: Buffer, want: Want): Buffer {
-  const { hash } = want.object;
-  const found = hashBytes(hash.algorithm, stored);
-  if (found.text !== hash.text) {
-    throw damaged('OBJECT_HASH_MISMATCH', want, `its ${stored.length} bytes have another hash`);
-  }
-  if (want.size.bytes > largestObject) throw tooLarge(want, `more than ${largestObject} bytes`);
+  checkHash(hashBytes(want.object.hash.algorithm, stored), stored.length, want);
+  checkPlain(undefined, want);
   const plain = want.compression === 'none' ? stored : inflate(stored, want);
   checkSize(plain.length, want);
   return plain;
+}
+
+/** @throws PinfsError OBJECT_HASH_MISMATCH. */
+export function checkHash(found: ContentHash, bytes: number, want: Want): void {
+  if (found.text === want.object.hash.text) return;
+  throw damaged('OBJECT_HASH_MISMATCH', want, `its ${bytes} bytes have another hash`);
+}
+
+/** Holds the promise against what is possible, and a size against the promise. @throws PinfsError OBJECT_SIZE_MISMATCH, OBJECT_TOO_LARGE. */
+export function checkPlain(size: number | undefined, want: Want): void {
+  if (want.size.bytes > largestObject) throw tooLarge(want, `more than ${largestObject} bytes`);
+  if (size !== undefined) checkSize(size, want);
 }
 
 /** Holds the size of an object against what was promised. @throws PinfsError OBJECT_SIZE_MISMATCH, OBJECT_TOO_LARGE. */
@@ -73,21 +85,84 @@ function inflate(stored: Buffer, want: Want): Buffer {
       info: true,
     }) as unknown as typeof result;
   } catch (thrown) {
-    if (thrown instanceof Error && 'code' in thrown && thrown.code === 'ERR_BUFFER_TOO_LARGE') {
-      const text = `it inflates to more than ${promised} bytes`;
-      if (want.size.kind === 'limit') throw tooLarge(want, `more than ${promised} bytes`);
-      throw damaged('OBJECT_SIZE_MISMATCH', want, text);
-    }
-    // A dictionary (FDICT), a cut stream and a wrong check sum come here as well.
-    const reason = thrown instanceof Error ? thrown.message : String(thrown);
-    throw damaged('OBJECT_NOT_ZLIB', want, `it is not a complete zlib stream (${reason})`);
+    if (thrown instanceof Error && 'code' in thrown && thrown.code === 'ERR_BUFFER_TOO_LARGE')
+      throw tooMuch(want);
+    throw notZlib(want, thrown);
   }
-  const trailing = stored.length - result.engine.bytesWritten;
-  if (trailing !== 0) {
-    const text = `${trailing} bytes follow the end of its zlib stream`;
-    throw damaged('OBJECT_TRAILING_BYTES', want, text);
-  }
+  checkTrailing(stored.length - result.engine.bytesWritten, want);
   return result.buffer;
+}
+
+/**
+ * Inflates stored bytes in pieces, whose hash was checked before; each piece of plain bytes is handed on.
+ * @returns how many plain bytes there were.
+ * @throws PinfsError OBJECT_NOT_ZLIB, OBJECT_TRAILING_BYTES, OBJECT_SIZE_MISMATCH, OBJECT_TOO_LARGE; what `take` throws.
+ */
+export async function inflatePieces(
+  stored: Stored,
+  want: Want,
+  take: (piece: Buffer) => void,
+): Promise<number> {
+  const inflater = createInflate({ chunkSize: pieceBytes });
+  const pieces = piecesOf(stored);
+  let size = 0;
+  try {
+    await new Promise<void>((resolve, reject) => {
+      const attempt = (work: () => void): void => {
+        try {
+          work();
+        } catch (thrown) {
+          reject(thrown instanceof Error ? thrown : new Error(String(thrown)));
+        }
+      };
+      inflater.on('data', (piece: Buffer) => {
+        attempt(() => {
+          size += piece.length;
+          if (size > want.size.bytes) throw tooMuch(want);
+          take(piece);
+        });
+      });
+      // It ends where the stream does, whatever follows.
+      inflater.on('end', resolve);
+      // A dictionary (FDICT), a cut stream and a wrong check sum come here.
+      inflater.on('error', (error) => reject(notZlib(want, error)));
+      const feed = (): void => {
+        attempt(() => {
+          const next = pieces.next();
+          // It is read into the same memory again: only when it is used up.
+          const goOn = (error: unknown): void => {
+            if (error === null || error === undefined) feed();
+          };
+          if (next.done === true) inflater.end();
+          else inflater.write(next.value, goOn);
+        });
+      };
+      feed();
+    });
+  } finally {
+    inflater.destroy();
+  }
+  checkTrailing(sizeOfStored(stored) - inflater.bytesWritten, want);
+  checkSize(size, want);
+  return size;
+}
+
+function tooMuch(want: Want): PinfsError {
+  const promised = want.size.bytes;
+  if (want.size.kind === 'limit') return tooLarge(want, `more than ${promised} bytes`);
+  return damaged('OBJECT_SIZE_MISMATCH', want, `it inflates to more than ${promised} bytes`);
+}
+
+function notZlib(want: Want, thrown: unknown): PinfsError {
+  // A dictionary (FDICT), a cut stream and a wrong check sum come here as well.
+  const reason = thrown instanceof Error ? thrown.message : String(thrown);
+  return damaged('OBJECT_NOT_ZLIB', want, `it is not a complete zlib stream (${reason})`);
+}
+
+function checkTrailing(trailing: number, want: Want): void {
+  if (trailing === 0) return;
+  const text = `${trailing} bytes follow the end of its zlib stream`;
+  throw damaged('OBJECT_TRAILING_BYTES', want, text);
 }
 
 /** `data/ab/cdef…` is of little use to people: the object, and the path for which it is needed. */

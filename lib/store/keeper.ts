@@ -6,6 +6,7 @@ import { diskFull, unusable } from './layout.js';
 import { charge } from './records.js';
 import type { Spare } from './spare.js';
 import type { NotStored } from './store.js';
+import type { Stored } from './stored.js';
 import type { Unpacker } from './unpacker.js';
 import { wantKey, type Want } from './want.js';
 
@@ -22,7 +23,7 @@ export interface Keeper {
    * @returns its plain size.
    * @throws PinfsError as `unpack`; CACHE_FULL: no place has room for it; CACHE_UNUSABLE.
    */
-  keep(want: Want, stored: Buffer): Promise<number>;
+  keep(want: Want, stored: Stored): Promise<number>;
   /** Why what came last was not stored in the cache; undefined: it was. */
   readonly notStored: NotStored | undefined;
 }
@@ -35,7 +36,7 @@ export function openKeeper(
 ): Keeper {
   let notStored = cache instanceof PinfsError ? begun(cache) : undefined;
 
-  async function keepElsewhere(want: Want, stored: Buffer, reason: PinfsError) {
+  async function keepElsewhere(want: Want, stored: Stored, reason: PinfsError) {
     const place = spare.place();
     if (place === undefined) throw reason;
     const size = await put(place, unpacker, want, stored).catch((thrown: unknown) => {
@@ -88,7 +89,7 @@ async function put(
   { disk, committer }: Target,
   unpacker: Pick<Unpacker, 'prepare'>,
   want: Want,
-  stored: Buffer,
+  stored: Stored,
 ): Promise<number> {
   const key = wantKey(want);
   for (let isSecond = false; ; isSecond = true) {
@@ -102,7 +103,7 @@ async function put(
       const wasLost = !isSecond && !disk.isInPlace({ temporary });
       if (wasLost) continue;
       if (!(thrown instanceof NoRoom)) throw unusable(disk.directory, thrown);
-      // Room is made once, for as much as is needed; what came is still in memory.
+      // Room is made once, for as much as is needed; what came is still here.
       if (isSecond) disk.noRoomAfterAll();
       if (isSecond || !disk.makeRoom(thrown.bytes, thrown.unmeasured))
         throw diskFull(disk.directory);

@@ -15,7 +15,9 @@ import { openLower, type Lower } from './lower.js';
 import { unlessAlwaysMiss } from './open-shelf.js';
 import type { Shelf } from './shelf.js';
 import { openSpare, type Spare } from './spare.js';
+import { openStaging, type StagingPlace } from './staging.js';
 import type { Store, StoreStatistics, Waiting } from './store.js';
+import type { Stored } from './stored.js';
 import { withSpare } from './two-shelves.js';
 import { Unpacker } from './unpacker.js';
 import { flightKey, wantKey, type Want } from './want.js';
@@ -160,20 +162,30 @@ class DiskStore implements Store {
 
   async #fly(key: string, want: Want, leg: Leg): Promise<void> {
     this.statistics.misses++;
+    const staging = openStaging((index) => this.#stagingPlace(index), this.#outOfUse);
     try {
       if (await this.#copyFromLower(want)) return;
       const source = sourceOf(want, this.#sources);
-      const keep = async (stored: Buffer): Promise<void> => {
+      const keep = async (stored: Stored): Promise<void> => {
         this.statistics.stored += await this.#keeper.keep(want, stored);
       };
-      await download(source, want, keep, leg);
+      await download(source, want, keep, leg, staging);
       this.#failures.forget(key);
     } catch (thrown) {
       const error = asPinfsError(thrown);
       this.#failures.remember(key, error);
       countFailure(this.statistics, want, error);
       throw error;
+    } finally {
+      staging.close();
     }
+  }
+
+  /** Where what comes is written before it is verified; the spare is made when it is first needed. */
+  #stagingPlace(index: number): StagingPlace | undefined {
+    const cache = this.#cache?.disk;
+    if (index === 0 && cache !== undefined) return cache;
+    return index === (cache === undefined ? 0 : 1) ? this.#spare.place()?.disk : undefined;
   }
 
   /** Takes an object over from a cache that can only be read, if it is there and right. */

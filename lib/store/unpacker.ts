@@ -3,12 +3,13 @@ import { PinfsError, type ErrorCode } from '../format/errors.js';
 import { threadCodeMb } from '../machine/address-space.js';
 import { unlinkIfThere } from './object-files.js';
 import { NoRoom } from './full.js';
-import { prepareObject } from './prepare.js';
+import { prepareObject, type Plain } from './prepare.js';
+import type { Stored, StoredFile } from './stored.js';
 import type { Want } from './want.js';
 
 export interface UnpackJob {
   readonly number: number;
-  readonly stored: ArrayBuffer;
+  readonly stored: ArrayBuffer | StoredFile;
   readonly want: Want;
   readonly temporary: string;
 }
@@ -23,11 +24,14 @@ export type UnpackAnswer = { readonly number: number } & (
 // Below it the work (about 1 ms) is not worth the way there; above it would hold up every request.
 const inPlace = 256 * 1024;
 
+// Of large objects that come one after the other each is there sooner.
+const idleMs = 4000;
+
 interface Waiting {
-  readonly stored: Buffer;
+  readonly stored: Stored;
   readonly want: Want;
   readonly temporary: string;
-  readonly resolve: (done: { size: number; sha256: Buffer }) => void;
+  readonly resolve: (done: Plain) => void;
   readonly reject: (error: Error) => void;
   tries: number;
 }
@@ -37,6 +41,7 @@ export class Unpacker {
   readonly #waiting = new Map<number, Waiting>();
   #numbers = 0;
   #worker: Worker | undefined;
+  #idle: NodeJS.Timeout | undefined;
 
   /** For tests: the thread, once there is one. */
   get worker(): Worker | undefined {
@@ -44,13 +49,12 @@ export class Unpacker {
   }
 
   /** As prepareObject; large objects in another thread. */
-  async prepare(
-    stored: Buffer,
-    want: Want,
-    temporary: string,
-  ): Promise<{ size: number; sha256: Buffer }> {
-    const size = want.size.kind === 'exact' ? want.size.bytes : stored.length * 4;
-    if (size <= inPlace && stored.length <= inPlace) return prepareObject(stored, want, temporary);
+  async prepare(stored: Stored, want: Want, temporary: string): Promise<Plain> {
+    if (Buffer.isBuffer(stored)) {
+      const size = want.size.kind === 'exact' ? want.size.bytes : stored.length * 4;
+      const isSmall = size <= inPlace && stored.length <= inPlace;
+      if (isSmall) return prepareObject(stored, want, temporary);
+    }
     return new Promise((resolve, reject) => {
       const job = { stored, want, temporary, resolve, reject, tries: 0 };
       const number = ++this.#numbers;
@@ -60,6 +64,7 @@ export class Unpacker {
   }
 
   async close(): Promise<void> {
+    clearTimeout(this.#idle);
     const ending = this.#worker;
     this.#worker = undefined;
     for (const job of this.#waiting.values()) {
@@ -97,17 +102,33 @@ export class Unpacker {
     // As long as there is work the process does not end.
     this.#worker.ref();
     // A copy of our own, to be handed over: the caller's buffer may be part of a larger one.
-    const stored = new ArrayBuffer(job.stored.length);
-    job.stored.copy(new Uint8Array(stored));
-    const { want, temporary } = job;
-    this.#worker.postMessage({ number, stored, want, temporary } satisfies UnpackJob, [stored]);
+    const { stored, want, temporary } = job;
+    if (!Buffer.isBuffer(stored)) {
+      this.#worker.postMessage({ number, stored, want, temporary } satisfies UnpackJob);
+      return;
+    }
+    const copy = new ArrayBuffer(stored.length);
+    stored.copy(new Uint8Array(copy));
+    this.#worker.postMessage({ number, stored: copy, want, temporary } satisfies UnpackJob, [copy]);
+  }
+
+  /** It keeps nothing alive, and when it has been idle for a while its memory is given back. */
+  #rest(): void {
+    const worker = this.#worker;
+    worker?.unref();
+    clearTimeout(this.#idle);
+    this.#idle = setTimeout(() => {
+      if (this.#waiting.size > 0 || this.#worker !== worker) return;
+      this.#worker = undefined;
+      void worker?.terminate();
+    }, idleMs).unref();
   }
 
   #settle(answer: UnpackAnswer): void {
     const job = this.#waiting.get(answer.number);
     if (job === undefined) return;
     this.#waiting.delete(answer.number);
-    if (this.#waiting.size === 0) this.#worker?.unref();
+    if (this.#waiting.size === 0) this.#rest();
     if ('noRoom' in answer) {
       job.reject(new NoRoom(answer.noRoom.bytes, answer.noRoom.unmeasured));
     } else if ('refused' in answer) {

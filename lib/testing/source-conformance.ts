@@ -1,7 +1,7 @@
 import type { Test } from 'tap';
 import { fromText } from '../format/bytes.js';
 import type { ErrorCode } from '../format/errors.js';
-import type { Source } from '../source/source.js';
+import type { Source, SourceRequest } from '../source/source.js';
 
 /** A source over these files (names are byte strings), which the suite closes. */
 export type MakeSource = (t: Test, files: ReadonlyMap<string, Buffer>) => Promise<Source>;
@@ -78,6 +78,28 @@ export function conforms(t: Test, make: MakeSource): void {
     await rejectsWith(t, range(0, 5, 4), 'OBJECT_TOO_LARGE');
     const missing = source.get('nothing', 10, { range: { offset: 0, length: 1 } });
     await rejectsWith(t, missing, 'OBJECT_MISSING');
+  });
+
+  void t.test('gives them to a sink', async (t) => {
+    const source = await make(t, files);
+    let pieces: Buffer[] = [];
+    const sink = {
+      begin: () => void (pieces = []),
+      write: (chunk: Buffer) => void pieces.push(Buffer.from(chunk)),
+    };
+    const sunk = async (path: string, limit: number, range?: SourceRequest['range']) => {
+      sink.begin();
+      const rest = await source.get(path, limit, { sink, ...(range && { range }) });
+      return Buffer.concat([...pieces, rest]);
+    };
+    for (const [path, content] of files) {
+      t.ok((await sunk(path, 1_000_000)).equals(content), JSON.stringify(path));
+    }
+    t.equal(String(await sunk('digits', 10, { offset: 3, length: 4 })), '3456');
+    t.equal((await sunk('digits', 10, { offset: 5, length: 0 })).length, 0);
+    await rejectsWith(t, sunk('digits', 9), 'OBJECT_TOO_LARGE');
+    await rejectsWith(t, sunk('digits', 10, { offset: 8, length: 3 }), 'OBJECT_SIZE_MISMATCH');
+    await rejectsWith(t, sunk('nothing', 10), 'OBJECT_MISSING');
   });
 
   void t.test('can be interrupted', async (t) => {
