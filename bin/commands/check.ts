@@ -2,12 +2,14 @@ import type { Command } from 'commander';
 import { printableText } from '../../lib/format/bytes.js';
 import { exitOf } from '../../lib/format/errors.js';
 import type { CheckProblem } from '../../lib/repository/check.js';
+import type { StoreStatistics } from '../../lib/store/store.js';
 import {
   formatSize,
   noteExit,
   printJson,
   sourceArgument,
   sourceOptions,
+  warn,
   type SourceFlags,
 } from './common.js';
 import { print } from './output.js';
@@ -34,7 +36,14 @@ What is in the cache already is not asked for again: give an empty --cache to ch
 
 async function checkCommand(source: string, path: string, flags: CheckFlags): Promise<void> {
   await withRepository(source, flags, async (repository) => {
-    const { check } = await import('../../lib/repository/check.js');
+    const { bytesOfFiles, check } = await import('../../lib/repository/check.js');
+    const { limit } = repository.store.statistics;
+    const bytes = path === '/' && flags.catalogs !== true ? await bytesOfFiles(repository) : 0;
+    if (bytes > limit)
+      warn(
+        `the files have ${formatSize(bytes)} (identical ones each time), and the cache may take ${formatSize(limit)}: not all of it may stay there`,
+        '--cache-limit SIZE raises the limit.',
+      );
     const report = await withProgress('checked', undefined, (progress) =>
       check(repository, {
         path: pathArgument(path),
@@ -61,13 +70,19 @@ async function checkCommand(source: string, path: string, flags: CheckFlags): Pr
       );
       if (report.notKept > 0)
         await print(
-          `warning: the cache may take ${formatSize(repository.store.statistics.limit)}, and ${formatSize(report.notKept)} more are needed: ` +
-            'what came first is gone again. --cache-limit SIZE raises the limit.\n',
+          `warning: ${formatSize(report.notKept)} of it are not in the cache: ${whyNotKept(repository.store.statistics)}\n`,
         );
       if (report.endedEarly !== undefined)
         await print(`Not everything was looked at. ${report.endedEarly}\n`);
     }
   });
+}
+
+function whyNotKept({ limit, notStored }: StoreStatistics): string {
+  if (notStored !== undefined) {
+    return printableText([notStored.reason, notStored.advice ?? ''].join('. ').trimEnd());
+  }
+  return `it may take ${formatSize(limit)}, and what came first is gone again. --cache-limit SIZE raises the limit.`;
 }
 
 /** How many of each class that the exit codes know; what could not be looked at may be sound. */

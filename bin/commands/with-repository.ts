@@ -1,6 +1,14 @@
 import type { Repository } from '../../lib/repository/repository.js';
 import type { ByteString } from '../../lib/format/bytes.js';
-import { argumentBytes, openOptions, runAction, warnOffline, type SourceFlags } from './common.js';
+import type { PinfsError } from '../../lib/format/errors.js';
+import {
+  argumentBytes,
+  openOptions,
+  runAction,
+  warn,
+  warnOffline,
+  type SourceFlags,
+} from './common.js';
 import { startWaiting } from './progress.js';
 
 /** Opens SOURCE[@PIN], runs the body, closes; an offline one is warned of on stderr. */
@@ -11,9 +19,14 @@ export async function withRepository(
 ): Promise<void> {
   await runAction(flags, async () => {
     const { openRepository } = await import('../../lib/repository/open.js');
+    const { processEnvironment } = await import('../../lib/repository/environment.js');
+    const report = ({ message, advice }: PinfsError): void => {
+      warn(message, advice);
+    };
+    const environment = { ...processEnvironment, report };
     const options = openOptions(source, flags);
     const opened = startWaiting('opening');
-    const repository = await openRepository(options).finally(opened);
+    const repository = await openRepository(options, environment).finally(opened);
     try {
       if (flags.verbose === true) await printVerdict(repository);
       warnOffline(repository.verdict);

@@ -102,6 +102,16 @@ t.test('a source that answers no more ends the check', async (t) => {
   t.match(again, { endedEarly: undefined, objects: 200, problems: [] });
 });
 
+void t.test('catalogs count among what is not kept', async (t) => {
+  const names = Array.from({ length: 20 }, (_, number) => `n${number}`);
+  const tree = Object.fromEntries(names.map((name) => [name, nested({ a: file('same') })]));
+  const whole = await checkedWithin(t, {}, { tree });
+  t.match(whole, { catalogs: 21, problems: [], notKept: 0 });
+  const { notKept, catalogs } = await checkedWithin(t, { cacheLimit: 200_000 }, { tree });
+  t.equal(catalogs, 21);
+  t.ok(notKept > 10 * 50_000, `${notKept}`);
+});
+
 void t.test('what does not fit into the cache is not lost in silence', async (t) => {
   const files = Array.from({ length: 60 }, (_, number) => [
     `f${number}`,

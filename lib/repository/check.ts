@@ -1,3 +1,5 @@
+import { fstatSync } from 'node:fs';
+import { setImmediate as turn } from 'node:timers/promises';
 import { printable, type ByteString } from '../format/bytes.js';
 import { asPinfsError, PinfsError, type ErrorCode } from '../format/errors.js';
 import { objectText } from '../format/hash.js';
@@ -17,8 +19,8 @@ export interface CheckReport {
   externalSkipped: number;
   problems: CheckProblem[];
   /**
-   * Bytes that everything takes on the disk beyond what the cache may have: as much of it is gone again.
-   * 0: all of it is in the cache now.
+   * Bytes that those of the objects and catalogs would take on the disk that the cache does not have: they did not fit,
+   * or could not be stored. 0: all of it is in the cache now.
    */
   notKept: number;
   /** Why not everything was looked at: the source answers no more. */
@@ -43,6 +45,8 @@ export interface CheckOptions {
 /** Catalogs, and objects of each, that are waited for at once; the store fetches as many as it will. */
 const atOnce = 16;
 const pageRows = 512;
+/** Objects that are looked for in the cache in one go, at the end. */
+const keysAtOnce = 4096;
 
 interface Check {
   readonly repository: Repository;
@@ -53,8 +57,8 @@ interface Check {
   /** Catalogs that were met, likewise: none is checked twice, whatever the catalogs above lead to. */
   readonly visited: Set<string>;
   readonly patience: Patience;
-  /** What the objects take on the disk (bytes). */
-  onDisk: number;
+  /** Plain bytes of what was fetched, by `wantKey`. */
+  readonly met: Map<string, number>;
 }
 
 /**
@@ -79,14 +83,14 @@ export async function check(repository: Repository, options: CheckOptions): Prom
     done: new Set(),
     visited: new Set(),
     patience,
-    onDisk: 0,
+    met: new Map(),
   };
-  const evictedBefore = repository.store.statistics.evicted;
   const start = await walk(repository, options.path, false);
   const first = await valueOf(repository, start.entry.path, () =>
     repository.tree.catalogOf(start.node),
   );
   run.visited.add(wantKey(first.want));
+  meetCatalog(run, first);
   for (let level = [first]; level.length > 0;) {
     const next: CatalogInfo[] = [];
     await inFlight(run, level, async (catalog) => {
@@ -94,10 +98,33 @@ export async function check(repository: Repository, options: CheckOptions): Prom
     });
     level = next;
   }
-  const { evicted, limit } = repository.store.statistics;
-  if (evicted > evictedBefore) report.notKept = Math.max(0, run.onDisk - limit);
+  report.notKept = await bytesNotKept(run);
   report.problems.sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
   return report;
+}
+
+/** What all files of a snapshot have (bytes), identical ones each time, as its root catalog says. */
+export async function bytesOfFiles(repository: Repository): Promise<number> {
+  const { tree } = repository;
+  const { counters } = await valueOf(repository, '', () => tree.catalogOf(tree.root));
+  const { self = 0n, subtree = 0n } = counters.get('file_size') ?? {};
+  return Number(self + subtree);
+}
+
+async function bytesNotKept({ repository, met }: Check): Promise<number> {
+  let [bytes, looked] = [0, 0];
+  for (const [key, size] of met) {
+    if (repository.store.isKept?.(key) === false) bytes += charge(size);
+    if (++looked % keysAtOnce === 0) await turn();
+  }
+  return bytes;
+}
+
+/** Notes a catalog with its size; one that is gone from the cache again has the promised one. */
+function meetCatalog({ repository, met }: Check, { want }: CatalogInfo): void {
+  const fd = repository.store.shelf.descriptor(want);
+  const promised = want.size.kind === 'exact' ? want.size.bytes : 0;
+  met.set(wantKey(want), fd === undefined ? promised : fstatSync(fd).size);
 }
 
 /** Checks one catalog that is here, and fetches those below it. */
@@ -141,6 +168,7 @@ async function nestedCatalogs(
       const key = wantKey(mounted.want);
       if (run.visited.has(key)) return;
       run.visited.add(key);
+      meetCatalog(run, mounted);
       found.push(mounted);
     } catch (thrown) {
       if (isBelow(mountpoint, below)) problem(run, mountpoint, thrown);
@@ -214,7 +242,7 @@ async function fetchAll(run: Check, wants: readonly Want[]): Promise<void> {
       await run.repository.store.fetch(want, run.repository.opening.signal);
       run.report.objects += 1;
       run.report.bytes += want.size.bytes;
-      run.onDisk += charge(want.size.bytes);
+      run.met.set(wantKey(want), want.size.bytes);
     } catch (thrown) {
       problem(run, want.path, thrown);
     }

@@ -90,7 +90,7 @@ export async function prepare(options: OpenOptions, environment: Environment): P
       clock: () => environment.now().getTime(),
       ...(external === undefined ? {} : { external }),
     });
-    seen = openSeen(places.state, countsFor(options, keys, trustAt));
+    seen = openSeen(places.state, countsFor(options, keys, trustAt), notRemembered(environment));
   } catch (error) {
     await store?.close();
     await closeSources();
@@ -154,8 +154,19 @@ export function withPresentTrust(opening: Opening): Opening {
   const { options, trustAt } = opening;
   const keys = presentKeys(opening);
   const { state } = directories(options, opening.environment);
-  const seen = openSeen(state, countsFor(options, keys, trustAt));
+  const counts = countsFor(options, keys, trustAt);
+  const seen = openSeen(state, counts, notRemembered(opening.environment));
   return { ...opening, keys, seen, blacklist: loadBlacklist(options.blacklist) };
+}
+
+/** A head comes with several facts: one warning is enough. */
+function notRemembered({ report }: Environment): (error: PinfsError) => void {
+  let isTold = false;
+  return ({ code, message, advice }) => {
+    if (!isTold)
+      report?.(new PinfsError(code, `what was verified is not remembered: ${message}`, { advice }));
+    isTold = true;
+  };
 }
 
 function presentKeys({ options, environment, fqrn, keys }: Opening): readonly MasterKey[] {

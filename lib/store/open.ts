@@ -138,6 +138,10 @@ class DiskStore implements Store {
     this.#spare.release(wantKey(want));
   }
 
+  isKept(key: string): boolean {
+    return this.#cache?.disk.isRecorded(key) === true;
+  }
+
   setVolatile(isVolatile: boolean): void {
     if (this.#cache !== undefined) this.#cache.disk.isVolatile = isVolatile;
   }

@@ -25,6 +25,9 @@ export interface Store {
   hold(want: Want): void;
   release(want: Want): void;
 
+  /** Whether the cache itself has an object, by `wantKey`: not one that only passed through, or was evicted. */
+  isKept?(key: string): boolean;
+
   /** Whether content that is fetched from now on goes first when room is needed (`volatile`, docs/format.md). */
   setVolatile?(isVolatile: boolean): void;
 

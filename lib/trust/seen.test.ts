@@ -1,8 +1,11 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import {
   chmodSync,
+  closeSync,
   existsSync,
   mkdirSync,
+  mkdtempSync,
+  openSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -10,7 +13,9 @@ import {
   statSync,
   utimesSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import fc from 'fast-check';
@@ -66,6 +71,41 @@ void t.test('what is recorded is there for the next process, whole', (t) => {
   t.same(seen?.head, head(5));
   t.same(seen?.tags.get('v1'), tag('v1'));
   t.same(openSeen(directory, all).get('other.example.org'), undefined);
+  t.end();
+});
+
+const isRoot = process.geteuid?.() === 0;
+
+void t.test('a full disk: nothing is remembered, and that is told', { skip: !isRoot }, (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'pinfs-seen-'));
+  const mount = ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', directory];
+  if (spawnSync('mount', mount, { timeout: 10_000 }).status !== 0) {
+    t.comment('nothing can be mounted here');
+    t.end();
+    return;
+  }
+  t.teardown(() => {
+    spawnSync('umount', ['-l', directory], { timeout: 10_000 });
+    rmSync(directory, { recursive: true });
+  });
+  const state = join(directory, 'state');
+  openSeen(state, all).recordHead(fqrn, head(5));
+  const others = openSync(join(directory, 'others'), 'w');
+  t.throws(() => {
+    for (;;) writeSync(others, Buffer.alloc(4096));
+  });
+  closeSync(others);
+  const told: PinfsError[] = [];
+  const seen = openSeen(state, all, (error) => told.push(error));
+  seen.recordHead(fqrn, head(6));
+  seen.recordTag(fqrn, tag('v1'));
+  t.match(told, [
+    { code: 'STATE_UNUSABLE', message: /no space left/ },
+    { code: 'STATE_UNUSABLE', message: /no space left/ },
+  ]);
+  t.same(openSeen(state, all).get(fqrn)?.head, head(5), 'what was known goes on to protect');
+  const changed = head(5, { rootHash: 'd'.repeat(40) });
+  t.throws(() => seen.recordHead(fqrn, changed), { code: 'REVISION_CHANGED' });
   t.end();
 });
 

@@ -11,6 +11,7 @@ import {
   makeStateDirectory,
   readState,
   removeState,
+  isOfFullDisk,
   sweepState,
   timeOfState,
   unusable,
@@ -53,17 +54,30 @@ const evidenceKept = 200;
 const attempts = 10;
 
 /**
- * Opens the memory in a state directory, which is made when something is recorded first.
+ * Opens the memory in a state directory, which is made when something is recorded first. Where its disk is full what is new
+ * is not remembered, and `report` is told: it was verified all the same, and what is known already goes on to protect.
  *
  * Each fact is a file of its own, and a head's file is named after its voucher, revision and time: the
  * highest name wins, so that of two processes that write at once none can set the other one back.
  */
-export function openSeen(directory: string, counts: Counts): Seen {
+export function openSeen(
+  directory: string,
+  counts: Counts,
+  report: (error: PinfsError) => void = () => undefined,
+): Seen {
   const folder = (fqrn: string): string => {
     if (!isRepositoryName(fqrn)) {
       throw new PinfsError('USAGE', `${JSON.stringify(fqrn)} is not the name of a repository`);
     }
     return join(directory, 'seen', fqrn);
+  };
+  const unlessFull = (record: () => void): void => {
+    try {
+      record();
+    } catch (thrown) {
+      if (!(thrown instanceof PinfsError) || !isOfFullDisk(thrown)) throw thrown;
+      report(thrown);
+    }
   };
   const made = (fqrn: string): string => {
     makeStateDirectory(directory);
@@ -86,14 +100,20 @@ export function openSeen(directory: string, counts: Counts): Seen {
         .map((name) => decodeEvidence(readState(join(path, name)) ?? Buffer.alloc(0)))
         .filter((one) => one !== undefined);
     },
-    recordHead: (fqrn, head) => recordHead(made(fqrn), fqrn, head),
-    recordTag: (fqrn, tag) => recordTag(made(fqrn), fqrn, tag, counts),
+    recordHead(fqrn, head) {
+      unlessFull(() => recordHead(made(fqrn), fqrn, head));
+    },
+    recordTag(fqrn, tag) {
+      unlessFull(() => recordTag(made(fqrn), fqrn, tag, counts));
+    },
     recordEvidence(fqrn, rootHash, evidence, verdict) {
-      const path = made(fqrn);
-      const file = join(path, `evidence-${voucher(verdict)}${evidenceTail(rootHash)}`);
-      const isKnown = decodeEvidence(readState(file) ?? Buffer.alloc(0)) !== undefined;
-      writeOrKeep(isKnown, () => writeState(file, encodeEvidence(evidence), { replace: true }));
-      sweepState(path, superfluousEvidence(path, fqrn));
+      unlessFull(() => {
+        const path = made(fqrn);
+        const file = join(path, `evidence-${voucher(verdict)}${evidenceTail(rootHash)}`);
+        const isKnown = decodeEvidence(readState(file) ?? Buffer.alloc(0)) !== undefined;
+        writeOrKeep(isKnown, () => writeState(file, encodeEvidence(evidence), { replace: true }));
+        sweepState(path, superfluousEvidence(path, fqrn));
+      });
     },
     forget(fqrn) {
       return removeState(folder(fqrn));

@@ -123,6 +123,11 @@ export function removeState(directory: string): boolean {
   );
 }
 
+/** Whether a state could not be written because its disk, or what a user may have of it, is full. */
+export function isOfFullDisk({ cause }: PinfsError): boolean {
+  return ['ENOSPC', 'EDQUOT'].includes(String(codeOf(cause)));
+}
+
 /** When a state file was written (ms since 1970); undefined if it is gone. */
 export function timeOfState(path: string): number | undefined {
   return inState(dirname(path), 'cannot be read', (at) => {
