@@ -1,8 +1,8 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { lstatSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { getEnvironmentData, setEnvironmentData } from 'node:worker_threads';
+import { processToken } from '../machine/process-token.js';
 import { livingOwner } from './owners.js';
 import { freeBytes } from './room.js';
 
@@ -12,18 +12,6 @@ import { freeBytes } from './room.js';
  * else's, counts.
  */
 const prefix = (): string => `pinfs-spare-${process.geteuid?.() ?? 0}-`;
-
-const nameOfToken = 'pinfs-spare';
-const token = processToken();
-
-/** Random, and the same in all threads: each is given what the one that starts it has. */
-function processToken(): string {
-  const known = getEnvironmentData(nameOfToken);
-  if (typeof known === 'string') return known;
-  const made = randomBytes(12).toString('hex');
-  setEnvironmentData(nameOfToken, made);
-  return made;
-}
 
 // One that was just made may have no owner yet.
 const ageMsMin = 60_000;
@@ -45,7 +33,7 @@ function isOurs(uid: number): boolean {
 
 function nameFor(cache: string): string {
   const digest = createHash('sha256').update(cache).digest('hex').slice(0, 12);
-  return `${prefix()}${token}-${digest}`;
+  return `${prefix()}${processToken()}-${digest}`;
 }
 
 function isPrivate(directory: string): boolean {

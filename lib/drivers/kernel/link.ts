@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads';
+import { processToken } from '../../machine/process-token.js';
 import type { LiveFacts } from '../../filesystem/live-facts.js';
 import type { Recipe } from '../../filesystem/recipe.js';
 import { machineFault, PinfsError } from '../../format/errors.js';
@@ -72,6 +73,8 @@ const memoryLimits = {
 /** Starts a worker thread. Until a link is opened with it, it keeps nothing alive. */
 export function startThread(maker: string): Worker {
   const workerData: WorkerData = { maker };
+  // It finds by it what the store of this process can't put into its cache.
+  processToken();
   const thread = new Worker(new URL('./worker.js', import.meta.url), {
     workerData,
     name: 'pinfs-fuse',
