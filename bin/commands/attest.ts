@@ -1,5 +1,6 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import type { Command } from 'commander';
+import { readGiven } from '../../lib/files/given.js';
 import { PinfsError } from '../../lib/format/errors.js';
 import {
   outputOptions,
@@ -23,6 +24,8 @@ interface KeyFlags extends OutputFlags {
   readonly output: string;
 }
 
+const keyBytesMax = 64 * 1024;
+
 export function register(program: Command): void {
   sourceOptions(program.command('attest'), '--master-key')
     .description('sign what a snapshot is: repository, root hash, revision, tag and time')
@@ -43,7 +46,7 @@ async function attest(source: string, flags: AttestFlags): Promise<void> {
     const { makeAttestation, readSecretKey } = await import('../../lib/trust/attest.js');
     const { attestationOf } = await import('../../lib/repository/attested.js');
     const secret = readSecretKey(
-      local('read the key', flags.key, () => readFileSync(flags.key)),
+      local('read the key', flags.key, () => readGiven(flags.key, keyBytesMax)),
       flags.key,
     );
     const attestation = await attestationOf(repository, new Date());

@@ -62,6 +62,8 @@ export interface Mounted {
   /** Its line in the mount table when it was made; undefined: somebody else made it, and it could not be found. */
   readonly line: MountLine | undefined;
   readonly statistics: DriverStatistics;
+  /** Goes over to the file that lies at the path of the trace now, if there is a trace. */
+  readonly reopenTrace?: () => void;
 }
 
 /**

@@ -1,6 +1,7 @@
 import { Socket } from 'node:net';
 import { PinfsError } from '../format/errors.js';
 import { driverLoaders, prepareDriver } from './choose.js';
+import type { Log } from './log.js';
 import type { MountOrder } from './order.js';
 import { failedAnswer, parseObject, readLine, writeLine } from './wire.js';
 
@@ -23,6 +24,7 @@ async function serveOrder(pipe: Socket): Promise<number> {
     const { serveMount } = await import('./foreground.js');
     return await serveMount(options, mount, async (session) => {
       answered.yet = true;
+      outputToLog(session.log);
       await writeLine(pipe, { ok: true, value: session.status() });
       pipe.destroy();
     });
@@ -33,6 +35,16 @@ async function serveOrder(pipe: Socket): Promise<number> {
     await writeLine(pipe, said);
     pipe.destroy();
     return thrown instanceof PinfsError ? thrown.exit : 1;
+  }
+}
+
+/** What this process or a package says for itself is bounded, and put aside, with the log. */
+function outputToLog(log: Log): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.write = (text: Uint8Array | string) => {
+      log.warn(Buffer.from(text).toString('utf8').trimEnd());
+      return true;
+    };
   }
 }
 

@@ -1,15 +1,8 @@
-import {
-  lstatSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { lstatSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { unmountModes, type UnmountMode } from '../drivers/driver.js';
+import { readGiven } from '../files/given.js';
 import { PinfsError } from '../format/errors.js';
 import type { Unmounted } from './leave.js';
 import { errorCode, mountName } from './runtime.js';
@@ -307,8 +300,7 @@ function namesIn(directory: string): readonly string[] {
 
 function readRecord(path: string): MountRecord | undefined {
   try {
-    if (statSync(path).size > recordBytes) return undefined;
-    const found = parseObject(readFileSync(path, 'utf8'));
+    const found = parseObject(readGiven(path, recordBytes).toString('utf8'));
     const { mountpoint, pid, since, source, order } = found ?? {};
     if (typeof mountpoint !== 'string' || typeof pid !== 'number') return undefined;
     if (typeof since !== 'string' || typeof source !== 'string') return undefined;

@@ -3,6 +3,7 @@ import { closeSync, renameSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { openToAppend } from '../files/append.js';
+import { boundedBytesMax } from '../files/bounded.js';
 import { holdDirectory } from '../files/held.js';
 import { makeDirectories } from '../files/make.js';
 import { PinfsError } from '../format/errors.js';
@@ -11,7 +12,6 @@ import { checkFileLimit } from '../machine/file-budget.js';
 import { directories, processEnvironment } from '../repository/environment.js';
 import type { OpenOptions } from '../repository/options.js';
 import { checkFree } from '../store/layout.js';
-import { logBytesMax } from './log-file.js';
 import { passedDescriptor, type MountOptions } from './options.js';
 import { absoluteOrder, type MountOrder } from './order.js';
 import { errorCode, mountName } from './runtime.js';
@@ -124,7 +124,7 @@ function startDaemon(order: MountOrder, log: string): StartedChild {
 /** @throws PinfsError USAGE when the log can't be written. */
 function openLogFile(log: string): number {
   try {
-    if ((statSync(log, { throwIfNoEntry: false })?.size ?? 0) > logBytesMax)
+    if ((statSync(log, { throwIfNoEntry: false })?.size ?? 0) > boundedBytesMax)
       renameSync(log, `${log}.1`);
     return openToAppend(log);
   } catch (thrown) {

@@ -22,7 +22,8 @@ function probes(changes: Partial<Probes> = {}, broken: NativeModule[] = []): Pro
       loads: !broken.includes(name),
       problem: broken.includes(name) ? 'no such file' : undefined,
     })),
-    cache: { directory: '/home/a/.cache/pinfs', state: 'usable', free: 2 ** 33 },
+    cache: { directory: '/home/a/.cache/pinfs', state: 'usable', free: 2 ** 33, verity: false },
+    trials: {},
     clock: { now: Date.UTC(2026, 0), installed: Date.UTC(2025, 0) },
     oldPrograms: false,
     ...changes,
@@ -132,6 +133,16 @@ void t.test('caches that others can write, or that are full', (t) => {
   t.end();
 });
 
+void t.test('fs-verity is told, and no matter', (t) => {
+  const place = { directory: '/c', state: 'usable', free: 2 ** 33 } as const;
+  const said = (verity: boolean | undefined) =>
+    finding(probes({ cache: { ...place, verity } }), 'fs-verity');
+  t.match(said(true), { state: 'good', message: /has it/ });
+  t.match(said(false), { state: 'good', message: /none/ });
+  t.match(said(undefined), { state: 'note', message: /not be seen/ });
+  t.end();
+});
+
 void t.test('a clock before the day of installation, or after the century', (t) => {
   const clock = (now: number) =>
     finding(probes({ clock: { now, installed: Date.UTC(2025, 0) } }), 'clock').state;
@@ -163,8 +174,19 @@ void t.test('whatever prevents a mount is a failure of the whole', (t) => {
     t.notOk(diagnose(given).canMount, state);
     t.match(finding(given, 'cache'), { state: 'problem', mend: /./ }, state);
   }
-  const refused = probes({ mayMount: true, uid: 0, trial: { message: 'EPERM', mend: undefined } });
+  const failure = { message: 'EPERM', mend: undefined };
+  const trials = { kernel: failure, 'fuse-native': failure };
+  const refused = probes({ mayMount: true, uid: 0, trials });
   t.same(diagnose(refused).drivers, { kernel: false, 'fuse-native': false });
   t.match(finding(refused, 'trial'), { state: 'problem', message: /EPERM/ });
+  const one = probes({ trials: { kernel: failure } });
+  t.ok(diagnose(one).canMount, 'the other driver works');
+  t.match(finding(one, 'trial'), { state: 'note', message: /kernel.*EPERM/ });
+  const database = { message: 'locking protocol', mend: undefined };
+  const place = { directory: '/d', state: 'usable', free: 2 ** 33, database } as const;
+  for (const given of [probes({ cache: place }), probes({ state: place })]) {
+    t.notOk(diagnose(given).canMount, 'no database, no mount');
+    t.ok(diagnose(given).findings.some(({ message }) => message.includes('locking protocol')));
+  }
   t.end();
 });

@@ -1,4 +1,4 @@
-import type { ModuleProbe, NativeModule, Probes } from './probes.js';
+import type { CacheProbe, ModuleProbe, NativeModule, Probes } from './probes.js';
 
 /** One thing that was looked at, and how to mend it where it needs that. */
 export interface Finding {
@@ -28,7 +28,7 @@ export function diagnose(probes: Probes): Diagnosis {
     packages: canMount ? [] : missingPackages(probes),
     findings: [
       summary(probes, drivers, canMount),
-      ...trial(probes),
+      ...trials(probes, canMount),
       node(probes),
       device(probes),
       kernelModule(probes),
@@ -36,7 +36,9 @@ export function diagnose(probes: Probes): Diagnosis {
       userNamespaces(probes),
       allowOther(probes),
       ...probes.modules.map((module) => nativeModule(module)),
-      cache(probes),
+      cache('cache', probes.cache),
+      ...(probes.state === undefined ? [] : [cache('state', probes.state)]),
+      verity(probes),
       clock(probes),
       oldPrograms(probes),
     ],
@@ -51,31 +53,39 @@ function missingPackages(probes: Probes): string[] {
 
 /** Whether somebody mounts for us: we ourselves, or a set-uid fusermount. */
 function mountable(probes: Probes): boolean {
-  const { device, mayMount, fusermount: helper, named, trial: refused } = probes;
-  return (
-    refused === undefined && device === 'usable' && (mayMount || (helper?.setuid === true && named))
-  );
+  const { device, mayMount, fusermount: helper, named } = probes;
+  return device === 'usable' && (mayMount || (helper?.setuid === true && named));
 }
 
 function kernelWorks(probes: Probes): boolean {
-  return probes.platform === 'linux' && loads(probes, 'koffi') && mountable(probes);
+  const served = probes.trials.kernel === undefined;
+  return probes.platform === 'linux' && loads(probes, 'koffi') && mountable(probes) && served;
 }
 
 function fuseNativeWorks(probes: Probes): boolean {
   const reachable = probes.platform === 'linux' ? mountable(probes) : true;
-  return loads(probes, 'fuse-native') && reachable;
+  return loads(probes, 'fuse-native') && reachable && probes.trials['fuse-native'] === undefined;
 }
 
 /** What every mount needs besides the way to the kernel: SQLite, and a cache to put things into. */
 function isReadable(probes: Probes): boolean {
-  const { state } = probes.cache;
-  return loads(probes, 'better-sqlite3') && (state === 'usable' || state === 'to-be-made');
+  const places = [probes.cache, ...(probes.state === undefined ? [] : [probes.state])];
+  return loads(probes, 'better-sqlite3') && places.every(isUsable);
 }
 
-function trial({ trial: refused }: Probes): Finding[] {
-  if (refused === undefined) return [];
-  const mend = refused.mend ?? 'Mend the problems below.';
-  return [problem('trial', `a mount was tried and refused: ${refused.message}`, mend)];
+function isUsable({ state, database }: CacheProbe): boolean {
+  return database === undefined && (state === 'usable' || state === 'to-be-made');
+}
+
+/** Where one driver works, what keeps the other from it is worth a note. */
+function trials({ trials: refused }: Probes, canMount: boolean): Finding[] {
+  return (['kernel', 'fuse-native'] as const).flatMap((driver) => {
+    const failure = refused[driver];
+    if (failure === undefined) return [];
+    const message = `a mount with the ${driver} driver was tried: ${failure.message}`;
+    const mend = failure.mend ?? 'Mend the problems below.';
+    return [canMount ? note('trial', message, mend) : problem('trial', message, mend)];
+  });
 }
 
 function loads(probes: Probes, name: NativeModule): boolean {
@@ -235,9 +245,15 @@ function nativeModule({ name, loads: works, problem: why }: ModuleProbe): Findin
 /** Bytes: below this a cache is of little use. */
 const littleSpace = 512 * 2 ** 20;
 
-function cache({ cache: { directory, state, free } }: Probes): Finding {
-  const what = 'cache';
-  const elsewhere = 'Choose another one with --cache DIR or XDG_CACHE_HOME.';
+function cache(what: 'cache' | 'state', { directory, state, free, database }: CacheProbe): Finding {
+  const elsewhere =
+    what === 'cache'
+      ? 'Choose another one with --cache DIR or XDG_CACHE_HOME.'
+      : 'Choose another one with XDG_STATE_HOME.';
+  if (database !== undefined) {
+    const message = `no database can be opened in ${directory}: ${database.message}`;
+    return problem(what, message, database.mend ?? elsewhere);
+  }
   switch (state) {
     case 'nowhere':
       return problem(what, directory, elsewhere);
@@ -255,6 +271,16 @@ function cache({ cache: { directory, state, free } }: Probes): Finding {
       return note(what, `${place}, only ${space}`, `Free some space. ${elsewhere}`);
     }
   }
+}
+
+/** It would keep what was verified from being changed; pinfs does not use it. */
+function verity({ cache: { verity: available } }: Probes): Finding {
+  const what = 'fs-verity';
+  if (available === true)
+    return good(what, "the cache's file system has it; pinfs does not use it");
+  if (available === false)
+    return good(what, "the cache's file system has none, and none is needed");
+  return note(what, 'could not be seen', 'Nothing has to be done: pinfs does not use it.');
 }
 
 /** Programs that can't hold inode numbers of 63 bits. */

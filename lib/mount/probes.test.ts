@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { temporaryDirectory } from '../testing/stub-mount.js';
@@ -17,7 +17,11 @@ void t.test(
     t.ok(probes.clock.installed < probes.clock.now);
     const sqlite = probes.modules.find(({ name }) => name === 'better-sqlite3');
     t.same(sqlite, { name: 'better-sqlite3', loads: true, problem: undefined });
-    t.equal(diagnose(probes).findings.length, 13);
+    const trials = Object.keys(probes.trials).length;
+    t.equal(diagnose(probes).findings.length, 15 + trials);
+    t.equal(probes.cache.database, undefined);
+    t.type(probes.cache.verity, 'boolean');
+    t.same(readdirSync(path), [], 'nothing is left there');
   },
 );
 
@@ -50,6 +54,6 @@ void t.test('a fusermount in the path is found, with its set-uid bit', async (t)
 void t.test('a state that can not be used is found as well', async (t) => {
   const work = t.testdir({ state: {} });
   chmodSync(join(work, 'state'), 0o777);
-  const { cache } = await probeMachine(work);
-  t.match(cache, { directory: join(work, 'state'), state: 'open-to-group' });
+  const { state } = await probeMachine(work);
+  t.match(state, { directory: join(work, 'state'), state: 'open-to-group' });
 });

@@ -14,7 +14,9 @@ import { userInfo } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { asPinfsError } from '../format/errors.js';
 import { directories, processEnvironment } from '../repository/environment.js';
+import type { Driver } from '../drivers/driver.js';
 import { errorCode } from './runtime.js';
+import { tryDirectory, tryDriver, type TrialFailure } from './trial.js';
 
 /** What was found out about this machine. Plain facts: doctor.ts judges them. */
 export interface Probes {
@@ -34,8 +36,10 @@ export interface Probes {
   readonly userAllowOther: boolean;
   readonly modules: readonly ModuleProbe[];
   readonly cache: CacheProbe;
-  /** Why a mount that was tried could not be made; undefined: it could, or was not tried. */
-  readonly trial?: { readonly message: string; readonly mend: string | undefined } | undefined;
+  /** Undefined: it is as usable as the cache, or there is no place for either. */
+  readonly state?: CacheProbe | undefined;
+  /** By driver, why a tiny tree that it should serve could not be read; undefined: it could, or was not tried. */
+  readonly trials: Readonly<Partial<Record<Driver['name'], TrialFailure>>>;
   /** Milliseconds since 1970: the clock, and the date of this installation, which can't be later. */
   readonly clock: { readonly now: number; readonly installed: number };
   /** A loader of 32-bit programs is installed (their place by the ABIs of Linux). */
@@ -56,6 +60,10 @@ export interface CacheProbe {
   readonly state: 'usable' | 'to-be-made' | 'denied' | 'foreign' | 'open-to-group' | 'nowhere';
   /** Free bytes where it lies, or will lie. */
   readonly free: number;
+  /** Why no database can be opened there; undefined: it can, or was not tried. */
+  readonly database?: TrialFailure | undefined;
+  /** Its file system has fs-verity; undefined: could not be seen. */
+  readonly verity?: boolean | undefined;
 }
 
 /** Looks at this machine, and mounts for a moment in a private place; nothing is changed. */
@@ -65,7 +73,11 @@ export async function probeMachine(cache: string | undefined): Promise<Probes> {
     Object.keys(loadingCode).map((name) => probeModule(name as NativeModule)),
   );
   const device = probeDevice();
-  const koffi = modules.some(({ name, loads }) => name === 'koffi' && loads);
+  const loads = (name: NativeModule) => modules.some((one) => one.name === name && one.loads);
+  const [{ cache: cacheProbe, state }, trials] = await Promise.all([
+    probePlaces(cache, uid, loads('better-sqlite3')),
+    device === 'usable' ? probeDrivers(loads) : {},
+  ]);
   return {
     platform: process.platform,
     architecture: process.arch,
@@ -79,8 +91,9 @@ export async function probeMachine(cache: string | undefined): Promise<Probes> {
     userNamespaces: probeUserNamespaces(),
     userAllowOther: /^\s*user_allow_other\s*$/m.test(text('/etc/fuse.conf') ?? ''),
     modules,
-    cache: probeCache(cache, uid),
-    trial: koffi && device === 'usable' ? await probeMount() : undefined,
+    cache: cacheProbe,
+    state,
+    trials,
     clock: { now: Date.now(), installed: statSync(import.meta.filename).mtimeMs },
     oldPrograms: ['/lib/ld-linux.so.2', '/lib/ld-linux-armhf.so.3'].some((path) =>
       existsSync(path),
@@ -88,10 +101,18 @@ export async function probeMachine(cache: string | undefined): Promise<Probes> {
   };
 }
 
-async function probeMount(): Promise<Probes['trial']> {
-  const { tryMount } = await import('./trial.js');
-  const error = await tryMount();
-  return error && { message: error.message, mend: error.advice };
+/** Both at once: each is a process of its own. */
+async function probeDrivers(loads: (name: NativeModule) => boolean): Promise<Probes['trials']> {
+  const attempt = (module: NativeModule, driver: Driver['name']) =>
+    loads(module) && process.platform === 'linux' ? tryDriver(driver) : undefined;
+  const [kernel, fuseNative] = await Promise.all([
+    attempt('koffi', 'kernel'),
+    attempt('fuse-native', 'fuse-native'),
+  ]);
+  return {
+    ...(kernel === undefined ? {} : { kernel }),
+    ...(fuseNative === undefined ? {} : { 'fuse-native': fuseNative }),
+  };
 }
 
 function text(path: string): string | undefined {
@@ -193,18 +214,37 @@ function firstReason(stderr: string, message: string): string {
   return (line ?? message.split('\n')[0] ?? '').trim().slice(0, 300);
 }
 
-/** The cache, or the state where that can't be used: a mount needs both. */
-function probeCache(cache: string | undefined, uid: number): CacheProbe {
+/** Where the cache and the state lie, and what can be done there. */
+async function probePlaces(
+  cache: string | undefined,
+  uid: number,
+  sqlite: boolean,
+): Promise<Pick<Probes, 'cache' | 'state'>> {
   const options = cache === undefined ? { source: '' } : { source: '', cache };
+  let places: { readonly cache: string; readonly state: string };
   try {
-    const places = directories(options, processEnvironment);
-    const state = probeDirectory(places.state, uid);
-    const usable = state.state === 'usable' || state.state === 'to-be-made';
-    const found = probeDirectory(places.cache, uid);
-    return usable ? found : state;
+    places = directories(options, processEnvironment);
   } catch (thrown) {
-    return { directory: asPinfsError(thrown).message, state: 'nowhere', free: 0 };
+    return { cache: { directory: asPinfsError(thrown).message, state: 'nowhere', free: 0 } };
   }
+  const both = [places.cache, places.state].map(async (directory) => {
+    const found = probeDirectory(directory, uid);
+    return sqlite ? { ...found, ...(await probeDatabase(found)) } : found;
+  });
+  const [found, state] = await Promise.all(both);
+  if (found === undefined) throw new Error('there are two');
+  return { cache: found, state };
+}
+
+/** Where a directory is to be made, its file system is tried above it. */
+async function probeDatabase({
+  directory,
+  state,
+}: CacheProbe): Promise<Pick<CacheProbe, 'database' | 'verity'>> {
+  if (state !== 'usable' && state !== 'to-be-made') return {};
+  const answer = await tryDirectory(nearest(directory));
+  if (answer.ok) return { verity: answer.verity };
+  return { database: { message: answer.message, mend: answer.mend } };
 }
 
 function probeDirectory(directory: string, uid: number): CacheProbe {

@@ -27,7 +27,7 @@ export interface Session {
    * @throws PinfsError MOUNT_BUSY: in use, and asked in order; also when it is detached already.
    */
   unmount(mode: UnmountMode): Promise<Unmounted>;
-  /** Opens the log anew, and asks for a new head where one is followed. */
+  /** Opens the log and the trace anew, and asks for a new head where one is followed. */
   refresh(): void;
   /** Resolves when the mount is gone, from whatever side, and all that belonged to it is closed. */
   readonly ended: Promise<MountEnd>;
@@ -264,6 +264,7 @@ function liveSession(
     unmount: (mode) => leaveMount(life.mountpoint, mounted, mode, () => life.stopping),
     refresh: () => {
       log.reopen?.();
+      mounted.reopenTrace?.();
       log.info('asked to open the log anew and to look for a new head');
       follower?.checkNow();
     },

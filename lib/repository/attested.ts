@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readFileSync, statSync } from 'node:fs';
+import { readGiven } from '../files/given.js';
 import { PinfsError } from '../format/errors.js';
 import { parseHash } from '../format/hash.js';
 import { readWhole } from '../store/run.js';
@@ -71,8 +71,7 @@ function checkPin(opening: Opening, attestation: Attestation): void {
 
 function readSmallFile(path: string): Buffer {
   try {
-    if (statSync(path).size > fileLimit) throw new Error(`it is larger than ${fileLimit} bytes`);
-    return readFileSync(path);
+    return readGiven(path, fileLimit);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new PinfsError('USAGE', `${path} cannot be read: ${reason}`, { cause });

@@ -1,4 +1,5 @@
-import { readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
+import { readGiven } from '../files/given.js';
 import {
   emptyBlacklist,
   minimumRevision,
@@ -25,7 +26,7 @@ export function loadBlacklist(given: string | undefined, fallback = defaultBlack
     if (!stats.isFile() || stats.size > limit) {
       throw new PinfsError('USAGE', `the blacklist ${path} is no file of at most 4 MiB`);
     }
-    return parseBlacklist(readFileSync(path));
+    return parseBlacklist(readGiven(path, limit));
   } catch (cause) {
     if (cause instanceof PinfsError) throw cause;
     throw new PinfsError('USAGE', `the blacklist ${path} cannot be read`, {

@@ -1,5 +1,6 @@
 import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
-import { readdirSync, readFileSync, statSync, type Stats } from 'node:fs';
+import { readdirSync, statSync, type Stats } from 'node:fs';
+import { readGiven } from '../files/given.js';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { PinfsError } from '../format/errors.js';
@@ -173,7 +174,7 @@ function readKeyFile(path: string, shipped: boolean): MasterKey[] {
     // A pipe or a device could make reading endless.
     if (!stats.isFile()) throw malformed(path, 'is not a file');
     if (stats.size > limits.fileBytes) throw malformed(path, 'is too large for a key');
-    text = readFileSync(path, 'latin1');
+    text = readGiven(path, limits.fileBytes).toString('latin1');
   } catch (cause) {
     if (cause instanceof PinfsError) throw cause;
     throw malformed(path, 'cannot be read', undefined, cause);

@@ -209,6 +209,9 @@ async function begin(mount: Mount, link: Link): Promise<Mounted> {
     ended,
     replace: (recipe) => replace(mount, device, link, recipe),
     line: mounted,
+    reopenTrace: () => {
+      link.send({ kind: 'reopen' });
+    },
     async unmount(mode) {
       await device.unmount(mode);
       // Whoever is still inside gets errors. Not before the notifier is through: it may wait for a LOOKUP

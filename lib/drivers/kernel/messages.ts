@@ -57,6 +57,8 @@ export type ToWorker =
     }
   /** Facts for the magic attributes. */
   | { readonly kind: 'facts'; readonly facts: LiveFacts }
+  /** Go over to the file that lies at the path of the trace now. */
+  | { readonly kind: 'reopen' }
   /** Answer what is held and leave the loop. */
   | { readonly kind: 'stop' };
 

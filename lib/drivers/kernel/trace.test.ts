@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { bodyOf, opcodes, requestBytes, type FakeRequest } from '../../testing/fake-kernel.js';
@@ -74,5 +74,34 @@ void t.test('lines reach the file when the mount is idle, and at the end', (t) =
   t.ok(readFileSync(path, 'utf8').length > 60_000, 'and in pieces while it is busy');
   trace.close();
   t.equal(readFileSync(path, 'utf8').split('\n').length, 2002);
+  t.end();
+});
+
+void t.test('it stays within its bound', (t) => {
+  const path = join(t.testdir({}), 'trace');
+  const trace = openTrace(path, noError, 1000);
+  const frame = frameOf({ opcode: opcodes.STATFS, unique: 2 });
+  for (let count = 0; count < 100; count += 1) {
+    trace.line(frame, 80, 1);
+    trace.flush();
+  }
+  for (const name of [path, `${path}.1`]) t.ok(statSync(name).size <= 1000, name);
+  trace.close();
+  t.end();
+});
+
+void t.test('it is begun anew when asked to', (t) => {
+  const path = join(t.testdir({}), 'trace');
+  const trace = openTrace(path, noError);
+  const frame = frameOf({ opcode: opcodes.STATFS, unique: 2 });
+  renameSync(path, `${path}.old`);
+  trace.line(frame, 81, 1);
+  trace.reopen();
+  trace.line(frame, 82, 1);
+  t.notOk(readFileSync(`${path}.old`, 'utf8').includes('= 82'));
+  t.ok(existsSync(path), 'before the next line');
+  trace.close();
+  t.match(readFileSync(`${path}.old`, 'utf8'), /= 81 /);
+  t.match(readFileSync(path, 'utf8'), /^STATFS [^\n]* = 82 [^\n]*\n$/);
   t.end();
 });

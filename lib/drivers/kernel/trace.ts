@@ -1,5 +1,4 @@
-import { closeSync, writeSync } from 'node:fs';
-import { openToAppend } from '../../files/append.js';
+import { openBounded, boundedBytesMax } from '../../files/bounded.js';
 import { printable } from '../../format/bytes.js';
 import { PinfsError } from '../../format/errors.js';
 import { operationByNumber } from './opcodes.js';
@@ -18,6 +17,8 @@ import { decodeGetxattr, decodeName, decodeRead, inHeader, type Frame } from './
 export interface Trace {
   readonly line: (frame: Frame, result: number, microseconds: number) => void;
   readonly flush: () => void;
+  /** Goes over to the file that lies at the path now. */
+  readonly reopen: () => void;
   readonly close: () => void;
 }
 
@@ -55,11 +56,15 @@ export function traceLine(frame: Frame, result: number, microseconds: number): s
 }
 
 /**
- * Appends to a file, in large pieces; what is written so far is complete whenever the mount is idle. When it
+ * Appends to a file, in large pieces, within the bound of logs; what is written so far is complete whenever the mount is idle. When it
  * can't be written any more, as on a full disk, it ends there and says so once: the mount goes on.
  */
-export function openTrace(path: string, report: (error: PinfsError) => void): Trace {
-  const fd = openToAppend(path);
+export function openTrace(
+  path: string,
+  report: (error: PinfsError) => void,
+  bytesMax = boundedBytesMax,
+): Trace {
+  const file = openBounded(path, bytesMax);
   let pending = '';
   let failed = false;
   const flush = () => {
@@ -67,9 +72,7 @@ export function openTrace(path: string, report: (error: PinfsError) => void): Tr
     const text = pending;
     pending = '';
     try {
-      // A part may be written before the disk is full.
-      for (let rest = Buffer.from(text); rest.length > 0;)
-        rest = rest.subarray(writeSync(fd, rest));
+      file.write(text);
     } catch (cause) {
       failed = true;
       const reason = cause instanceof Error ? cause.message : String(cause);
@@ -83,9 +86,13 @@ export function openTrace(path: string, report: (error: PinfsError) => void): Tr
       if (pending.length > flushAt) flush();
     },
     flush,
+    reopen() {
+      flush();
+      file.reopen();
+    },
     close() {
       flush();
-      closeSync(fd);
+      file.close();
     },
   };
 }

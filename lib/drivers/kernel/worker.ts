@@ -17,7 +17,7 @@ import { changeNotifications, incEpoch } from './notifications.js';
 import { openSession, type Session } from './session.js';
 import { closeSnapshots, openSnapshots, replaceSnapshot, type Snapshots } from './snapshots.js';
 import { counters, publishServed } from './statistics.js';
-import { openTrace } from './trace.js';
+import { openTrace, type Trace } from './trace.js';
 
 /**
  * The thread that owns the device. Until `serve` it hears messages as any worker does; then it stays in
@@ -31,6 +31,7 @@ interface Worker {
   facts: LiveFacts | undefined;
   snapshots: Snapshots | undefined;
   session: Session | undefined;
+  trace: Trace | undefined;
   /** Writes a notification that can't block. */
   tell: ((message: Buffer) => void) | undefined;
   /** One identity for all tries to build the same recipe. */
@@ -50,6 +51,7 @@ async function main(port: MessagePort): Promise<void> {
     facts: undefined,
     snapshots: undefined,
     session: undefined,
+    trace: undefined,
     tell: undefined,
     building: { id: 0, run: {} },
   };
@@ -84,6 +86,9 @@ function act(worker: Worker, message: ToWorker): boolean {
       return true;
     case 'facts':
       worker.facts = message.facts;
+      return true;
+    case 'reopen':
+      worker.trace?.reopen();
       return true;
     case 'serve':
       return true;
@@ -178,6 +183,7 @@ function serve(worker: Worker, device: number, start: WorkerStart): void {
     trace: trace?.line,
   });
   worker.session = session;
+  worker.trace = trace;
   worker.tell = (message) => void calls.write(device, message, message.length);
   const end = runLoop({
     calls,

@@ -1,0 +1,24 @@
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+
+/**
+ * Reads a file that somebody named. It has to be a regular one: a FIFO or a device could keep whoever reads it
+ * for ever. Links are followed.
+ * @throws Error that says what is wrong with it; errors of the file system.
+ */
+export function readGiven(path: string, bytesMax: number): Buffer {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+  try {
+    const status = fstatSync(fd);
+    if (!status.isFile()) throw new Error('it is no regular file');
+    if (status.size > bytesMax) throw new Error(`it is larger than ${bytesMax} bytes`);
+    // It may grow meanwhile; files of /proc say that they are empty.
+    const bytes = Buffer.alloc(Math.min(bytesMax, Math.max(status.size, 4096)));
+    let length = 0;
+    for (let read = -1; read !== 0 && length < bytes.length; length += read) {
+      read = readSync(fd, bytes, length, bytes.length - length, null);
+    }
+    return bytes.subarray(0, length);
+  } finally {
+    closeSync(fd);
+  }
+}
