@@ -7,7 +7,6 @@ import { asPinfsError, PinfsError } from '../format/errors.js';
 import { hashBytes } from '../format/hash.js';
 import { defaultPatience } from '../source/patience.js';
 import type { Store } from '../store/store.js';
-import { emptyShelf } from '../store/two-shelves.js';
 import type { DirectoryTrial, TrialAnswer } from './trial.js';
 
 /** The process that tries what can hang or end a process: started by trial.ts, which bounds it in time. */
@@ -72,7 +71,11 @@ function requestOf(mountpoint: string): MountRequest {
     },
     filesystem: tinyFilesystem(),
     // Nothing else of it is used: the tiny filesystem lacks nothing.
-    store: { directory: '/', shelf: emptyShelf, fetch: nothing } as unknown as Store,
+    store: {
+      directory: '/',
+      shelf: { beginRun: () => undefined },
+      fetch: nothing,
+    } as unknown as Store,
     lifetime: 'pinned',
     allowOther: false,
     suid: false,
