@@ -2,7 +2,7 @@ import { attributesOf } from '../filesystem/attributes.js';
 import type { Attributes, DirectoryPage, Filesystem } from '../filesystem/filesystem.js';
 import { errno } from '../format/errno.js';
 import { done, failure } from '../store/want.js';
-import type { Entry, EntryType } from '../tree/entry.js';
+import type { Entry } from '../tree/entry.js';
 
 /** What the tiny filesystem has: one file. */
 export const tinyFile = { name: 'hello', text: 'pinfs\n' } as const;
@@ -52,7 +52,7 @@ export function tinyFilesystem(): Filesystem {
   };
 }
 
-function entry(node: number, name: string, type: EntryType, mode: number, size: number): Entry {
+function entry(node: number, name: string, type: Entry['type'], mode: number, size: number): Entry {
   return {
     node,
     name,
