@@ -1,5 +1,5 @@
 import { CommanderError } from 'commander';
-import { reportError } from './commands/common.js';
+import { reportError } from './commands/failures.js';
 import { flushOutput, guardOutput } from './commands/output.js';
 import { makeProgram, usageError, withMountForm } from './program.js';
 

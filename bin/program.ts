@@ -1,6 +1,8 @@
 import { Command, CommanderError, Help, type Option } from 'commander';
 import { PinfsError } from '../lib/format/errors.js';
+import { namesPath } from '../lib/options/rows.js';
 import { version } from '../lib/repository/version.js';
+import { declarationOf } from './commands/options.js';
 
 /** The commands in the order of the help: their names, and the module that registers them. */
 const commandModules: readonly (readonly [readonly string[], () => Promise<CommandModule>])[] = [
@@ -34,8 +36,7 @@ const exitCodes = `
 Exit codes: 0 done; 1 other failure; 2 wrong usage; 3 refused by trust; 4 not reachable;
 5 damaged or missing object; 6 can't mount here.`;
 
-// What stands for a path in the help of an option or argument.
-const pathWord = /<[^>]*\b(file|dir|pub)\b/;
+// What stands for a path in the help of an argument.
 const pathArguments = new Set([
   'source',
   'source@pin',
@@ -51,7 +52,10 @@ function refuseEmptyPaths(command: Command): void {
     value === '' || (Array.isArray(value) && value.includes(''));
   const named = [
     ...command.options
-      .filter(({ flags }) => pathWord.test(flags))
+      .filter((option) => {
+        const row = declarationOf(option);
+        return row !== undefined && namesPath(row);
+      })
       .map((option) => ({
         name: option.long ?? option.flags,
         value: command.getOptionValue(option.attributeName()) as unknown,

@@ -2,47 +2,65 @@ import { writeFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { readGiven } from '../../lib/files/given.js';
 import { PinfsError } from '../../lib/format/errors.js';
+import type { OptionRows, OptionValues } from '../../lib/options/option.js';
+import { runAction } from './failures.js';
 import {
+  addOptions,
   outputOptions,
-  printJson,
-  runAction,
   sourceArgument,
   sourceOptions,
   type OutputFlags,
   type SourceFlags,
-} from './common.js';
+} from './options.js';
+import { printJson } from './output.js';
 import { withRepository } from './with-repository.js';
 
-interface AttestFlags extends Omit<SourceFlags, 'key'> {
-  /** The key that signs. */
-  readonly key: string;
-  readonly masterKey: string[];
-  readonly output: string;
-}
+const keyOptions = {
+  output: {
+    flag: '--output',
+    short: '-o',
+    value: 'file',
+    kind: 'path',
+    required: true,
+    help: 'file for the secret key',
+    manual: 'File for the secret key; nothing is overwritten.',
+  },
+} as const satisfies OptionRows;
 
-interface KeyFlags extends OutputFlags {
-  readonly output: string;
-}
+const attestOptions = {
+  key: {
+    flag: '--key',
+    value: 'file',
+    kind: 'path',
+    required: true,
+    help: 'secret Ed25519 key, made by `pinfs key generate`',
+  },
+  output: {
+    ...keyOptions.output,
+    help: 'file to write the attestation to',
+    manual: 'File to write the attestation to; nothing is overwritten.',
+  },
+} as const satisfies OptionRows;
+
+type AttestFlags = SourceFlags & OptionValues<typeof attestOptions>;
+
+type KeyFlags = OutputFlags & OptionValues<typeof keyOptions>;
 
 const keyBytesMax = 64 * 1024;
 
 export function register(program: Command): void {
-  sourceOptions(program.command('attest'), '--master-key')
+  addOptions(sourceOptions(program.command('attest')), attestOptions)
     .description('sign what a snapshot is: repository, root hash, revision, tag and time')
     .argument('<source@pin>', sourceArgument)
-    .requiredOption('--key <file>', 'secret Ed25519 key, made by `pinfs key generate`')
-    .requiredOption('-o, --output <file>', 'file to write the attestation to')
     .action(attest);
   const key = program.command('key').description('keys for attestations');
-  outputOptions(key.command('generate'))
+  addOptions(outputOptions(key.command('generate')), keyOptions)
     .description('make an Ed25519 key pair: FILE (mode 0600) and FILE.pub')
-    .requiredOption('-o, --output <file>', 'file for the secret key')
     .action(generate);
 }
 
 async function attest(source: string, flags: AttestFlags): Promise<void> {
-  const opening: SourceFlags = { ...flags, key: flags.masterKey };
-  await withRepository(source, opening, async (repository) => {
+  await withRepository(source, flags, async (repository) => {
     const { makeAttestation, readSecretKey } = await import('../../lib/trust/attest.js');
     const { attestationOf } = await import('../../lib/repository/attested.js');
     const secret = readSecretKey(

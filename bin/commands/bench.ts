@@ -1,25 +1,48 @@
-import { Option, type Command } from 'commander';
+import type { Command } from 'commander';
 import { PinfsError } from '../../lib/format/errors.js';
+import type { MountOptions } from '../../lib/mount/options.js';
+import { mountOptionTable } from '../../lib/options/mount-options.js';
+import type { OptionValues } from '../../lib/options/option.js';
+import { sourceOptionTable } from '../../lib/options/source-options.js';
+import { rowsOn } from '../../lib/options/tables.js';
+import { runAction } from './failures.js';
 import {
-  formatSize,
-  printJson,
-  runAction,
+  addOptions,
+  argumentsOf,
   sourceArgument,
   sourceOptions,
+  type CommandOptionRows,
   type SourceFlags,
-} from './common.js';
+} from './options.js';
+import { formatSize } from './sizes.js';
 import type { BenchReport, Figure } from './bench-run.js';
-import { print } from './output.js';
+import { print, printJson } from './output.js';
 import { withProgress } from './progress.js';
 
-interface BenchFlags extends SourceFlags {
-  readonly workload: string;
-  readonly repeats: number;
-  readonly driver: string;
-}
+const benchOptions = {
+  workload: {
+    flag: '--workload',
+    value: 'name',
+    kind: 'text',
+    default: 'walk',
+    suggestions: ['walk', 'tar'],
+    help: "walk, tar, or a shell command run in the mount's root",
+  },
+  repeats: {
+    flag: '--repeats',
+    value: 'n',
+    kind: 'number',
+    default: 5,
+    parse: parseRepeats,
+    help: 'how often, 1 to 100',
+  },
+} as const satisfies CommandOptionRows;
+
+type BenchFlags = SourceFlags & OptionValues<typeof benchOptions> & Pick<MountOptions, 'driver'>;
 
 export function register(program: Command): void {
-  sourceOptions(program.command('bench'))
+  const command = addOptions(sourceOptions(program.command('bench')), benchOptions);
+  addOptions(command, rowsOn(mountOptionTable, 'bench', false))
     .description(
       `time a workload cold (empty cache), hot (kernel caches) and warm (disk cache, mounted again)
 
@@ -27,13 +50,6 @@ Ends with an error as soon as the workload does; of a pipe, the last command say
     )
     .summary('time a workload cold, hot and warm')
     .argument('<source[@pin]>', sourceArgument)
-    .option('--workload <name>', "walk, tar, or a shell command run in the mount's root", 'walk')
-    .option('--repeats <n>', 'how often, 1 to 100', parseRepeats, 5)
-    .addOption(
-      new Option('--driver <name>', 'how to speak to the kernel')
-        .choices(['auto', 'fuse-native', 'kernel'])
-        .default('auto'),
-    )
     .action(bench);
 }
 
@@ -45,22 +61,7 @@ function parseRepeats(text: string): number {
 
 /** The options that matter to a mount, as they stand on the command line; each run gets a cache of its own. */
 function mountArguments(flags: BenchFlags): string[] {
-  return [
-    ...flags.key.flatMap((key) => ['--key', key]),
-    ...flags.env.flatMap((text) => ['--env', text]),
-    ...flags.signer.flatMap((signer) => ['--signer', signer]),
-    ...(flags.fqrn === undefined ? [] : ['--fqrn', flags.fqrn]),
-    ...(flags.blacklist === undefined ? [] : ['--blacklist', flags.blacklist]),
-    ...(flags.cacheLimit === undefined ? [] : ['--cache-limit', String(flags.cacheLimit)]),
-    ...(flags.trustAt === undefined ? [] : ['--trust-at', flags.trustAt]),
-    ...(flags.external === undefined ? [] : ['--external', flags.external]),
-    ...(flags.attestation === undefined ? [] : ['--attestation', flags.attestation]),
-    ...(flags.followRedirects === true ? ['--follow-redirects'] : []),
-    ...(flags.weakKey === true ? ['--weak-key'] : []),
-    ...(flags.strict === true ? ['--strict'] : []),
-    '--driver',
-    flags.driver,
-  ];
+  return [...argumentsOf(sourceOptionTable, flags), ...argumentsOf(mountOptionTable, flags)];
 }
 
 async function bench(source: string, flags: BenchFlags): Promise<void> {

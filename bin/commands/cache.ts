@@ -1,12 +1,18 @@
 import type { Command } from 'commander';
+import type { OptionRows, OptionValues } from '../../lib/options/option.js';
+import { sourceOptionTable } from '../../lib/options/source-options.js';
 import { directories, processEnvironment } from '../../lib/repository/environment.js';
-import { formatSize, outputOptions, printJson, runAction, type OutputFlags } from './common.js';
-import { print } from './output.js';
+import { runAction } from './failures.js';
+import { addOptions, outputOptions, type OutputFlags } from './options.js';
+import { formatSize } from './sizes.js';
+import { print, printJson } from './output.js';
 import { withProgress } from './progress.js';
 
-interface CacheFlags extends OutputFlags {
-  readonly cache?: string;
-}
+const cacheOptions = {
+  cache: { ...sourceOptionTable.cache, help: 'cache directory', manual: undefined },
+} as const satisfies OptionRows;
+
+type CacheFlags = OutputFlags & OptionValues<typeof cacheOptions>;
 
 export function register(program: Command): void {
   const cache = program.command('cache').description('look after the cache directory');
@@ -24,7 +30,7 @@ export function register(program: Command): void {
 }
 
 function cacheOption(command: Command): Command {
-  return outputOptions(command).option('--cache <dir>', 'cache directory');
+  return addOptions(outputOptions(command), cacheOptions);
 }
 
 function cacheDirectory(flags: CacheFlags): { cache: string; state: string } {

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { sourceArgument, sourceOptions, type SourceFlags } from './common.js';
+import { sourceArgument, sourceOptions, type SourceFlags } from './options.js';
 import { print } from './output.js';
 import { pathArgument, withRepository } from './with-repository.js';
 

@@ -1,27 +1,28 @@
 import type { Command } from 'commander';
 import { printableText } from '../../lib/format/bytes.js';
 import { exitOf } from '../../lib/format/errors.js';
+import type { OptionRows, OptionValues } from '../../lib/options/option.js';
 import type { CheckProblem } from '../../lib/repository/check.js';
 import type { StoreStatistics } from '../../lib/store/store.js';
-import {
-  formatSize,
-  noteExit,
-  printJson,
-  sourceArgument,
-  sourceOptions,
-  warn,
-  type SourceFlags,
-} from './common.js';
-import { print } from './output.js';
+import { noteExit, warn } from './failures.js';
+import { addOptions, sourceArgument, sourceOptions, type SourceFlags } from './options.js';
+import { formatSize } from './sizes.js';
+import { print, printJson } from './output.js';
 import { withProgress } from './progress.js';
 import { pathArgument, withRepository } from './with-repository.js';
 
-interface CheckFlags extends SourceFlags {
-  readonly catalogs?: boolean;
-}
+const checkOptions = {
+  catalogs: {
+    flag: '--catalogs',
+    kind: 'flag',
+    help: 'only the catalogs, not the content of files',
+  },
+} as const satisfies OptionRows;
+
+type CheckFlags = SourceFlags & OptionValues<typeof checkOptions>;
 
 export function register(program: Command): void {
-  sourceOptions(program.command('check'))
+  addOptions(sourceOptions(program.command('check')), checkOptions)
     .description(
       `fetch and verify everything that a snapshot reaches; list what is missing or damaged
 
@@ -30,7 +31,6 @@ What is in the cache already is not asked for again: give an empty --cache to ch
     .summary('fetch and verify everything that a snapshot reaches')
     .argument('<source[@pin]>', sourceArgument)
     .argument('[path]', 'only what is below this path', '/')
-    .option('--catalogs', 'only the catalogs, not the content of files')
     .action(checkCommand);
 }
 

@@ -1,23 +1,30 @@
 import type { Command } from 'commander';
 import { printableText, type ByteString } from '../../lib/format/bytes.js';
 import { PinfsError } from '../../lib/format/errors.js';
-import {
-  formatSize,
-  noteExit,
-  printJson,
-  sourceArgument,
-  sourceOptions,
-  type SourceFlags,
-} from './common.js';
+import type { OptionRows, OptionValues } from '../../lib/options/option.js';
+import { noteExit } from './failures.js';
+import { addOptions, sourceArgument, sourceOptions, type SourceFlags } from './options.js';
+import { printJson } from './output.js';
+import { formatSize } from './sizes.js';
 import { withProgress } from './progress.js';
 import { pathArgument, withRepository } from './with-repository.js';
 
-interface CpFlags extends SourceFlags {
-  readonly recursive?: boolean;
-}
+const cpOptions = {
+  recursive: {
+    flag: '--recursive',
+    short: '-r',
+    kind: 'flag',
+    help: 'copy directories with all that is below',
+    manual:
+      'Copies directories with all that is below. Modes (without set-uid), times, links and hard links are ' +
+      'kept; nothing is overwritten.',
+  },
+} as const satisfies OptionRows;
+
+type CpFlags = SourceFlags & OptionValues<typeof cpOptions>;
 
 export function register(program: Command): void {
-  sourceOptions(program.command('cp'))
+  addOptions(sourceOptions(program.command('cp')), cpOptions)
     .description(
       `copy a file or (with -r) a tree out of a snapshot, with no FUSE
 
@@ -28,7 +35,6 @@ attributes are not.`,
     .argument('<source[@pin]>', sourceArgument)
     .argument('<path>', 'path in the repository')
     .argument('<dest>', 'a new path, or a directory to copy into')
-    .option('-r, --recursive', 'copy directories with all that is below')
     .action(cp);
 }
 

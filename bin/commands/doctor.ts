@@ -1,17 +1,22 @@
 import type { Command } from 'commander';
 import { fromText, printable } from '../../lib/format/bytes.js';
-import { outputOptions, printJson, runAction, type OutputFlags } from './common.js';
+import type { OptionRows, OptionValues } from '../../lib/options/option.js';
+import { sourceOptionTable } from '../../lib/options/source-options.js';
+import { runAction } from './failures.js';
+import { addOptions, outputOptions, type OutputFlags } from './options.js';
+import { printJson } from './output.js';
 
-interface DoctorFlags extends OutputFlags {
-  readonly cache?: string;
-}
+const doctorOptions = {
+  cache: { ...sourceOptionTable.cache, help: 'the cache directory to look at', manual: undefined },
+} as const satisfies OptionRows;
+
+type DoctorFlags = OutputFlags & OptionValues<typeof doctorOptions>;
 
 export function register(program: Command): void {
-  outputOptions(program.command('doctor'))
+  addOptions(outputOptions(program.command('doctor')), doctorOptions)
     .description(
       'what this machine can do, and how to mend what it can not (exit 6: no way to mount)',
     )
-    .option('--cache <dir>', 'the cache directory to look at')
     .action(async (flags: DoctorFlags) => {
       await runAction(flags, () => doctor(flags));
     });

@@ -1,27 +1,17 @@
-import { Option, type Command } from 'commander';
+import type { Command } from 'commander';
 import { printable, printableJson, toBytes } from '../../lib/format/bytes.js';
 import type { PinfsError } from '../../lib/format/errors.js';
 import type { Attributes } from '../../lib/filesystem/filesystem.js';
-import {
-  argumentBytes,
-  errorJson,
-  sourceArgument,
-  sourceOptions,
-  type SourceFlags,
-} from './common.js';
+import type { OptionRows, OptionValues } from '../../lib/options/option.js';
+import { errorJson } from './failures.js';
+import { addOptions, sourceArgument, sourceOptions, type SourceFlags } from './options.js';
+import { argumentBytes } from './raw-arguments.js';
 import { print } from './output.js';
 import { bytesJson, entryJson, longLine } from './entry-text.js';
 import { globMatches } from './glob.js';
 import { pathArgument, withRepository } from './with-repository.js';
 
-interface FindFlags extends SourceFlags {
-  readonly name?: string;
-  readonly type?: string;
-  readonly ls?: boolean;
-  readonly print0?: boolean;
-}
-
-const types: Readonly<Record<string, string>> = {
+const types = {
   f: 'file',
   d: 'directory',
   l: 'symlink',
@@ -29,19 +19,33 @@ const types: Readonly<Record<string, string>> = {
   b: 'block',
   p: 'fifo',
   s: 'socket',
-};
+} as const;
+
+const findOptions = {
+  name: {
+    flag: '--name',
+    value: 'pattern',
+    kind: 'text',
+    help: 'only names that match, with * and ?',
+  },
+  type: {
+    flag: '--type',
+    value: 'letter',
+    kind: 'choice',
+    choices: ['f', 'd', 'l', 'c', 'b', 'p', 's'],
+    help: 'only entries of this type',
+  },
+  ls: { flag: '--ls', kind: 'flag', help: 'with all attributes' },
+  print0: { flag: '--print0', kind: 'flag', help: 'raw path bytes, each ended by a NUL' },
+} as const satisfies OptionRows;
+
+type FindFlags = SourceFlags & OptionValues<typeof findOptions>;
 
 export function register(program: Command): void {
-  sourceOptions(program.command('find'))
+  addOptions(sourceOptions(program.command('find')), findOptions)
     .description('list all paths below one, with no FUSE')
     .argument('<source[@pin]>', sourceArgument)
     .argument('[path]', 'path in the repository', '/')
-    .option('--name <pattern>', 'only names that match, with * and ?')
-    .addOption(
-      new Option('--type <letter>', 'only entries of this type').choices(Object.keys(types)),
-    )
-    .option('--ls', 'with all attributes')
-    .option('--print0', 'raw path bytes, each ended by a NUL')
     .action(find);
 }
 
@@ -49,7 +53,7 @@ async function find(source: string, path: string, flags: FindFlags): Promise<voi
   const wanted = filter(flags);
   await withRepository(source, { ...flags, jsonLines: true }, async (repository) => {
     const { walk } = await import('../../lib/repository/path.js');
-    const { DirectoryReader } = await import('./unread.js');
+    const { DirectoryReader } = await import('./directory-reader.js');
     const start = await walk(repository, pathArgument(path), false);
     const reader = new DirectoryReader(repository, start);
     const pending = [start];

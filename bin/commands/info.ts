@@ -2,18 +2,9 @@ import type { Command } from 'commander';
 import { isoTime } from '../../lib/format/time.js';
 import { printableText } from '../../lib/format/bytes.js';
 import type { Inspection } from '../../lib/repository/inspect.js';
-import {
-  errorJson,
-  openOptions,
-  printJson,
-  reportError,
-  runAction,
-  sourceArgument,
-  sourceOptions,
-  warnOffline,
-  type SourceFlags,
-} from './common.js';
-import { print } from './output.js';
+import { errorJson, reportError, runAction, warnOffline } from './failures.js';
+import { openOptions, sourceArgument, sourceOptions, type SourceFlags } from './options.js';
+import { print, printJson } from './output.js';
 import { startWaiting } from './progress.js';
 
 export function register(program: Command): void {

@@ -1,24 +1,36 @@
 import type { Command } from 'commander';
 import { printable } from '../../lib/format/bytes.js';
 import type { Attributes } from '../../lib/filesystem/filesystem.js';
+import type { OptionRows, OptionValues } from '../../lib/options/option.js';
 import type { Repository } from '../../lib/repository/repository.js';
-import { errorJson, printJson, sourceArgument, sourceOptions, type SourceFlags } from './common.js';
-import { print } from './output.js';
+import { errorJson } from './failures.js';
+import { addOptions, sourceArgument, sourceOptions, type SourceFlags } from './options.js';
+import { print, printJson } from './output.js';
 import { entryJson, longLine } from './entry-text.js';
 import { pathArgument, withRepository } from './with-repository.js';
 
-interface LsFlags extends SourceFlags {
-  readonly long?: boolean;
-  readonly recursive?: boolean;
-}
+const lsOptions = {
+  long: {
+    flag: '--long',
+    short: '-l',
+    kind: 'flag',
+    help: 'one line with all attributes for each entry; times are UTC',
+  },
+  recursive: {
+    flag: '--recursive',
+    short: '-R',
+    kind: 'flag',
+    help: 'list subdirectories too',
+  },
+} as const satisfies OptionRows;
+
+type LsFlags = SourceFlags & OptionValues<typeof lsOptions>;
 
 export function register(program: Command): void {
-  sourceOptions(program.command('ls'))
+  addOptions(sourceOptions(program.command('ls')), lsOptions)
     .description('list a directory of a snapshot, with no FUSE')
     .argument('<source[@pin]>', sourceArgument)
     .argument('[path]', 'path in the repository', '/')
-    .option('-l, --long', 'one line with all attributes for each entry; times are UTC')
-    .option('-R, --recursive', 'list subdirectories too')
     .action(ls);
 }
 
@@ -51,7 +63,7 @@ async function listDirectories(
   flags: LsFlags,
   show: (attributes: Attributes) => Promise<Shown>,
 ): Promise<void> {
-  const { DirectoryReader } = await import('./unread.js');
+  const { DirectoryReader } = await import('./directory-reader.js');
   const reader = new DirectoryReader(repository, start);
   const pending: Shown[] = [{ attributes: start, record: undefined }];
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {

@@ -1,41 +1,53 @@
-import { Command, CommanderError, Option } from 'commander';
+import { Command, CommanderError } from 'commander';
 import { fromText, printable, printableText } from '../../lib/format/bytes.js';
 import { PinfsError } from '../../lib/format/errors.js';
 import { defaultDeadline, type MountOptions, type DriverChoice } from '../../lib/mount/options.js';
 import type { TranslatedOptions } from '../../lib/mount/fstab.js';
 import { absoluteOrder, shownSource, type MountOrder } from '../../lib/mount/order.js';
 import type { MountStatus } from '../../lib/mount/status.js';
+import { mountOptionTable, protectionOptionTable } from '../../lib/options/mount-options.js';
+import type { OptionRows, OptionValues } from '../../lib/options/option.js';
+import { valuesOf } from '../../lib/options/rows.js';
+import { runAction, warnOffline } from './failures.js';
 import {
+  addOptions,
   openOptions,
-  printJson,
-  runAction,
   sourceArgument,
   sourceOptions,
-  warnOffline,
   type SourceFlags,
-} from './common.js';
+} from './options.js';
+import { printJson } from './output.js';
 import { startWaiting } from './progress.js';
 
-export interface MountFlags extends SourceFlags {
-  readonly driver: DriverChoice;
-  readonly allowOther?: boolean;
-  readonly log?: string;
-  readonly trace?: string;
-  readonly foreground?: boolean;
-  readonly suid?: boolean;
-  readonly dev?: boolean;
-  /** Commander's form of --no-xattrs. */
-  readonly xattrs: boolean;
-  readonly passthrough?: boolean;
-  readonly inodes: '32' | '63';
-  readonly protectedXattr: string[];
-  readonly xattrGid: number[];
+const mountCommandOptions = {
+  foreground: {
+    flag: '--foreground',
+    kind: 'flag',
+    fstab: false,
+    help: 'stay, and write the log to stderr',
+    manual: 'Stays, and writes the log to the standard error.',
+  },
   /** Texts of `-o`, as mount(8) gives them. */
-  readonly o: string[];
-  /** Only in the options of -o. */
-  readonly fsname?: string;
-  readonly noExec?: boolean;
-}
+  o: {
+    flag: '-o',
+    value: 'options',
+    kind: 'text',
+    repeatable: true,
+    help: 'options in the form of mount(8) and fstab(5)',
+    manual:
+      'In the form of `mount`(8) and `fstab`(5): pin=, tag=, hash= or date=, and the options above with ' +
+      'underscores, such as `cache_limit=1G`; `allow_suid` and `allow_dev` for `--suid` and `--dev`. `fsname=` ' +
+      'is what the kernel shows as the source (otherwise the source as it is given). `noexec` is honoured, ' +
+      "and a `remount` that changes nothing; what can't be had is refused with the reason.",
+  },
+} as const satisfies OptionRows;
+
+export type MountFlags = SourceFlags &
+  OptionValues<typeof mountOptionTable> &
+  OptionValues<typeof protectionOptionTable> &
+  OptionValues<typeof mountCommandOptions> &
+  // Only in the options of -o.
+  Pick<MountOptions, 'fsname' | 'noExec'>;
 
 const description = `mount a snapshot, read-only
 
@@ -57,44 +69,15 @@ export function register(program: Command): void {
 
 /** Adds the arguments and options of `pinfs mount`. */
 export function mountCommand(command: Command): Command {
-  return sourceOptions(command)
+  sourceOptions(command, 'mount')
     .description(description)
     .summary('mount a snapshot, read-only')
     .argument('<source[@pin]>', sourceArgument)
-    .argument('<mountpoint>', 'an existing directory')
-    .option('--foreground', 'stay, and write the log to stderr')
-    .addOption(
-      new Option('--driver <name>', 'how to speak to the kernel')
-        .choices(['auto', 'fuse-native', 'kernel'])
-        .default('auto'),
-    )
-    .option('--allow-other', 'let other users in, as far as the modes of the files do')
-    .option('--suid', 'honour set-uid bits (root only)')
-    .option('--dev', 'honour device files (root only)')
-    .option('--no-xattrs', 'no extended attributes, so that ls -l asks for none')
-    .addOption(
-      new Option('--protected-xattr <name>', 'an attribute for some groups only (repeatable)')
-        .argParser((value: string, before: string[]) => [...before, value])
-        .default([], 'none'),
-    )
-    .addOption(
-      new Option('--xattr-gid <gid>', 'a group that may read them, besides 0 (repeatable)')
-        .argParser((value: string, before: number[]) => [...before, parseGid(value)])
-        .default([], 'none'),
-    )
-    .option('--passthrough', 'the kernel reads large cached files itself (kernel driver, root)')
-    .addOption(
-      new Option('--inodes <bits>', 'bits of inode numbers: 32 for old 32-bit programs')
-        .choices(['32', '63'])
-        .default('63'),
-    )
-    .option('--log <file>', 'append the log to this file')
-    .option('--trace <file>', 'one line for each request of the kernel (kernel driver)')
-    .addOption(
-      new Option('-o <options>', 'options in the form of mount(8) and fstab(5)')
-        .argParser((value: string, before: string[]) => [...before, value])
-        .default([], 'none'),
-    );
+    .argument('<mountpoint>', 'an existing directory');
+  const { o, ...others } = mountCommandOptions;
+  for (const rows of [others, mountOptionTable, protectionOptionTable, { o }])
+    addOptions(command, rows);
+  return command;
 }
 
 /** What the command line asks for, with what stands behind `-o`. */
@@ -111,34 +94,22 @@ export async function withMountOptions(
   mountpoint: string,
   flags: MountFlags,
 ): Promise<AskedMount> {
-  if (flags.o.length === 0) return { source, flags };
+  const { o = [] } = flags;
+  if (o.length === 0) return { source, flags };
   const { translateMountOptions } = await import('../../lib/mount/fstab.js');
-  const translated = translateMountOptions(flags.o);
+  const translated = translateMountOptions(o);
   const { flags: given, pin, noExec } = translated;
   // As it stands in fstab, so that mount(8) sees that it is mounted.
   const fsname = translated.fsname ?? (pin === undefined ? undefined : shownSource(source));
   const whole = pin === undefined ? source : `${source}@${pin}`;
   const parsed = parseAgain([...given, '--', whole, mountpoint]);
-  const more = parsed.opts<MountFlags>();
   const merged: MountFlags = {
     ...flags,
-    ...fromCommandLine(parsed, more),
-    key: [...flags.key, ...more.key],
-    env: [...flags.env, ...more.env],
-    signer: [...flags.signer, ...more.signer],
-    protectedXattr: [...flags.protectedXattr, ...more.protectedXattr],
-    xattrGid: [...flags.xattrGid, ...more.xattrGid],
+    ...added(flags, parsed),
     noExec,
     ...(fsname === undefined ? {} : { fsname }),
   };
   return { source: whole, flags: merged, translated };
-}
-
-/** @throws PinfsError USAGE */
-function parseGid(text: string): number {
-  const gid = /^\d{1,10}$/.test(text) ? Number(text) : NaN;
-  if (gid < 2 ** 32 - 1) return gid;
-  throw new PinfsError('USAGE', `'${text}' is no group`, { advice: 'Give the number of a group.' });
 }
 
 /** @throws PinfsError USAGE for a value that the flag does not take. */
@@ -154,44 +125,41 @@ function parseAgain(args: readonly string[]): Command {
   }
 }
 
-/** Only what was given: a default must not undo a flag. */
-function fromCommandLine(command: Command, flags: MountFlags): Partial<MountFlags> {
-  const given = Object.entries(flags).filter(
-    ([name]) => command.getOptionValueSource(name) === 'cli',
-  );
-  return Object.fromEntries(given);
+/** Only what was given: a default must not undo a flag. What may be repeated is added to what is there. */
+function added(flags: MountFlags, parsed: Command): Partial<MountFlags> {
+  const before = new Map<string, unknown>(Object.entries(flags));
+  const list = (value: unknown): unknown[] => (Array.isArray(value) ? value : []);
+  const given = Object.entries<unknown>(parsed.opts())
+    .filter(([name]) => parsed.getOptionValueSource(name) === 'cli')
+    .map(([name, value]) => [
+      name,
+      Array.isArray(value) ? [...list(before.get(name)), ...list(value)] : value,
+    ]);
+  return Object.fromEntries(given) as Partial<MountFlags>;
 }
 
 /** What the flags ask for, as the library takes it. @throws PinfsError USAGE */
 export function mountOrder(source: string, mountpoint: string, flags: MountFlags): MountOrder {
-  if ((flags.suid === true || flags.dev === true) && process.getuid?.() !== 0) {
+  if ((flags.suid || flags.dev) && process.getuid?.() !== 0) {
     throw new PinfsError('USAGE', '--suid and --dev are for root only');
   }
   const options = openOptions(source, flags);
-  if (flags.xattrGid.length > 0 && flags.protectedXattr.length === 0)
+  const { protectedXattr: names = [], xattrGid: gids = [], fsname } = flags;
+  if (gids.length > 0 && names.length === 0)
     throw new PinfsError('USAGE', '--xattr-gid lets groups read attributes: none is protected', {
       advice: 'Name them with --protected-xattr NAME.',
     });
   const mount: MountOptions = {
+    ...valuesOf(mountOptionTable, flags),
     mountpoint,
     driver: driverFor(flags),
-    allowOther: flags.allowOther === true,
-    suid: flags.suid === true,
-    dev: flags.dev === true,
-    noXattrs: !flags.xattrs,
-    ...(flags.protectedXattr.length === 0
-      ? {}
-      : { protectedXattrs: { names: flags.protectedXattr, gids: flags.xattrGid } }),
-    ...(flags.passthrough === true ? { passthrough: true } : {}),
+    ...(names.length === 0 ? {} : { protectedXattrs: { names, gids } }),
     deadline: options.deadline ?? defaultDeadline,
     verbose: flags.verbose === true,
     ...(flags.noExec === true ? { noExec: true } : {}),
-    ...(flags.fsname === undefined ? {} : { fsname: flags.fsname }),
-    ...(flags.log === undefined ? {} : { log: flags.log }),
-    ...(flags.trace === undefined ? {} : { trace: flags.trace }),
+    ...(fsname === undefined ? {} : { fsname }),
   };
-  const inodes = flags.inodes === '32' ? ({ inodes: 32 } as const) : {};
-  return { options: { ...options, ...inodes }, mount };
+  return { options, mount };
 }
 
 /**

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { setImmediate as turn } from 'node:timers/promises';
+import { printableJson } from '../../lib/format/bytes.js';
 import { PinfsError } from '../../lib/format/errors.js';
 
 /* Standard output, which can end before we do: a reader such as head(1) leaves, a disk is full. */
@@ -55,4 +56,9 @@ function throwFailure(): void {
   throw new PinfsError('OUTPUT_FAILED', `can't write the output: ${failure.message}`, {
     cause: failure,
   });
+}
+
+/** With `lines`: one value on each line. */
+export function printJson(value: unknown, lines = false): void {
+  process.stdout.write(`${printableJson(value, lines ? undefined : 2)}\n`);
 }

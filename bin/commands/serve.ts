@@ -1,21 +1,40 @@
 import { once } from 'node:events';
 import type { Command } from 'commander';
 import { PinfsError } from '../../lib/format/errors.js';
-import { outputOptions, printJson, runAction, type OutputFlags } from './common.js';
+import type { OptionValues } from '../../lib/options/option.js';
+import { runAction } from './failures.js';
+import { addOptions, outputOptions, type CommandOptionRows, type OutputFlags } from './options.js';
+import { printJson } from './output.js';
 
-interface ServeFlags extends OutputFlags {
-  readonly port: number;
-  readonly host: string;
-  readonly followLinks?: boolean;
-}
+const serveOptions = {
+  port: {
+    flag: '--port',
+    value: 'n',
+    kind: 'number',
+    default: 0,
+    parse: parsePort,
+    help: 'port to listen on (0: any that is free)',
+  },
+  host: {
+    flag: '--host',
+    value: 'address',
+    kind: 'text',
+    default: '127.0.0.1',
+    help: 'address to listen on',
+  },
+  followLinks: {
+    flag: '--follow-links',
+    kind: 'flag',
+    help: 'serve also what symbolic links lead to outside of the directory',
+  },
+} as const satisfies CommandOptionRows;
+
+type ServeFlags = OutputFlags & OptionValues<typeof serveOptions>;
 
 export function register(program: Command): void {
-  outputOptions(program.command('serve'))
+  addOptions(outputOptions(program.command('serve')), serveOptions)
     .description('serve the repositories lying in a directory over HTTP, until interrupted')
     .argument('<dir>', 'directory that holds repositories, each named by its fqrn')
-    .option('--port <n>', 'port to listen on (0: any that is free)', parsePort, 0)
-    .option('--host <address>', 'address to listen on', '127.0.0.1')
-    .option('--follow-links', 'serve also what symbolic links lead to outside of the directory')
     .action(serveCommand);
 }
 

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { printable, printableText } from '../../lib/format/bytes.js';
-import { printJson, sourceArgument, sourceOptions, type SourceFlags } from './common.js';
-import { print } from './output.js';
+import { sourceArgument, sourceOptions, type SourceFlags } from './options.js';
+import { print, printJson } from './output.js';
 import { entryJson, longLine } from './entry-text.js';
 import { pathArgument, withRepository } from './with-repository.js';
 

@@ -2,7 +2,10 @@ import type { Command } from 'commander';
 import { fromText, printable, printableText } from '../../lib/format/bytes.js';
 import type { ListedMount } from '../../lib/mount/list.js';
 import type { MountStatus } from '../../lib/mount/status.js';
-import { formatSize, outputOptions, printJson, runAction, type OutputFlags } from './common.js';
+import { runAction } from './failures.js';
+import { outputOptions, type OutputFlags } from './options.js';
+import { printJson } from './output.js';
+import { formatSize } from './sizes.js';
 
 /** Milliseconds that the process of a mount has for its answer. */
 const patience = 3000;

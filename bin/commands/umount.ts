@@ -1,24 +1,40 @@
-import { Option, type Command } from 'commander';
+import type { Command } from 'commander';
 import type { UnmountMode } from '../../lib/drivers/driver.js';
 import { fromText, printable, printableText } from '../../lib/format/bytes.js';
 import { PinfsError } from '../../lib/format/errors.js';
+import type { OptionRows, OptionValues } from '../../lib/options/option.js';
 import type { Stopped } from '../../lib/mount/stop.js';
 import type { StopResult } from '../../lib/mount/stop-all.js';
-import {
-  errorJson,
-  noteExit,
-  outputOptions,
-  printJson,
-  reportError,
-  runAction,
-  type OutputFlags,
-} from './common.js';
+import { errorJson, noteExit, reportError, runAction } from './failures.js';
+import { addOptions, outputOptions, type OutputFlags } from './options.js';
+import { printJson } from './output.js';
 
-interface UmountFlags extends OutputFlags {
-  readonly lazy?: boolean;
-  readonly force?: boolean;
-  readonly all?: boolean;
-}
+const umountOptions = {
+  lazy: {
+    flag: '--lazy',
+    kind: 'flag',
+    help: 'detach it though it is in use; it is served until its last user leaves',
+    manual:
+      'Takes a mount out of sight at once and serves it until its last user leaves; then its process ends. ' +
+      '`pinfs status` shows it as detached until then.',
+  },
+  force: {
+    flag: '--force',
+    kind: 'flag',
+    conflicts: 'lazy',
+    help: 'end it though it is in use; its users get errors',
+    manual: 'Ends it under its users, who get errors.',
+  },
+  all: {
+    flag: '--all',
+    kind: 'flag',
+    help: 'all mounts of this user; as root, of everyone',
+    manual:
+      'All mounts of this user; as root, of everyone. With `--force` also those that are detached already.',
+  },
+} as const satisfies OptionRows;
+
+type UmountFlags = OutputFlags & OptionValues<typeof umountOptions>;
 
 /** Milliseconds that the process of a mount has for unmounting. */
 const patience = 30_000;
@@ -29,15 +45,10 @@ const description = `end mounts, also those whose process is dead; says who keep
 --force ends it under its users, who get errors.`;
 
 export function register(program: Command): void {
-  outputOptions(program.command('umount'))
+  addOptions(outputOptions(program.command('umount')), umountOptions)
     .description(description)
     .summary('end mounts, also those whose process is dead')
     .argument('[mountpoint...]')
-    .option('--lazy', 'detach it though it is in use; it is served until its last user leaves')
-    .addOption(
-      new Option('--force', 'end it though it is in use; its users get errors').conflicts('lazy'),
-    )
-    .option('--all', 'all mounts of this user; as root, of everyone')
     .action(async (mountpoints: string[], flags: UmountFlags) => {
       await runAction(flags, () => umount(mountpoints, flags));
     });

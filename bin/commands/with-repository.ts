@@ -1,14 +1,9 @@
 import type { Repository } from '../../lib/repository/repository.js';
 import type { ByteString } from '../../lib/format/bytes.js';
 import type { PinfsError } from '../../lib/format/errors.js';
-import {
-  argumentBytes,
-  openOptions,
-  runAction,
-  warn,
-  warnOffline,
-  type SourceFlags,
-} from './common.js';
+import { runAction, warn, warnOffline } from './failures.js';
+import { openOptions, type SourceFlags } from './options.js';
+import { argumentBytes } from './raw-arguments.js';
 import { startWaiting } from './progress.js';
 
 /** Opens SOURCE[@PIN], runs the body, closes; an offline one is warned of on stderr. */

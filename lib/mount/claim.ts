@@ -6,6 +6,9 @@ import { holdPlace, takePlace, type HeldPlace } from '../drivers/place.js';
 import { currentMounts, unmountOwn } from '../drivers/unmount.js';
 import { fromText, printable, toBytes } from '../format/bytes.js';
 import { PinfsError } from '../format/errors.js';
+import { mountOptionTable } from '../options/mount-options.js';
+import { pathsOf } from '../options/rows.js';
+import { sourceOptionTable } from '../options/source-options.js';
 import { directories, processEnvironment } from '../repository/environment.js';
 import { isUrl, splitSourcePin } from '../source/open.js';
 import type { Log } from './log.js';
@@ -161,8 +164,8 @@ function reservedPaths(
   runtimeDirectory: string | undefined,
 ): readonly Reserved[] {
   const { cache, state } = directories(options, processEnvironment);
-  const used = (what: string, path: string | undefined): Reserved[] =>
-    path === undefined || isUrl(path) ? [] : [{ what, path: resolve(path), whole: false }];
+  const used = (what: string, path: string): Reserved[] =>
+    isUrl(path) ? [] : [{ what, path: resolve(path), whole: false }];
   return [
     { what: 'the cache', path: cache, whole: true },
     { what: 'the state', path: state, whole: true },
@@ -170,11 +173,9 @@ function reservedPaths(
       ? []
       : [{ what: 'the directory of the control socket', path: runtimeDirectory, whole: true }]),
     ...used('the source', splitSourcePin(options.source, existsSync).source),
-    ...used('the directory of external files', options.external),
-    ...used('the log', mount.log),
-    ...used('the trace', mount.trace),
-    ...used('the blacklist', options.blacklist),
-    ...(options.keys ?? []).flatMap((key) => used('a key', key)),
+    ...[...pathsOf(sourceOptionTable, options), ...pathsOf(mountOptionTable, mount)].flatMap(
+      ({ row: { inUse }, path }) => (inUse === undefined ? [] : used(inUse, path)),
+    ),
     ...used('pinfs itself', import.meta.dirname),
     ...used('node', process.execPath),
   ];

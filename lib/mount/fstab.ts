@@ -1,4 +1,7 @@
 import { PinfsError } from '../format/errors.js';
+import type { OptionRow } from '../options/option.js';
+import { fstabName } from '../options/rows.js';
+import { mountTables } from '../options/tables.js';
 
 /**
  * The form in which mount(8) calls a helper: `pinfs SOURCE DIR -o opts`. mount.fuse3 makes it from
@@ -52,40 +55,15 @@ const kernels = new Set(['user_id', 'group_id', 'rootmode', 'fd']);
 /** Each is one way to write the pin. */
 const pinNames = new Set(['pin', 'tag', 'hash', 'date']);
 
-/** Options with a value, and the flag of `pinfs mount` that each one is. */
-const valued: Readonly<Record<string, string>> = {
-  key: '--key',
-  cache: '--cache',
-  cache_limit: '--cache-limit',
-  driver: '--driver',
-  log: '--log',
-  trust_at: '--trust-at',
-  attestation: '--attestation',
-  signer: '--signer',
-  fqrn: '--fqrn',
-  blacklist: '--blacklist',
-  external: '--external',
-  env: '--env',
-  deadline: '--deadline',
-  inodes: '--inodes',
-  protected_xattr: '--protected-xattr',
-  xattr_gid: '--xattr-gid',
-  min_rate: '--min-rate',
-};
-
-/** Options without a value. */
-const plain: Readonly<Record<string, string>> = {
-  allow_other: '--allow-other',
-  offline: '--offline',
-  strict: '--strict',
-  follow_redirects: '--follow-redirects',
-  no_xattrs: '--no-xattrs',
-  passthrough: '--passthrough',
-  weak_key: '--weak-key',
-  allow_suid: '--suid',
-  allow_dev: '--dev',
-  verbose: '--verbose',
-};
+/** Options of `pinfs mount`, by their names here. */
+const known: ReadonlyMap<string, OptionRow> = new Map(
+  mountTables
+    .flatMap((rows) => Object.values(rows))
+    .flatMap((row) => {
+      const name = fstabName(row);
+      return name === undefined ? [] : [[name, row]];
+    }),
+);
 
 /** What `-o` texts mean: flags of `pinfs mount`, the pin to put behind the source, and what only mount(8) has. */
 export interface TranslatedOptions {
@@ -140,14 +118,16 @@ function nameAndValue(option: string): { name: string; value: string | undefined
 }
 
 function translateOption(option: string, name: string, value: string | undefined): string {
-  if (value === undefined && Object.hasOwn(plain, name)) return plain[name] ?? '';
-  if (value !== undefined && Object.hasOwn(valued, name)) return `${valued[name] ?? ''}=${value}`;
+  const row = known.get(name);
+  if (row?.kind === 'flag' && value === undefined) return row.flag;
+  if (row !== undefined && row.kind !== 'flag' && value !== undefined)
+    return `${row.flag}=${value}`;
   if (Object.hasOwn(refused, name)) {
     throw refusal(option, refused[name] ?? '');
   }
-  const known = ['pin=…', ...Object.keys(valued).map((key) => `${key}=…`), ...Object.keys(plain)];
+  const names = [...known].map(([key, { kind }]) => (kind === 'flag' ? key : `${key}=…`));
   throw new PinfsError('USAGE', `the mount option '${option}' is not known`, {
-    advice: `Known: ${known.join(', ')}.`,
+    advice: `Known: ${['pin=…', ...names].join(', ')}.`,
   });
 }
 

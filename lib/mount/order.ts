@@ -1,6 +1,9 @@
 import { createHash } from 'node:crypto';
 import { isAbsolute, resolve } from 'node:path';
 import { PinfsError } from '../format/errors.js';
+import { mountOptionTable } from '../options/mount-options.js';
+import { withPaths } from '../options/rows.js';
+import { sourceOptionTable } from '../options/source-options.js';
 import { checkGiven } from '../repository/environment.js';
 import type { OpenOptions } from '../repository/options.js';
 import { isUrl } from '../source/open.js';
@@ -20,25 +23,14 @@ export function absoluteOrder(
 ): MountOrder {
   const path = (what: string, text: string) =>
     isUrl(text) || isAbsolute(text) ? text : resolve(directory(), checkGiven(what, text));
-  const optional = (name: string, text: string | undefined) =>
-    text === undefined ? {} : { [name]: path(`--${name}`, text) };
-  const all = (name: string, texts: readonly string[]) => texts.map((text) => path(name, text));
   return {
     options: {
-      ...options,
+      ...withPaths(sourceOptionTable, options, path),
       source: path('the source', options.source),
-      ...(options.keys === undefined ? {} : { keys: all('--key', options.keys) }),
-      ...(options.signers === undefined ? {} : { signers: all('--signer', options.signers) }),
-      ...optional('blacklist', options.blacklist),
-      ...optional('cache', options.cache),
-      ...optional('external', options.external),
-      ...optional('attestation', options.attestation),
     },
     mount: {
-      ...mount,
+      ...withPaths(mountOptionTable, mount, path),
       mountpoint: path('the mountpoint', mount.mountpoint),
-      ...optional('log', mount.log),
-      ...optional('trace', mount.trace),
     },
   };
 }

@@ -14,7 +14,7 @@ export function openInodes(
   { options, environment, fqrn }: Opening,
   rootHash: string,
 ): OpenedInodes | undefined {
-  if (options.inodes === undefined) return undefined;
+  if (options.inodes !== 32) return undefined;
   const place = { directory: directories(options, environment).state, fqrn, rootHash };
   const state = openInodeState(place, {
     report: environment.report ?? (() => undefined),

@@ -119,7 +119,7 @@ async function judgedRepository(
         pinned: opening.pin.kind !== 'head' || opening.options.attestation !== undefined,
         sourceLabel: opening.source.label,
         externalLabel: opening.externalLabel,
-        inodeBits: opening.options.inodes,
+        inodeBits: opening.options.inodes === 32 ? 32 : undefined,
         trust: JSON.stringify(verdict),
       },
       inodes: inodes?.place,

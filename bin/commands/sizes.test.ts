@@ -1,5 +1,5 @@
 import t from 'tap';
-import { formatSize, parseSize } from './common.js';
+import { formatSize, parseSize } from './sizes.js';
 import { deviceNumbers } from './entry-text.js';
 
 t.test('sizes', (t) => {

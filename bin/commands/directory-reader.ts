@@ -4,7 +4,7 @@ import type { Attributes } from '../../lib/filesystem/filesystem.js';
 import { list } from '../../lib/repository/path.js';
 import { openPatience, type Patience } from '../../lib/repository/patience.js';
 import type { Repository } from '../../lib/repository/repository.js';
-import { noteExit } from './common.js';
+import { noteExit } from './failures.js';
 
 /** What could be read of a directory, and why that is not all of it. */
 export interface DirectoryRead {

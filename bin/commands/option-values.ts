@@ -1,0 +1,51 @@
+import { PinfsError } from '../../lib/format/errors.js';
+import type { KindValues, OptionKind, OptionRow } from '../../lib/options/option.js';
+import { parseSize, sizeText } from './sizes.js';
+
+/* Values of options as text on a command line, and back. */
+
+type Written = Omit<KindValues, 'flag' | 'choice'>;
+
+/** What the text of each kind means. @throws PinfsError USAGE */
+const readers: { readonly [Kind in keyof Written]: (text: string) => Written[Kind] } = {
+  text: (text) => text,
+  path: (text) => text,
+  directory: (text) => text,
+  place: (text) => text,
+  size: parseSize,
+  seconds: parseSeconds,
+  gid: parseGid,
+  number: Number,
+};
+
+/** The text of an option as the library takes it. @throws PinfsError USAGE */
+export function readValue({ kind, choices = [] }: OptionRow, text: string): string | number {
+  if (kind === 'flag') return text;
+  // Commander has looked whether it is one of them.
+  if (kind === 'choice') return choices.find((choice) => String(choice) === text) ?? text;
+  return readers[kind](text);
+}
+
+/** The text that means this value. */
+export function writeValue(kind: OptionKind, value: string | number): string {
+  if (typeof value === 'string') return value;
+  if (kind === 'seconds') return String(value / 1000);
+  return kind === 'size' ? sizeText(value) : String(value);
+}
+
+/** In milliseconds. */
+function parseSeconds(text: string): number {
+  const seconds = Number(text);
+  if (!(seconds >= 1 && seconds <= 3600)) {
+    throw new PinfsError('USAGE', `'${text}' is no deadline`, {
+      advice: 'Give seconds, from 1 to 3600.',
+    });
+  }
+  return Math.round(seconds * 1000);
+}
+
+function parseGid(text: string): number {
+  const gid = /^\d{1,10}$/.test(text) ? Number(text) : NaN;
+  if (gid < 2 ** 32 - 1) return gid;
+  throw new PinfsError('USAGE', `'${text}' is no group`, { advice: 'Give the number of a group.' });
+}

@@ -1,0 +1,87 @@
+import type { OptionRows } from './option.js';
+
+/** Options of `pinfs mount` that are `MountOptions` in the library. */
+export const mountOptionTable = {
+  driver: {
+    flag: '--driver',
+    value: 'name',
+    kind: 'choice',
+    choices: ['auto', 'fuse-native', 'kernel'],
+    default: 'auto',
+    on: ['mount', 'bench'],
+    help: 'how to speak to the kernel',
+  },
+  allowOther: {
+    flag: '--allow-other',
+    kind: 'flag',
+    default: false,
+    help: 'let other users in, as far as the modes of the files do',
+  },
+  suid: {
+    flag: '--suid',
+    kind: 'flag',
+    default: false,
+    // mount.fuse3 adds suid and dev whether or not anybody asked for them.
+    fstab: 'allow_suid',
+    help: 'honour set-uid bits (root only)',
+  },
+  dev: {
+    flag: '--dev',
+    kind: 'flag',
+    default: false,
+    fstab: 'allow_dev',
+    help: 'honour device files (root only)',
+  },
+  noXattrs: {
+    flag: '--no-xattrs',
+    kind: 'flag',
+    default: false,
+    help: 'no extended attributes, so that ls -l asks for none',
+    manual: 'No extended attributes, so that `ls -l` asks for none.',
+  },
+  /** Let the kernel read large whole files of the cache itself (kernel driver, root); for few large files. */
+  passthrough: {
+    flag: '--passthrough',
+    kind: 'flag',
+    help: 'the kernel reads large cached files itself (kernel driver, root)',
+  },
+  /** File that the log goes to; undefined: stderr. */
+  log: {
+    flag: '--log',
+    value: 'file',
+    kind: 'path',
+    help: 'append the log to this file',
+    inUse: 'the log',
+  },
+  /** File that gets one line for each request (kernel driver). */
+  trace: {
+    flag: '--trace',
+    value: 'file',
+    kind: 'path',
+    fstab: false,
+    help: 'one line for each request of the kernel (kernel driver)',
+    inUse: 'the trace',
+  },
+} as const satisfies OptionRows;
+
+/** Options of `pinfs mount` that are together `protectedXattrs` in the library. */
+export const protectionOptionTable = {
+  protectedXattr: {
+    flag: '--protected-xattr',
+    value: 'name',
+    kind: 'text',
+    repeatable: true,
+    help: 'an attribute for some groups only',
+    manual:
+      'An extended attribute, by its whole name (such as `user.logbuffer`), that only processes with the ' +
+      'primary group 0 or one of `--xattr-gid` may read; to all others it is not there. The fuse-native ' +
+      "driver can't tell who asks, and shows it to nobody.",
+  },
+  xattrGid: {
+    flag: '--xattr-gid',
+    value: 'gid',
+    kind: 'gid',
+    repeatable: true,
+    help: 'a group that may read them, besides 0',
+  },
+} as const satisfies OptionRows;

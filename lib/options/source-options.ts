@@ -1,0 +1,154 @@
+import type { OptionRows } from './option.js';
+
+/** Options of each command that opens SOURCE[@PIN]: all of `OpenOptions` but the source. */
+export const sourceOptionTable = {
+  /** Files and directories with PEM master keys; none: the default places and the shipped keys. */
+  keys: {
+    flag: '--key',
+    value: 'file|dir',
+    kind: 'path',
+    repeatable: true,
+    help: 'PEM master key, or a directory of them',
+    manual:
+      'A PEM master key, or a directory of them. Without it: <$XDG_CONFIG_HOME/pinfs/keys>, ' +
+      '</etc/cvmfs/keys>, and the keys that ship with pinfs.',
+    inUse: 'a key',
+  },
+  /** Repository name, where it is not the last part of the source's path. */
+  fqrn: {
+    flag: '--fqrn',
+    value: 'name',
+    kind: 'text',
+    help: 'name of the repository, where it is not the last part of SOURCE',
+  },
+  /** Cache directory; default `$XDG_CACHE_HOME/pinfs`. When given, the state lies in `DIR/state`. */
+  cache: {
+    flag: '--cache',
+    value: 'dir',
+    kind: 'directory',
+    help: 'cache directory (its state lies in DIR/state)',
+    manual: 'The cache; its state then lies in <DIR/state>. Default: <$XDG_CACHE_HOME/pinfs>.',
+  },
+  /** Bytes; default 4 GiB, never more than half of what is free. */
+  cacheLimit: {
+    flag: '--cache-limit',
+    value: 'size',
+    kind: 'size',
+    help: 'most that the cache may hold, such as 500M or 4G',
+    manual:
+      'The most that the cache may hold, such as 500M; default 4G, and never more than half of what is free.',
+  },
+  /** ISO 8601: judge the chain as of this moment. */
+  trustAt: {
+    flag: '--trust-at',
+    value: 'date',
+    kind: 'text',
+    help: 'judge the chain of signatures as of this day (ISO 8601)',
+    manual: 'Judges the chain of signatures as of that day (ISO 8601); the verdict says so.',
+  },
+  /** File of fingerprints and revisions that are refused. */
+  blacklist: {
+    flag: '--blacklist',
+    value: 'file',
+    kind: 'path',
+    help: 'fingerprints and revisions that are refused',
+    manual: 'Fingerprints and revisions that are refused; default </etc/cvmfs/blacklist>.',
+    inUse: 'the blacklist',
+  },
+  /** URL or directory where external files lie. */
+  external: {
+    flag: '--external',
+    value: 'url|dir',
+    kind: 'place',
+    help: 'where external files lie',
+    inUse: 'the directory of external files',
+  },
+  /** `NAME` or `NAME=VALUE` for variables in links; `CVMFS_*` of the environment are added. */
+  variables: {
+    flag: '--env',
+    value: 'name[=value]',
+    kind: 'text',
+    repeatable: true,
+    help: 'a variable for links like $(NAME)',
+    manual:
+      'A variable for symbolic links like $(NAME). Besides them only `CVMFS_*` of the environment are looked at.',
+  },
+  /** File of an attestation (DSSE envelope): exactly the snapshot that it attests. */
+  attestation: {
+    flag: '--attestation',
+    value: 'file',
+    kind: 'path',
+    help: 'exactly the snapshot that this file attests, or nothing',
+    manual: 'Exactly the snapshot that this file attests, if one of the signers signed it.',
+  },
+  /** The public keys that may have signed the attestation. */
+  signers: {
+    flag: '--signer',
+    value: 'pub',
+    kind: 'path',
+    repeatable: true,
+    help: 'public key that may have signed the attestation',
+  },
+  offline: {
+    flag: '--offline',
+    kind: 'flag',
+    help: 'use what is in the cache, and no network',
+    manual: 'Asks nobody: what is in the cache, and nothing else.',
+  },
+  /** Nothing less than a judgement of now: what could only be had "offline" ends with OFFLINE. */
+  strict: {
+    flag: '--strict',
+    kind: 'flag',
+    help: 'end with exit code 7 instead of taking what was verified before',
+    manual:
+      'Nothing less than a verification of now: where what was verified before would be taken ' +
+      '(“offline”), nothing is mounted or printed, and the exit code is 7.',
+  },
+  /** Milliseconds that a read waits without progress; default 30 s. */
+  deadline: {
+    flag: '--deadline',
+    value: 'seconds',
+    kind: 'seconds',
+    usual: 30_000,
+    help: 'how long a read waits without progress',
+    manual:
+      'How long a read waits without progress. What fails for the moment is asked for again until then.',
+  },
+  /** Bytes a second, on average over each deadline, that are progress; default 1 KiB. */
+  minRate: {
+    flag: '--min-rate',
+    value: 'size',
+    kind: 'size',
+    usual: 1024,
+    help: 'bytes a second that are progress, on average over each deadline',
+    manual:
+      'Bytes a second that are progress, on average over each deadline. A read waits as long as there is ' +
+      'progress, and no longer than the deadline and the time that the promised size takes at this rate.',
+  },
+  followRedirects: {
+    flag: '--follow-redirects',
+    kind: 'flag',
+    help: 'follow up to 4 redirects of a server',
+    manual: 'Follows at most 4 redirections; none otherwise.',
+  },
+  weakKey: {
+    flag: '--weak-key',
+    kind: 'flag',
+    help: 'accept master keys below 2048 bits',
+  },
+  /** Inode numbers of 32 bits, kept in the state; otherwise they have 63. */
+  inodes: {
+    flag: '--inodes',
+    value: 'bits',
+    kind: 'choice',
+    choices: [32, 63],
+    usual: 63,
+    on: ['mount'],
+    help: 'bits of inode numbers: 32 for old 32-bit programs',
+    manual:
+      "Bits of inode numbers. A 32-bit program that was built without large-file support can't hold the " +
+      'usual 63: it fails with EOVERFLOW (Value too large for defined data type) and sees empty ' +
+      'directories. With 32 a name has the lower 32 bits of its number, or the next free one where these ' +
+      "are another's; that is kept in the state, so that remounts agree. See OLD 32-BIT PROGRAMS.",
+  },
+} as const satisfies OptionRows;
