@@ -7,6 +7,7 @@ import { temporaryDirectory } from '../../lib/machine/places.js';
 import type { ListedMount } from '../../lib/mount/list.js';
 import { shownSource } from '../../lib/mount/order.js';
 import type { MountStatus } from '../../lib/mount/status.js';
+import { hitRate } from '../../lib/store/counted.js';
 
 export interface Figure {
   readonly median: number;
@@ -224,12 +225,11 @@ function errorOf(stdout: string): PinfsError | undefined {
 }
 
 function figures(runs: readonly Run[]): StateFigures {
-  const lookups = (run: Run): number => run.hits + run.misses;
   return {
     milliseconds: figure(runs.map((run) => run.milliseconds)),
     requests: figure(runs.map((run) => run.requests)),
     bytes: figure(runs.map((run) => run.bytes)),
-    hitRate: figure(runs.filter((run) => lookups(run) > 0).map((run) => run.hits / lookups(run))),
+    hitRate: figure(runs.map(hitRate).filter((rate) => rate !== undefined)),
     kernelRequests: figure(runs.map((run) => run.kernelRequests)),
   };
 }

@@ -1,5 +1,6 @@
 import { errno } from '../format/errno.js';
 import { fromText, type ByteString } from '../format/bytes.js';
+import { hitRate } from '../store/counted.js';
 import { done, type Outcome, andThen, failure } from '../store/want.js';
 import type { Content } from '../format/catalog-row.js';
 import type { Entry } from '../tree/entry.js';
@@ -63,7 +64,7 @@ export const globalValues: ReadonlyMap<string, MagicValue> = new Map<string, Mag
   ['ndownload', ofFacts((it) => it.downloads)],
   ['nioerr', ofFacts((it) => it.errors)],
   ['timestamp_last_ioerr', ofFacts((it) => Math.floor(it.lastError))],
-  ['hitrate', ofFacts(hitRate)],
+  ['hitrate', ofFacts(hitPercent)],
   ['rx', ofFacts((it) => Math.floor(it.received / 1024))],
   ['speed', ofFacts(speed)],
   ['pubkeys', ofFacts((it) => it.publicKeys)],
@@ -111,9 +112,9 @@ function expires({ identity, live }: MagicContext): Outcome<ByteString> {
   return done(String(Math.max(0, Math.floor(left / 60))));
 }
 
-function hitRate({ hits, misses }: LiveFacts): string {
-  const all = hits + misses;
-  return all === 0 ? 'n/a' : ((100 * hits) / all).toFixed(3);
+function hitPercent(facts: LiveFacts): string {
+  const rate = hitRate(facts);
+  return rate === undefined ? 'n/a' : (100 * rate).toFixed(3);
 }
 
 function speed({ received, receivingTime }: LiveFacts): string {

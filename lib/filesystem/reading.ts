@@ -34,6 +34,7 @@ export function readContent(
           ...pieces.slice(index + 1).map((it) => it.want),
           ...wantsBehind(tree, entry, offset + length, aheadCount(piece, offset)),
         ];
+        shelf.expect?.(ahead);
         return { kind: 'miss', want: piece.want, ahead };
       }
       read += got;

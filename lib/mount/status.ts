@@ -2,6 +2,7 @@ import { fromText, printable } from '../format/bytes.js';
 import type { DriverStatistics, Latency } from '../drivers/driver.js';
 import type { Repository } from '../repository/repository.js';
 import type { InodeStatus } from '../repository/inode-state.js';
+import { hitRate } from '../store/counted.js';
 import type { StoreStatistics } from '../store/store.js';
 import type { Traffic } from '../source/source.js';
 import type { TreeStatistics } from '../tree/tree.js';
@@ -84,7 +85,6 @@ export function mountStatus(facts: StatusFacts): MountStatus {
   // A thread of the driver's own does the reading; the main thread counts only what had to be fetched.
   const own = repository.store.statistics;
   const store = { ...own, hits: own.hits + (served?.hits ?? 0) };
-  const reads = store.hits + store.misses;
   return {
     version: statusVersion,
     state: facts.state,
@@ -100,7 +100,7 @@ export function mountStatus(facts: StatusFacts): MountStatus {
     verdict: repository.verdict,
     store: {
       ...store,
-      hitRate: reads === 0 ? null : store.hits / reads,
+      hitRate: hitRate(store) ?? null,
       directory: repository.store.directory,
     },
     traffic: repository.traffic,

@@ -41,6 +41,8 @@ export async function readHistory(
     size: { kind: 'limit', bytes: sizeLimits.history },
     path: '',
   };
+  const { shelf } = opening.store;
+  shelf.expect?.([want]);
   try {
     await opening.store.fetch(want, signal, { brief: true });
   } catch (thrown) {
@@ -50,7 +52,6 @@ export async function readHistory(
       cause: error,
     });
   }
-  const { shelf } = opening.store;
   const path = shelf.path(want);
   const tags = path === undefined ? undefined : openHistory(path, opening.fqrn);
   if (tags === undefined || shelf.stillThere?.() === false) {

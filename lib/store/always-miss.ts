@@ -31,6 +31,8 @@ export function alwaysMiss(shelf: Shelf): Shelf {
     stillThere: () => shelf.stillThere?.() ?? true,
     descriptor: (want) => (denies(want) ? undefined : shelf.descriptor(want)),
     has: (want) => !denies(want) && shelf.has(want),
+    isRecorded: (want) => shelf.isRecorded?.(want) ?? false,
+    expect: (wants, isHere) => shelf.expect?.(wants, isHere),
     prepare: (want) => shelf.prepare?.(want),
     beginRun(operation) {
       if (operation === idle) {

@@ -19,19 +19,13 @@ const timeBetweenChecks = 1_000_000;
 // Where the disk has less than this, also before something is fetched (bytes, and ms).
 const scarceBytes = 64 * 1024 * 1024;
 const timeBetweenMisses = 20;
-const missedKept = 4096;
 
 /** The reading side over records that are open already. */
 export class DiskShelf implements Shelf {
-  /** Times that an object was here when asked for. */
-  hits = 0;
-
   readonly #place: Place;
   readonly #records: Records;
   readonly #files: OpenObjects;
   readonly #closed: () => void;
-  // What was lacking: the run that finds it after the fetch is the same lookup, which was a miss.
-  readonly #missed = new Set<string>();
 
   constructor(
     place: Place,
@@ -82,6 +76,10 @@ export class DiskShelf implements Shelf {
 
   has(want: Want): boolean {
     return this.#lookup(want) !== undefined;
+  }
+
+  isRecorded(want: Want): boolean {
+    return this.#recordOf(wantKey(want)) !== undefined;
   }
 
   prepare(want: Want): void {
@@ -138,13 +136,8 @@ export class DiskShelf implements Shelf {
     if (object !== undefined && now - object.looked > timeBetweenChecks) {
       object = this.#unlessChanged(object, now);
     }
-    if (object === undefined || !fits(object.size, want)) {
-      if (this.#missed.size >= missedKept) this.#missed.clear();
-      this.#missed.add(key);
-      return undefined;
-    }
+    if (object === undefined || !fits(object.size, want)) return undefined;
     object.used = now;
-    if (this.#missed.size === 0 || !this.#missed.delete(key)) this.hits++;
     return object;
   }
 

@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { PinfsError } from '../format/errors.js';
 import { fileShares } from '../machine/file-budget.js';
 import { alwaysMiss } from './always-miss.js';
+import { countedShelf } from './counted.js';
 import { DiskShelf } from './disk-shelf.js';
 import { DiskFull } from './full.js';
 import { openPlace } from './place.js';
@@ -30,7 +31,7 @@ export function openShelf(
   let cache = tryToOpen(() => openDiskShelf(absolute, fileLimit, at), at !== undefined);
   let spare: DiskShelf | undefined;
   let lastTry = performance.now();
-  return unlessAlwaysMiss(
+  return shelfForReaders(
     withSpare(
       () => {
         if (cache !== undefined || performance.now() - lastTry < timeBetweenTries) return cache;
@@ -78,6 +79,8 @@ function openDiskShelf(directory: string, fileLimit: number, at?: string): DiskS
   return new DiskShelf(place, records, fileLimit, close);
 }
 
-export function unlessAlwaysMiss(shelf: Shelf): Shelf {
-  return process.env['ALWAYS_MISS'] === '1' ? alwaysMiss(shelf) : shelf;
+/** A shelf as readers have it: it counts, and in the slow order it lies. */
+export function shelfForReaders(shelf: Shelf): Shelf {
+  const counted = countedShelf(shelf);
+  return process.env['ALWAYS_MISS'] === '1' ? alwaysMiss(counted) : counted;
 }

@@ -12,7 +12,7 @@ import { checkSize, describe, largestObject } from './inflate.js';
 import { diskFull, unusable } from './layout.js';
 import { mayFit, openKeeper, type Keeper, type Target } from './keeper.js';
 import { openLower, type Lower } from './lower.js';
-import { unlessAlwaysMiss } from './open-shelf.js';
+import { shelfForReaders } from './open-shelf.js';
 import type { Shelf } from './shelf.js';
 import { openSpare, type Spare } from './spare.js';
 import { openStaging, type StagingPlace } from './staging.js';
@@ -83,7 +83,7 @@ class DiskStore implements Store {
       () => this.#cache?.disk.shelf,
       () => this.#spare.opened?.disk.shelf,
     );
-    this.shelf = unlessAlwaysMiss(shelf);
+    this.shelf = shelfForReaders(shelf);
     this.statistics = openStatistics(this.#cache?.disk, this.shelf, this.#keeper);
   }
 

@@ -35,6 +35,15 @@ export interface Shelf {
   /** Whether the object is here; counts as a use. */
   has(want: Want): boolean;
 
+  /** Whether there is a record of it; whether it is right shows when it is opened. Neither a use nor a hit. */
+  isRecorded?(want: Want): boolean;
+
+  /**
+   * Told that objects are wanted next, where that is counted: those that are not here yet, or (`isHere`) were
+   * fetched for another thread just now, are no hits when they are first used.
+   */
+  expect?(wants: readonly Want[], isHere?: boolean): void;
+
   /** Opens an object, if it is here, for a read that is expected; neither a use nor a hit. */
   prepare?(want: Want): void;
 

@@ -20,9 +20,6 @@ export function withSpare(
   }
 
   return {
-    get hits() {
-      return (cache?.hits ?? 0) + (spare?.hits ?? 0);
-    },
     read: (want, position, length, target, targetOffset) =>
       either((shelf) => shelf.read(want, position, length, target, targetOffset)),
     path: (want) => either((shelf) => shelf.path(want)),
@@ -30,6 +27,7 @@ export function withSpare(
     stillThere: () => giver?.stillThere?.() ?? true,
     descriptor: (want) => either((shelf) => shelf.descriptor(want)),
     has: (want) => either((shelf) => shelf.has(want) || undefined) === true,
+    isRecorded: (want) => either((shelf) => shelf.isRecorded?.(want) || undefined) === true,
     prepare: (want) => findCache()?.prepare?.(want),
     beginRun: (operation) => findCache()?.beginRun(operation),
     close() {

@@ -43,6 +43,8 @@ export function openMaker(report: (error: PinfsError) => void): FilesystemMaker 
       const shelf = shelves.get(cacheDirectory) ?? openShelf(cacheDirectory, { at });
       shelves.set(cacheDirectory, shelf);
       shelf.beginRun(run);
+      // Who opened the snapshot has looked it up.
+      shelf.expect?.([recipe.root], true);
       const inodes = recipe.inodes && openInodeState(recipe.inodes, { report });
       return andThen(buildFilesystem(recipe, shelf, facts, inodes), (built) => {
         newest = { tree: built.tree, inodes };

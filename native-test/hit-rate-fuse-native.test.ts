@@ -1,0 +1,3 @@
+import { hitRates } from './hit-rate.js';
+
+hitRates('fuse-native');
