@@ -43,6 +43,8 @@ export interface MountRequest extends Patience {
   readonly log: (level: 'info' | 'warn' | 'error', message: string) => void;
   /** Facts for the magic attributes of a filesystem that is built in another thread. */
   readonly live?: (() => LiveFacts) | undefined;
+  /** Told of each answer that was an I/O error, by a driver that answers in this thread; others count them in their facts. */
+  readonly failed?: (() => void) | undefined;
   /** A file that gets one line for each request (kernel driver; its grammar is in kernel/trace.ts). */
   readonly trace?: string | undefined;
   /**

@@ -56,7 +56,7 @@ function make(
   const facts = () => quietFacts({ uid: 0, cacheLimit: 1 << 20 });
   const filesystem = change(openFilesystem(fake.tree, fake.shelf, identity, facts));
   const logged: string[] = [];
-  const ledger = makeLedger((level, message) => logged.push(`${level} ${message}`));
+  const ledger = makeLedger({ log: (level, message) => logged.push(`${level} ${message}`) });
   const run: Parameters<typeof makeHandlers>[1] = (operation, wait) =>
     runOperation(operation, fake.store, { wait });
   const handlers = makeHandlers(filesystem, run, { deadline, minRate: 1024 }, ledger);
@@ -137,7 +137,7 @@ void t.test('a large directory comes whole, page by page', async (t) => {
     filesystem,
     run,
     defaultPatience,
-    makeLedger(() => undefined),
+    makeLedger({ log: () => undefined }),
   );
   const [, listing] = await ask<NativeListing>((reply) => handlers.readdir('/', reply));
   t.equal(new Set(listing?.names).size, 3002);

@@ -60,7 +60,7 @@ async function mountNow(request: MountRequest): Promise<Mounted> {
   }
   await checkDevice(mountpoint, allowOther);
   const Fuse = await load();
-  const ledger = makeLedger(log);
+  const ledger = makeLedger(request);
   const { protectedXattrs } = request;
   const isKept = (name: string): boolean =>
     protectedXattrs !== undefined && isKeptFrom(protectedXattrs, undefined, name);

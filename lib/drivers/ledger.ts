@@ -1,6 +1,7 @@
 import { fromText, printable } from '../format/bytes.js';
 import { asPinfsError } from '../format/errors.js';
 import type { Failure } from '../store/want.js';
+import { isIoError } from './io-errors.js';
 import type { DriverStatistics, MountRequest } from './driver.js';
 
 /** Counts what a driver does, and logs its errors without flooding the log. */
@@ -18,7 +19,7 @@ export interface Ledger {
 /** The same error of the same path is logged once until so many others have been. */
 const rememberedErrors = 256;
 
-export function makeLedger(log: MountRequest['log']): Ledger {
+export function makeLedger({ log, failed }: Pick<MountRequest, 'log' | 'failed'>): Ledger {
   const statistics: DriverStatistics = { requests: {}, errors: {}, notCarried: 0 };
   const logged = new Set<string>();
 
@@ -37,10 +38,14 @@ export function makeLedger(log: MountRequest['log']): Ledger {
     count(operation) {
       statistics.requests[operation] = (statistics.requests[operation] ?? 0) + 1;
     },
-    failure(operation, path, { error }) {
+    failure(operation, path, { errno: number, error }) {
+      if (isIoError(number)) failed?.();
       if (error !== undefined) note('warn', operation, path, error);
     },
-    fault: (operation, path, thrown) => note('error', operation, path, thrown),
+    fault(operation, path, thrown) {
+      failed?.();
+      note('error', operation, path, thrown);
+    },
     notCarried() {
       statistics.notCarried += 1;
     },

@@ -15,7 +15,7 @@ export interface LiveFacts {
   /** Files and directories opened so far. */
   readonly opens: number;
   readonly directoryOpens: number;
-  /** Objects fetched, and answers that were errors of ours, so far. */
+  /** Objects fetched, and I/O errors that callers saw (for a head: with questions for it that failed), so far. */
   readonly downloads: number;
   readonly errors: number;
   /** Unix time of the last such error in seconds; 0: none. */

@@ -19,6 +19,7 @@ function setUp(
   const lines: string[] = [];
   const replaced: Repository[] = [];
   const told: number[] = [];
+  let troubles = 0;
   let checks = 0;
   const repository = stubRepository({ pinned: false, ttl });
   const state: { ban: PinfsError | undefined; ended: number } = { ban: undefined, ended: 0 };
@@ -40,11 +41,24 @@ function setUp(
       replaced.push(next);
       return replace();
     },
+    troubled: () => {
+      troubles += 1;
+    },
     told: (_of, due) => told.push(due - timer.now()),
     timer,
     log: (level, message) => lines.push(`${level} ${message}`),
   });
-  return { timer, lines, replaced, repository, follower, state, told, checks: () => checks };
+  return {
+    timer,
+    lines,
+    replaced,
+    repository,
+    follower,
+    state,
+    told,
+    checks: () => checks,
+    troubles: () => troubles,
+  };
 }
 
 void t.test('the head is asked for when its time is over, and not before', async (t) => {
@@ -250,4 +264,24 @@ void t.test('asked to, it looks for a new head at once, and then in time again',
   follower.checkNow();
   await timer.advance(0);
   t.equal(checks(), 2, 'but not after its end');
+});
+
+void t.test('a head that is refused is logged once, and so is its return', async (t) => {
+  let bad = true;
+  const refused = new PinfsError('MANIFEST_SIGNATURE', 'not signed by its certificate');
+  const { timer, lines, troubles } = setUp(240, () =>
+    bad ? Promise.reject(refused) : Promise.resolve(undefined),
+  );
+  await timer.advance(240_000);
+  await timer.advance(180_000);
+  await timer.advance(180_000);
+  t.equal(troubles(), 3, 'each counts as an error');
+  t.match(lines, [/^warn the head stays: not signed/]);
+  t.equal(lines.length, 1);
+  bad = false;
+  await timer.advance(180_000);
+  await timer.advance(240_000);
+  t.equal(lines.length, 2);
+  t.match(lines[1], /^info the head can be had again, and stays/);
+  t.equal(troubles(), 3);
 });

@@ -37,6 +37,8 @@ export interface FollowParts {
   readonly nextCheck: (repository: Repository) => number | undefined;
   /** Puts a new snapshot in the place of the old one. */
   readonly replace: (next: Repository) => Promise<void>;
+  /** The head can't be had, or is refused: told at each check. */
+  readonly troubled: () => void;
   /** What is served, or the verdict on it, is another; `due`: when the head is asked for next (ms since 1970). */
   readonly told: (repository: Repository, due: number) => void;
   readonly timer: Timer;
@@ -80,6 +82,7 @@ export function followHead(parts: FollowParts): Follower {
   let due = timer.now() + lifetime(repository) * 1000;
   let lastCheck: number | undefined;
   let lastProblem = whyOffline(repository.verdict);
+  let refused = false;
   const ending = openEnding();
   let running: Promise<void> | undefined;
   let cancel: () => void = () => undefined;
@@ -101,13 +104,20 @@ export function followHead(parts: FollowParts): Follower {
     lastCheck = timer.now();
     let seconds: number;
     try {
-      repository = await ask(parts, repository, ending.signal);
+      const served = repository;
+      repository = await ask(parts, served, ending.signal);
       if (ending.signal.aborted) return;
       lastProblem = whyOffline(repository.verdict);
+      if (lastProblem !== null) parts.troubled();
+      else if (refused && repository === served)
+        log('info', `the head can be had again, and stays: ${repository.verdict.summary}`);
+      refused = false;
       seconds = lifetime(repository);
     } catch (thrown) {
       if (ending.signal.aborted) return;
       const { code, message } = asPinfsError(thrown);
+      parts.troubled();
+      refused = true;
       if (lastProblem?.code !== code) log('warn', `the head stays: ${message} [${code}]`);
       lastProblem = { code, message };
       seconds = Math.min(afterFailure, lifetime(repository));

@@ -50,6 +50,7 @@ export interface RequestFacts {
   /** Seconds to the next look at the head; undefined: never. */
   readonly nextCheck: number | undefined;
   readonly live: () => LiveFacts;
+  readonly failed: () => void;
   readonly log: Log;
 }
 
@@ -57,7 +58,7 @@ export function mountRequest(
   driver: Driver['name'],
   { options, mount }: MountOrder,
   { mountpoint, place }: ClaimedMountpoint,
-  { repository, nextCheck, live, log }: RequestFacts,
+  { repository, nextCheck, live, failed, log }: RequestFacts,
 ): MountRequest {
   const passed = passedDescriptor(mount.mountpoint) !== undefined;
   return {
@@ -78,6 +79,7 @@ export function mountRequest(
     passthrough: mount.passthrough,
     log: (level, message) => log[level](message),
     live,
+    failed,
     trace: mount.trace,
   };
 }

@@ -1,5 +1,6 @@
 import type { Driver, Mounted, MountEnd, UnmountMode } from '../drivers/driver.js';
 import { asPinfsError, PinfsError } from '../format/errors.js';
+import { noteError } from '../repository/opening.js';
 import type { OpenOptions } from '../repository/options.js';
 import type { Environment } from '../repository/environment.js';
 import type { Repository } from '../repository/repository.js';
@@ -191,6 +192,9 @@ async function startSession(
             repository,
             nextCheck: parts.nextCheck(repository),
             live: () => life.current(repository).live(),
+            failed: () => {
+              noteError(repository.opening);
+            },
             log,
           }),
         ),
@@ -290,6 +294,9 @@ function follow(
     replace: async (next) => {
       refuseOthers(mount, next);
       await mounted.replace(next.recipe, next.filesystem);
+    },
+    troubled: () => {
+      noteError(repository.opening);
     },
     told: ({ opening, verdict: { summary } }, due) => {
       opening.asked.again = due;

@@ -208,9 +208,8 @@ function repositoryOf(
 /** `ttl` in seconds; undefined for a pin. */
 function liveFacts(opening: Opening, ttl: number | undefined): LiveFacts {
   const { statistics } = opening.store;
-  const { since, at, again } = opening.asked;
+  const { since, at, again, errors, failedAt } = opening.asked;
   const { traffic } = opening.source;
-  const errors = Object.values(statistics.failures).reduce<number>((sum, n) => sum + (n ?? 0), 0);
   return quietFacts({
     version,
     uptime: Math.floor((Date.now() - since) / 1000),
@@ -220,8 +219,7 @@ function liveFacts(opening: Opening, ttl: number | undefined): LiveFacts {
         : Math.max(0, Math.floor(((again ?? at + 1000 * ttl) - Date.now()) / 1000)),
     downloads: traffic.requests,
     errors,
-    lastError:
-      statistics.lastFailure === undefined ? 0 : Date.parse(statistics.lastFailure.time) / 1000,
+    lastError: (failedAt ?? 0) / 1000,
     hits: statistics.hits,
     misses: statistics.misses,
     received: traffic.bytes,

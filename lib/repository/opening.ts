@@ -41,7 +41,13 @@ export interface Opening {
   close(): Promise<void>;
 }
 
-/** The questions for the head, in milliseconds since 1970. */
+/** Notes that somebody got an error, or that the head could not be had. */
+export function noteError({ asked }: Pick<Opening, 'asked'>): void {
+  asked.errors += 1;
+  asked.failedAt = Date.now();
+}
+
+/** The questions for the head, in milliseconds since 1970, and what went wrong. */
 export interface Asked {
   /** When the first snapshot was opened. */
   readonly since: number;
@@ -49,7 +55,13 @@ export interface Asked {
   at: number;
   /** When it is asked next, as whoever follows the head says; undefined: nobody does. */
   again: number | undefined;
+  /** What went wrong for whoever uses it: answers of a driver in this thread, and questions for the head. */
+  errors: number;
+  /** When it last did; undefined: never. */
+  failedAt: number | undefined;
 }
+
+const newlyAsked = { again: undefined, errors: 0, failedAt: undefined };
 
 const defaultCacheLimit = 4 * 2 ** 30;
 
@@ -113,7 +125,7 @@ export async function prepare(options: OpenOptions, environment: Environment): P
     keys,
     blacklist,
     trustAt,
-    asked: { since: Date.now(), at: environment.now().getTime(), again: undefined },
+    asked: { ...newlyAsked, since: Date.now(), at: environment.now().getTime() },
     async close() {
       ending.abort();
       await opened.close();

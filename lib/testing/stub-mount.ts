@@ -65,7 +65,7 @@ export function stubRepository(
   const repository = {
     fqrn: 'test.example.org',
     verdict: stubVerdict({ rootHash }),
-    opening: { asked: { since: 0, at: 0, again: undefined } },
+    opening: { asked: { since: 0, at: 0, again: undefined, errors: 0, failedAt: undefined } },
     judgedAgain: (_opening: unknown, verdict: Verdict) => {
       repository.verdict = verdict;
     },

@@ -1,5 +1,6 @@
 import type { Failure, Miss, Outcome } from '../../store/want.js';
 import type { ProtectedAttributes } from '../../filesystem/magic.js';
+import type { IoErrors } from '../io-errors.js';
 import { errno } from '../../format/errno.js';
 import type { Patience } from '../../source/patience.js';
 import type { NodeId } from '../../tree/entry.js';
@@ -41,6 +42,7 @@ export interface Service {
   isDue: boolean;
   opens: number;
   directoryOpens: number;
+  ioErrors: IoErrors;
   /** INIT came: what was agreed, or why nothing can be. */
   readonly connected: (connection: Connection | string) => void;
   /** The kernel no longer wants the request with this unique. */

@@ -24,6 +24,7 @@ import { copyFrame, encodeHeader, inHeader, makeFrame, type Frame } from './prot
 import { lifetimesOf, type Answer, type Call, type Service, type Settings } from './service.js';
 import { snapshotOf, treeNode, type Snapshots } from './snapshots.js';
 import type { Backings } from './backings.js';
+import { isIoError } from '../io-errors.js';
 import { countError, countRequest, type Counters } from './statistics.js';
 
 /**
@@ -96,6 +97,7 @@ export function openSession(options: SessionOptions): Session {
     listed: { snapshot: undefined, directory: 0, cookie: 0 },
     isDue: false,
     opens: 0,
+    ioErrors: { errors: 0, lastError: 0 },
     directoryOpens: 0,
     connected: options.connected,
     interrupt: (unique) => {
@@ -278,6 +280,7 @@ function finish(state: State, frame: Frame, answer: Answer, arrived: number): vo
     const number = sound ? answer.errno : errno.EIO;
     result = -number;
     send(state, frame, 0, number);
+    if (isIoError(number)) noteIoError(state.service);
     if (answer.error !== undefined) report(state, answer.error);
   }
   const opcode = inHeader.opcode(frame);
@@ -285,6 +288,10 @@ function finish(state: State, frame: Frame, answer: Answer, arrived: number): vo
   const microseconds = (options.clock() - arrived) * 1000;
   countRequest(options.counters, slot, microseconds);
   if (options.trace !== undefined) options.trace(frame, result, microseconds);
+}
+
+function noteIoError(service: Service): void {
+  service.ioErrors = { errors: service.ioErrors.errors + 1, lastError: Date.now() / 1000 };
 }
 
 function send(state: State, frame: Frame, bodyLength: number, number: number): void {

@@ -145,8 +145,15 @@ function install(
 function ownFacts(worker: Worker): Partial<LiveFacts> {
   const service = worker.session?.service;
   if (service === undefined) return {};
+  const { errors, lastError } = service.ioErrors;
   const hits = (worker.facts?.hits ?? 0) + (worker.maker.served?.()?.hits ?? 0);
-  return { opens: service.opens, directoryOpens: service.directoryOpens, hits };
+  return {
+    opens: service.opens,
+    directoryOpens: service.directoryOpens,
+    hits,
+    errors: (worker.facts?.errors ?? 0) + errors,
+    lastError: Math.max(worker.facts?.lastError ?? 0, lastError),
+  };
 }
 
 function serve(worker: Worker, device: number, start: WorkerStart): void {

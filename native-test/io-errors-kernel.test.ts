@@ -1,0 +1,3 @@
+import { ioErrors } from './io-errors.js';
+
+ioErrors('kernel');
