@@ -1,8 +1,11 @@
 import { errno } from '../format/errno.js';
 import { fromText, type ByteString } from '../format/bytes.js';
+import { readAllOf } from '../store/run.js';
+import type { Shelf } from '../store/shelf.js';
 import { hitRate } from '../store/counted.js';
-import { done, type Outcome, andThen, failure } from '../store/want.js';
+import { done, type Outcome, andThen, failure, sizeLimits } from '../store/want.js';
 import type { Content } from '../format/catalog-row.js';
+import { wholeWant } from '../tree/content.js';
 import type { Entry } from '../tree/entry.js';
 import type { CatalogInfo, Tree } from '../tree/tree.js';
 import type { LiveFacts } from './live-facts.js';
@@ -10,6 +13,7 @@ import type { Identity } from './recipe.js';
 
 export interface MagicContext {
   readonly tree: Tree;
+  readonly shelf: Shelf;
   readonly identity: Identity;
   readonly live: () => LiveFacts;
 }
@@ -71,10 +75,12 @@ export const globalValues: ReadonlyMap<string, MagicValue> = new Map<string, Mag
   ['repo_counters', ({ tree }) => andThen(tree.catalogOf(tree.root), (it) => done(counters(it)))],
   ['catalog_counters', catalogCounters],
   ['authz', authz],
+  ['repo_metainfo', metainfo],
 ]);
 
 /** Attributes that belong to the entry itself. */
 export const entryValues: ReadonlyMap<string, MagicValue> = new Map<string, MagicValue>([
+  ['lhash', localHash],
   ['hash', (_, { content }) => (content?.hash === undefined ? none : done(content.hash.text))],
   ['chunks', chunkCount],
   ['chunk_list', chunkList],
@@ -120,6 +126,26 @@ function hitPercent(facts: LiveFacts): string {
 function speed({ received, receivingTime }: LiveFacts): string {
   if (receivingTime <= 0) return 'n/a';
   return String(Math.floor(received / 1024 / (receivingTime / 1000)));
+}
+
+/** What the repository's owner says of it: an object that the signed manifest names. */
+function metainfo({ identity, shelf }: MagicContext): Outcome<ByteString> {
+  const hash = identity.metainfo;
+  if (hash === undefined) return none;
+  const want = {
+    object: { hash, kind: 'metainfo' },
+    compression: 'zlib',
+    size: { kind: 'limit', bytes: sizeLimits.metainfo },
+    path: '',
+  } as const;
+  return andThen(readAllOf(shelf, want), (bytes) => done(bytes.toString('latin1')));
+}
+
+/** The hash under which the cache has the whole file, as it was verified; it is fetched by no such question. */
+function localHash({ shelf }: MagicContext, entry: Entry): Outcome<ByteString> {
+  const want = entry.content === undefined ? undefined : wholeWant(entry, entry.content);
+  if (want === undefined || entry.content?.chunked === true) return none;
+  return done(shelf.descriptor(want) === undefined ? 'Not in cache' : want.object.hash.text);
 }
 
 function authz({ tree }: MagicContext): Outcome<ByteString> {

@@ -2,10 +2,7 @@ import { errno } from '../format/errno.js';
 import { fromText, toBytes, type ByteString } from '../format/bytes.js';
 import { done, type Outcome, andThen, failure } from '../store/want.js';
 import type { Entry } from '../tree/entry.js';
-import type { Tree } from '../tree/tree.js';
-import type { LiveFacts } from './live-facts.js';
 import { entryValues, globalValues, type MagicContext, type MagicValue } from './magic-values.js';
-import type { Identity } from './recipe.js';
 
 /** Extended attributes of an entry: those stored in the catalog, and the magic ones above them. */
 export interface ExtendedAttributes {
@@ -22,12 +19,8 @@ const pageLength = 40_000;
  * The magic extended attributes of the reference client under the same names (docs/format.md,
  * 9.4), where they make sense here, and `user.pinfs.trust`. A magic name hides a stored one.
  */
-export function magicAttributes(
-  tree: Tree,
-  identity: Identity,
-  live: () => LiveFacts,
-): ExtendedAttributes {
-  const context: MagicContext = { tree, identity, live };
+export function magicAttributes(context: MagicContext): ExtendedAttributes {
+  const { tree, identity } = context;
   return {
     get(entry, name) {
       const asked = parseName(name);
@@ -47,6 +40,7 @@ export function magicAttributes(
         const lacking = new Set([
           ...(tree.properties.vomsAuthz === undefined ? ['authz'] : []),
           ...(identity.externalLabel === undefined ? ['external_host'] : []),
+          ...(identity.metainfo === undefined ? ['repo_metainfo'] : []),
         ]);
         for (const base of globalValues.keys()) if (!lacking.has(base)) names.add(`user.${base}`);
       }

@@ -27,7 +27,7 @@ export function openFilesystem(
   identity: Identity,
   live: () => LiveFacts,
 ): Filesystem {
-  const magic = magicAttributes(tree, identity, live);
+  const magic = magicAttributes({ tree, shelf, identity, live });
   const filesystem: Filesystem = {
     root: tree.root,
     lookup: (directory, name) => andThen(tree.lookup(directory, name), attributesIfSound),

@@ -1,3 +1,4 @@
+import type { ContentHash } from '../format/hash.js';
 import type { Want } from '../store/want.js';
 import type { TreeOptions } from '../tree/tree.js';
 
@@ -24,6 +25,8 @@ export interface InodePlace {
 export interface Identity {
   readonly fqrn: string;
   readonly tag: string | undefined;
+  /** What its owner says of the repository; undefined: no signed manifest is at hand, or it names none. */
+  readonly metainfo?: ContentHash | undefined;
   readonly revision: number;
   readonly rootHash: string;
   /** The mount does not follow a head. */

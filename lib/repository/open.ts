@@ -114,6 +114,7 @@ async function judgedRepository(
       identity: {
         fqrn: opening.fqrn,
         tag: snapshot.tag,
+        metainfo: snapshot.metainfo,
         revision: tree.properties.revision,
         rootHash: snapshot.root.object.hash.text,
         pinned: opening.pin.kind !== 'head' || opening.options.attestation !== undefined,

@@ -41,6 +41,7 @@ async function resolveHead(opening: Opening, signal: AbortSignal): Promise<Snaps
   return {
     root: manifestRoot(manifest),
     tag: undefined,
+    metainfo: manifest.metainfo,
     judge: () => withRootCatalog(head.verdict),
     record: () => recordHead(opening, head),
   };
@@ -149,11 +150,13 @@ function tagSnapshot(
 ): Snapshot {
   refuseBlacklisted(opening, tag.revision, tag.hash.text);
   const named = verdictOfTag(head.verdict, tag);
-  const verdict =
-    older === undefined ? named : { ...named, summary: `${named.summary}; ${older.message}` };
+  // As true as its signature, and no more current than what was seen before.
+  const now = opening.environment.now();
+  const verdict = older === undefined ? named : offlineVerdict(named, older, now);
   return {
     root: rootWant(tag.hash, tag.size),
     tag: tag.name,
+    metainfo: verifiedManifest(head).metainfo,
     judge: () => withRootCatalog(verdict),
     record: () => {
       if (older === undefined) recordHead(opening, head);
@@ -162,7 +165,7 @@ function tagSnapshot(
         rootHash: tag.hash.text,
         revision: tag.revision,
         rootSize: tag.size,
-        verdict,
+        verdict: named,
       });
       // What vouched for the tag is kept under its own root hash as well: the blacklist asks for it.
       recordEvidence(opening, verifiedManifest(head).rootHash.text, head);

@@ -1,3 +1,4 @@
+import type { ContentHash } from '../format/hash.js';
 import type { RootProperties } from '../tree/tree.js';
 import type { Want } from '../store/want.js';
 import type { Verdict } from '../trust/verdict.js';
@@ -6,6 +7,8 @@ import type { Verdict } from '../trust/verdict.js';
 export interface Snapshot {
   readonly root: Want;
   readonly tag: string | undefined;
+  /** What its owner says of the repository, by the manifest that vouches for it. */
+  readonly metainfo?: ContentHash | undefined;
   /** Called once the root catalog is verified. @throws PinfsError: refused after all. */
   readonly judge: (root: RootFacts) => Verdict;
   /** What to remember once all is well. */

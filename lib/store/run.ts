@@ -110,6 +110,15 @@ function surplus(
   return undefined;
 }
 
+/** All plain bytes of an object on a shelf; for small ones. */
+export function readAllOf(shelf: Shelf, want: Want): Outcome<Buffer> {
+  const fd = shelf.descriptor(want);
+  if (fd === undefined) return { kind: 'miss', want };
+  const bytes = Buffer.alloc(fstatSync(fd).size);
+  const count = shelf.read(want, 0, bytes.length, bytes, 0);
+  return count === bytes.length ? done(bytes) : { kind: 'miss', want };
+}
+
 /**
  * All plain bytes of an object, fetched if need be; for small ones that are parsed as a whole.
  * @throws PinfsError as `fetch` of the store.
@@ -119,17 +128,7 @@ export async function readWhole(
   want: Want,
   options: RunOptions = {},
 ): Promise<Buffer> {
-  const outcome = await runOperation(
-    (): Outcome<Buffer> => {
-      const fd = store.shelf.descriptor(want);
-      if (fd === undefined) return { kind: 'miss', want };
-      const bytes = Buffer.alloc(fstatSync(fd).size);
-      const count = store.shelf.read(want, 0, bytes.length, bytes, 0);
-      return count === bytes.length ? done(bytes) : { kind: 'miss', want };
-    },
-    store,
-    options,
-  );
+  const outcome = await runOperation(() => readAllOf(store.shelf, want), store, options);
   if (outcome.kind === 'done') return outcome.value;
   throw outcome.error ?? new PinfsError('INTERNAL', `errno ${outcome.errno}`);
 }
