@@ -1,5 +1,6 @@
 import { PinfsError, type ErrorCode } from '../format/errors.js';
 import { takeBackFiles } from '../machine/file-budget.js';
+import type { Retry } from './question.js';
 import { faultBehind } from '../machine/descriptors.js';
 
 function code(error: Error): string {
@@ -93,12 +94,12 @@ function opensslReason(error: Error): string {
   return parts[2] ?? error.message.slice(0, 300);
 }
 
-/** A connection's error in our words; `final`: asking again can't help. */
+/** A connection's error in our words, and whether asking again can help. */
 export function describeConnection(
   shown: () => string,
   error: Error,
   begun: boolean,
-): { error: PinfsError; final: boolean } {
+): { error: PinfsError; retry: Exclude<Retry, 'stale'> } {
   const name = code(error);
   const ours = faultBehind(error);
   if (ours !== undefined) {
@@ -109,14 +110,14 @@ export function describeConnection(
       cause: error,
       passing: ours.code === 'FILES_EXHAUSTED',
     });
-    return { error: fault, final: !fault.passing };
+    return { error: fault, retry: fault.passing ? 'later' : 'never' };
   }
   if (name === 'UND_ERR_CONNECT_TIMEOUT' || name === 'ETIMEDOUT') {
     const text = `${shown()}: no connection in time`;
-    return { error: new PinfsError('SOURCE_TIMEOUT', text, { passing: true }), final: false };
+    return { error: new PinfsError('SOURCE_TIMEOUT', text, { passing: true }), retry: 'later' };
   }
   const insecure = tlsError(shown(), error);
-  if (insecure !== undefined) return { error: insecure, final: true };
+  if (insecure !== undefined) return { error: insecure, retry: 'never' };
   const reason =
     begun && isClosedConnection(error)
       ? 'the answer was cut short'
@@ -129,7 +130,8 @@ export function describeConnection(
   const unreachable = new PinfsError('SOURCE_UNREACHABLE', `${shown()}: ${reason}`, {
     advice: `Check the address and the network; --offline uses what is in the cache.${scheme}`,
     cause: error,
-    passing: name !== 'ENOTFOUND',
+    passing: true,
   });
-  return { error: unreachable, final: !unreachable.passing };
+  // With no network a resolver often says that there is no such host.
+  return { error: unreachable, retry: name === 'ENOTFOUND' ? 'mounted' : 'later' };
 }

@@ -172,8 +172,8 @@ function broken(call: Call, error: Error): void {
   clearTimeout(call.timer);
   const begun = call.body !== undefined;
   const stale = !begun && isClosedConnection(error);
-  const { error: described, final } = describeConnection(call.question.shown, error, begun);
-  fail(call, described, stale ? 'stale' : final ? 'never' : 'later');
+  const { error: described, retry } = describeConnection(call.question.shown, error, begun);
+  fail(call, described, stale ? 'stale' : retry);
 }
 
 function end(call: Call, answer: Answer): void {

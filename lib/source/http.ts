@@ -4,7 +4,7 @@ import { fromText, printable } from '../format/bytes.js';
 import { exchange } from './exchange.js';
 import { startJob, type Job } from './job.js';
 import { defaultPatience, type Patience } from './patience.js';
-import type { Answer, Question, Timing } from './question.js';
+import type { Answer, Question, Retry, Timing } from './question.js';
 import { escapePath } from './path.js';
 import type { Source, SourceRequest, Traffic } from './source.js';
 import { makePool } from './undici.js';
@@ -166,7 +166,7 @@ async function ask(
     const { error, retry, after = 0 } = answer;
     if (error.code !== 'OBJECT_MISSING') traffic.failures++;
     if (retry === 'stale' && stale++ < maxStale) continue;
-    if (retry === 'never' || !mayAskAgain(settings, request, failures++)) throw error;
+    if (!mayAskAgain(settings, request, retry, failures++)) throw error;
     request.demand?.failed(error);
     await job.pause(Math.max(Math.min(after, retryAfterMax), pauseBefore(settings, tries++)));
     // Whoever waited may have gone.
@@ -175,7 +175,13 @@ async function ask(
 }
 
 /** What nobody waits for is not asked again. */
-function mayAskAgain({ retries }: Settings, { demand }: SourceRequest, failures: number): boolean {
+function mayAskAgain(
+  { retries }: Settings,
+  { demand }: SourceRequest,
+  retry: Retry,
+  failures: number,
+): boolean {
+  if (retry === 'never' || (retry === 'mounted' && demand?.persistent !== true)) return false;
   if (demand !== undefined && demand.urgency !== 'wanted') return false;
   const most = retries ?? (demand?.persistent === true ? Infinity : fewRetries);
   return failures < most;

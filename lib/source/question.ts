@@ -36,5 +36,8 @@ export type Answer =
       readonly after?: number;
     };
 
-/** `stale`: a connection closed before any answer, as happens to a kept-alive one: repeat at once. */
-export type Retry = 'never' | 'later' | 'stale';
+/**
+ * `stale`: a connection closed before any answer, as happens to a kept-alive one: repeat at once.
+ * `mounted`: likely a mistake at the first contact, and an outage for whoever waits in a mount.
+ */
+export type Retry = 'never' | 'mounted' | 'later' | 'stale';
