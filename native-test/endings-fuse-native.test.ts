@@ -1,0 +1,3 @@
+import { endings } from './endings.js';
+
+endings('fuse-native');
