@@ -8,6 +8,9 @@ import { needsAll, needsDriver, needsRoot } from './machine.js';
 // What can go wrong between a kernel and its file system daemon: each was a hang once.
 const needs = needsAll(needsDriver('kernel'), needsRoot);
 
+// Of the whole file, on a machine that is busy: its end takes the daemons away.
+t.setTimeout(240_000);
+
 void t.test('a mount serves, and ends when it is unmounted from outside', needs, async (t) => {
   const it = await scene(t);
   t.equal((await run('cat', it.path('hello'))).out, 'hello, first\n');

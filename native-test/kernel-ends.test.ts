@@ -9,6 +9,9 @@ import { needsAll, needsDriver, needsRoot } from './machine.js';
 // The ways in which a mount ends, and a daemon: nothing hangs, and nothing is left behind.
 const needs = needsAll(needsDriver('kernel'), needsRoot);
 
+// Of the whole file, on a machine that is busy: its end takes the daemons away.
+t.setTimeout(240_000);
+
 void t.test('a busy mount stays, unless it is ended by force', needs, async (t) => {
   const it = await scene(t);
   const inside = startClient('sh', '-c', `cd '${it.mountpoint}' && echo in && exec sleep 60`);

@@ -64,6 +64,9 @@ async function inNamespace(
 
 const isRootNamespace = needsAll(needsDriver('kernel'), needsRoot, needsProgram('unshare'));
 
+// Of the whole file, on a machine that is busy: its end takes the daemons away.
+t.setTimeout(240_000);
+
 void t.test(
   'inside a user and mount namespace, without any privilege outside',
   needsAll(needsDriver('kernel'), needsNamespaces),
