@@ -78,11 +78,10 @@ const bans: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 export function followHead(parts: FollowParts): Follower {
   const { timer, log } = parts;
   const lifetime = (of: Repository) => bounded(parts.nextCheck(of));
-  let repository = parts.repository;
+  let { repository } = parts;
   let due = timer.now() + lifetime(repository) * 1000;
   let lastCheck: number | undefined;
   let lastProblem = whyOffline(repository.verdict);
-  let refused = false;
   const ending = openEnding();
   let running: Promise<void> | undefined;
   let cancel: () => void = () => undefined;
@@ -93,8 +92,7 @@ export function followHead(parts: FollowParts): Follower {
     // A clock that was set back must not put the next check off for years.
     due = Math.min(due, timer.now() + lifetime(repository) * 1000);
     parts.told(repository, due);
-    const wait = Math.max(0, Math.min(due - timer.now(), nap));
-    cancel = timer.after(wait, () => {
+    cancel = timer.after(Math.max(0, Math.min(due - timer.now(), nap)), () => {
       if (timer.now() < due) arm();
       else running = check().finally(arm);
     });
@@ -105,30 +103,25 @@ export function followHead(parts: FollowParts): Follower {
     let seconds: number;
     try {
       const served = repository;
+      const wasRefused = lastProblem !== null && whyOffline(served.verdict) === null;
       repository = await ask(parts, served, ending.signal);
       if (ending.signal.aborted) return;
       lastProblem = whyOffline(repository.verdict);
       if (lastProblem !== null) parts.troubled();
-      else if (refused && repository === served)
-        log('info', `the head can be had again, and stays: ${repository.verdict.summary}`);
-      refused = false;
+      else if (wasRefused && repository === served) tellReturn(parts, repository);
       seconds = lifetime(repository);
     } catch (thrown) {
       if (ending.signal.aborted) return;
       const { code, message } = asPinfsError(thrown);
       parts.troubled();
-      refused = true;
       if (lastProblem?.code !== code) log('warn', `the head stays: ${message} [${code}]`);
       lastProblem = { code, message };
       seconds = Math.min(afterFailure, lifetime(repository));
     }
     due = timer.now() + seconds * 1000;
     const banned = banOf(parts, repository);
-    if (banned === null) return;
-    lastProblem = banned;
-    await parts.end().catch((thrown: unknown) => {
-      log('error', `it could not be unmounted: ${asPinfsError(thrown).message}`);
-    });
+    lastProblem = banned ?? lastProblem;
+    if (banned !== null) await endNow(parts);
   };
 
   arm();
@@ -219,6 +212,17 @@ function tellJudgement({ log }: FollowParts, before: Verdict, now: Verdict): voi
         verdict: now,
       },
     );
+}
+
+/** After a head that was refused: that is logged once, and so is its end. */
+function tellReturn({ log }: FollowParts, { verdict }: Repository): void {
+  log('info', `the head can be had again, and stays: ${verdict.summary}`);
+}
+
+async function endNow({ end, log }: FollowParts): Promise<void> {
+  await end().catch((thrown: unknown) => {
+    log('error', `it could not be unmounted: ${asPinfsError(thrown).message}`);
+  });
 }
 
 /** The ban of what is served, which is logged. */
