@@ -1,9 +1,10 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import t from 'tap';
 import { checkout } from '../lib/testing/genuine.js';
+import { madeDocuments } from '../tools/documents.js';
 import { makeProgram } from './program.js';
 
 // What is written about the command line, beside it.
@@ -91,5 +92,101 @@ void t.test('bash offers every command and option', (t) => {
   t.same(offered(['ma']), [], 'nothing begins like that');
   t.same(offered(['mou']), ['mount']);
   t.same(offered(['mount', '--driver', 'k']), ['kernel']);
+  t.end();
+});
+
+const made = await madeDocuments();
+
+void t.test('what is made from the command line is as it would be made now', (t) => {
+  for (const [path, text] of made) {
+    const there = readFileSync(join(checkout, path), 'utf8');
+    t.ok(there === text, `${path}: npm run documents makes it anew`);
+    for (const { words, options } of commands) {
+      const isBare = path.endsWith('.fish');
+      const missing = options.filter((option) => {
+        const shown = path.endsWith('.1') ? option.replaceAll('-', '\\-') : option;
+        return !text.includes(
+          isBare ? option.replace(/^--/, '-l ').replace(/^-(.)$/, '-s $1') : shown,
+        );
+      });
+      t.same(missing, [], `${path}: ${words.join(' ')}`);
+    }
+  }
+  t.end();
+});
+
+const shorts = ['-h', '-l', '-R', '-r', '-o'];
+const completions = join(checkout, 'share', 'completions');
+
+/** A shell that this machine may not have. */
+function withShell(shell: string): { skip: string | false } {
+  const isThere = spawnSync(shell, ['-c', 'true']).status === 0;
+  return { skip: isThere ? false : `there is no ${shell} here` };
+}
+
+function printed(shell: string, script: string, ...args: string[]): string[] {
+  const output = execFileSync(shell, ['-c', script, ...args], { encoding: 'utf8' });
+  return output.split('\n').filter(Boolean);
+}
+
+void t.test('fish offers every command and option', withShell('fish'), (t) => {
+  const script = `source '${join(completions, 'pinfs.fish')}'; complete -C "$argv[1]"`;
+  const shown = (line: string) =>
+    new Set(printed('fish', script, line).map((one) => one.split('\t')[0] ?? ''));
+  const first = shown('pinfs ');
+  for (const { words, options } of commands) {
+    t.ok(first.has(words[0] ?? ''), words.join(' '));
+    const line = `pinfs ${words.join(' ')} `;
+    const all = [...shown(`${line}--`), ...shown(`${line}-`)];
+    const known = new Set(['--help', ...options, ...shorts]);
+    t.same(
+      options.filter((option) => !all.includes(option)),
+      [],
+      line,
+    );
+    t.same(
+      all.filter((option) => !known.has(option)),
+      [],
+      `${line}: no other`,
+    );
+  }
+  t.same([...shown('pinfs mount --driver k')], ['kernel']);
+  t.same([...shown('pinfs cache s')], ['size']);
+  t.end();
+});
+
+void t.test('zsh is told every command and option', withShell('zsh'), (t) => {
+  // What completes is part of zsh's own functions: they are heard here, not run.
+  const script = `
+    compadd() { :; }; _describe() { print -rl -- $commands; }; _arguments() { print -rl -- "$@"; }
+    file=$1; shift; words=("$@"); CURRENT=$#; source $file`;
+  const told = (...words: string[]) =>
+    printed(
+      'zsh',
+      `f() { ${script}\n}; f "$@"`,
+      'zsh',
+      join(completions, '_pinfs'),
+      'pinfs',
+      ...words,
+    );
+  const first = told('').map((one) => one.split(':')[0]);
+  for (const { words, options } of commands) {
+    t.ok(first.includes(words[0] ?? ''), words.join(' '));
+    const flags = told(...words, '').flatMap(
+      (one) => /^(?:\(.*\)|\*)?(--?[\w-]+)\[/.exec(one)?.[1] ?? [],
+    );
+    const known = new Set(['--help', ...options, ...shorts]);
+    t.same(
+      options.filter((option) => !flags.includes(option)),
+      [],
+      words.join(' '),
+    );
+    t.same(
+      flags.filter((flag) => !known.has(flag)),
+      [],
+      `${words.join(' ')}: no other`,
+    );
+  }
+  t.ok(told('cache', '').includes('size:how many objects and bytes the cache holds'));
   t.end();
 });

@@ -79,7 +79,7 @@ function optionDescription(option: Option): string {
 
 /**
  * The command line. Given the name of a command, only that one is loaded, which counts where all that is
- * done takes no longer than loading the rest; otherwise all of them, for the help.
+ * done takes no longer than loading the rest, and none for the version; otherwise all of them, for the help.
  */
 export async function makeProgram(command?: string): Promise<Command> {
   const program = new Command('pinfs')
@@ -93,7 +93,8 @@ export async function makeProgram(command?: string): Promise<Command> {
   const asked = commandModules.filter(
     ([names]) => command !== undefined && names.includes(command),
   );
-  const wanted = asked.length > 0 ? asked : commandModules;
+  const isVersion = command === '--version' || command === '-V';
+  const wanted = asked.length > 0 || isVersion ? asked : commandModules;
   for (const module of await Promise.all(wanted.map(([, load]) => load())))
     module.register(program);
   return program;

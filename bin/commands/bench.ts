@@ -3,8 +3,8 @@ import { PinfsError } from '../../lib/format/errors.js';
 import type { MountOptions } from '../../lib/mount/options.js';
 import { mountOptionTable } from '../../lib/options/mount-options.js';
 import type { OptionValues } from '../../lib/options/option.js';
+import { rowsOn } from '../../lib/options/rows.js';
 import { sourceOptionTable } from '../../lib/options/source-options.js';
-import { rowsOn } from '../../lib/options/tables.js';
 import { runAction } from './failures.js';
 import {
   addOptions,
@@ -27,6 +27,7 @@ const benchOptions = {
     default: 'walk',
     suggestions: ['walk', 'tar'],
     help: "walk, tar, or a shell command run in the mount's root",
+    manual: "`walk`, `tar`, or a shell command run in the mount's root.",
   },
   repeats: {
     flag: '--repeats',

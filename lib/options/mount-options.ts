@@ -83,5 +83,7 @@ export const protectionOptionTable = {
     kind: 'gid',
     repeatable: true,
     help: 'a group that may read them, besides 0',
+    manual:
+      'A group whose processes may read the protected attributes, as those of the group 0 may.',
   },
 } as const satisfies OptionRows;

@@ -1,8 +1,8 @@
 import t from 'tap';
 import { mountOptionTable } from './mount-options.js';
-import { fstabName, pathsOf, valuesOf, withPaths } from './rows.js';
+import { fstabName, pathsOf, rowsOn, valuesOf, withPaths } from './rows.js';
 import { sourceOptionTable } from './source-options.js';
-import { mountTables, rowsOn } from './tables.js';
+import { mountTables } from './tables.js';
 
 void t.test('a default stands where nothing is given, and what is usual is left out', (t) => {
   t.same(valuesOf(mountOptionTable, { allowOther: true }), {

@@ -73,3 +73,10 @@ export function fstabName({ flag, fstab }: OptionRow): string | undefined {
   if (fstab === false) return undefined;
   return fstab ?? flag.replace(/^--/, '').replaceAll('-', '_');
 }
+
+/** The options of a table that a command has; `otherwise`: whether it has those whose rows name no command. */
+export function rowsOn(rows: OptionRows, command: string, otherwise = true): OptionRows {
+  return Object.fromEntries(
+    Object.entries(rows).filter(([, { on }]) => on?.includes(command) ?? otherwise),
+  );
+}

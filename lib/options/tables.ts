@@ -10,10 +10,3 @@ export const mountTables: readonly OptionRows[] = [
   mountOptionTable,
   protectionOptionTable,
 ];
-
-/** The options of a table that a command has; `otherwise`: whether it has those whose rows name no command. */
-export function rowsOn(rows: OptionRows, command: string, otherwise = true): OptionRows {
-  return Object.fromEntries(
-    Object.entries(rows).filter(([, { on }]) => on?.includes(command) ?? otherwise),
-  );
-}

@@ -1,5 +1,6 @@
 # Completion of pinfs(1) for bash: source this file, or put it where bash-completion looks,
 # as /usr/share/bash-completion/completions/pinfs.
+# Made by `npm run documents` from what the commands declare.
 
 _pinfs() {
   local commands='mount umount ls stat cat cp find info tags status check serve bench attest key cache forget doctor help'
@@ -12,26 +13,30 @@ _pinfs() {
     return
   fi
   case $before in
-    --driver) mapfile -t COMPREPLY < <(compgen -W 'auto fuse-native kernel' -- "$word") && return ;;
     --inodes) mapfile -t COMPREPLY < <(compgen -W '32 63' -- "$word") && return ;;
-    --workload) mapfile -t COMPREPLY < <(compgen -W 'walk tar' -- "$word") && return ;;
+    --driver) mapfile -t COMPREPLY < <(compgen -W 'auto fuse-native kernel' -- "$word") && return ;;
     --type) mapfile -t COMPREPLY < <(compgen -W 'f d l c b p s' -- "$word") && return ;;
-    --fqrn | --cache-limit | --trust-at | --env | --deadline | --min-rate | --protected-xattr | --xattr-gid | --port | --host | --repeats | --name) return ;;
+    --workload) mapfile -t COMPREPLY < <(compgen -W 'walk tar' -- "$word") && return ;;
+    --fqrn | --cache-limit | --trust-at | --env | --deadline | --min-rate | --protected-xattr | --xattr-gid | --name | --port | --host | --repeats) return ;;
   esac
   case $command in
-    mount) options="$source --foreground --driver --allow-other --suid --dev --no-xattrs --passthrough --inodes --protected-xattr --xattr-gid --log --trace -o" ;;
+    mount) options="$source --inodes --foreground --driver --allow-other --suid --dev --no-xattrs --passthrough --log --trace --protected-xattr --xattr-gid -o" ;;
     umount) options="$output --lazy --force --all" ;;
     ls) options="$source --long --recursive" ;;
+    stat) options=$source ;;
+    cat) options=$source ;;
     cp) options="$source --recursive" ;;
     find) options="$source --name --type --ls --print0" ;;
+    info) options=$source ;;
+    tags) options=$source ;;
+    status) options=$output ;;
     check) options="$source --catalogs" ;;
-    stat | cat | info | tags) options=$source ;;
+    serve) options="$output --port --host --follow-links" ;;
     bench) options="$source --workload --repeats --driver" ;;
     attest) options="$source --master-key --output" ;;
-    serve) options="$output --port --host --follow-links" ;;
-    status) options=$output ;;
-    forget | doctor) options="$output --cache" ;;
-    key) options='generate --json --verbose --help --output' ;;
+    forget) options="$output --cache" ;;
+    doctor) options="$output --cache" ;;
+    key) options="generate $output --output" ;;
     cache) options="size verify clear $output --cache" ;;
     help) options=$commands ;;
   esac

@@ -1,0 +1,98 @@
+import { writeValue } from '../bin/commands/option-values.js';
+import type { OptionRow } from '../lib/options/option.js';
+import {
+  helpRow,
+  outputRows,
+  ownRows,
+  sourceRows,
+  type CommandForm,
+  type ProgramForm,
+} from './command-line.js';
+
+const lineLength = 110;
+
+/** The section OPTIONS of the manual, below its heading. */
+export function manualOptions({ commands }: ProgramForm): string {
+  return [
+    '.SS Every command',
+    ...[...outputRows, { ...helpRow, help: 'what there is, with a line for each' }].flatMap(entry),
+    '.SS Commands that open a source',
+    ...sourceRows.flatMap(entry),
+    ...sections(commands),
+    '',
+  ].join('\n');
+}
+
+/** Commands with the same options share a section. */
+function sections(commands: readonly CommandForm[]): string[] {
+  const together = new Map<string, { names: string[]; lines: string[] }>();
+  for (const command of commands) {
+    const lines = ownRows(command).flatMap(entry);
+    if (lines.length === 0) continue;
+    const section = together.get(lines.join('\n')) ?? { names: [], lines };
+    section.names.push(command.words.join(' '));
+    together.set(lines.join('\n'), section);
+  }
+  return [...together.values()].flatMap(({ names, lines }) => [
+    `.SS ${names.join(', ')}`,
+    ...lines,
+  ]);
+}
+
+function entry(row: OptionRow): string[] {
+  const { flag, short, value, kind, choices, usual, repeatable } = row;
+  const flags = [...(short === undefined ? [] : [short]), flag].map(bold).join(', ');
+  const shown =
+    choices === undefined
+      ? value && ` ${italic(value.toUpperCase())}`
+      : ` ${bold(choices.join('|'))}`;
+  const otherwise = usual ?? row.default;
+  const text = [
+    row.manual ?? sentence(row.help),
+    ...(otherwise === undefined || otherwise === false
+      ? []
+      : [`Default: \`${otherwise === true ? 'yes' : writeValue(kind, otherwise)}\`.`]),
+    ...(repeatable === true ? ['Repeatable.'] : []),
+  ];
+  return ['.TP', `${flags}${shown ?? ''}`, ...paragraphs(text.join(' '))];
+}
+
+function sentence(help: string): string {
+  return `${help.slice(0, 1).toUpperCase()}${help.slice(1)}${help.endsWith('.') ? '' : '.'}`;
+}
+
+function paragraphs(text: string): string[] {
+  return text.split('\n\n').flatMap((one, index) => [...(index > 0 ? ['.IP'] : []), ...lines(one)]);
+}
+
+/** Lines of roff. */
+function lines(text: string): string[] {
+  const marked = escaped(text)
+    .replace(/`([^`]*)`/g, (_, literal: string) => bold(literal))
+    .replace(/<([^>]*)>/g, (_, placeholder: string) => italic(placeholder))
+    .replaceAll('“', '\\(lq')
+    .replaceAll('”', '\\(rq');
+  const result: string[] = [];
+  let line = '';
+  for (const word of marked.split(/\s+/)) {
+    if (line !== '' && line.length + word.length >= lineLength) {
+      result.push(line);
+      line = '';
+    }
+    line = line === '' ? word : `${line} ${word}`;
+  }
+  // A dot or quote at the beginning would be a request.
+  return [...result, line].map((one) => one.replace(/^[.']/, '\\&$&'));
+}
+
+function escaped(text: string): string {
+  return text.replaceAll('\\', '\\e');
+}
+
+function bold(text: string): string {
+  return `\\fB${text.replaceAll('-', '\\-')}\\fP`;
+}
+
+function italic(text: string): string {
+  return `\\fI${text.replaceAll('-', '\\-')}\\fP`;
+}
