@@ -8,7 +8,7 @@ import type { MountStatus } from '../../lib/mount/status.js';
 import { mountOptionTable, protectionOptionTable } from '../../lib/options/mount-options.js';
 import type { OptionRows, OptionValues } from '../../lib/options/option.js';
 import { valuesOf } from '../../lib/options/rows.js';
-import { runAction, warnOffline } from './failures.js';
+import { runAction, warn, warnOffline } from './failures.js';
 import {
   addOptions,
   openOptions,
@@ -18,6 +18,7 @@ import {
 } from './options.js';
 import { printJson } from './output.js';
 import { startWaiting } from './progress.js';
+import { formatSize } from './sizes.js';
 
 const mountCommandOptions = {
   foreground: {
@@ -211,6 +212,9 @@ async function mountAndPrint({ options, mount }: MountOrder, flags: MountFlags):
   const mounted = startWaiting('mounting');
   const status = (await mountInBackground(options, mount).finally(mounted)) as MountStatus;
   warnOffline(status.verdict);
+  const { tooSmall, tooSmallAdvice } = await import('../../lib/mount/status.js');
+  const problem = tooSmall(status.store, formatSize);
+  if (problem !== undefined) warn(problem, tooSmallAdvice);
   if (flags.json === true) printJson(status);
   else await printMounted(status, flags.verbose === true);
 }

@@ -15,7 +15,7 @@ import { passedDescriptor, type MountOptions } from './options.js';
 import { orderMarks, shownSource } from './order.js';
 import { mountRequest, refuseOthers } from './request.js';
 import { ownRuntimeDirectory } from './runtime.js';
-import { mountStatus, type MountStatus } from './status.js';
+import { mountStatus, tooSmall, tooSmallAdvice, type MountStatus } from './status.js';
 
 /** A running mount, in this process. */
 export interface Session {
@@ -207,7 +207,10 @@ async function startSession(
       { verdict },
     );
     log.info(inodesText(driver.name, repository));
-    return liveSession(mount, parts, life, control, repository, driver, mounted);
+    const session = liveSession(mount, parts, life, control, repository, driver, mounted);
+    const problem = tooSmall(session.status().store);
+    if (problem !== undefined) log.warn(`${problem}. ${tooSmallAdvice}`);
+    return session;
   } catch (thrown) {
     await repository.close();
     throw thrown;

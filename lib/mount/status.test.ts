@@ -98,3 +98,13 @@ void t.test('a mount that nobody has read from has no hit rate', async (t) => {
 void t.test('names that the driver cannot carry are said', async (t) => {
   t.match(statusLines(await status({ notCarried: 3 }), bytes).join('\n'), /3 names or times/);
 });
+
+void t.test('a limit in which not even the catalogs fit is told', async (t) => {
+  const value = await status();
+  const lines = (limit: number) =>
+    statusLines({ ...value, store: { ...value.store, limit, catalogBytes: 5000 } }, bytes).join();
+  t.match(lines(4999), /TOO SMALL +the cache may take 4999 B, and the catalogs .* need 5000 B/);
+  t.match(lines(4999), /--cache-limit SIZE raises the limit/);
+  t.notMatch(lines(5000), /TOO SMALL/);
+  t.notMatch(statusLines(await status(), bytes).join(), /TOO SMALL/);
+});

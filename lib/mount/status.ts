@@ -51,6 +51,8 @@ export interface StoreStatus extends StoreStatistics {
   /** Hits of all reads, 0 to 1; null before the first. */
   readonly hitRate: number | null;
   readonly directory: string;
+  /** What all catalogs of the snapshot take at the least (bytes). Undefined: the process is of version 0.1. */
+  readonly catalogBytes?: number;
 }
 
 export interface InodesStatus {
@@ -102,6 +104,7 @@ export function mountStatus(facts: StatusFacts): MountStatus {
       ...store,
       hitRate: hitRate(store) ?? null,
       directory: repository.store.directory,
+      catalogBytes: repository.catalogBytes,
     },
     traffic: repository.traffic,
     requests: counted(statistics.requests),
@@ -155,6 +158,7 @@ export function statusLines(status: MountStatus, size: (bytes: number) => string
     `  process     ${status.pid}, ${status.driver}, ${status.state} since ${status.since}, ${size(status.rss)} resident`,
     `  reads       ${rate} (${store.hits} of ${store.hits + store.misses})`,
     `  cache       ${size(store.bytes)} of ${size(store.limit)}, ${size(store.stored)} stored, ${store.evicted} evicted, in ${clean(store.directory)}`,
+    ...tooSmallLines(store, size),
     ...notStoredLines(store.notStored),
     `  network     ${traffic.requests} requests, ${size(traffic.bytes)}, ${traffic.failures} failures`,
     `  tree        ${status.tree.catalogsOpen} catalogs open of ${status.tree.catalogsOpened} used, ${status.tree.directoriesLoaded} directories loaded, ${status.tree.rowsRefused} rows refused`,
@@ -182,6 +186,26 @@ function judgedLines({ judgedAt, trustAtGiven, whitelist }: Verdict): string[] {
   if (whitelist === undefined) return [];
   const as = trustAtGiven ? ' (as was asked for)' : '';
   return [`  judged      as of ${judgedAt}${as}, whitelist good until ${clean(whitelist.expires)}`];
+}
+
+/**
+ * Why a cache is too small to be of use, if it is: not even the catalogs fit, so that each walk through the tree fetches
+ * them again. `size` writes a number of bytes.
+ */
+export function tooSmall(
+  { limit, catalogBytes = 0 }: Pick<StoreStatus, 'limit' | 'catalogBytes'>,
+  size: (bytes: number) => string = (bytes) => `${bytes} bytes`,
+): string | undefined {
+  if (catalogBytes <= limit) return undefined;
+  return `the cache may take ${size(limit)}, and the catalogs of this snapshot alone need ${size(catalogBytes)} or more: much will be fetched again and again`;
+}
+
+/** What to do about it. */
+export const tooSmallAdvice = '--cache-limit SIZE raises the limit, as far as the disk has room.';
+
+function tooSmallLines(store: StoreStatus, size: (bytes: number) => string): string[] {
+  const problem = tooSmall(store, size);
+  return problem === undefined ? [] : [`  TOO SMALL   ${problem}. ${tooSmallAdvice}`];
 }
 
 function notStoredLines(notStored: StoreStatistics['notStored']): string[] {

@@ -8,6 +8,7 @@ import { sha256OfFile } from '../store/read-fully.js';
 import { runOperation } from '../store/run.js';
 import { openTree } from '../tree/open-tree.js';
 import type { TreeOptions } from '../tree/tree.js';
+import { catalogBytesLeast } from './catalog-bytes.js';
 import { linkVariables, processEnvironment, type Environment } from './environment.js';
 import { didNotCome } from './head.js';
 import { openFiles } from './open-files.js';
@@ -160,6 +161,7 @@ function repositoryOf(
   const { pinned, rootHash, trust } = recipe.identity;
   const ttl = pinned ? undefined : tree.properties.ttl;
   const last = { opening, verdict, trust };
+  const rootCatalog = tree.catalogOf(tree.root);
   const live = (): LiveFacts => ({
     ...liveFacts(last.opening, ttl),
     trust: { rootHash, verdict: last.trust },
@@ -170,6 +172,7 @@ function repositoryOf(
       return last.verdict;
     },
     tree,
+    catalogBytes: rootCatalog.kind === 'done' ? catalogBytesLeast(rootCatalog.value) : 0,
     filesystem: openFilesystem(tree, store.shelf, recipe.identity, live),
     live,
     recipe,

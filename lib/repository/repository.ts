@@ -23,6 +23,8 @@ export interface Repository {
   /** That of the last judgement: `refresh` judges a head that did not move again. */
   readonly verdict: Verdict;
   readonly tree: Tree;
+  /** What all its catalogs take at the least (bytes), as its root catalog says. */
+  readonly catalogBytes: number;
   readonly filesystem: Filesystem;
   readonly recipe: Recipe;
   /** Facts of this process for the magic attributes, for a filesystem built in another thread. */

@@ -20,10 +20,10 @@ export const patience = 5000;
  */
 export function openDatabase(place: Place, schema: string): Database.Database {
   const { at } = place;
-  removeForeign(at);
+  removeUseless(at);
   const db = place.openSafely((now) => new Database(join(now, file), { timeout: patience }));
   try {
-    useWal(db);
+    useWal(db, at);
     db.pragma('synchronous = NORMAL');
     db.pragma('cache_size = -2000');
     // Random keys dirty a page each: few checkpoints, as each waits for the disk.
@@ -50,21 +50,36 @@ function foreignName(at: string): string | undefined {
   return found === undefined ? undefined : `${found} in it is no file of ours`;
 }
 
-function removeForeign(at: string): void {
-  if (lookAtOurs(join(at, file)) === 'other') setAside(at);
+function removeUseless(at: string): void {
+  const { database, log } = sizesOfDatabase(at);
+  // The first page is there before there is a log: without one somebody emptied it.
+  const isEmptied = database === 0 && log > 0;
+  if (isEmptied || lookAtOurs(join(at, file)) === 'other') setAside(at);
   for (const name of besides) {
     if (lookAtOurs(join(at, name)) === 'other') removeEntry(join(at, name));
   }
 }
 
-/** Two processes that begin a cache at once: the change of mode doesn't wait for a lock by itself. */
-function useWal(db: Database.Database): void {
-  for (let tries = 0; ; tries++) {
+/** A database that somebody emptied while others, who have it open, keep it locked: it never becomes one again by itself. */
+class Emptied extends Error {}
+
+/**
+ * Two processes that begin a cache at once: the change of mode doesn't always wait for a lock by itself. Together it waits
+ * as long as a single lock may take.
+ */
+function useWal(db: Database.Database, at: string): void {
+  const end = performance.now() + patience;
+  db.pragma('busy_timeout = 0');
+  for (;;) {
     try {
       db.pragma('journal_mode = WAL');
+      db.pragma(`busy_timeout = ${patience}`);
       return;
     } catch (thrown) {
-      if (!isBusy(thrown) || tries >= 100) throw thrown;
+      if (!isBusy(thrown)) throw thrown;
+      if (performance.now() > end) {
+        throw sizesOfDatabase(at).database === 0 ? new Emptied() : thrown;
+      }
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
     }
   }
@@ -76,6 +91,7 @@ export function isBusy(thrown: unknown): boolean {
 
 /** Damage of the database; SQLITE_ERROR is a table or column that isn't as it should be. */
 export function isDamage(thrown: unknown): boolean {
+  if (thrown instanceof Emptied) return true;
   const code = errorCode(thrown);
   return (
     code !== undefined &&

@@ -56,6 +56,7 @@ export function stubRepository(
     ttl?: number;
     rootHash?: string;
     vomsAuthz?: string;
+    catalogBytes?: number;
     leave?: () => void;
   } = {},
 ): StubRepository {
@@ -69,6 +70,7 @@ export function stubRepository(
     judgedAgain: (_opening: unknown, verdict: Verdict) => {
       repository.verdict = verdict;
     },
+    catalogBytes: options.catalogBytes ?? 57344,
     tree: {
       properties: { ttl: options.ttl ?? 240, vomsAuthz: options.vomsAuthz },
       statistics: { catalogsOpened: 3, catalogsOpen: 2, directoriesLoaded: 5, rowsRefused: 0 },
