@@ -94,6 +94,15 @@ void t.test('what is shown of a mount is that of what is served now', async (t) 
   await session.ended;
 });
 
+void t.test('a limit in which not even the catalogs fit is said in the log', async (t) => {
+  const { driver, parts, mount, options, log } = setUp(t);
+  const openRepository = () => Promise.resolve(stubRepository({ catalogBytes: 2 ** 33 }));
+  const session = await runMount(options, mount, { ...parts, openRepository });
+  t.ok(log.lines.some((line) => /^warn the cache may take 4294967296 bytes/.test(line)));
+  driver.end({ reason: 'unmounted', message: 'gone' });
+  await session.ended;
+});
+
 void t.test('a repository that asks for a membership is not opened to others', async (t) => {
   const closed = stubRepository({ pinned: true, vomsAuthz: 'group\x1b' });
   const { path, driver, parts, mount, options } = setUp(t, { open: () => Promise.resolve(closed) });
