@@ -6,7 +6,8 @@ import { unusable } from './layout.js';
 import type { Limit } from './limit.js';
 import { moveInto, stampInPlace, unlinkIfThere } from './object-files.js';
 import type { Place } from './place.js';
-import { charge, firstUse, stampOf, type Statements } from './records.js';
+import { charge, firstUse, type Statements } from './records.js';
+import { stampOf } from './stamp.js';
 
 /** An object that was verified and written to tmp/. */
 export interface Prepared {

@@ -9,9 +9,10 @@ import { openObject } from './object-files.js';
 import { inOrder, openObjects, type OpenObject, type OpenObjects } from './open-objects.js';
 import type { Place } from './place.js';
 import { readFully, sha256OfFile } from './read-fully.js';
-import { Records, stampOf, tick, type ObjectRecord } from './records.js';
+import { Records, tick, type ObjectRecord } from './records.js';
 import { freeBytes } from './room.js';
 import type { Shelf } from './shelf.js';
+import { stampOf } from './stamp.js';
 import { wantKey, type Want } from './want.js';
 
 // A file that is open may be changed in place: when it is read it is looked at again, not before so long (µs).

@@ -17,7 +17,7 @@ export interface FlightLimits {
   /** So many of these places are for what weighs no more than `lightWeight`, which is there in a moment. */
   readonly lightPlaces: number;
   readonly lightWeight: number;
-  /** Sum of the weights (bytes in memory) of what flies at once; one that is heavier flies alone. */
+  /** Sum of the weights (bytes of disk) of what flies at once; one that is heavier flies alone. */
   readonly weight: number;
   /** How many that nobody waits for stand in their queue, and fly at once. */
   readonly ahead: number;

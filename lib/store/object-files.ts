@@ -5,7 +5,7 @@ import { isOurs } from '../files/owners.js';
 import { lookAtOurs, openOurs, removeEntry, type OpenFile } from '../files/regular.js';
 import { errorCode, objectFile } from './layout.js';
 import { parseKey, type ObjectKey } from './key.js';
-import { stampOf } from './records.js';
+import { stampOf } from './stamp.js';
 
 /* The files below objects/. Whatever else lies in the place of one is thrown out; `at` leads to the cache directory. */
 

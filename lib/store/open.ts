@@ -36,7 +36,7 @@ const limits: FlightLimits = {
   atOnce: 16,
   lightPlaces: 4,
   lightWeight: 2 * 1024 * 1024,
-  weight: 128 * 1024 * 1024,
+  weight: 512 * 1024 * 1024,
   ahead: 256,
   aheadAtOnce: 4,
 };
@@ -282,7 +282,7 @@ function countFailure(statistics: StoreStatistics, want: Want, error: PinfsError
   statistics.lastFailure = { code, message, path: printable(want.path), time };
 }
 
-/** Memory for stored and plain bytes; where only a limit is known, what such objects usually need. */
+/** What stored and plain bytes take of the disk; where only a limit is known, what such objects usually need. */
 function weightOf(want: Want): number {
   const plain = want.size.kind === 'exact' ? want.size.bytes : Math.min(want.size.bytes, 2 ** 23);
   return 2 * plain;

@@ -1,4 +1,3 @@
-import { readFileSync, type BigIntStats } from 'node:fs';
 import type Database from 'better-sqlite3';
 import { PinfsError } from '../format/errors.js';
 import { DiskFull } from './full.js';
@@ -55,26 +54,6 @@ const volatileShift = 2 ** 51;
 /** The time of a use as it is written for a new object; of a volatile repository only content counts as volatile. */
 export function firstUse(key: string, isVolatile: boolean): number {
   return tick() - (isVolatile && !/[CH]$/.test(key) ? volatileShift : 0);
-}
-
-let boot: string | undefined;
-
-/**
- * By what a file is recognised as the one that was checked. Nothing is fsynced, so a record counts
- * only for the boot of the machine in which the file was written or last checked; behind it the file
- * is hashed once more.
- */
-export function stampOf(status: BigIntStats): string {
-  boot ??= bootId();
-  return `${status.ino}:${status.mtimeNs}:${status.ctimeNs}:${boot}`;
-}
-
-function bootId(): string {
-  try {
-    return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').slice(0, 8);
-  } catch {
-    return 'unknown';
-  }
 }
 
 const schema = `
