@@ -9,6 +9,7 @@ import { makeDirectories } from '../files/make.js';
 import { PinfsError } from '../format/errors.js';
 import { checkAddressSpace, frugalArguments } from '../machine/address-space.js';
 import { checkFileLimit } from '../machine/file-budget.js';
+import { servingArguments, servingEnvironment } from '../machine/memory.js';
 import { directories, processEnvironment } from '../repository/environment.js';
 import type { OpenOptions } from '../repository/options.js';
 import { checkFree } from '../store/layout.js';
@@ -108,10 +109,12 @@ function startDaemon(order: MountOrder, log: string): StartedChild {
     const script = join(import.meta.dirname, 'child.js');
     // The words behind the number are for people who look at `ps`.
     const words = ['pinfs', 'mount', order.mount.mountpoint];
-    const args = [...frugalArguments(), script, String(pipeNumber), ...words];
+    const flags = [...frugalArguments(), ...servingArguments];
+    const args = [...flags, script, String(pipeNumber), ...words];
     const child = spawn(process.execPath, args, {
       cwd: '/',
       detached: true,
+      env: servingEnvironment(process.env),
       stdio,
     });
     // Made by spawn as a socket that reads and writes, as asked for by 'pipe' above number 2.
