@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { asPinfsError, PinfsError } from '../format/errors.js';
 import type { ContentHash } from '../format/hash.js';
 import { isoTime } from '../format/time.js';
@@ -13,6 +14,9 @@ import {
 import { tagVerdict } from '../trust/verdicts.js';
 import type { Verdict } from '../trust/verdict.js';
 import type { Opening } from './opening.js';
+
+// How often what leaves the cache before it can be opened is fetched.
+const triesMax = 3;
 
 /** A tag whose root hash is sound. */
 export interface ResolvedTag {
@@ -41,10 +45,27 @@ export async function readHistory(
     size: { kind: 'limit', bytes: sizeLimits.history },
     path: '',
   };
-  const { shelf } = opening.store;
-  shelf.expect?.([want]);
+  const { store } = opening;
+  store.shelf.expect?.([want]);
+  // Others that use the cache make room in it meanwhile.
+  store.hold(want);
   try {
-    await opening.store.fetch(want, signal, { brief: true });
+    for (let tries = 0; tries < triesMax; tries++) {
+      await fetchHistory(opening, want, signal);
+      const tags = openIfThere(opening, want);
+      if (tags !== undefined) return tags;
+    }
+  } finally {
+    store.release(want);
+  }
+  throw new PinfsError('CACHE_UNUSABLE', 'the history of tags left the cache at once', {
+    advice: 'Try again; something removes or moves the cache just now.',
+  });
+}
+
+async function fetchHistory({ store }: Opening, want: Want, signal: AbortSignal): Promise<void> {
+  try {
+    await store.fetch(want, signal, { brief: true });
   } catch (thrown) {
     const error = asPinfsError(thrown);
     if (error.code !== 'OBJECT_MISSING') throw error;
@@ -52,14 +73,19 @@ export async function readHistory(
       cause: error,
     });
   }
+}
+
+/** Undefined: it left the cache meanwhile. */
+function openIfThere({ fqrn, store: { shelf } }: Opening, want: Want): HistoryTags | undefined {
   const path = shelf.path(want);
-  const tags = path === undefined ? undefined : openHistory(path, opening.fqrn);
-  if (tags === undefined || shelf.stillThere?.() === false) {
-    throw new PinfsError('CACHE_UNUSABLE', 'the history of tags left the cache at once', {
-      advice: 'Try again; something removes or moves the cache just now.',
-    });
+  if (path === undefined) return undefined;
+  try {
+    const tags = openHistory(path, fqrn);
+    return shelf.stillThere?.() === false ? undefined : tags;
+  } catch (thrown) {
+    if (existsSync(path)) throw thrown;
+    return undefined;
   }
-  return tags;
 }
 
 /**

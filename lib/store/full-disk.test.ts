@@ -15,6 +15,7 @@ import t, { type Test } from 'tap';
 import { memorySource, wantFor } from '../testing/memory-source.js';
 import { openShelf } from './open-shelf.js';
 import { openStore } from './open.js';
+import { cacheSize, clearCache, verifyAll } from './maintain.js';
 import { openPlace } from './place.js';
 import { Records } from './records.js';
 import { readWhole } from './run.js';
@@ -198,4 +199,23 @@ void t.test('what is larger than the disk lets a cache be passes through', needs
   const huge = wantFor(randomBytes(9), { kind: 'exact', bytes: 2 ** 30 });
   await t.rejects(store.fetch(huge), full);
   t.equal(source.requests.length, 1);
+});
+
+void t.test('a cache on a full disk is looked at and cleared', needs, async (t) => {
+  const disk = smallDisk(8);
+  const { cache, store, fetchMany } = openOn(t, disk);
+  const [held] = await fetchMany(100);
+  if (held !== undefined) store.hold(held);
+  // Else the room that the log has already would do for it.
+  const place = openPlace(cache, { make: false });
+  const records = new Records(place);
+  records.shrink(true);
+  records.close();
+  place.close();
+  fill(disk);
+  t.match(await cacheSize(cache), { objects: 100, held: { objects: 1 } });
+  t.match(await verifyAll(cache), { objects: 100, damaged: [] });
+  t.match(await clearCache(cache), { objects: 99, bytes: 99 * 20_000 });
+  t.match(await cacheSize(cache), { objects: 1 });
+  t.ok(held !== undefined && store.shelf.has(held));
 });

@@ -2,13 +2,15 @@ import { closeSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { OpenFile } from '../files/regular.js';
 import { drop } from './drop.js';
+import { DiskFull } from './full.js';
 import { sha256OfFile } from './read-fully.js';
 import { parseKey } from './key.js';
 import { openObject, removeObject } from './object-files.js';
 import { purgeOwners } from './owners.js';
 import { checkLayout } from './layout.js';
 import { openPlace, type Place } from './place.js';
-import { charge, Records, type ObjectRecord } from './records.js';
+import { charge, Records, type ObjectRecord, type Statements } from './records.js';
+import { withReserve } from './reserve.js';
 import { objectFolders, sweepFolder } from './sweep.js';
 
 /** What people do with a cache; mounts may use it meanwhile. */
@@ -39,7 +41,7 @@ const nothing = { objects: 0, bytes: 0 };
 export async function cacheSize(directory: string): Promise<CacheSize> {
   const empty = { ...nothing, onDisk: 0, held: nothing };
   return withRecords(directory, empty, (records, place) =>
-    records.write((sql) => {
+    writeAnyway(records, place, (sql) => {
       purgeOwners(place.at, sql, undefined);
       const { objects, bytes } = sql.count.get() ?? nothing;
       const onDisk = sql.totals.get()?.bytes ?? 0;
@@ -77,7 +79,7 @@ export async function verifyAll(
     for (const folder of objectFolders(place.at)) {
       report.strays += sweepFolder(place, records, folder);
     }
-    records.write((sql) => sql.recount.run(0));
+    writeAnyway(records, place, (sql) => sql.recount.run(0));
     return report;
   });
 }
@@ -113,19 +115,19 @@ export async function clearCache(
   return withRecords(directory, nothing, async (records, place) => {
     const removed = { objects: 0, bytes: 0 };
     for (;;) {
-      const count = records.write((sql) => {
+      const gone = writeAnyway(records, place, (sql) => {
         purgeOwners(place.at, sql, undefined);
         const page = sql.oldest.all(-Infinity, -1, 1024);
         for (const { id, key, size } of page) {
           sql.remove.run(id);
           sql.grow.run(-charge(size));
           removeObject(place.at, key);
-          removed.objects++;
-          removed.bytes += size;
         }
-        return page.length;
+        return page;
       });
-      if (count === 0) break;
+      if (gone.length === 0) break;
+      removed.objects += gone.length;
+      removed.bytes += gone.reduce((sum, { size }) => sum + size, 0);
       await turn();
     }
     for (const folder of objectFolders(place.at)) {
@@ -133,6 +135,20 @@ export async function clearCache(
     }
     return removed;
   });
+}
+
+/**
+ * One transaction. Where the disk is too full to write it down, it is done again in the room of the log, of what it has
+ * removed already, or of the reserve.
+ */
+function writeAnyway<T>(records: Records, place: Place, work: (sql: Statements) => T): T {
+  try {
+    return records.write(work);
+  } catch (thrown) {
+    if (!(thrown instanceof DiskFull)) throw thrown;
+    records.shrink(true);
+    return withReserve(place.at, () => records.write(work));
+  }
 }
 
 async function withRecords<T>(
@@ -144,7 +160,7 @@ async function withRecords<T>(
   if (!checkLayout(directory, directory)) return none;
   const place = openPlace(directory, { make: true });
   try {
-    const records = new Records(place);
+    const records = withReserve(place.at, () => new Records(place));
     try {
       return await work(records, place);
     } finally {

@@ -141,9 +141,22 @@ export function unusable(path: string, what: string, cause?: unknown, advice?: s
   if (fault !== undefined) return fault;
   const because = cause instanceof Error ? ` (${cause.message})` : '';
   return new PinfsError('STATE_UNUSABLE', `the state ${path} ${what}${because}`, {
-    advice: advice ?? 'mend its owner and mode, or use another place with --cache DIR',
+    advice: advice ?? `${mendOf(cause)}, or use another place with --cache DIR`,
     ...(cause === undefined ? {} : { cause }),
   });
+}
+
+/** What to do about an error of the file system. */
+function mendOf(cause: unknown): string {
+  switch (codeOf(cause)) {
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return 'free some space on its disk';
+    case 'EROFS':
+      return 'mount its disk so that it can be written to';
+    default:
+      return 'mend its owner and mode';
+  }
 }
 
 /** Works in a state directory, by a path that leads nowhere else; undefined if there is none. @throws PinfsError STATE_UNUSABLE */
