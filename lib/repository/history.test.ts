@@ -22,10 +22,15 @@ function historyFile(t: Test): string {
 /** A cache that others use as well: where the history is, one time after the other. */
 function opening(paths: (string | undefined)[]) {
   const calls: string[] = [];
-  const note = (call: string) => () => void calls.push(call);
+  const note = (call: string) => (): void => {
+    calls.push(call);
+  };
   const store = {
     shelf: { path: () => paths.shift() },
-    fetch: () => Promise.resolve(note('fetch')()),
+    fetch: () => {
+      calls.push('fetch');
+      return Promise.resolve();
+    },
     hold: note('hold'),
     release: note('release'),
   };
