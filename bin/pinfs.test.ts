@@ -162,6 +162,7 @@ void t.test('errors for people and for programs', async (t) => {
   t.match(await bare('ls'), { code: 2 });
   t.match(await bare('ls', '--cache-limit', 'much', repository), { code: 2, stderr: /USAGE/ });
   t.match(await bare('serve', '--port', '70000', fixtures), { code: 2 });
+  t.notMatch((await bare('cache', 'size', '--cache', '/nowhere/a\u001bb')).stdout, /\u001b/);
 });
 
 void t.test('check finds what is missing or damaged', async (t) => {

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { OptionRows, OptionValues } from '../../lib/options/option.js';
 import { sourceOptionTable } from '../../lib/options/source-options.js';
+import { printableText } from '../../lib/format/bytes.js';
 import { directories, processEnvironment } from '../../lib/repository/environment.js';
 import { runAction } from './failures.js';
 import { addOptions, outputOptions, type OutputFlags } from './options.js';
@@ -46,7 +47,10 @@ async function size(flags: CacheFlags): Promise<void> {
     const { cache } = cacheDirectory(flags);
     const found = await cacheSize(cache);
     if (flags.json === true) printJson({ directory: cache, ...found });
-    else await print(`${cache}: ${found.objects} objects, ${formatSize(found.bytes)}\n`);
+    else
+      await print(
+        `${printableText(cache)}: ${found.objects} objects, ${formatSize(found.bytes)}\n`,
+      );
   });
 }
 

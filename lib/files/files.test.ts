@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import {
   chmodSync,
   chownSync,
@@ -196,5 +196,19 @@ void t.test('a file to add to is ours, and nothing that could be waited for', (t
     chownSync(at('log'), someoneElse, 0);
     refused('log', /belongs to another user/);
   }
+  t.end();
+});
+
+void t.test('a file that may not be removed is told as what it is', (t) => {
+  const file = join(t.testdir({ file: 'x' }), 'file');
+  const mark = (flag: string) => spawnSync('chattr', [flag, file], { stdio: 'ignore' }).status;
+  if (mark('+i') === 0) {
+    try {
+      t.throws(() => removeEntry(file), { code: 'EPERM' });
+    } finally {
+      mark('-i');
+    }
+  } else t.comment('no file can be made immutable here');
+  t.ok(removeEntry(file));
   t.end();
 });

@@ -94,6 +94,8 @@ export function removeEntry(path: string): boolean {
     const code = codeOf(thrown);
     if (codesOfNoEntry.has(code)) return false;
     if (code !== 'EISDIR' && code !== 'EPERM') throw thrown;
+    // EPERM is also a file that may not be removed: the way of directories would call it none.
+    if (!lstatSync(path).isDirectory()) throw thrown;
   }
   rmSync(path, { recursive: true, force: true });
   return true;

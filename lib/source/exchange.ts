@@ -117,7 +117,7 @@ function watchBy(call: Call, watch: () => void): void {
 function watchHead(call: Call): void {
   const { headersTimeout } = call.question.timing;
   call.timer = setTimeout(() => {
-    expire(call, `no answer within ${headersTimeout} ms`);
+    expire(call, `no answer within ${Math.round(headersTimeout)} ms`);
   }, headersTimeout);
 }
 

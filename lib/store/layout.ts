@@ -6,7 +6,7 @@ import { PinfsError } from '../format/errors.js';
 import { faultBehind } from '../machine/descriptors.js';
 import { UnsafeDirectory } from '../files/held.js';
 import { makeDirectory } from '../files/make.js';
-import { isOurs } from '../files/owners.js';
+import { isOurs, isTrusted } from '../files/owners.js';
 import { lookAtOurs, readSmall, removeEntry } from '../files/regular.js';
 import { DiskFull } from './full.js';
 import type { ObjectKey } from './key.js';
@@ -119,12 +119,21 @@ function refuseForeign(at: string, directory: string): void {
  * @throws PinfsError CACHE_UNUSABLE.
  */
 export function checkFree(directory: string): void {
+  refuseAnothers(directory);
   try {
     if (exists(directory) && !checkLayout(directory, directory))
       refuseForeign(directory, directory);
   } catch (thrown) {
     throw unusable(directory, thrown);
   }
+}
+
+/** Refuses a directory of another user, whose files would look like none of a cache. @throws PinfsError CACHE_UNUSABLE. */
+export function refuseAnothers(directory: string): void {
+  const status = statSync(directory, { throwIfNoEntry: false });
+  if (status === undefined || isTrusted(status)) return;
+  const problem = `it belongs to another user (uid ${status.uid})`;
+  throw unusable(directory, new UnsafeDirectory(problem));
 }
 
 /** Whether all is there that makes a directory a cache. */

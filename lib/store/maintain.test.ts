@@ -1,9 +1,17 @@
 import { randomBytes } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync, readdirSync, unlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { memorySource } from '../testing/memory-source.js';
-import { objectFile } from './layout.js';
+import { checkFree, objectFile } from './layout.js';
 import { cacheSize, clearCache, verifyAll } from './maintain.js';
 import { openStore } from './open.js';
 import { wantKey, type Want } from './want.js';
@@ -80,4 +88,17 @@ void t.test('clear leaves what is held', async (t) => {
   t.match(await cacheSize(directory), { onDisk: 8192 });
   await store.close();
   t.same(await clearCache(directory), { objects: 2, bytes: 200 });
+});
+
+const isRoot = process.geteuid?.() === 0;
+
+void t.test("another user's cache is not taken for an empty one", { skip: !isRoot }, async (t) => {
+  const { directory, store } = await filled(t);
+  await store.close();
+  for (const name of ['', 'version', 'CACHEDIR.TAG', 'index.db']) {
+    chownSync(join(directory, name), 4321, 4321);
+  }
+  const refused = { code: 'CACHE_UNUSABLE', message: /belongs to another user \(uid 4321\)/ };
+  for (const work of [cacheSize, verifyAll, clearCache]) await t.rejects(work(directory), refused);
+  t.throws(() => checkFree(directory), refused);
 });

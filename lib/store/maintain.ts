@@ -7,7 +7,7 @@ import { sha256OfFile } from './read-fully.js';
 import { parseKey } from './key.js';
 import { openObject, removeObject } from './object-files.js';
 import { purgeOwners } from './owners.js';
-import { checkLayout } from './layout.js';
+import { checkLayout, refuseAnothers } from './layout.js';
 import { openPlace, type Place } from './place.js';
 import { charge, Records, type ObjectRecord, type Statements } from './records.js';
 import { withReserve } from './reserve.js';
@@ -156,6 +156,7 @@ async function withRecords<T>(
   none: T,
   work: (records: Records, place: Place) => T | Promise<T>,
 ): Promise<T> {
+  refuseAnothers(directory);
   // Nothing is made in a directory that is no cache.
   if (!checkLayout(directory, directory)) return none;
   const place = openPlace(directory, { make: true });
