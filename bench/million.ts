@@ -13,7 +13,7 @@ import {
   makeRepository,
   type DirectorySpec,
   type EntrySpec,
-} from '../lib/testing/repository.js';
+} from '../lib/publish/write-repository.js';
 import { mount, type Mount, type Served } from './workbench.js';
 
 const { values } = parseArgs({

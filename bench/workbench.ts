@@ -7,8 +7,8 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { toBytes } from '../lib/format/bytes.js';
 import type { ListedMount } from '../lib/mount/list.js';
-import type { MountStatus } from '../lib/mount/status.js';
-import { file, makeRepository, writeFiles, type Tree } from '../lib/testing/repository.js';
+import type { MountStatus } from '../lib/mount/session/status.js';
+import { file, makeRepository, writeFiles, type Tree } from '../lib/publish/write-repository.js';
 import { makeTree } from '../lib/testing/trees.js';
 
 const execute = promisify(execFile);

@@ -4,8 +4,8 @@ import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { startBadServer, type BadServer } from '../lib/testing/bad-server.js';
-import { directory, file, makeRepository, symlink } from '../lib/testing/repository.js';
+import { startBadServer, type BadServer } from '../lib/testing/servers/bad-server.js';
+import { directory, file, makeRepository, symlink } from '../lib/publish/write-repository.js';
 import { fixtureKey, fixtures, pinfs, script, type CliResult } from '../native-test/cli.js';
 import { pinfsInProcess } from '../native-test/in-process.js';
 

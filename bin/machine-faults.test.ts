@@ -10,8 +10,8 @@ import {
   goodCertificate,
   testAuthority,
   type ServerCertificate,
-} from '../lib/testing/authorities.js';
-import { makeSmallRepository, file } from '../lib/testing/repository.js';
+} from '../lib/testing/servers/authorities.js';
+import { makeSmallRepository, file } from '../lib/publish/write-repository.js';
 import { pinfs } from '../native-test/cli.js';
 
 // A fault of this machine is called what it is: not the cache's, nor the network's, nor excused by what was seen.

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { expiredWhitelist } from '../lib/testing/bench.js';
-import { startBadServer, type BadServer } from '../lib/testing/bad-server.js';
-import { file, makeRepository, type MadeRevision } from '../lib/testing/repository.js';
+import { startBadServer, type BadServer } from '../lib/testing/servers/bad-server.js';
+import { file, makeRepository, type MadeRevision } from '../lib/publish/write-repository.js';
 import { pinfs, type CliResult } from '../native-test/cli.js';
 
 // What was verified before, in place of what the source has now: it never looks like success.

@@ -3,14 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { objectPath } from '../lib/format/hash.js';
-import { startBadServer, type BadServer } from '../lib/testing/bad-server.js';
+import { startBadServer, type BadServer } from '../lib/testing/servers/bad-server.js';
 import {
   directory,
   file,
   makeSmallRepository,
   nested,
   special,
-} from '../lib/testing/repository.js';
+} from '../lib/publish/write-repository.js';
 import type { CliResult } from '../native-test/cli.js';
 import { pinfsInProcess } from '../native-test/in-process.js';
 

@@ -6,9 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { fromText } from '../lib/format/bytes.js';
-import { startBadServer } from '../lib/testing/bad-server.js';
+import { startBadServer } from '../lib/testing/servers/bad-server.js';
 import { checkout, type ExpectedEntry } from '../lib/testing/genuine.js';
-import { directory, file, makeSmallRepository, symlink } from '../lib/testing/repository.js';
+import { directory, file, makeSmallRepository, symlink } from '../lib/publish/write-repository.js';
 import { fixtureKey, fixtures, pinfs, script, type CliResult } from '../native-test/cli.js';
 import { pinfsInProcess } from '../native-test/in-process.js';
 

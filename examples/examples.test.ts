@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { serve } from '../lib/source/serve.js';
 import { checkout, type ExpectedEntry } from '../lib/testing/genuine.js';
-import { file, makeRepository } from '../lib/testing/repository.js';
+import { file, makeRepository } from '../lib/publish/write-repository.js';
 import { fixtureKey, fixtures, type CliResult } from '../native-test/cli.js';
 
 const fqrn = 'analysis.example.org';

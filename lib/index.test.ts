@@ -3,7 +3,14 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { inspect, mount, open, PinfsError, type OpenOptions, type Snapshot } from './index.js';
 import { openBench, type Bench } from './testing/bench.js';
-import { directory, file, makeRepository, nested, special, symlink } from './testing/repository.js';
+import {
+  directory,
+  file,
+  makeRepository,
+  nested,
+  special,
+  symlink,
+} from './publish/write-repository.js';
 
 // The library as a program uses it.
 

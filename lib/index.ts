@@ -11,31 +11,32 @@
 import { fromText, printable, toBytes, type ByteString } from './format/bytes.js';
 import type { Attributes } from './filesystem/filesystem.js';
 import { PinfsError, type ErrorCode } from './format/errors.js';
-import { list, readRange, valueOf, walk } from './repository/path.js';
+import { list, readRange, valueOf, walk } from './repository/use/path.js';
 import { openRepository } from './repository/open.js';
-import { inspect as inspectRepository, type Inspection } from './repository/inspect.js';
-import type { OpenOptions } from './repository/options.js';
+import { inspectSource as inspectRepository, type Inspection } from './repository/inspect.js';
+import type { OpenOptions } from './repository/open/options.js';
 import type { MountOptions } from './mount/options.js';
-import type { Session } from './mount/session.js';
+import type { MountSession } from './mount/session/session.js';
 import type { EntryType } from './format/catalog-row.js';
-import type { Verdict } from './trust/verdict.js';
+import type { Verdict } from './trust/verdict/verdict.js';
 
 export { PinfsError, type ErrorCode };
 export type { Inspection, OpenOptions, Verdict, EntryType };
-export type { MountOptions, Session };
+export type { MountOptions, MountSession as Session };
 // What those are made of.
-export type { Latency, MountEnd, UnmountMode } from './drivers/driver.js';
+export type { Latency, MountEnd } from './drivers/driver.js';
+export type { UnmountMode } from './machine/unmount.js';
 export type { ProtectedAttributes } from './filesystem/magic.js';
-export type { Unmounted } from './mount/leave.js';
+export type { Unmounted } from './mount/control/leave.js';
 export type { Log, LogFunction } from './mount/log.js';
 export type { DriverChoice } from './mount/options.js';
-export type { HeadStatus, InodesStatus, MountStatus, StoreStatus } from './mount/status.js';
-export type { InodeStatus } from './repository/inode-state.js';
+export type { HeadStatus, InodesStatus, MountStatus, StoreStatus } from './mount/session/status.js';
+export type { InodeStatus } from './repository/inodes/inode-state.js';
 export type { Traffic } from './source/source.js';
 export type { NotStored } from './store/store.js';
 export type { HistoryTag } from './tree/history.js';
 export type { TreeStatistics } from './tree/tree.js';
-export type { TrustStep } from './trust/verdict.js';
+export type { TrustStep } from './trust/verdict/verdict.js';
 
 /** A path in the repository: text is taken as UTF-8, a Buffer as the bytes it is. */
 export type Path = string | Buffer;
@@ -94,7 +95,7 @@ export interface Snapshot {
  */
 export async function open(options: OpenOptions): Promise<Snapshot> {
   const repository = await openRepository(options);
-  const { identity } = repository.recipe;
+  const { identity } = repository.descriptor;
   let closing: Promise<void> | undefined;
   const find = async (path: Path, follow: boolean): Promise<Attributes> => {
     if (closing !== undefined) throw new PinfsError('INTERRUPTED', 'the snapshot was closed');
@@ -155,8 +156,8 @@ export async function mount(
   options: OpenOptions,
   mountpoint: string,
   how: Partial<Omit<MountOptions, 'mountpoint'>> = {},
-): Promise<Session> {
-  const { runMount } = await import('./mount/session.js');
+): Promise<MountSession> {
+  const { runMount } = await import('./mount/session/session.js');
   const { defaultDeadline } = await import('./mount/options.js');
   return await runMount(options, {
     driver: 'auto',

@@ -18,15 +18,15 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { openRepository } from './repository/open.js';
-import { walk } from './repository/path.js';
-import { verifyAll } from './store/maintain.js';
+import { walk } from './repository/use/path.js';
+import { verifyAll } from './store/cache/maintain.js';
 import { runOperation } from './store/run.js';
 import type { Outcome } from './store/want.js';
 import { openBench, readText } from './testing/bench.js';
-import { promised, sameTree, treeOf } from './testing/promised.js';
-import { file, makeRepository, type EntrySpec } from './testing/repository.js';
+import { promised, sameTree, treeOf } from './testing/suites/promised.js';
+import { file, makeRepository, type EntrySpec } from './publish/write-repository.js';
 import { waitOf } from './testing/waiting.js';
-import { openSeen } from './trust/seen.js';
+import { openSeen } from './trust/memory/seen.js';
 
 // What must always hold on this machine: P3, P4 and P6, as far as nothing has to be mounted for it.
 
@@ -79,7 +79,7 @@ void t.test('P3 statfs waits for nothing and needs nothing', async (t) => {
   t.match(filesystem.statfs(), { nameMax: 255, filesFree: 0 });
 });
 
-const child = fileURLToPath(new URL('./testing/promised-child.js', import.meta.url));
+const child = fileURLToPath(new URL('./testing/suites/promised-child.js', import.meta.url));
 
 /** A process that opens and reads everything again and again, with a line for each step. */
 function start(...args: readonly string[]): { process: ChildProcess; lines: string[] } {
@@ -112,7 +112,7 @@ void t.test('P4 kill -9 at any moment leaves cache and state sound', async (t) =
       ['v1', first],
     ] as const) {
       const again = await bench.open(pin, opened);
-      t.equal(again.recipe.identity.rootHash, revision.rootHash.text);
+      t.equal(again.descriptor.identity.rootHash, revision.rootHash.text);
       const { failed } = sameTree(await treeOf(again), new Map());
       t.same(failed, []);
       await again.close();

@@ -8,10 +8,10 @@ import { PinfsError } from './format/errors.js';
 import { nextCheck, refresh } from './repository/follow.js';
 import { openRepository } from './repository/open.js';
 import type { Repository } from './repository/repository.js';
-import { startBadServer } from './testing/bad-server.js';
+import { startBadServer } from './testing/servers/bad-server.js';
 import { changedManifest, expiredWhitelist, openBench, readText } from './testing/bench.js';
-import { promised, sameTree, treeOf, type SeenTree } from './testing/promised.js';
-import { file, makeRepository, type MadeRevision } from './testing/repository.js';
+import { promised, sameTree, treeOf, type SeenTree } from './testing/suites/promised.js';
+import { file, makeRepository, type MadeRevision } from './publish/write-repository.js';
 
 // What must always hold (lib/README.md names the promises): P1, P2, P5 and P7. The others are in
 // promises-local.test.ts, and those about mounts in native-test.
@@ -248,7 +248,11 @@ void t.test(
         }
       }
       const early = await bench.open('2020-01-01T23:59:59Z');
-      t.equal(early.recipe.identity.rootHash, first.rootHash.text, 'a second before the next day');
+      t.equal(
+        early.descriptor.identity.rootHash,
+        first.rootHash.text,
+        'a second before the next day',
+      );
     }
   },
 );
@@ -324,7 +328,7 @@ void t.test(
       const head = await bench.open();
       t.match(head.verdict, { status: 'offline', reasons: [{ code }] });
       t.match(head.verdict.summary, /last revision verified here/);
-      t.equal(head.recipe.identity.rootHash, second.rootHash.text);
+      t.equal(head.descriptor.identity.rootHash, second.rootHash.text);
       t.equal(nextCheck(head), 180, 'and asked again soon, whatever the TTL');
     }
     const refusals: readonly (readonly [string, Buffer])[] = [
@@ -338,7 +342,7 @@ void t.test(
       await t.rejects(bench.open(), { code, exit: 3 });
       await t.rejects(refresh(mounted), { code }, 'a mount is told, and stays');
     }
-    t.equal(mounted.recipe.identity.rootHash, second.rootHash.text);
+    t.equal(mounted.descriptor.identity.rootHash, second.rootHash.text);
   },
 );
 
@@ -375,7 +379,7 @@ void t.test('P7 the history of another repository, or a changed one, moves no ta
     bench.files.set('.cvmfspublished', changedManifest(second, { H: history.text }));
     await t.rejects(bench.open('v1'), { code }, code);
     t.equal(
-      (await bench.open('v1', { offline: true })).recipe.identity.rootHash,
+      (await bench.open('v1', { offline: true })).descriptor.identity.rootHash,
       first.rootHash.text,
     );
   }

@@ -2,8 +2,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import t from 'tap';
 import { checkout } from './testing/genuine.js';
-import { lostPaths, lostReferences, type Document } from './testing/references.js';
-import { sourceFiles } from './testing/tidy.js';
+import { lostPaths, lostReferences, type Document } from './testing/house/references.js';
+import { sourceFiles } from './testing/house/tidy.js';
 
 const documents: Document[] = readdirSync(join(checkout, 'docs'))
   .filter((name) => name.endsWith('.md'))

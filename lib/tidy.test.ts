@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { checkout } from './testing/genuine.js';
-import { isTest, sourceFiles, violations, type SourceFile } from './testing/tidy.js';
-import { exportedNames, homonyms } from './testing/tidy-syntax.js';
+import { isTest, sourceFiles, violations, type SourceFile } from './testing/house/tidy.js';
+import { exportedNames, homonyms } from './testing/house/tidy-syntax.js';
 
 const readme = readFileSync(join(checkout, 'lib', 'README.md'), 'utf8');
 
@@ -33,6 +33,14 @@ t.test('what is out of order is found', (t) => {
     }),
     [/cycle: lib\/tree\/a.ts -> lib\/tree\/b.ts -> lib\/tree\/a.ts/],
   );
+  t.match(
+    found({
+      'lib/trust/judge/a.ts': "import type { B } from '../memory/b.js';",
+      'lib/trust/memory/b.ts': "import { c } from '../judge/c.js';",
+    }),
+    [/folders in a circle: lib\/trust\/judge -> lib\/trust\/memory -> lib\/trust\/judge/],
+  );
+  t.match(found({ 'lib/trust/cellar/a.ts': '' }), [/no line for trust\/cellar/]);
   t.match(found({ 'lib/tree/a.ts': 'x\n'.repeat(401) }), [/402 lines/]);
   t.match(found({ 'lib/tree/a.ts': `function f() {\n${'  x();\n'.repeat(70)}}\n` }), [
     /a function of 72/,

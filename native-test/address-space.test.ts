@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { startBadServer, type BadServer } from '../lib/testing/bad-server.js';
+import { startBadServer, type BadServer } from '../lib/testing/servers/bad-server.js';
 import { bulk } from './bulk.js';
 import { limitedPinfs, type Limit } from './limited.js';
 import { needsDriver, type DriverName } from './machine.js';

@@ -4,8 +4,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { startBadServer } from '../lib/testing/bad-server.js';
-import { file, makeRepository } from '../lib/testing/repository.js';
+import { startBadServer } from '../lib/testing/servers/bad-server.js';
+import { file, makeRepository } from '../lib/publish/write-repository.js';
 import { fixtureKey, fixtures, pinfs, script, type CliResult } from './cli.js';
 import { needsMount } from './machine.js';
 

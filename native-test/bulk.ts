@@ -5,7 +5,7 @@ import {
   makeSmallRepository,
   nested,
   type EntrySpec,
-} from '../lib/testing/repository.js';
+} from '../lib/publish/write-repository.js';
 
 /** Bytes that no compression makes smaller, the same each time. */
 function noise(seed: string, length: number): Buffer {

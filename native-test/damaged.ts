@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { startBadServer, type BadServer } from '../lib/testing/bad-server.js';
+import { startBadServer, type BadServer } from '../lib/testing/servers/bad-server.js';
 import {
   damagedCases,
   damagedFile,

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { tryDirectory, tryDriver } from '../lib/mount/trial.js';
+import { tryDirectory, tryDriver } from '../lib/mount/doctor/trial.js';
 import { script } from './cli.js';
 import { needsAll, needsDriver, needsNobody, needsProgram, needsRoot } from './machine.js';
 

@@ -7,7 +7,7 @@ import {
   nested,
   special,
   symlink,
-} from '../lib/testing/repository.js';
+} from '../lib/publish/write-repository.js';
 
 export const longName = 'n'.repeat(255);
 export const chunkSizes = [1000, 4096, 10_000, 1, 5000] as const;

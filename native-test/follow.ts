@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { startBadServer } from '../lib/testing/bad-server.js';
+import { startBadServer } from '../lib/testing/servers/bad-server.js';
 import {
   file,
   fingerprint,
@@ -9,8 +9,8 @@ import {
   nested,
   signWhitelist,
   whitelistLines,
-} from '../lib/testing/repository.js';
-import type { Verdict } from '../lib/trust/verdict.js';
+} from '../lib/publish/write-repository.js';
+import type { Verdict } from '../lib/trust/verdict/verdict.js';
 import { needsAll, needsDriver, needsProgram, type DriverName } from './machine.js';
 import { run, scene, shell, type Scene } from './scene.js';
 

@@ -14,7 +14,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { parseMountinfo } from '../lib/drivers/mountinfo.js';
+import { parseMountinfo } from '../lib/machine/mountinfo.js';
 import { fixtureKey, fixtures, script } from './cli.js';
 import { needsAll, needsMount, needsProgram, needsRoot } from './machine.js';
 import { run } from './scene.js';

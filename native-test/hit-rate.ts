@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { startBadServer } from '../lib/testing/bad-server.js';
+import { startBadServer } from '../lib/testing/servers/bad-server.js';
 import { bulk } from './bulk.js';
 import { needsDriver, type DriverName } from './machine.js';
 import { scene, shell, type Scene } from './scene.js';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { collidingNames, lowerWord } from '../lib/testing/colliding.js';
 import { checkout } from '../lib/testing/genuine.js';
-import { directory, file, makeSmallRepository, nested } from '../lib/testing/repository.js';
+import { directory, file, makeSmallRepository, nested } from '../lib/publish/write-repository.js';
 import { pinfs } from './cli.js';
 import { needsAll, needsDriver, type DriverName, type Needs } from './machine.js';
 import { run, scene, shell, type Scene } from './scene.js';

@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } fr
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import t, { type Test } from 'tap';
-import { startBadServer, type BadServer } from '../lib/testing/bad-server.js';
+import { startBadServer, type BadServer } from '../lib/testing/servers/bad-server.js';
 import { bulk } from './bulk.js';
 import { pinfs } from './cli.js';
 import { needsAll, needsDriver, needsRoot, type DriverName, type Needs } from './machine.js';
@@ -164,8 +164,8 @@ async function killedWhileWaiting(t: Test, driver: DriverName): Promise<void> {
     await wait(100);
     for (const client of clients) kill(client, 'SIGKILL');
     // libfuse hears of no interrupt: there they end with the request that they are in.
-    const patience = driver === 'kernel' ? 2 : 2 * deadline;
-    t.same(await allGone(clients, patience), [], `nobody is left in round ${round}`);
+    const clientTimeouts = driver === 'kernel' ? 2 : 2 * deadline;
+    t.same(await allGone(clients, clientTimeouts), [], `nobody is left in round ${round}`);
     server.reset();
   }
   const again = async () => (await shell(hashAll, mountpoint)).stdout;

@@ -1,17 +1,18 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Mounted, UnmountMode } from '../lib/drivers/driver.js';
-import { mountKernel } from '../lib/drivers/kernel/driver.js';
-import type { Settings } from '../lib/drivers/kernel/service.js';
+import type { Mounted } from '../lib/drivers/driver.js';
+import type { UnmountMode } from '../lib/machine/unmount.js';
+import { mountKernel } from '../lib/drivers/kernel/main/driver.js';
+import type { Settings } from '../lib/drivers/kernel/worker/service.js';
 import { asPinfsError, PinfsError } from '../lib/format/errors.js';
 import type { Store } from '../lib/store/store.js';
 import type { Want } from '../lib/store/want.js';
-import { fakeFilesystem, fakeRecipe } from '../lib/testing/fake-session.js';
-import { makeFakeTree } from '../lib/testing/fake-tree.js';
+import { fakeFilesystem, fakeDescriptor } from '../lib/testing/fakes/fake-session.js';
+import { makeFakeTree } from '../lib/testing/fakes/fake-tree.js';
 
 /**
- * A process that serves the filesystem of `lib/testing/fake-maker.ts` on a real mount, and does what
+ * A process that serves the filesystem of `lib/testing/fakes/fake-maker.ts` on a real mount, and does what
  * its parent says: fetches end only when told. Started with fork(); the mount is its own, so that a test
  * can kill it, and never waits for itself.
  */
@@ -71,9 +72,9 @@ function fetch(want: Want, signal?: AbortSignal): Promise<void> {
   });
 }
 
-function recipeOf(rootHash: string) {
-  const recipe = fakeRecipe(directory);
-  return { ...recipe, identity: { ...recipe.identity, rootHash } };
+function descriptorOf(rootHash: string) {
+  const descriptor = fakeDescriptor(directory);
+  return { ...descriptor, identity: { ...descriptor.identity, rootHash } };
 }
 
 async function obey(mounted: Mounted, message: ToDaemon): Promise<void> {
@@ -86,7 +87,7 @@ async function obey(mounted: Mounted, message: ToDaemon): Promise<void> {
       fetches.get(message.name)?.reject(new PinfsError('OBJECT_MISSING', 'told to fail'));
       return;
     case 'replace':
-      await mounted.replace(recipeOf(message.rootHash), filesystem);
+      await mounted.replace(descriptorOf(message.rootHash), filesystem);
       return;
     case 'unmount':
       await mounted.unmount(message.mode);
@@ -121,7 +122,7 @@ async function main(): Promise<void> {
     {
       mountpoint: options.mountpoint,
       source: 'pinfs:made.example.org',
-      recipe: recipeOf('first'),
+      descriptor: descriptorOf('first'),
       filesystem,
       // The driver asks for no more of a store than this.
       store: store as Store,
@@ -137,7 +138,7 @@ async function main(): Promise<void> {
       passthrough: options.passthrough,
     },
     {
-      maker: new URL('../lib/testing/fake-maker.js', import.meta.url).href,
+      maker: new URL('../lib/testing/fakes/fake-maker.js', import.meta.url).href,
       ...(options.settings === undefined ? {} : { settings: options.settings }),
     },
   );

@@ -5,15 +5,15 @@ import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
-import { parseMountinfo } from '../lib/drivers/mountinfo.js';
+import { parseMountinfo } from '../lib/machine/mountinfo.js';
 import type { DaemonOptions, FromDaemon, ToDaemon } from './kernel-daemon.js';
 
 const daemonPath = fileURLToPath(new URL('kernel-daemon.js', import.meta.url));
-const patience = 20_000;
+const timeoutMs = 20_000;
 
 /** Polls until something is so. @throws after twenty seconds. */
 export async function until(what: string, isSo: () => boolean): Promise<void> {
-  const end = performance.now() + patience;
+  const end = performance.now() + timeoutMs;
   while (performance.now() < end) {
     if (isSo()) return;
     await wait(5);
@@ -94,7 +94,7 @@ export function startClient(command: string, ...parameters: readonly string[]): 
     cwd: '/',
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, LC_ALL: 'C' },
-    timeout: patience,
+    timeout: timeoutMs,
   });
   let out = '';
   let err = '';

@@ -1,8 +1,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { startBadServer } from '../lib/testing/bad-server.js';
-import { file, makeSmallRepository } from '../lib/testing/repository.js';
+import { startBadServer } from '../lib/testing/servers/bad-server.js';
+import { file, makeSmallRepository } from '../lib/publish/write-repository.js';
 import { makeTree } from '../lib/testing/trees.js';
 import { needsDriver } from './machine.js';
 import { run, scene } from './scene.js';

@@ -18,10 +18,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
-import { systemCalls } from '../lib/drivers/kernel/device.js';
-import { mountDevice } from '../lib/drivers/kernel/mounting.js';
-import { holdPlace } from '../lib/drivers/place.js';
-import { unmountAt, unmountOwn } from '../lib/drivers/unmount.js';
+import { systemCalls } from '../lib/machine/system-calls.js';
+import { mountDevice } from '../lib/drivers/kernel/mounting/mounting.js';
+import { holdPlace } from '../lib/machine/held-place.js';
+import { unmountAt, unmountOwn } from '../lib/machine/unmount.js';
 import { fixtureKey, fixtures, pinfs, script } from './cli.js';
 import { isMounted, run, until } from './kernel-scene.js';
 import { needsAll, needsDriver, needsProgram, needsRoot } from './machine.js';
@@ -102,7 +102,9 @@ void t.test('status says where a mount really lies', needs, async (t) => {
 });
 
 const userId = 65534;
-const mounting = fileURLToPath(new URL('../lib/drivers/kernel/mounting.js', import.meta.url));
+const mounting = fileURLToPath(
+  new URL('../lib/drivers/kernel/mounting/mounting.js', import.meta.url),
+);
 
 void t.test(
   'fusermount3, led to another directory by the path',

@@ -1,8 +1,8 @@
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { startBadServer } from '../lib/testing/bad-server.js';
-import { directory, file, makeSmallRepository, nested } from '../lib/testing/repository.js';
+import { startBadServer } from '../lib/testing/servers/bad-server.js';
+import { directory, file, makeSmallRepository, nested } from '../lib/publish/write-repository.js';
 import { limitedPinfs } from './limited.js';
 import { needsDriver } from './machine.js';
 import { scene, shell } from './scene.js';

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { startBadServer, type BadServer } from '../lib/testing/bad-server.js';
+import { startBadServer, type BadServer } from '../lib/testing/servers/bad-server.js';
 import {
   directory,
   file,
@@ -11,7 +11,7 @@ import {
   nested,
   symlink,
   type MadeRepository,
-} from '../lib/testing/repository.js';
+} from '../lib/publish/write-repository.js';
 import { bulk } from './bulk.js';
 import { pinfs, script } from './cli.js';
 import { needsDriver, type DriverName } from './machine.js';

@@ -1,5 +1,5 @@
 import type { ByteString } from '../lib/format/bytes.js';
-import type { DirectorySpec } from '../lib/testing/repository.js';
+import type { DirectorySpec } from '../lib/publish/write-repository.js';
 import type { Operation } from './random-client.js';
 import { allPlaces, type Place, type Random } from './random-model.js';
 

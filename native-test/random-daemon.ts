@@ -3,13 +3,13 @@
  * over. The mount is its own, so that nobody waits for himself.
  */
 import type { Driver } from '../lib/drivers/driver.js';
-import { mountKernel } from '../lib/drivers/kernel/driver.js';
-import { usualWishes } from '../lib/drivers/kernel/negotiation.js';
-import type { DriverLoader } from '../lib/mount/choose.js';
-import type { Timer } from '../lib/mount/follow.js';
+import { mountKernel } from '../lib/drivers/kernel/main/driver.js';
+import { usualWishes } from '../lib/drivers/kernel/protocol/negotiation.js';
+import type { DriverLoader } from '../lib/mount/session/choose.js';
+import type { Timer } from '../lib/mount/session/follow.js';
 import type { MountOptions } from '../lib/mount/options.js';
-import { realParts, runMount, type Session } from '../lib/mount/session.js';
-import type { OpenOptions } from '../lib/repository/options.js';
+import { realParts, runMount, type MountSession } from '../lib/mount/session/session.js';
+import type { OpenOptions } from '../lib/repository/open/options.js';
 
 export interface DaemonOrder {
   readonly options: OpenOptions;
@@ -58,7 +58,7 @@ function turnedTimer(): TurnedTimer {
   };
 }
 
-function check(session: Session, timer: TurnedTimer): void {
+function check(session: MountSession, timer: TurnedTimer): void {
   const before = session.status().head?.nextCheck;
   timer.leap();
   const look = (): void => {

@@ -1,5 +1,5 @@
 import type { ByteString } from '../lib/format/bytes.js';
-import type { DirectorySpec } from '../lib/testing/repository.js';
+import type { DirectorySpec } from '../lib/publish/write-repository.js';
 import type { DriverName } from './machine.js';
 import { chooseHandlePath, chooseOperation, type Ground } from './random-choose.js';
 import type { Operation, Result } from './random-client.js';

@@ -8,7 +8,7 @@ import {
   type DirectorySpec,
   type EntrySpec,
   type FileSpec,
-} from '../lib/testing/repository.js';
+} from '../lib/publish/write-repository.js';
 import { seededRandom } from '../lib/testing/trees.js';
 
 /** Random choices that a seed repeats. */

@@ -7,14 +7,14 @@ import { setTimeout as wait } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import type { ByteString } from '../lib/format/bytes.js';
 import { defaultDeadline } from '../lib/mount/options.js';
-import { startBadServer, type BadServer } from '../lib/testing/bad-server.js';
-import { testCertificate } from '../lib/testing/keys.js';
+import { startBadServer, type BadServer } from '../lib/testing/servers/bad-server.js';
+import { testCertificate } from '../lib/publish/keys.js';
 import {
   makeRepository,
   signManifest,
   type DirectorySpec,
   type MadeRepository,
-} from '../lib/testing/repository.js';
+} from '../lib/publish/write-repository.js';
 import { isRoot, needsAll, needsDriver, type DriverName } from './machine.js';
 import { needsKoffi } from './random-calls.js';
 import { groundOf, type Ground } from './random-choose.js';

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { ByteString } from '../lib/format/bytes.js';
-import type { DirectorySpec, EntrySpec } from '../lib/testing/repository.js';
+import type { DirectorySpec, EntrySpec } from '../lib/publish/write-repository.js';
 import type { Operation, PathOperation } from './random-client.js';
 import { allPlaces } from './random-model.js';
 

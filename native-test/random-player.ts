@@ -12,7 +12,7 @@ export interface Player {
   close(): Promise<void>;
 }
 
-const patience = 30_000;
+const timeoutMs = 30_000;
 
 export function startPlayer(mountpoint: string): Player {
   const child = spawn(process.execPath, [helper('random-client'), mountpoint], {
@@ -33,7 +33,7 @@ export function startPlayer(mountpoint: string): Player {
           clearTimeout(timer);
           reject(new Error(`${why} at ${JSON.stringify(operations[results.length])}`));
         };
-        const timer = setTimeout(() => stuck('nothing came back'), patience);
+        const timer = setTimeout(() => stuck('nothing came back'), timeoutMs);
         heard = (line) => {
           if (line === undefined) {
             stuck('the client ended');

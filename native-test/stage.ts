@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Test } from 'tap';
-import { startBadServer, type BadServer } from '../lib/testing/bad-server.js';
+import { startBadServer, type BadServer } from '../lib/testing/servers/bad-server.js';
 import { bulk } from './bulk.js';
 import type { DriverName } from './machine.js';
 import { scene, shell, type Scene } from './scene.js';

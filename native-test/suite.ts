@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { startBadServer } from '../lib/testing/bad-server.js';
+import { startBadServer } from '../lib/testing/servers/bad-server.js';
 import { chunkedContent, chunkSizes, edges, hasProgram, longName } from './edges.js';
 import {
   isRoot,

@@ -7,7 +7,7 @@ import {
   expectedTree,
   genuineRepositories,
   type GenuineRepository,
-} from '../lib/testing/oracle.js';
+} from '../lib/testing/suites/oracle.js';
 import { carried, notUtf8, type ExpectedTree } from './carried.js';
 import { needsAll, needsDriver, needsProgram, uid, type DriverName } from './machine.js';
 import { scene, walkMount, type Scene } from './scene.js';

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { file, makeRepository, symlink } from '../lib/testing/repository.js';
+import { file, makeRepository, symlink } from '../lib/publish/write-repository.js';
 import { isRoot, needsAll, needsDriver, needsProgram, type DriverName } from './machine.js';
 import { run, scene, shell } from './scene.js';
 

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
-import { startBadServer, type BadServer } from '../lib/testing/bad-server.js';
+import { startBadServer, type BadServer } from '../lib/testing/servers/bad-server.js';
 import { bulk } from './bulk.js';
 import { needsDriver, type DriverName } from './machine.js';
 import { scene, shell, type Scene } from './scene.js';

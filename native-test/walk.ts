@@ -1,13 +1,13 @@
 /**
  * Run as a child: `node walk.js MOUNTPOINT [NOT-TO-BE-ENTERED…]` prints what is seen of every path
- * below, one JSON object a line, in the form of lib/testing/oracle.ts. It must be a process of its own:
+ * below, one JSON object a line, in the form of lib/testing/suites/oracle.ts. It must be a process of its own:
  * synchronous calls on a mount would block whoever serves it.
  */
 import { createHash } from 'node:crypto';
 import { spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { fromBytes, toBytes, type ByteString } from '../lib/format/bytes.js';
-import type { Shown } from '../lib/testing/oracle.js';
+import type { Shown } from '../lib/testing/suites/oracle.js';
 
 const types: readonly (readonly [string, (it: fs.BigIntStats) => boolean])[] = [
   ['file', (it) => it.isFile()],

@@ -98,7 +98,7 @@ async function test(passed: Passed): Promise<boolean> {
   const inputsOf = (file: string): string => {
     const parts = closure(file);
     for (const part of parts) if (!texts.has(part)) texts.set(part, digest([textOf(part)]));
-    const readsSources = parts.includes(compiled('lib/testing/tidy.ts'));
+    const readsSources = parts.includes(compiled('lib/testing/house/tidy.ts'));
     const own = parts.map((part) => `${part} ${texts.get(part) ?? ''}`);
     return digest([common, readsSources ? sources : '', ...own]);
   };

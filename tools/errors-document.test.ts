@@ -4,7 +4,7 @@ import t from 'tap';
 import { errorFacts } from '../lib/format/error-codes.js';
 import type { ErrorFacts } from '../lib/format/error-words.js';
 import { errorCodes, PinfsError } from '../lib/format/errors.js';
-import { failureError } from '../lib/repository/path.js';
+import { failureError } from '../lib/repository/use/path.js';
 import { failureOf } from '../lib/store/run.js';
 import { failure } from '../lib/store/want.js';
 import { errorsDocument, errorsDocumentPath } from './errors-document.js';

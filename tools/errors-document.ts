@@ -26,7 +26,7 @@ Every error has a code for its cause. A command prints it in brackets behind the
 
 Who reads a mount sees an errno only. The code is in the log of the mount, and \`pinfs status\` counts errors by code. **errno** is what he sees where a code can reach him; where there is a dash it can't.
 
-How an errno is decided: what a catalog shows to be damaged is EIO at once (\`lib/tree/damage.ts\`); what could not be fetched gets its errno from \`failureOf\` in \`lib/store/run.ts\`, for the kernel driver by way of \`lib/drivers/kernel/fetches.ts\`; who has waited for a whole deadline gets the last error of his fetch, or ETIMEDOUT (\`lib/drivers/kernel/session.ts\`). A failure may be given again to the same question for a second, and longer where an object is missing everywhere (\`lib/store/failures.ts\`).
+How an errno is decided: what a catalog shows to be damaged is EIO at once (\`lib/tree/catalog/damage.ts\`); what could not be fetched gets its errno from \`failureOf\` in \`lib/store/run.ts\`, for the kernel driver by way of \`lib/drivers/kernel/main/fetches.ts\`; who has waited for a whole deadline gets the last error of his fetch, or ETIMEDOUT (\`lib/drivers/kernel/worker/session.ts\`). A failure may be given again to the same question for a second, and longer where an object is missing everywhere (\`lib/store/fetch/failures.ts\`).
 `;
 
 const closing = `

@@ -2,17 +2,21 @@ import t from 'tap';
 import { closure, surroundings } from './inputs.js';
 
 t.test('what a test depends on: what it imports, and so on, and workers too', (t) => {
-  const parts = closure('lib/drivers/kernel/session.test.ts');
+  const parts = closure('lib/drivers/kernel/worker/session.test.ts');
   for (const part of [
-    'dist/lib/drivers/kernel/session.test.js',
-    'dist/lib/drivers/kernel/session.js',
-    'dist/lib/drivers/kernel/protocol.js',
+    'dist/lib/drivers/kernel/worker/session.test.js',
+    'dist/lib/drivers/kernel/worker/session.js',
+    'dist/lib/drivers/kernel/protocol/protocol.js',
     'dist/lib/format/errors.js',
   ]) {
     t.ok(parts.includes(part), part);
   }
-  t.notOk(parts.includes('dist/lib/mount/session.js'));
-  t.ok(closure('lib/drivers/kernel/link.test.ts').includes('dist/lib/drivers/kernel/worker.js'));
+  t.notOk(parts.includes('dist/lib/mount/session/session.js'));
+  t.ok(
+    closure('lib/drivers/kernel/main/link.test.ts').includes(
+      'dist/lib/drivers/kernel/worker/worker.js',
+    ),
+  );
   t.end();
 });
 

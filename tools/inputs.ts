@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { checkout, genuineDirectory } from '../lib/testing/genuine.js';
-import { sourceFiles } from '../lib/testing/tidy.js';
+import { sourceFiles } from '../lib/testing/house/tidy.js';
 import { compiled } from './test-files.js';
 
 // What the outcome of a test depends on, as digests: equal inputs, equal outcome.

@@ -61,8 +61,8 @@ export function register(program: Command): void {
 
 async function attest(source: string, flags: AttestFlags): Promise<void> {
   await withRepository(source, flags, async (repository) => {
-    const { makeAttestation, readSecretKey } = await import('../../lib/trust/attest.js');
-    const { attestationOf } = await import('../../lib/repository/attested.js');
+    const { makeAttestation, readSecretKey } = await import('../../lib/trust/attest/attest.js');
+    const { attestationOf } = await import('../../lib/repository/open/attested.js');
     const secret = readSecretKey(
       local('read the key', flags.key, () => readGiven(flags.key, keyBytesMax)),
       flags.key,
@@ -90,7 +90,7 @@ function local<T>(what: string, file: string, body: () => T): T {
 
 async function generate(flags: KeyFlags): Promise<void> {
   await runAction(flags, async () => {
-    const { generateKeyPair, writeKeyPair } = await import('../../lib/trust/attest.js');
+    const { generateKeyPair, writeKeyPair } = await import('../../lib/trust/attest/attest.js');
     const pair = generateKeyPair();
     writeKeyPair(flags.output, pair);
     const written = { secret: flags.output, public: `${flags.output}.pub` };

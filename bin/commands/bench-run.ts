@@ -6,8 +6,8 @@ import { errorCodes, PinfsError } from '../../lib/format/errors.js';
 import { temporaryDirectory } from '../../lib/machine/places.js';
 import type { ListedMount } from '../../lib/mount/list.js';
 import { shownSource } from '../../lib/mount/order.js';
-import type { MountStatus } from '../../lib/mount/status.js';
-import { hitRate } from '../../lib/store/counted.js';
+import type { MountStatus } from '../../lib/mount/session/status.js';
+import { hitRate } from '../../lib/store/cache/counted.js';
 
 export interface Figure {
   readonly median: number;

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { OptionRows, OptionValues } from '../../lib/options/option.js';
 import { sourceOptionTable } from '../../lib/options/source-options.js';
 import { printableText } from '../../lib/format/bytes.js';
-import { directories, processEnvironment } from '../../lib/repository/environment.js';
+import { directories, processEnvironment } from '../../lib/repository/open/environment.js';
 import { runAction } from './failures.js';
 import { addOptions, outputOptions, type OutputFlags } from './options.js';
 import { formatSize } from './sizes.js';
@@ -43,7 +43,7 @@ function cacheDirectory(flags: CacheFlags): { cache: string; state: string } {
 
 async function size(flags: CacheFlags): Promise<void> {
   await runAction(flags, async () => {
-    const { cacheSize } = await import('../../lib/store/maintain.js');
+    const { cacheSize } = await import('../../lib/store/cache/maintain.js');
     const { cache } = cacheDirectory(flags);
     const found = await cacheSize(cache);
     if (flags.json === true) printJson({ directory: cache, ...found });
@@ -56,7 +56,7 @@ async function size(flags: CacheFlags): Promise<void> {
 
 async function verify(flags: CacheFlags): Promise<void> {
   await runAction(flags, async () => {
-    const { verifyAll } = await import('../../lib/store/maintain.js');
+    const { verifyAll } = await import('../../lib/store/cache/maintain.js');
     const report = await withProgress('verified', undefined, (progress) =>
       verifyAll(cacheDirectory(flags).cache, (objects, bytes) => {
         progress.update(objects, formatSize(bytes));
@@ -75,7 +75,7 @@ async function verify(flags: CacheFlags): Promise<void> {
 
 async function clear(flags: CacheFlags): Promise<void> {
   await runAction(flags, async () => {
-    const { clearCache } = await import('../../lib/store/maintain.js');
+    const { clearCache } = await import('../../lib/store/cache/maintain.js');
     const removed = await clearCache(cacheDirectory(flags).cache);
     if (flags.json === true) printJson(removed);
     else await print(`removed ${removed.objects} objects, ${formatSize(removed.bytes)}\n`);
@@ -84,8 +84,8 @@ async function clear(flags: CacheFlags): Promise<void> {
 
 async function forget(fqrn: string, flags: CacheFlags): Promise<void> {
   await runAction(flags, async () => {
-    const { openSeen } = await import('../../lib/trust/seen.js');
-    const { forgetInodes } = await import('../../lib/repository/inode-files.js');
+    const { openSeen } = await import('../../lib/trust/memory/seen.js');
+    const { forgetInodes } = await import('../../lib/repository/inodes/inode-files.js');
     const { state } = cacheDirectory(flags);
     const seen = openSeen(state, () => true).forget(fqrn);
     const forgotten = forgetInodes(state, fqrn) || seen;

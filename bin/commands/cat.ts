@@ -13,7 +13,7 @@ export function register(program: Command): void {
 
 async function cat(source: string, paths: string[], flags: SourceFlags): Promise<void> {
   await withRepository(source, flags, async (repository) => {
-    const { walk, readRange } = await import('../../lib/repository/path.js');
+    const { walk, readRange } = await import('../../lib/repository/use/path.js');
     for (const path of paths) {
       const file = await walk(repository, pathArgument(path), true);
       for await (const piece of readRange(repository, file)) {

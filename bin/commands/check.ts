@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { printableText } from '../../lib/format/bytes.js';
 import { exitOf } from '../../lib/format/errors.js';
 import type { OptionRows, OptionValues } from '../../lib/options/option.js';
-import type { CheckProblem } from '../../lib/repository/check.js';
+import type { CheckProblem } from '../../lib/repository/use/check.js';
 import type { StoreStatistics } from '../../lib/store/store.js';
 import { noteExit, warn } from './failures.js';
 import { addOptions, sourceArgument, sourceOptions, type SourceFlags } from './options.js';
@@ -36,7 +36,7 @@ What is in the cache already is not asked for again: give an empty --cache to ch
 
 async function checkCommand(source: string, path: string, flags: CheckFlags): Promise<void> {
   await withRepository(source, flags, async (repository) => {
-    const { bytesOfFiles, check } = await import('../../lib/repository/check.js');
+    const { bytesOfFiles, check } = await import('../../lib/repository/use/check.js');
     const { limit } = repository.store.statistics;
     const bytes = path === '/' && flags.catalogs !== true ? await bytesOfFiles(repository) : 0;
     if (bytes > limit)

@@ -45,8 +45,8 @@ async function cp(
   flags: CpFlags,
 ): Promise<void> {
   await withRepository(source, flags, async (repository) => {
-    const { walk } = await import('../../lib/repository/path.js');
-    const { copyOut } = await import('../../lib/repository/copy.js');
+    const { walk } = await import('../../lib/repository/use/path.js');
+    const { copyOut } = await import('../../lib/repository/use/copy.js');
     const asked = pathArgument(path);
     const start = await walk(repository, asked, true);
     if (start.entry.type === 'directory' && flags.recursive !== true) {

@@ -1,8 +1,8 @@
 import { printableText } from '../../lib/format/bytes.js';
 import type { PinfsError } from '../../lib/format/errors.js';
 import type { Attributes } from '../../lib/filesystem/filesystem.js';
-import { list } from '../../lib/repository/path.js';
-import { openPatience, type Patience } from '../../lib/repository/patience.js';
+import { list } from '../../lib/repository/use/path.js';
+import { openWalkFailures, type WalkFailures } from '../../lib/repository/use/walk-failures.js';
 import type { Repository } from '../../lib/repository/repository.js';
 import { noteExit } from './failures.js';
 
@@ -22,14 +22,14 @@ const mostTold = 10;
 export class DirectoryReader {
   readonly #repository: Repository;
   readonly #start: Attributes;
-  readonly #patience: Patience;
+  readonly #failures: WalkFailures;
   readonly #advised = new Set<string>();
   #unreachable = 0;
 
   constructor(repository: Repository, start: Attributes) {
     this.#repository = repository;
     this.#start = start;
-    this.#patience = openPatience(repository.store);
+    this.#failures = openWalkFailures(repository.store);
   }
 
   /** @throws PinfsError where there is nothing to go on with. */
@@ -40,7 +40,7 @@ export class DirectoryReader {
       return { entries, error: undefined };
     } catch (thrown) {
       if (directory === this.#start) throw thrown;
-      const error = this.#patience.orEnd(thrown);
+      const error = this.#failures.orEnd(thrown);
       noteExit(error.exit);
       return { entries, error };
     }

@@ -23,8 +23,8 @@ export function register(program: Command): void {
 }
 
 async function doctor(flags: DoctorFlags): Promise<void> {
-  const { probeMachine } = await import('../../lib/mount/probes.js');
-  const { diagnose } = await import('../../lib/mount/doctor.js');
+  const { probeMachine } = await import('../../lib/mount/doctor/probes.js');
+  const { diagnose } = await import('../../lib/mount/doctor/doctor.js');
   const probes = await probeMachine(flags.cache);
   const diagnosis = diagnose(probes);
   if (flags.json === true) printJson(flags.verbose === true ? { ...diagnosis, probes } : diagnosis);

@@ -1,7 +1,7 @@
 import { printableText } from '../../lib/format/bytes.js';
 import { asPinfsError, worseExit, type PinfsError } from '../../lib/format/errors.js';
 import { offlineInstead, offlineReason } from '../../lib/trust/verdicts.js';
-import type { Verdict } from '../../lib/trust/verdict.js';
+import type { Verdict } from '../../lib/trust/verdict/verdict.js';
 import type { OutputFlags } from './options.js';
 import { printJson, ReaderLeft } from './output.js';
 

@@ -52,7 +52,7 @@ export function register(program: Command): void {
 async function find(source: string, path: string, flags: FindFlags): Promise<void> {
   const wanted = filter(flags);
   await withRepository(source, { ...flags, jsonLines: true }, async (repository) => {
-    const { walk } = await import('../../lib/repository/path.js');
+    const { walk } = await import('../../lib/repository/use/path.js');
     const { DirectoryReader } = await import('./directory-reader.js');
     const start = await walk(repository, pathArgument(path), false);
     const reader = new DirectoryReader(repository, start);

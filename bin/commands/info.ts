@@ -24,7 +24,7 @@ async function info(source: string, flags: SourceFlags): Promise<void> {
       printJson({ ...inspection.facts, trust: inspection.verdict, error: failureJson(inspection) });
       return;
     }
-    const { verdictLines } = await import('../../lib/trust/verdict-text.js');
+    const { verdictLines } = await import('../../lib/trust/verdict/verdict-text.js');
     // The verdict says the rest.
     const alone = ['source', 'schema', 'ttl_seconds', 'membership_needed'];
     if (inspection.verdict.published === undefined) alone.push('published');
@@ -62,7 +62,7 @@ async function inspectAnd(
   print: (inspection: Inspection) => Promise<void>,
 ): Promise<void> {
   await runAction(flags, async () => {
-    const { inspect } = await import('../../lib/repository/inspect.js');
+    const { inspectSource: inspect } = await import('../../lib/repository/inspect.js');
     const options = openOptions(source, flags);
     const opened = startWaiting('asking');
     const inspection = await inspect(options).finally(opened);

@@ -36,7 +36,7 @@ export function register(program: Command): void {
 
 async function ls(source: string, path: string, flags: LsFlags): Promise<void> {
   await withRepository(source, flags, async (repository) => {
-    const { walk } = await import('../../lib/repository/path.js');
+    const { walk } = await import('../../lib/repository/use/path.js');
     const start = await walk(repository, pathArgument(path), true);
     const json: Record<string, unknown>[] = [];
     const show = async (attributes: Attributes): Promise<Shown> => {

@@ -4,7 +4,7 @@ import { PinfsError } from '../../lib/format/errors.js';
 import { defaultDeadline, type MountOptions, type DriverChoice } from '../../lib/mount/options.js';
 import type { TranslatedOptions } from '../../lib/mount/fstab.js';
 import { absoluteOrder, shownSource, type MountOrder } from '../../lib/mount/order.js';
-import type { MountStatus } from '../../lib/mount/status.js';
+import type { MountStatus } from '../../lib/mount/session/status.js';
 import { mountOptionTable, protectionOptionTable } from '../../lib/options/mount-options.js';
 import type { OptionRows, OptionValues } from '../../lib/options/option.js';
 import { valuesOf } from '../../lib/options/rows.js';
@@ -169,7 +169,7 @@ export function mountOrder(source: string, mountpoint: string, flags: MountFlags
  */
 async function isDone(asked: MountOrder, translated: TranslatedOptions): Promise<boolean> {
   const { checkRemount, isMountedSo } = await import('../../lib/mount/again.js');
-  const { runtimeDirectories } = await import('../../lib/mount/runtime.js');
+  const { runtimeDirectories } = await import('../../lib/mount/control/runtime.js');
   const order = absoluteOrder(asked);
   const directories = runtimeDirectories();
   if (translated.remount) {
@@ -200,19 +200,19 @@ function driverFor({ driver, trace }: MountFlags): DriverChoice {
 
 async function mountAndPrint({ options, mount }: MountOrder, flags: MountFlags): Promise<void> {
   if (flags.foreground === true) {
-    const { serveMount } = await import('../../lib/mount/foreground.js');
-    const { notifyReady } = await import('../../lib/mount/notify.js');
+    const { serveMount } = await import('../../lib/mount/process/foreground.js');
+    const { notifyReady } = await import('../../lib/mount/session/notify.js');
     const code = await serveMount(options, mount, async (session) => {
       if (flags.json === true) printJson(session.status());
       await notifyReady(session.status().verdict.summary);
     });
     process.exit(code);
   }
-  const { mountInBackground } = await import('../../lib/mount/daemon.js');
+  const { mountInBackground } = await import('../../lib/mount/process/daemon.js');
   const mounted = startWaiting('mounting');
   const status = (await mountInBackground(options, mount).finally(mounted)) as MountStatus;
   warnOffline(status.verdict);
-  const { tooSmall, tooSmallAdvice } = await import('../../lib/mount/status.js');
+  const { tooSmall, tooSmallAdvice } = await import('../../lib/mount/session/status.js');
   const problem = tooSmall(status.store, formatSize);
   if (problem !== undefined) warn(problem, tooSmallAdvice);
   if (flags.json === true) printJson(status);
@@ -227,7 +227,7 @@ async function printMounted(status: MountStatus, verbose: boolean): Promise<void
     `trust: ${verdict.status}: ${clean(verdict.summary)}`,
   ];
   if (verbose) {
-    const { verdictLines } = await import('../../lib/trust/verdict-text.js');
+    const { verdictLines } = await import('../../lib/trust/verdict/verdict-text.js');
     lines.push(...verdictLines(verdict));
     if (status.log !== null) lines.push(`log: ${clean(status.log)}`);
   }

@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import t from 'tap';
 import { mountOptionTable } from '../../lib/options/mount-options.js';
 import { sourceOptionTable } from '../../lib/options/source-options.js';
-import { defaultPatience } from '../../lib/source/patience.js';
+import { defaultWaitLimits } from '../../lib/source/wait.js';
 import {
   addOptions,
   argumentsOf,
@@ -35,7 +35,7 @@ void t.test('what is handed to another command line is what was given', (t) => {
 });
 
 void t.test('what the help calls a default is one', (t) => {
-  t.equal(sourceOptionTable.deadline.usual, defaultPatience.deadline);
-  t.equal(sourceOptionTable.minRate.usual, defaultPatience.minRate);
+  t.equal(sourceOptionTable.deadline.usual, defaultWaitLimits.deadline);
+  t.equal(sourceOptionTable.minRate.usual, defaultWaitLimits.minRate);
   t.end();
 });

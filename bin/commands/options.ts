@@ -4,7 +4,7 @@ import type { OptionRow, OptionRows, OptionValues } from '../../lib/options/opti
 import { outputOptionTable } from '../../lib/options/output-options.js';
 import { rowsOn, valuesOf } from '../../lib/options/rows.js';
 import { sourceOptionTable } from '../../lib/options/source-options.js';
-import type { OpenOptions } from '../../lib/repository/options.js';
+import type { OpenOptions } from '../../lib/repository/open/options.js';
 import { warnOfIgnored } from './ignored.js';
 import { readValue, writeValue } from './option-values.js';
 

@@ -22,7 +22,7 @@ export function guardOutput(): void {
 export class ReaderLeft extends Error {}
 
 /** Lines after which the loop gets a turn, in which a failed write shows. */
-const linesAtOnce = 256;
+const linesAtOnceMax = 256;
 let lines = 0;
 
 /**
@@ -35,7 +35,7 @@ export async function print(piece: string | Buffer): Promise<void> {
     await once(process.stdout, 'drain').catch(() => undefined);
   }
   lines += 1;
-  if (lines % linesAtOnce === 0) await turn();
+  if (lines % linesAtOnceMax === 0) await turn();
   throwFailure();
 }
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { fromText } from '../../lib/format/bytes.js';
-import { directory, file, makeRepository, symlink } from '../../lib/testing/repository.js';
+import { directory, file, makeRepository, symlink } from '../../lib/publish/write-repository.js';
 import { pinfsInProcess } from '../../native-test/in-process.js';
 
 // Clears the screen, writes the title, ends a string, turns the order of letters round, hides.

@@ -15,7 +15,7 @@ export function register(program: Command): void {
 
 async function stat(source: string, path: string, flags: SourceFlags): Promise<void> {
   await withRepository(source, flags, async (repository) => {
-    const { walk } = await import('../../lib/repository/path.js');
+    const { walk } = await import('../../lib/repository/use/path.js');
     const attributes = await walk(repository, pathArgument(path), false);
     if (flags.json === true) {
       printJson(entryJson(attributes));

@@ -1,14 +1,14 @@
 import type { Command } from 'commander';
 import { fromText, printable, printableText } from '../../lib/format/bytes.js';
 import type { ListedMount } from '../../lib/mount/list.js';
-import type { MountStatus } from '../../lib/mount/status.js';
+import type { MountStatus } from '../../lib/mount/session/status.js';
 import { runAction } from './failures.js';
 import { outputOptions, type OutputFlags } from './options.js';
 import { printJson } from './output.js';
 import { formatSize } from './sizes.js';
 
 /** Milliseconds that the process of a mount has for its answer. */
-const patience = 3000;
+const timeoutMs = 3000;
 
 export function register(program: Command): void {
   outputOptions(program.command('status'))
@@ -21,20 +21,20 @@ export function register(program: Command): void {
 async function status(flags: OutputFlags): Promise<void> {
   const { listMounts } = await import('../../lib/mount/list.js');
   const { mountHealth } = await import('../../lib/mount/mountpoint.js');
-  const { runtimeDirectories } = await import('../../lib/mount/runtime.js');
-  const { currentMounts } = await import('../../lib/drivers/unmount.js');
+  const { runtimeDirectories } = await import('../../lib/mount/control/runtime.js');
+  const { currentMounts } = await import('../../lib/machine/unmount.js');
   const mounts = await listMounts({
     directories: runtimeDirectories(),
     mounts: await currentMounts(),
     uid: process.getuid?.() ?? 0,
     health: mountHealth,
-    patience,
+    timeoutMs,
   });
   if (flags.json === true) {
     printJson({ mounts });
     return;
   }
-  const { statusLines } = await import('../../lib/mount/status.js');
+  const { statusLines } = await import('../../lib/mount/session/status.js');
   const texts: string[][] = [];
   for (const mount of mounts) {
     texts.push(
@@ -50,7 +50,7 @@ async function status(flags: OutputFlags): Promise<void> {
 /** Who keeps a detached mount going. */
 async function heldLines({ state, device }: MountStatus): Promise<string[]> {
   if (state !== 'detached' || device === null) return [];
-  const { namesOfHolders } = await import('../../lib/drivers/holders.js');
+  const { namesOfHolders } = await import('../../lib/machine/holders.js');
   const holders = await namesOfHolders({ device, place: undefined });
   return [`  held by     ${printableText(holders ?? 'somebody who can not be seen from here')}`];
 }

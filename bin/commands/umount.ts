@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
-import type { UnmountMode } from '../../lib/drivers/driver.js';
+import type { UnmountMode } from '../../lib/machine/unmount.js';
 import { fromText, printable, printableText } from '../../lib/format/bytes.js';
 import { PinfsError } from '../../lib/format/errors.js';
 import type { OptionRows, OptionValues } from '../../lib/options/option.js';
-import type { Stopped } from '../../lib/mount/stop.js';
-import type { StopResult } from '../../lib/mount/stop-all.js';
+import type { Stopped } from '../../lib/mount/stopping/stop.js';
+import type { StopResult } from '../../lib/mount/stopping/stop-all.js';
 import { errorJson, noteExit, reportError, runAction } from './failures.js';
 import { addOptions, outputOptions, type OutputFlags } from './options.js';
 import { printJson } from './output.js';
@@ -37,7 +37,7 @@ const umountOptions = {
 type UmountFlags = OutputFlags & OptionValues<typeof umountOptions>;
 
 /** Milliseconds that the process of a mount has for unmounting. */
-const patience = 30_000;
+const timeoutMs = 30_000;
 
 const description = `end mounts, also those whose process is dead; says who keeps one busy
 
@@ -63,18 +63,18 @@ async function umount(mountpoints: readonly string[], flags: UmountFlags): Promi
   if ((mountpoints.length === 0) !== (flags.all === true)) {
     throw new PinfsError('USAGE', 'name the mountpoints, or give --all');
   }
-  const { runtimeDirectories } = await import('../../lib/mount/runtime.js');
-  const parts = { directories: runtimeDirectories(), patience };
+  const { runtimeDirectories } = await import('../../lib/mount/control/runtime.js');
+  const parts = { directories: runtimeDirectories(), timeoutMs };
   const mode = modeOf(flags);
   const [only, ...others] = mountpoints;
   if (only !== undefined && others.length === 0) {
-    const { stopMount } = await import('../../lib/mount/stop.js');
+    const { stopMount } = await import('../../lib/mount/stopping/stop.js');
     const stopped = await stopMount(only, mode, parts);
     if (flags.json === true) printJson(stopped);
     else printStopped(stopped, flags);
     return;
   }
-  const { stopAll, stopMounts } = await import('../../lib/mount/stop-all.js');
+  const { stopAll, stopMounts } = await import('../../lib/mount/stopping/stop-all.js');
   const results =
     only === undefined
       ? await stopAll(mode, parts, process.getuid?.() ?? 0)

@@ -14,7 +14,7 @@ export async function withRepository(
 ): Promise<void> {
   await runAction(flags, async () => {
     const { openRepository } = await import('../../lib/repository/open.js');
-    const { processEnvironment } = await import('../../lib/repository/environment.js');
+    const { processEnvironment } = await import('../../lib/repository/open/environment.js');
     const report = ({ message, advice }: PinfsError): void => {
       warn(message, advice);
     };
@@ -33,7 +33,7 @@ export async function withRepository(
 }
 
 async function printVerdict(repository: Repository): Promise<void> {
-  const { verdictLines } = await import('../../lib/trust/verdict-text.js');
+  const { verdictLines } = await import('../../lib/trust/verdict/verdict-text.js');
   for (const line of verdictLines(repository.verdict)) process.stderr.write(`${line}\n`);
 }
 

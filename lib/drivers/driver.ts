@@ -2,13 +2,14 @@ import type { ErrorCode } from '../format/errors.js';
 import type { LiveFacts } from '../filesystem/live-facts.js';
 import type { ProtectedAttributes } from '../filesystem/magic.js';
 import type { Filesystem } from '../filesystem/filesystem.js';
-import type { Patience } from '../source/patience.js';
-import type { Recipe } from '../filesystem/recipe.js';
+import type { WaitLimits } from '../source/wait.js';
+import type { SnapshotDescriptor } from '../filesystem/snapshot-descriptor.js';
 import type { TreeStatistics } from '../tree/tree.js';
-import type { InodeStatus } from '../repository/inode-state.js';
+import type { InodeStatus } from '../repository/inodes/inode-state.js';
 import type { Store } from '../store/store.js';
-import type { MountLine } from './mountinfo.js';
-import type { HeldPlace } from './place.js';
+import type { MountLine } from '../machine/mountinfo.js';
+import type { HeldPlace } from '../machine/held-place.js';
+import type { UnmountMode } from '../machine/unmount.js';
 
 /** Serves a filesystem to the kernel. Seam: fuse-native, kernel, none (the library). */
 export interface Driver {
@@ -19,15 +20,15 @@ export interface Driver {
   mount(request: MountRequest): Promise<Mounted>;
 }
 
-/** What to mount, and how; the patience is that of a request that waits for the network. */
-export interface MountRequest extends Patience {
+/** What to mount, and how; the limits are those of a request that waits for the network. */
+export interface MountRequest extends WaitLimits {
   readonly mountpoint: string;
   /** The mountpoint, held since it was checked; the caller's to close. */
   readonly place?: HeldPlace | undefined;
   /** What the kernel shows as the source: mount(8) compares it with fstab's. */
   readonly source: string;
   /** How to build the filesystem again in another thread; the main thread's own one is `filesystem`. */
-  readonly recipe: Recipe;
+  readonly descriptor: SnapshotDescriptor;
   readonly filesystem: Filesystem;
   readonly store: Store;
   /** `pinned`: the kernel may keep everything for ever. Otherwise the lifetime of names and attributes in seconds. */
@@ -58,7 +59,7 @@ export interface Mounted {
   /** Resolves when the mount is gone, from whatever side. */
   readonly ended: Promise<MountEnd>;
   /** Goes over to another snapshot (a head that moved). */
-  replace(recipe: Recipe, filesystem: Filesystem): Promise<void>;
+  replace(descriptor: SnapshotDescriptor, filesystem: Filesystem): Promise<void>;
   /** Resolves when it has ended, or soon, where somebody still holds it. @throws PinfsError MOUNT_BUSY, MOUNT_FAILED. */
   unmount(mode: UnmountMode): Promise<void>;
   /** Its line in the mount table when it was made; undefined: somebody else made it, and it could not be found. */
@@ -67,14 +68,6 @@ export interface Mounted {
   /** Goes over to the file that lies at the path of the trace now, if there is a trace. */
   readonly reopenTrace?: () => void;
 }
-
-/**
- * `orderly`: refused while it is in use. `lazy`: out of sight at once, and served until its last user
- * leaves. `force`: over at once; whoever is still inside gets errors.
- */
-export type UnmountMode = 'orderly' | 'lazy' | 'force';
-
-export const unmountModes: readonly UnmountMode[] = ['orderly', 'lazy', 'force'];
 
 export interface MountEnd {
   readonly reason: 'unmounted' | 'aborted' | 'failed';
@@ -89,12 +82,12 @@ export interface DriverStatistics {
   /** Names that the driver can't carry (not UTF-8), times it can't. */
   notCarried: number;
   /** What a thread of the driver's own found in the cache and in the tree; undefined: it has none. */
-  served?: Served | undefined;
+  served?: ServedMount | undefined;
   /** By operation, from a request's arrival to its answer in microseconds, where it is measured. */
   latencies?: Partial<Record<string, Latency>>;
 }
 
-export interface Served {
+export interface ServedMount {
   /** Objects found in the cache. */
   readonly hits: number;
   readonly tree: TreeStatistics;
@@ -112,6 +105,6 @@ export interface Latency {
 }
 
 /** How long a request waits. */
-export function patienceOf({ deadline, minRate, longest }: Patience): Patience {
+export function waitLimitsOf({ deadline, minRate, longest }: WaitLimits): WaitLimits {
   return { deadline, minRate, longest };
 }

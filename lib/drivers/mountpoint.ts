@@ -3,17 +3,17 @@ import { access, realpath, stat, statfs } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { PinfsError } from '../format/errors.js';
-import { findMount, mountType } from './mountinfo.js';
-import type { HeldPlace } from './place.js';
-import { currentMounts, unmountOwn } from './unmount.js';
+import { findMount, mountType } from '../machine/mountinfo.js';
+import type { HeldPlace } from '../machine/held-place.js';
+import { currentMounts, unmountOwn } from '../machine/unmount.js';
 
 // A dead mount answers at once (ms).
-const patience = 5000;
+const answerTimeoutMs = 5000;
 
 type Log = (level: 'info' | 'warn' | 'error', message: string) => void;
 
 // libfuse and the kernel keep mountpoints in buffers of 1,024 and 4,096 bytes.
-const longestMountpoint = 1000;
+const mountpointBytesMax = 1000;
 
 /**
  * Makes sure that a mountpoint can be used, and gives its real path. A mount of ours that a dead
@@ -28,10 +28,10 @@ export async function prepareMountpoint(
   const path = resolve(mountpoint);
   // What is held was checked; by its path it might be no more, or an automount that waits for us.
   const real = place === undefined ? await checkedPath(path, log) : path;
-  if (Buffer.byteLength(real) > longestMountpoint) {
+  if (Buffer.byteLength(real) > mountpointBytesMax) {
     throw new PinfsError(
       'MOUNTPOINT_UNUSABLE',
-      `the path of the mountpoint is longer than ${longestMountpoint} bytes`,
+      `the path of the mountpoint is longer than ${mountpointBytesMax} bytes`,
     );
   }
   if (process.getuid?.() !== 0) {
@@ -67,7 +67,7 @@ export async function recoverStale(mountpoint: string): Promise<boolean> {
     (error: unknown) => errorCode(error),
   );
   // Who is silent is not dead.
-  const code = await Promise.race([asked, wait(patience, undefined, { ref: false })]);
+  const code = await Promise.race([asked, wait(answerTimeoutMs, undefined, { ref: false })]);
   if (code !== 'ENOTCONN' && code !== 'ECONNABORTED') return false;
   // The dead mount itself can't be walked any more, the way to it can.
   const real = join(await realpath(dirname(mountpoint)), basename(mountpoint));

@@ -12,7 +12,7 @@ import {
 import { ownUser } from './owners.js';
 
 /** A file that is open for reading. */
-export interface OpenFile {
+export interface RegularFile {
   readonly fd: number;
   readonly status: BigIntStats;
 }
@@ -27,16 +27,16 @@ const codesOfNoEntry = new Set([...codesOfNothing, 'ELOOP']);
  * Opens a file of ours for reading, without waiting (a FIFO would wait for its writer) and without following a
  * link. @returns `missing`; `other` for what isn't a regular file of ours. @throws other errors of the file system.
  */
-export function openOurs(path: string): OpenFile | 'missing' | 'other' {
+export function openOurs(path: string): RegularFile | 'missing' | 'other' {
   return openFile(path, false);
 }
 
 /** Likewise a file of ours or root's. */
-export function openTrusted(path: string): OpenFile | 'missing' | 'other' {
+export function openTrusted(path: string): RegularFile | 'missing' | 'other' {
   return openFile(path, true);
 }
 
-function openFile(path: string, rootsToo: boolean): OpenFile | 'missing' | 'other' {
+function openFile(path: string, rootsToo: boolean): RegularFile | 'missing' | 'other' {
   const { O_RDONLY, O_NONBLOCK, O_NOFOLLOW, O_NOCTTY } = constants;
   let fd: number;
   try {

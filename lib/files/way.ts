@@ -2,7 +2,7 @@ import { lstatSync, statSync, type Stats } from 'node:fs';
 import { dirname, join, sep } from 'node:path';
 import { isTrusted, othersMayWrite } from './owners.js';
 
-const sticky = 0o1000;
+const stickyBit = 0o1000;
 /** More than fit into a path (PATH_MAX), each with a name of one letter. */
 const depthMax = 2048;
 
@@ -49,7 +49,7 @@ function foreign(name: string, { uid }: Stats): string {
 function problemOf(status: Stats, name: string, below: string | undefined): string | undefined {
   // Nobody else gets below a directory that others can't search.
   if ((status.mode & 0o011) === 0) return undefined;
-  const open = othersMayWrite(status) && (status.mode & sticky) === 0;
+  const open = othersMayWrite(status) && (status.mode & stickyBit) === 0;
   return open ? `others may write to ${name}` : below;
 }
 

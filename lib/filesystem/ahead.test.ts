@@ -1,5 +1,5 @@
 import t from 'tap';
-import { makeFakeTree, type FakeEntry } from '../testing/fake-tree.js';
+import { makeFakeTree, type FakeEntry } from '../testing/fakes/fake-tree.js';
 import type { Outcome } from '../store/want.js';
 import type { NodeId } from '../tree/entry.js';
 import type { Tree } from '../tree/tree.js';

@@ -24,7 +24,7 @@ export function openAhead(tree: Tree, prepare: (node: NodeId) => void): Ahead {
   return {
     shown: ({ entry }) => {
       // Who lists the begin of a large directory again and again must not fill the memory.
-      if (entry.type === 'directory' && walk.inListing.length < longestQueue)
+      if (entry.type === 'directory' && walk.inListing.length < queueEntriesMax)
         walk.inListing.push(entry.node);
     },
     listed: (directory) => {
@@ -83,16 +83,16 @@ interface Loading {
 
 // How many that come next are loaded: before anybody came (until then nothing else is to be done, and the
 // code that does it gets compiled), and while a client walks.
-const atFirst = 64;
-const leastWindow = 2;
-const largestWindow = 32;
-const longestQueue = 4096;
+const entriesAtFirst = 64;
+const windowEntriesMin = 2;
+const windowEntriesMax = 32;
+const queueEntriesMax = 4096;
 // How far ahead a client may jump within what is expected.
-const longestJump = 512;
+const jumpEntriesMax = 512;
 // Entries that are decoded at a time: a client that comes meanwhile waits for no more.
-const atOnce = 8;
+const stepsAtOnce = 8;
 // Entries of a directory that are looked at ahead.
-const entriesAhead = 1024;
+const entriesAheadMax = 1024;
 
 function expected(node: NodeId): Expected {
   return { node, loaded: false, followed: false };
@@ -100,13 +100,13 @@ function expected(node: NodeId): Expected {
 
 function beginWalk(root: NodeId): Walk {
   const queue = [expected(root)];
-  return { queue, position: 0, window: atFirst, loading: undefined, inListing: [] };
+  return { queue, position: 0, window: entriesAtFirst, loading: undefined, inListing: [] };
 }
 
 function expect(walk: Walk, at: number, nodes: readonly NodeId[]): void {
   walk.queue.splice(at, 0, ...nodes.map(expected));
-  if (walk.queue.length <= longestQueue) return;
-  for (const lost of walk.queue.splice(longestQueue))
+  if (walk.queue.length <= queueEntriesMax) return;
+  for (const lost of walk.queue.splice(queueEntriesMax))
     if (walk.loading?.directory === lost) walk.loading = undefined;
 }
 
@@ -114,7 +114,7 @@ function expect(walk: Walk, at: number, nodes: readonly NodeId[]): void {
 function met(walk: Walk, directory: NodeId): void {
   const { queue, inListing } = walk;
   walk.inListing = [];
-  const index = queue.slice(0, longestJump).findIndex(({ node }) => node === directory);
+  const index = queue.slice(0, jumpEntriesMax).findIndex(({ node }) => node === directory);
   const [found] = index === -1 ? [] : queue.splice(index, 1);
   if (found === undefined) {
     Object.assign(walk, { queue: [], position: 0, window: 0, loading: undefined });
@@ -123,7 +123,7 @@ function met(walk: Walk, directory: NodeId): void {
   }
   // Who jumps about is not followed far.
   const grown = index === walk.position ? walk.window * 2 : 0;
-  walk.window = Math.min(largestWindow, Math.max(leastWindow, grown));
+  walk.window = Math.min(windowEntriesMax, Math.max(windowEntriesMin, grown));
   walk.position = index;
   if (walk.loading?.directory === found) walk.loading = undefined;
   if (!found.followed) expect(walk, index, inListing);
@@ -150,12 +150,12 @@ const nothing: Listing = { entries: [], cookies: [], end: true };
 
 /** Looks at some more entries of the directory that is being loaded; true: it is done. */
 function loadMore(walk: Walk, tree: Tree, loading: Loading): boolean {
-  const page = tree.list(loading.directory.node, loading.after, atOnce);
+  const page = tree.list(loading.directory.node, loading.after, stepsAtOnce);
   const { entries, cookies, end } = page.kind === 'done' ? page.value : nothing;
   for (const { type, node } of entries) if (type === 'directory') loading.below.push(node);
   loading.after = cookies.at(-1) ?? loading.after;
   loading.seen += entries.length;
-  if (!end && entries.length > 0 && loading.seen < entriesAhead) return false;
+  if (!end && entries.length > 0 && loading.seen < entriesAheadMax) return false;
   if (page.kind !== 'done') return true;
   loading.directory.followed = true;
   const at = walk.queue.indexOf(loading.directory);

@@ -4,7 +4,7 @@ import type { Entry } from '../tree/entry.js';
 import type { Attributes } from './filesystem.js';
 
 /** st_blksize of everything (docs/format.md, 5.6). */
-export const blockSize = 4096;
+export const blockBytes = 4096;
 
 /**
  * Attributes of an entry. atime and ctime are mtime; st_blocks is counted as the reference does

@@ -7,7 +7,7 @@ import { attributesOf, sound } from './attributes.js';
 import type { Attributes, DirectoryPage } from './filesystem.js';
 
 // `.` has cookie 1 and `..` cookie 2; those of the tree, which begin at 1, lie behind them.
-const dots = 2;
+const dotCount = 2;
 
 /**
  * Up to `limit` names of a directory behind the cookie `after` (0: from the start).
@@ -24,14 +24,14 @@ export function readDirectory(
     return andThen(dotEntries(tree, directory, after, limit), (first) => {
       const rest = limit - first.names.length;
       if (rest <= 0) return done({ ...first, end: false });
-      return andThen(listSome(tree, node, Math.max(0, after - dots), rest), (listing) =>
+      return andThen(listSome(tree, node, Math.max(0, after - dotCount), rest), (listing) =>
         done(joined(first, listing)),
       );
     });
   });
 }
 
-const largestPage = 2 ** 20;
+const pageBytesMax = 2 ** 20;
 
 /**
  * A page of the tree that isn't empty before the end. Hidden entries count in its limit, so that a
@@ -49,7 +49,7 @@ function listSome(tree: Tree, node: NodeId, after: number, limit: number): Outco
         end: false,
       });
     }
-    if (entries.length > 0 || end || size >= largestPage) return page;
+    if (entries.length > 0 || end || size >= pageBytesMax) return page;
   }
 }
 
@@ -62,11 +62,11 @@ interface Names {
 function dotEntries(tree: Tree, directory: Entry, after: number, limit: number): Outcome<Names> {
   const page: Names = { names: [], attributes: [], cookies: [] };
   if (after < 1 && limit > 0) push(page, '.', directory, 1);
-  if (after >= dots || page.names.length >= limit) return done(page);
+  if (after >= dotCount || page.names.length >= limit) return done(page);
   return andThen(
     andThen(tree.parent(directory.node), (parent) => tree.entry(parent)),
     (parent) => {
-      push(page, '..', parent, dots);
+      push(page, '..', parent, dotCount);
       return done(page);
     },
   );
@@ -75,7 +75,7 @@ function dotEntries(tree: Tree, directory: Entry, after: number, limit: number):
 function joined(first: Names, listing: Listing): DirectoryPage {
   for (const [index, entry] of listing.entries.entries()) {
     const cookie = listing.cookies[index];
-    if (cookie !== undefined) push(first, entry.name, entry, cookie + dots);
+    if (cookie !== undefined) push(first, entry.name, entry, cookie + dotCount);
   }
   return { ...first, end: listing.end };
 }

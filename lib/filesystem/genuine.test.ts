@@ -11,11 +11,11 @@ import {
   readExpected,
   type ExpectedEntry,
 } from '../testing/genuine.js';
-import { rootWant, storedIn, testShelf, type TestShelf } from '../testing/memory-shelf.js';
-import { buildFilesystem } from './build.js';
+import { rootWant, storedIn, testShelf, type TestShelf } from '../testing/fakes/memory-shelf.js';
+import { buildFilesystem } from './build-filesystem.js';
 import type { Attributes, Filesystem } from './filesystem.js';
 import { quietFacts } from './live-facts.js';
-import type { Recipe } from './recipe.js';
+import type { SnapshotDescriptor } from './snapshot-descriptor.js';
 
 const name = 'features-sha1';
 const repository = 'features-sha1.example.org';
@@ -23,7 +23,7 @@ const repository = 'features-sha1.example.org';
 const tag = 'v3-uncompressed';
 const rootHash = 'ae75e0adbdd583e8425cbc1b2d8c2278d1dcadac';
 
-function recipe(hash: string): Recipe {
+function descriptor(hash: string): SnapshotDescriptor {
   return {
     cacheDirectory: '',
     root: rootWant(hash),
@@ -50,7 +50,9 @@ interface Made {
 
 function build(t: { teardown(work: () => void): void }, hash = rootHash): Made {
   const shelf = testShelf(storedIn([genuine(name, repository)]));
-  const built = shelf.run(() => buildFilesystem(recipe(hash), shelf, () => quietFacts({ uid: 0 })));
+  const built = shelf.run(() =>
+    buildFilesystem(descriptor(hash), shelf, () => quietFacts({ uid: 0 })),
+  );
   if (built.kind !== 'done') throw built.error ?? new Error(`errno ${built.errno}`);
   t.teardown(() => {
     built.value.close();
@@ -205,7 +207,7 @@ void t.test('counters of the repository add up to what is listed', needsGenuine,
 void t.test('a root catalog that is missing is a miss, then a failure', needsGenuine, (t) => {
   const shelf = testShelf(storedIn([genuine(name, repository)]));
   t.teardown(() => shelf.close());
-  const absent = recipe('f'.repeat(40));
+  const absent = descriptor('f'.repeat(40));
   const first = buildFilesystem(absent, shelf, () => quietFacts());
   t.equal(first.kind, 'miss');
   const last = shelf.run(() => buildFilesystem(absent, shelf, () => quietFacts()));

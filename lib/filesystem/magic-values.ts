@@ -2,14 +2,14 @@ import { errno } from '../format/errno.js';
 import { fromText, type ByteString } from '../format/bytes.js';
 import { readAllOf } from '../store/run.js';
 import type { Shelf } from '../store/shelf.js';
-import { hitRate } from '../store/counted.js';
+import { hitRate } from '../store/cache/counted.js';
 import { done, type Outcome, andThen, failure, sizeLimits } from '../store/want.js';
 import type { Content } from '../format/catalog-row.js';
 import { wholeWant } from '../tree/content.js';
 import type { Entry } from '../tree/entry.js';
 import type { CatalogInfo, Tree } from '../tree/tree.js';
 import type { LiveFacts } from './live-facts.js';
-import type { Identity } from './recipe.js';
+import type { Identity } from './snapshot-descriptor.js';
 
 export interface MagicContext {
   readonly tree: Tree;

@@ -1,12 +1,12 @@
 import { errno } from '../format/errno.js';
 import t from 'tap';
 import type { Outcome } from '../store/want.js';
-import { makeFakeTree } from '../testing/fake-tree.js';
+import { makeFakeTree } from '../testing/fakes/fake-tree.js';
 import type { Filesystem } from './filesystem.js';
 import { quietFacts, type LiveFacts } from './live-facts.js';
 import { isKeptFrom, splitPages } from './magic.js';
 import { openFilesystem } from './open-filesystem.js';
-import type { Identity } from './recipe.js';
+import type { Identity } from './snapshot-descriptor.js';
 
 const identity: Identity = {
   fqrn: 'test.example.org',

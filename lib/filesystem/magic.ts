@@ -13,7 +13,7 @@ export interface ExtendedAttributes {
 }
 
 /** About so many characters are a page; lines are kept whole (docs/format.md, 9.4). */
-const pageLength = 40_000;
+const pageBytes = 40_000;
 
 /**
  * The magic extended attributes of the reference client under the same names (docs/format.md,
@@ -135,11 +135,11 @@ function text(value: string): Buffer {
 export function splitPages(value: ByteString): readonly ByteString[] {
   const pages: ByteString[] = [];
   let start = 0;
-  while (value.length - start > pageLength) {
-    const lineEnd = value.indexOf('\n', start + pageLength);
+  while (value.length - start > pageBytes) {
+    const lineEnd = value.indexOf('\n', start + pageBytes);
     // A line that never ends is cut: the kernel takes no value above 64 KiB.
     const end =
-      lineEnd >= 0 && lineEnd < start + pageLength + 4096 ? lineEnd + 1 : start + pageLength;
+      lineEnd >= 0 && lineEnd < start + pageBytes + 4096 ? lineEnd + 1 : start + pageBytes;
     pages.push(value.slice(start, end));
     start = end;
   }

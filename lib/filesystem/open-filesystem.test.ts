@@ -3,12 +3,12 @@ import { constants } from 'node:fs';
 import t from 'tap';
 import { PinfsError } from '../format/errors.js';
 import type { Outcome } from '../store/want.js';
-import { makeFakeTree, type FakeEntry, type FakeTree } from '../testing/fake-tree.js';
+import { makeFakeTree, type FakeEntry, type FakeTree } from '../testing/fakes/fake-tree.js';
 import type { RootProperties } from '../tree/tree.js';
 import type { Filesystem } from './filesystem.js';
 import { quietFacts, type LiveFacts } from './live-facts.js';
 import { openFilesystem } from './open-filesystem.js';
-import type { Identity } from './recipe.js';
+import type { Identity } from './snapshot-descriptor.js';
 
 const identity: Identity = {
   fqrn: 'test.example.org',

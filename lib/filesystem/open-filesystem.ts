@@ -12,7 +12,7 @@ import type { Filesystem } from './filesystem.js';
 import type { LiveFacts } from './live-facts.js';
 import { magicAttributes } from './magic.js';
 import { readContent } from './reading.js';
-import type { Identity } from './recipe.js';
+import type { Identity } from './snapshot-descriptor.js';
 import { statfsOf } from './statfs.js';
 
 /**
@@ -59,11 +59,11 @@ function entryOf(tree: Tree, node: NodeId): Outcome<Entry> {
 }
 
 /** Linux' limit on a link's target: a page, with its NUL. The kernel takes no longer reply. */
-const longestTarget = 4095;
+const targetBytesMax = 4095;
 
 function readlink(entry: Entry): Outcome<ByteString> {
   if (entry.type !== 'symlink') return failure(errno.EINVAL);
-  return entry.target.length > longestTarget ? failure(errno.ENAMETOOLONG) : done(entry.target);
+  return entry.target.length > targetBytesMax ? failure(errno.ENAMETOOLONG) : done(entry.target);
 }
 
 // What open(2) and read(2) say of a type; 0: they may.

@@ -1,6 +1,6 @@
 import t from 'tap';
 import type { Want } from '../store/want.js';
-import { makeFakeTree } from '../testing/fake-tree.js';
+import { makeFakeTree } from '../testing/fakes/fake-tree.js';
 import { prepareContent } from './reading.js';
 
 void t.test('what is opened ahead is no more than can be read in a moment', (t) => {

@@ -64,7 +64,7 @@ function tooShort({ want }: Piece): PinfsError {
 }
 
 /** Chunks behind the range to fetch with it, for a reader who goes on in order. */
-const sequentialAhead = 4;
+const chunksAhead = 4;
 
 /**
  * Who reads in order comes to a chunk at its begin; who jumps about seldom does. The begin of the
@@ -72,5 +72,5 @@ const sequentialAhead = 4;
  */
 function aheadCount(first: Piece, offset: number): number {
   if (first.position !== 0) return 0;
-  return offset === 0 ? 1 : sequentialAhead;
+  return offset === 0 ? 1 : chunksAhead;
 }

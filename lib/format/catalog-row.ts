@@ -89,7 +89,7 @@ const typesByBits: Readonly<Record<number, EntryType>> = {
 const algorithms = ['sha1', 'rmd160', 'shake128'] as const;
 const hashTails = { sha1: '', rmd160: '-rmd160', shake128: '-shake128' } as const;
 const compressions = ['zlib', 'none'] as const;
-const directorySize = 4096;
+const directoryBytes = 4096;
 
 /** Names that may stand in a directory: 1 to 255 bytes, no `/`, no NUL, not `.` or `..`. */
 export function isName(name: ByteString): boolean {
@@ -181,7 +181,7 @@ function checkContent(row: RawRow, flags: number): Content | string {
   return { algorithm, compression, external: (flags & flagBits.external) !== 0, chunked, hash };
 }
 
-const hashLength = 40;
+const hashDigits = 40;
 const hexDigits = new Set(Buffer.from('0123456789abcdefABCDEF'));
 const isNoHexDigit = Uint8Array.from({ length: 256 }, (_, code) => (hexDigits.has(code) ? 0 : 1));
 
@@ -190,10 +190,10 @@ export function hashOfDigits(
   algorithm: ContentHash['algorithm'],
   digits: string,
 ): ContentHash | undefined {
-  if (digits.length !== hashLength) return undefined;
+  if (digits.length !== hashDigits) return undefined;
   // Half the time of a regular expression: which digits are letters nobody can guess, a processor neither.
   let wrong = 0;
-  for (let at = 0; at < hashLength; at++) wrong |= isNoHexDigit[digits.charCodeAt(at)] ?? 1;
+  for (let at = 0; at < hashDigits; at++) wrong |= isNoHexDigit[digits.charCodeAt(at)] ?? 1;
   if (wrong !== 0) return undefined;
   return { algorithm, text: digits.toLowerCase() + hashTails[algorithm] };
 }
@@ -203,7 +203,7 @@ function inRange(value: number, low: number, high: number): boolean {
 }
 
 function sizeOfDirectory(size: number): number {
-  return inRange(size, 0, Number.MAX_SAFE_INTEGER) ? size : directorySize;
+  return inRange(size, 0, Number.MAX_SAFE_INTEGER) ? size : directoryBytes;
 }
 
 // Times may be negative or huge (docs/format.md, 11); beyond what a number holds, the nearest is good enough.

@@ -1,7 +1,7 @@
 import { generateKeyPairSync, X509Certificate } from 'node:crypto';
 import fc from 'fast-check';
 import t from 'tap';
-import { otherCertificate, testCertificate } from '../testing/keys.js';
+import { otherCertificate, testCertificate } from '../publish/keys.js';
 import {
   findFingerprint,
   fingerprintOf,

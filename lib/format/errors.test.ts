@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import t from 'tap';
 import { checkout } from '../testing/genuine.js';
-import { sourceFiles } from '../testing/tidy.js';
+import { sourceFiles } from '../testing/house/tidy.js';
 import { asPinfsError, errorCodes, exitOf, PinfsError, worseExit } from './errors.js';
 
 t.test('exit codes are those of the README', (t) => {
@@ -49,7 +49,7 @@ t.test('every code is raised somewhere, and provoked by a test', (t) => {
     path.endsWith('.test.ts') || path.startsWith('native-test') || path.includes('testing');
   const holding = (code: string, test: boolean): boolean =>
     files.some(({ path, text }) => isTest(path) === test && new RegExp(`\\b${code}\\b`).test(text));
-  // Put together from the name of the file, in lib/trust/evidence.ts; in machineFault.
+  // Put together from the name of the file, in lib/trust/judge/evidence.ts; in machineFault.
   const composed = new Set([
     'FILES_EXHAUSTED',
     'MODULE_UNUSABLE',

@@ -205,8 +205,8 @@ void t.test('the worked example of docs/format.md, 3.3', needsGenuine, (t) => {
     history: { text: '365d5083b27d67e2caeff6d66e5fe3f2d104a6bd' },
     published: 1445428515,
   });
-  t.equal(manifest.letter.hashLine, 'a7c0345bd49103a80f2341c0319e020d1acf454b');
-  t.equal(manifest.letter.signature.length, 256);
-  t.equal(manifest.letter.signature.subarray(0, 6).toString('hex'), '252b8d17c9d5');
+  t.equal(manifest.envelope.hashLine, 'a7c0345bd49103a80f2341c0319e020d1acf454b');
+  t.equal(manifest.envelope.signature.length, 256);
+  t.equal(manifest.envelope.signature.subarray(0, 6).toString('hex'), '252b8d17c9d5');
   t.end();
 });

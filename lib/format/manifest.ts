@@ -1,7 +1,12 @@
 import { printable } from './bytes.js';
 import { PinfsError } from './errors.js';
 import { parseHash, type ContentHash } from './hash.js';
-import { cutLetter, describeNoLetter, letterLines, type Letter } from './letter.js';
+import {
+  splitEnvelope,
+  describeNoEnvelope,
+  envelopeLines,
+  type SignedEnvelope,
+} from './signed-envelope.js';
 
 /** The signed head of a repository, `.cvmfspublished` (docs/format.md, 3). */
 export interface Manifest {
@@ -35,23 +40,23 @@ export interface Manifest {
   readonly reflog: ContentHash | undefined;
   /** Z, all of them, joined with `|`. */
   readonly channels: string;
-  readonly letter: Letter;
+  readonly envelope: SignedEnvelope;
 }
 
 /** MD5 of the path of a repository's root, the empty string. */
 export const emptyPathHash = 'd41d8cd98f00b204e9800998ecf8427e';
 
 /** The last second of the year 9999; later times are nonsense and can't be printed. */
-const lastSecond = 253_402_300_799;
+const secondsMax = 253_402_300_799;
 
 /**
  * Reads a manifest: syntax only, nothing is verified.
  * Errors: MANIFEST_MALFORMED, MANIFEST_INCOMPLETE (C, R, D or S missing).
  */
 export function parseManifest(bytes: Buffer): Manifest | PinfsError {
-  const letter = cutLetter(bytes);
-  if (letter === undefined) return malformed(describeNoLetter(bytes));
-  const values = readLines(letter);
+  const envelope = splitEnvelope(bytes);
+  if (envelope === undefined) return malformed(describeNoEnvelope(bytes));
+  const values = readLines(envelope);
 
   const missing = ['C', 'R', 'D', 'S'].filter((key) => !values.has(key));
   if (missing.length > 0) {
@@ -62,7 +67,7 @@ export function parseManifest(bytes: Buffer): Manifest | PinfsError {
     );
   }
   try {
-    return readValues(values, letter);
+    return readValues(values, envelope);
   } catch (error) {
     if (error instanceof PinfsError) return error;
     throw error;
@@ -70,9 +75,9 @@ export function parseManifest(bytes: Buffer): Manifest | PinfsError {
 }
 
 /** Later lines win, except Z, which collects (docs/format.md, 3.1). A line `--` ends the text. */
-function readLines(letter: Letter): Map<string, string> {
+function readLines(envelope: SignedEnvelope): Map<string, string> {
   const values = new Map<string, string>();
-  for (const line of letterLines(letter.text)) {
+  for (const line of envelopeLines(envelope.text)) {
     if (line === '--') break;
     if (line === '') continue;
     const key = line.slice(0, 1);
@@ -83,7 +88,7 @@ function readLines(letter: Letter): Map<string, string> {
   return values;
 }
 
-function readValues(values: ReadonlyMap<string, string>, letter: Letter): Manifest {
+function readValues(values: ReadonlyMap<string, string>, envelope: SignedEnvelope): Manifest {
   const rootHash = optionalHash(values, 'C');
   if (rootHash === undefined) throw malformed('names no root catalog (line C)');
   const rootPathHash = values.get('R') ?? '';
@@ -101,11 +106,11 @@ function readValues(values: ReadonlyMap<string, string>, letter: Letter): Manife
     name: values.get('N'),
     certificate: optionalHash(values, 'X'),
     history: optionalHash(values, 'H'),
-    published: number(values, 'T', lastSecond),
+    published: number(values, 'T', secondsMax),
     metainfo: optionalHash(values, 'M'),
     reflog: optionalHash(values, 'Y'),
     channels: values.get('Z') ?? '',
-    letter,
+    envelope,
   };
 }
 

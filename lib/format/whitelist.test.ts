@@ -165,7 +165,7 @@ void t.test('the worked example of docs/format.md, 4.3', needsGenuine, (t) => {
     readFileSync(genuine('production/trees/legacy_aufs.cern.ch/.cvmfswhitelist')),
   );
   if (whitelist instanceof PinfsError) throw whitelist;
-  t.equal(whitelist.letter.hashLine, '929b0716d322e6b740352c7e67da1058454cc4d2');
+  t.equal(whitelist.envelope.hashLine, '929b0716d322e6b740352c7e67da1058454cc4d2');
   t.equal(whitelist.name, 'legacy_aufs.cern.ch');
   t.same(whitelist.fingerprints.map(fingerprintText), [colons]);
   t.end();

@@ -1,6 +1,11 @@
 import { PinfsError } from './errors.js';
 import { parseHash, type ContentHash } from './hash.js';
-import { cutLetter, describeNoLetter, letterLines, type Letter } from './letter.js';
+import {
+  splitEnvelope,
+  describeNoEnvelope,
+  envelopeLines,
+  type SignedEnvelope,
+} from './signed-envelope.js';
 
 /** The list of certificates that may sign, `.cvmfswhitelist` (docs/format.md, 4). */
 export interface Whitelist {
@@ -11,7 +16,7 @@ export interface Whitelist {
   /** N, one character for each byte; undefined if the third line is not such a line. */
   readonly name: string | undefined;
   readonly fingerprints: readonly ContentHash[];
-  readonly letter: Letter;
+  readonly envelope: SignedEnvelope;
 }
 
 /**
@@ -19,9 +24,9 @@ export interface Whitelist {
  * Errors: WHITELIST_MALFORMED, WHITELIST_UNSUPPORTED (signed by CA certificates: 4.6).
  */
 export function parseWhitelist(bytes: Buffer): Whitelist | PinfsError {
-  const letter = cutLetter(bytes);
-  if (letter === undefined) return malformed(describeNoLetter(bytes));
-  const [created = '', expiry = '', nameLine = '', ...entries] = letterLines(letter.text);
+  const envelope = splitEnvelope(bytes);
+  if (envelope === undefined) return malformed(describeNoEnvelope(bytes));
+  const [created = '', expiry = '', nameLine = '', ...entries] = envelopeLines(envelope.text);
   if (created.length !== 14) return malformed('does not begin with a date of 14 digits');
   const hour = expiry.startsWith('E') ? readTime(expiry.slice(1)) : undefined;
   if (hour === undefined) {
@@ -34,7 +39,7 @@ export function parseWhitelist(bytes: Buffer): Whitelist | PinfsError {
     expires: hour.hour,
     name: nameLine.startsWith('N') ? nameLine.slice(1) : undefined,
     fingerprints: entries.map(parseFingerprint).filter((hash) => hash !== undefined),
-    letter,
+    envelope,
   };
 }
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { rootCertificates } from 'node:tls';
 import t, { type Test } from 'tap';
-import { goodCertificate, testAuthority } from '../testing/authorities.js';
+import { goodCertificate, testAuthority } from '../testing/servers/authorities.js';
 import { systemAuthorities, systemContext } from './authorities.js';
 
 function place(t: Test): string {

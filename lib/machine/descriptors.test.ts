@@ -12,12 +12,12 @@ void t.test('an error that does not say why is looked into', (t) => {
   const script = `
     const { openSync } = await import('node:fs');
     const { faultBehind } = await import(${module('./descriptors.js')});
-    const { unusable } = await import(${module('../store/layout.js')});
+    const { cacheUnusable } = await import(${module('../store/cache/layout.js')});
     const { default: Database } = await import('better-sqlite3');
     new Database(':memory:').close();
     try { for (;;) openSync('/dev/null', 'r'); } catch {}
     const codes = [];
-    try { new Database('/tmp/pinfs-none.db', { fileMustExist: true }); } catch (error) { codes.push(unusable('/c', error).code); }
+    try { new Database('/tmp/pinfs-none.db', { fileMustExist: true }); } catch (error) { codes.push(cacheUnusable('/c', error).code); }
     codes.push(faultBehind(Object.assign(new Error(), { code: 'EAI_AGAIN' })).code);
     codes.push(String(faultBehind(Object.assign(new Error(), { code: 'SQLITE_CORRUPT' }))));
     console.log(JSON.stringify(codes));`;

@@ -3,7 +3,7 @@ import {
   checkFileLimit,
   fileShares,
   givesBackFiles,
-  leastFilesOfMount,
+  mountFilesMin,
   takeBackFiles,
   withFiles,
 } from './file-budget.js';
@@ -11,7 +11,7 @@ import {
 const none = (): Error => Object.assign(new Error('too many'), { code: 'EMFILE' });
 
 void t.test('what is kept open stays within the limit', (t) => {
-  for (const limit of [leastFilesOfMount, 256, 512, 1024, 4096, 2 ** 20]) {
+  for (const limit of [mountFilesMin, 256, 512, 1024, 4096, 2 ** 20]) {
     const { objects, catalogs } = fileShares(limit);
     t.ok(objects >= 8 && catalogs >= 6, `${limit}`);
     t.ok(2 * (objects + catalogs) + 100 < limit, `${limit}: ${objects} + ${catalogs}`);
@@ -24,7 +24,7 @@ void t.test('what is kept open stays within the limit', (t) => {
 
 void t.test('a limit that is too small is said', (t) => {
   t.doesNotThrow(() => checkFileLimit(undefined));
-  t.doesNotThrow(() => checkFileLimit(leastFilesOfMount));
+  t.doesNotThrow(() => checkFileLimit(mountFilesMin));
   t.throws(() => checkFileLimit(128), {
     code: 'FILES_EXHAUSTED',
     message: /may open 128 files.*192/,

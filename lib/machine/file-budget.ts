@@ -15,19 +15,19 @@ export interface FileShares {
 }
 
 /** Node, its threads, connections, records, the device, and what is being written: measured, with a third more. */
-const otherFiles = 120;
+const otherFilesCount = 120;
 
 /** More than these would not make it faster. */
 const most: FileShares = { objects: 256, catalogs: 100 };
 const least: FileShares = { objects: 8, catalogs: 6 };
 
 /** Below it a mount has not enough for a few readers at once. */
-export const leastFilesOfMount = 192;
+export const mountFilesMin = 192;
 
 /** Two threads of a process have objects and catalogs open. */
 export function fileShares(limit = softLimit('Max open files')): FileShares {
   if (limit === undefined) return most;
-  const each = Math.max(0, limit - otherFiles) / 2;
+  const each = Math.max(0, limit - otherFilesCount) / 2;
   const share = (kind: keyof FileShares, part: number): number =>
     Math.max(least[kind], Math.min(most[kind], Math.floor(each * part)));
   return { objects: share('objects', 0.6), catalogs: share('catalogs', 0.4) };
@@ -35,10 +35,10 @@ export function fileShares(limit = softLimit('Max open files')): FileShares {
 
 /** @throws PinfsError FILES_EXHAUSTED if a mount would run out of descriptors. */
 export function checkFileLimit(limit = softLimit('Max open files')): void {
-  if (limit === undefined || limit >= leastFilesOfMount) return;
+  if (limit === undefined || limit >= mountFilesMin) return;
   throw new PinfsError(
     'FILES_EXHAUSTED',
-    `this process may open ${limit} files, and a mount needs ${leastFilesOfMount}`,
+    `this process may open ${limit} files, and a mount needs ${mountFilesMin}`,
     { advice: 'Raise the limit: ulimit -n 1024, or LimitNOFILE= of the service.' },
   );
 }

@@ -1,8 +1,8 @@
-import { findMount, mountType, type MountLine } from '../drivers/mountinfo.js';
-import { currentMounts } from '../drivers/unmount.js';
+import { findMount, mountType, type MountLine } from '../machine/mountinfo.js';
+import { currentMounts } from '../machine/unmount.js';
 import { fromText, printable, toBytes } from '../format/bytes.js';
 import { PinfsError } from '../format/errors.js';
-import { askControl, findRecords, type MountRecord } from './control.js';
+import { askControl, findRecords, type MountRecord } from './control/control.js';
 import type { TranslatedOptions } from './fstab.js';
 import { resolveMountpoint } from './mountpoint.js';
 import { orderMarks, shownSource, type MountOrder } from './order.js';
@@ -13,7 +13,7 @@ import { orderMarks, shownSource, type MountOrder } from './order.js';
  */
 
 // For a status (ms).
-const statusPatience = 5000;
+const statusTimeoutMs = 5000;
 
 /**
  * Whether a mount that lives there was ordered just like this.
@@ -99,13 +99,13 @@ async function mountThere(
   const line = findMount(mounts, path);
   if (line?.type !== mountType) return undefined;
   const found = findRecords(directories).find(
-    ({ record, aside }) => !aside && record.mountpoint === path,
+    ({ record, detached }) => !detached && record.mountpoint === path,
   );
   return { line, record: found?.record, socket: found?.socket ?? '' };
 }
 
 async function answers(socket: string): Promise<boolean> {
-  const answer = await askControl(socket, { command: 'status' }, statusPatience);
+  const answer = await askControl(socket, { command: 'status' }, statusTimeoutMs);
   return answer.kind === 'answer';
 }
 

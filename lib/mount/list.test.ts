@@ -2,13 +2,13 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import t from 'tap';
-import { mountType, type MountLine } from '../drivers/mountinfo.js';
-import { temporaryDirectory } from '../testing/stub-mount.js';
-import { findRecords, serveControl, type MountRecord } from './control.js';
+import { mountType, type MountLine } from '../machine/mountinfo.js';
+import { temporaryDirectory } from '../testing/fakes/stub-mount.js';
+import { findRecords, serveControl, type MountRecord } from './control/control.js';
 import { listMounts, type ListParts } from './list.js';
 import type { MountHealth } from './mountpoint.js';
-import { mountName } from './runtime.js';
-import { statusVersion } from './status.js';
+import { mountName } from './control/runtime.js';
+import { statusVersion } from './session/status.js';
 
 function line(mountpoint: string, user = 1000, type = mountType): MountLine {
   const superOptions = ['ro', `user_id=${user}`];
@@ -35,7 +35,7 @@ function parts(directory: string, changes: Partial<ListParts> = {}): ListParts {
     mounts: [],
     uid: 1000,
     health: () => Promise.resolve('alive' as const),
-    patience: 5000,
+    timeoutMs: 5000,
     ...changes,
   };
 }
@@ -95,7 +95,7 @@ void t.test('a process that gives no answer is silent', async (t) => {
   await new Promise<void>((resolve) => {
     server.listen(socket, resolve);
   });
-  t.match(await listMounts(parts(path, { patience: 1 })), [{ state: 'silent', pid: 42 }]);
+  t.match(await listMounts(parts(path, { timeoutMs: 1 })), [{ state: 'silent', pid: 42 }]);
   server.close();
 });
 

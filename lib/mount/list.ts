@@ -1,8 +1,8 @@
-import { mountType, type MountLine } from '../drivers/mountinfo.js';
+import { mountType, type MountLine } from '../machine/mountinfo.js';
 import { toBytes } from '../format/bytes.js';
-import { askControl, findRecords, removeRecord, type FoundMount } from './control.js';
+import { askControl, findRecords, removeRecord, type FoundMount } from './control/control.js';
 import type { MountHealth } from './mountpoint.js';
-import { statusVersion, type MountStatus } from './status.js';
+import { statusVersion, type MountStatus } from './session/status.js';
 
 /** One mount of this user, as `pinfs status` shows it. */
 export interface ListedMount {
@@ -26,7 +26,7 @@ export interface ListParts {
   readonly uid: number;
   readonly health: (mountpoint: string) => Promise<MountHealth>;
   /** Milliseconds that a process has for its answer. */
-  readonly patience: number;
+  readonly timeoutMs: number;
 }
 
 /** All mounts of this user (root: of everyone), also those whose process is dead. Clears dead records away. */
@@ -52,7 +52,7 @@ async function listRecord(
 ): Promise<ListedMount | undefined> {
   const { mountpoint, pid, since, source } = found.record;
   const facts = { mountpoint, pid, since, source };
-  const answer = await askControl(found.socket, { command: 'status' }, parts.patience).catch(
+  const answer = await askControl(found.socket, { command: 'status' }, parts.timeoutMs).catch(
     () => ({ kind: 'silent' }) as const,
   );
   switch (answer.kind) {

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, renameSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { temporaryDirectory } from '../testing/stub-mount.js';
+import { temporaryDirectory } from '../testing/fakes/stub-mount.js';
 import { openLogFile } from './log-file.js';
 
 void t.test('a log stays within its bound, and its last lines are there', (t) => {

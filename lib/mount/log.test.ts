@@ -1,7 +1,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { temporaryDirectory } from '../testing/stub-mount.js';
+import { temporaryDirectory } from '../testing/fakes/stub-mount.js';
 import { createMeter, openLog } from './log.js';
 
 void t.test('a log file has one JSON line for each event, and is for its owner only', (t) => {

@@ -2,7 +2,7 @@ import { pino } from 'pino';
 import { fromText, printable } from '../format/bytes.js';
 import { PinfsError } from '../format/errors.js';
 import { openLogFile, type LogFile } from './log-file.js';
-import { errorCode } from './runtime.js';
+import { errorCode } from './control/runtime.js';
 
 export interface Log {
   readonly info: LogFunction;
@@ -17,10 +17,10 @@ export interface Log {
 export type LogFunction = (message: string, fields?: Readonly<Record<string, unknown>>) => void;
 
 /** Lines a minute; the rest is counted. A hostile server must not fill the disk through our log. */
-const linesEachMinute = 600;
+const linesEachMinuteMax = 600;
 /** Lines that are remembered for `user.logbuffer`, and letters of each. */
-const recentLines = 32;
-const recentLength = 300;
+const recentLinesMax = 32;
+const recentLineBytesMax = 300;
 
 /**
  * The log of a mount: JSON lines appended to `file` (mode 0600), or lines for people on stderr.
@@ -33,7 +33,7 @@ export function openLog(file: string | undefined, verbose: boolean): Log {
     { level: verbose ? 'debug' : 'info', base: { pid: process.pid } },
     opened ?? { write: writeForPeople },
   );
-  const meter = createMeter(linesEachMinute);
+  const meter = createMeter(linesEachMinuteMax);
   const write = (level: 'info' | 'warn' | 'error'): LogFunction => {
     return (message, fields = {}) => {
       const { pass, dropped } = meter(Date.now());
@@ -45,9 +45,9 @@ export function openLog(file: string | undefined, verbose: boolean): Log {
   };
   const lines: string[] = [];
   const remember = (message: string): void => {
-    const text = printable(fromText(message)).slice(0, recentLength);
+    const text = printable(fromText(message)).slice(0, recentLineBytesMax);
     lines.push(`[${new Date().toISOString()}] ${text}\n`);
-    if (lines.length > recentLines) lines.shift();
+    if (lines.length > recentLinesMax) lines.shift();
   };
   return {
     info: write('info'),

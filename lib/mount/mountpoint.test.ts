@@ -1,7 +1,7 @@
 import { mkdirSync, realpathSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { temporaryDirectory } from '../testing/stub-mount.js';
+import { temporaryDirectory } from '../testing/fakes/stub-mount.js';
 import { checkMountpoint, mountHealth, resolveMountpoint } from './mountpoint.js';
 
 const nothing = () => false;

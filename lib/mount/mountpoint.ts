@@ -3,7 +3,7 @@ import { lstatSync, readlinkSync, realpathSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fromText, printable } from '../format/bytes.js';
 import { PinfsError } from '../format/errors.js';
-import { errorCode } from './runtime.js';
+import { errorCode } from './control/runtime.js';
 
 /**
  * Looks at a mountpoint before anything else is done, without touching what may be mounted there:
@@ -19,7 +19,7 @@ export interface Reserved {
 }
 
 /** As many as Linux follows (path_resolution(7)). */
-const linkLimit = 40;
+const linksMax = 40;
 
 /**
  * Absolute path without links. Components that are mountpoints of ours are taken as directories
@@ -44,7 +44,7 @@ export function resolveMountpoint(path: string, isMounted: (path: string) => boo
       continue;
     }
     links += 1;
-    if (links > linkLimit) throw unusable(path, 'too many symbolic links lead to it');
+    if (links > linksMax) throw unusable(path, 'too many symbolic links lead to it');
     const absolute = resolve(here, target);
     rest = [...absolute.split('/').filter(Boolean), ...rest];
     here = '/';

@@ -1,7 +1,7 @@
 import type { ProtectedAttributes } from '../filesystem/magic.js';
 import { mountOptionTable } from '../options/mount-options.js';
 import type { OptionValues } from '../options/option.js';
-import { defaultPatience } from '../source/patience.js';
+import { defaultWaitLimits } from '../source/wait.js';
 
 /**
  * How to mount, as plain data, so that a daemon can be handed it. Made from the table of options, where a new
@@ -27,7 +27,7 @@ export type DriverChoice = MountOptions['driver'];
 export const driverChoices: readonly DriverChoice[] = mountOptionTable.driver.choices;
 
 /** Milliseconds. */
-export const defaultDeadline = defaultPatience.deadline;
+export const defaultDeadline = defaultWaitLimits.deadline;
 
 /** `/dev/fd/N`: mount.fuse3 has mounted already, and hands the device to us as descriptor N. */
 export function passedDescriptor(mountpoint: string): number | undefined {

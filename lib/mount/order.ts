@@ -4,11 +4,11 @@ import { PinfsError } from '../format/errors.js';
 import { mountOptionTable } from '../options/mount-options.js';
 import { withPaths } from '../options/rows.js';
 import { sourceOptionTable } from '../options/source-options.js';
-import { checkGiven } from '../repository/environment.js';
-import type { OpenOptions } from '../repository/options.js';
+import { checkGiven } from '../repository/open/environment.js';
+import type { OpenOptions } from '../repository/open/options.js';
 import { isUrl } from '../source/open.js';
 import type { MountOptions } from './options.js';
-import { errorCode } from './runtime.js';
+import { errorCode } from './control/runtime.js';
 
 /** What to mount and how, as plain data: it is sent to a daemon as one JSON line. */
 export interface MountOrder {

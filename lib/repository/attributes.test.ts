@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { errno } from '../format/errno.js';
-import { file, makeSmallRepository } from '../testing/repository.js';
+import { file, makeSmallRepository } from '../publish/write-repository.js';
 import { openRepository } from './open.js';
-import { walk } from './path.js';
+import { walk } from './use/path.js';
 
 const made = makeSmallRepository({
   'far away': file('outside', { external: true, compression: 'none' }),
@@ -89,7 +89,7 @@ void t.test(
     await head.read('/near');
     t.equal(await head.get('/near', 'lhash'), await head.get('/near', 'hash'));
     t.equal(await head.get('/', 'lhash'), errno.ENODATA);
-    const { rootHash } = head.repository.recipe.identity;
+    const { rootHash } = head.repository.descriptor.identity;
     const pinned = await open(`@${rootHash}`);
     t.equal(
       await pinned.get('/', 'repo_metainfo'),

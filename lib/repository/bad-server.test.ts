@@ -4,12 +4,12 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { asPinfsError, type ErrorCode } from '../format/errors.js';
 import { hashBytes, objectPath, parseHash, type ObjectKind } from '../format/hash.js';
-import { startBadServer, type BadServer, type Behaviour } from '../testing/bad-server.js';
-import { file, makeSmallRepository, nested } from '../testing/repository.js';
-import type { Environment } from './environment.js';
+import { startBadServer, type BadServer, type Behaviour } from '../testing/servers/bad-server.js';
+import { file, makeSmallRepository, nested } from '../publish/write-repository.js';
+import type { Environment } from './open/environment.js';
 import { openRepository } from './open.js';
-import type { OpenOptions } from './options.js';
-import { readRange, walk } from './path.js';
+import type { OpenOptions } from './open/options.js';
+import { readRange, walk } from './use/path.js';
 import type { Repository } from './repository.js';
 
 const contents: Readonly<Record<string, string>> = {

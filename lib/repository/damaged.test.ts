@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { fromText, printable, type ByteString } from '../format/bytes.js';
 import { asPinfsError, type ErrorCode } from '../format/errors.js';
-import { startBadServer, type BadServer } from '../testing/bad-server.js';
+import { startBadServer, type BadServer } from '../testing/servers/bad-server.js';
 import {
   damagedCases,
   damagedFile,
@@ -14,10 +14,10 @@ import {
   type DamagedOperation,
 } from '../testing/damaged.js';
 import { genuine, needsGenuine } from '../testing/genuine.js';
-import type { Environment } from './environment.js';
+import type { Environment } from './open/environment.js';
 import { openRepository } from './open.js';
-import type { OpenOptions } from './options.js';
-import { list, readRange, valueOf, walk } from './path.js';
+import type { OpenOptions } from './open/options.js';
+import { list, readRange, valueOf, walk } from './use/path.js';
 import type { Repository } from './repository.js';
 
 const everything = ['chunked.txt', 'dir', 'hello.txt', 'link', 'nested', 'new.txt', 'xattr.txt'];

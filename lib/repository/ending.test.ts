@@ -1,13 +1,13 @@
 import t from 'tap';
 import { objectPath } from '../format/hash.js';
 import { openBench, readText } from '../testing/bench.js';
-import { otherCertificate } from '../testing/keys.js';
+import { otherCertificate } from '../publish/keys.js';
 import {
   file,
   makeRepository,
   type MadeRevision,
   type RepositorySpec,
-} from '../testing/repository.js';
+} from '../publish/write-repository.js';
 import { refresh } from './follow.js';
 
 // Every wait takes part in the end of what it is for.

@@ -1,27 +1,27 @@
 import { asPinfsError } from '../format/errors.js';
 import { openSnapshot } from './open.js';
-import { withPresentTrust } from './opening.js';
-import { refuseBlacklisted } from './pinned.js';
+import { withPresentTrust } from './open/opening.js';
+import { refuseBlacklisted } from './open/pinned.js';
 import type { Repository } from './repository.js';
-import { loadBlacklist } from '../trust/blacklist.js';
-import { resolveSnapshot } from './resolve.js';
+import { loadBlacklist } from '../trust/files/blacklist.js';
+import { resolveSnapshot } from './open/resolve.js';
 
 /** At most so many seconds are between two questions while the source has no usable head (docs/format.md, 9.8). */
-const offlineInterval = 180;
+const offlineIntervalSeconds = 180;
 
 /** Seconds until a followed head should be asked for again; undefined for a pin. */
 export function nextCheck(repository: Repository): number | undefined {
   if (repository.pinned) return undefined;
   const { ttl } = repository.tree.properties;
-  return repository.verdict.status === 'offline' ? Math.min(offlineInterval, ttl) : ttl;
+  return repository.verdict.status === 'offline' ? Math.min(offlineIntervalSeconds, ttl) : ttl;
 }
 
 /**
  * The blacklist as it is on this machine now, for what is served.
  * @throws PinfsError REVISION_BLACKLISTED, CERTIFICATE_BLACKLISTED; USAGE: it can't be read.
  */
-export function refuseBanned({ opening, recipe }: Repository): void {
-  const { revision, rootHash } = recipe.identity;
+export function refuseBannedSnapshot({ opening, descriptor }: Repository): void {
+  const { revision, rootHash } = descriptor.identity;
   const blacklist = loadBlacklist(opening.options.blacklist);
   refuseBlacklisted({ ...opening, blacklist }, revision, rootHash);
 }
@@ -40,7 +40,7 @@ export async function refresh(
   if (repository.pinned) return undefined;
   const opening = withPresentTrust(repository.opening);
   const snapshot = await resolveSnapshot(opening, signal);
-  if (snapshot.root.object.hash.text === repository.recipe.identity.rootHash) {
+  if (snapshot.root.object.hash.text === repository.descriptor.identity.rootHash) {
     // Only an attestation asks for the SHA-256, and that is a pin.
     const { properties } = repository.tree;
     const verdict = snapshot.judge({ properties, sha256: () => '' });

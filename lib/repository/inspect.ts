@@ -4,14 +4,14 @@ import { parseHash } from '../format/hash.js';
 import type { Source } from '../source/source.js';
 import type { HistoryTag } from '../tree/history.js';
 import { refusedVerdict, withoutRootCatalog } from '../trust/verdicts.js';
-import type { Verdict } from '../trust/verdict.js';
-import { processEnvironment, type Environment } from './environment.js';
-import { headFiles } from './evidence.js';
-import { judgedHead, type JudgedHead } from './head.js';
-import { findTag, readHistory, verdictOfTag } from './history.js';
+import type { Verdict } from '../trust/verdict/verdict.js';
+import { processEnvironment, type Environment } from './open/environment.js';
+import { headFiles } from './open/evidence.js';
+import { judgedHead, type JudgedHead } from './open/head.js';
+import { findTag, readHistory, verdictOfTag } from './open/history.js';
 import { openAsAsked } from './open.js';
-import { prepare, type Opening } from './opening.js';
-import type { OpenOptions } from './options.js';
+import { prepare, type Opening } from './open/opening.js';
+import type { OpenOptions } from './open/options.js';
 import type { RootProperties } from '../tree/tree.js';
 
 /** What can be said of SOURCE[@PIN], also where it is refused. */
@@ -30,7 +30,7 @@ export interface Inspection {
  * all the same, and with `failure` set.
  * @throws PinfsError for wrong usage; where nothing can be said at all, as of a server that is not reachable; OFFLINE.
  */
-export async function inspect(
+export async function inspectSource(
   options: OpenOptions,
   environment: Environment = processEnvironment,
 ): Promise<Inspection> {
@@ -48,7 +48,7 @@ async function inspectOpening(opening: Opening): Promise<Inspection> {
   let root: { hash: string; tag: string | undefined; properties: RootProperties } | undefined;
   try {
     const repository = await openAsAsked(opening);
-    const { rootHash, tag } = repository.recipe.identity;
+    const { rootHash, tag } = repository.descriptor.identity;
     verdict = repository.verdict;
     root = { hash: rootHash, tag, properties: repository.tree.properties };
     repository.leave();

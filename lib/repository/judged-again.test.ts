@@ -6,8 +6,8 @@ import {
   makeRepository,
   signWhitelist,
   whitelistLines,
-} from '../testing/repository.js';
-import type { Verdict } from '../trust/verdict.js';
+} from '../publish/write-repository.js';
+import type { Verdict } from '../trust/verdict/verdict.js';
 import { refresh } from './follow.js';
 
 // A head that is judged again and again: what is shown, and what is asked for.

@@ -2,7 +2,7 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { expiredWhitelist, openBench, readText } from '../testing/bench.js';
-import { otherCertificate, otherMasterKey, weakMasterKey } from '../testing/keys.js';
+import { otherCertificate, otherMasterKey, weakMasterKey } from '../publish/keys.js';
 import {
   file,
   fingerprint,
@@ -11,9 +11,9 @@ import {
   whitelistLines,
   type MadeRepository,
   type MadeRevision,
-} from '../testing/repository.js';
-import { refresh, refuseBanned } from './follow.js';
-import { inspect } from './inspect.js';
+} from '../publish/write-repository.js';
+import { refresh, refuseBannedSnapshot } from './follow.js';
+import { inspectSource } from './inspect.js';
 
 /* What was seen on this machine before: for whom it counts, and what may not change it. */
 
@@ -171,15 +171,15 @@ void t.test('keys and blacklist are read again whenever a head is asked for', as
   writeFileSync(blacklist, '');
   bench.files.set('.cvmfspublished', first.manifest);
   const old = await bench.open(undefined, { blacklist });
-  t.doesNotThrow(() => refuseBanned(old));
+  t.doesNotThrow(() => refuseBannedSnapshot(old));
   bench.files.set('.cvmfspublished', second.manifest);
   writeFileSync(blacklist, `<${fqrn} 2\n`);
-  t.throws(() => refuseBanned(old), { code: 'REVISION_BLACKLISTED' });
+  t.throws(() => refuseBannedSnapshot(old), { code: 'REVISION_BLACKLISTED' });
   const next = await refresh(old);
-  t.equal(next?.recipe.identity.revision, 2, 'what is not banned may be followed');
+  t.equal(next?.descriptor.identity.revision, 2, 'what is not banned may be followed');
   if (next === undefined) return;
   writeFileSync(blacklist, fingerprint());
-  t.throws(() => refuseBanned(next), { code: 'CERTIFICATE_BLACKLISTED' });
+  t.throws(() => refuseBannedSnapshot(next), { code: 'CERTIFICATE_BLACKLISTED' });
   await t.rejects(refresh(next), { code: 'CERTIFICATE_BLACKLISTED' });
   writeFileSync(blacklist, '');
   writeFileSync(bench.key, otherMasterKey.publicKey);
@@ -187,7 +187,7 @@ void t.test('keys and blacklist are read again whenever a head is asked for', as
   rmSync(bench.key);
   t.equal(await refresh(next), undefined, 'a key that is gone is still known');
   writeFileSync(blacklist, `<${fqrn} 3\n`);
-  t.throws(() => refuseBanned(next), { code: 'REVISION_BLACKLISTED' }, 'and lifts no ban');
+  t.throws(() => refuseBannedSnapshot(next), { code: 'REVISION_BLACKLISTED' }, 'and lifts no ban');
   rmSync(blacklist);
   await t.rejects(refresh(next), { code: 'USAGE' });
 });
@@ -211,7 +211,7 @@ void t.test('nothing usable is like nothing, whatever it looks like', async (t) 
       keys: [bench.key],
       cache: join(bench.work, 'cache'),
     };
-    const seen = await inspect(options, bench.environment);
+    const seen = await inspectSource(options, bench.environment);
     t.equal(seen.verdict.status, 'offline', 'info says the same');
     t.equal(seen.failure, undefined);
     bench.server.reset();
@@ -223,7 +223,7 @@ void t.test('the tags of the last verified history are shown with no network', a
   await bench.open('v1');
   const options = { source: bench.server.url, keys: [bench.key], cache: join(bench.work, 'cache') };
   const names = async (more: object) =>
-    (await inspect({ ...options, ...more }, bench.environment)).tags?.map(({ name }) => name);
+    (await inspectSource({ ...options, ...more }, bench.environment)).tags?.map(({ name }) => name);
   const all = await names({});
   t.ok(all?.includes('v2'));
   t.same(await names({ offline: true }), all);
@@ -239,7 +239,7 @@ void t.test('a ban is not lifted by what another key vouches for', async (t) => 
   const mounted = await bench.open(undefined, { blacklist });
   writeFileSync(blacklist, fingerprint());
   const banned = { code: 'CERTIFICATE_BLACKLISTED' };
-  t.throws(() => refuseBanned(mounted), banned);
+  t.throws(() => refuseBannedSnapshot(mounted), banned);
   // The same content, signed by somebody else.
   const otherKey = join(bench.work, 'other.pub');
   writeFileSync(otherKey, otherMasterKey.publicKey);
@@ -256,7 +256,7 @@ void t.test('a ban is not lifted by what another key vouches for', async (t) => 
   publish(bench, other);
   const blessed = await bench.open(undefined, { keys: [otherKey] });
   t.equal(blessed.verdict.status, 'verified');
-  t.throws(() => refuseBanned(mounted), banned);
+  t.throws(() => refuseBannedSnapshot(mounted), banned);
   bench.server.behave(() => true, 'reset');
   await t.rejects(bench.open(undefined, { blacklist }), banned);
 });

@@ -2,28 +2,28 @@ import { fstatSync } from 'node:fs';
 import { PinfsError } from '../format/errors.js';
 import { quietFacts, type LiveFacts } from '../filesystem/live-facts.js';
 import { openFilesystem } from '../filesystem/open-filesystem.js';
-import type { Recipe } from '../filesystem/recipe.js';
-import { connectTimeoutMs } from '../source/http.js';
-import { sha256OfFile } from '../store/read-fully.js';
+import type { SnapshotDescriptor } from '../filesystem/snapshot-descriptor.js';
+import { connectTimeoutMs } from '../source/http/http.js';
+import { sha256OfFile } from '../store/cache/read-fully.js';
 import { runOperation } from '../store/run.js';
 import { openTree } from '../tree/open-tree.js';
 import type { TreeOptions } from '../tree/tree.js';
 import { catalogBytesLeast } from './catalog-bytes.js';
-import { linkVariables, processEnvironment, type Environment } from './environment.js';
-import { didNotCome } from './head.js';
+import { givenLinkVariables, processEnvironment, type Environment } from './open/environment.js';
+import { isUnavailable } from './open/head.js';
 import { openFiles } from './open-files.js';
-import { openInodes, type OpenedInodes } from './open-inodes.js';
-import { failureError } from './path.js';
-import { openRun } from './patience.js';
-import { prepare, type Opening } from './opening.js';
-import type { OpenOptions } from './options.js';
+import { openInodes, type OpenedInodes } from './inodes/open-inodes.js';
+import { failureError } from './use/path.js';
+import { openRun } from './use/walk-failures.js';
+import { prepare, type Opening } from './open/opening.js';
+import type { OpenOptions } from './open/options.js';
 import type { Repository } from './repository.js';
-import { offlineHead, resolveSnapshot } from './resolve.js';
-import { settleInodes } from './settle-inodes.js';
-import type { Snapshot } from './snapshot.js';
+import { offlineHead, resolveSnapshot } from './open/resolve.js';
+import { settleInodes } from './inodes/settle-inodes.js';
+import type { ResolvedSnapshot } from './open/snapshot.js';
 import { strictError } from '../trust/verdicts.js';
-import { version } from './version.js';
-import type { Verdict } from '../trust/verdict.js';
+import { version } from './open/version.js';
+import type { Verdict } from '../trust/verdict/verdict.js';
 
 /**
  * Opens SOURCE[@PIN]: gets the evidence, judges it, resolves the pin and opens the root catalog.
@@ -55,13 +55,13 @@ export async function openAsAsked(opening: Opening): Promise<Repository> {
 /** A new head whose root catalog does not come, or not whole, is no reason not to come up with the last one. */
 async function openOrFallBack(
   opening: Opening,
-  snapshot: Snapshot,
+  snapshot: ResolvedSnapshot,
   signal: AbortSignal,
 ): Promise<Repository> {
   try {
     return await openSnapshot(opening, snapshot, signal);
   } catch (error) {
-    if (opening.pin.kind !== 'head' || !(error instanceof PinfsError) || !didNotCome(error))
+    if (opening.pin.kind !== 'head' || !(error instanceof PinfsError) || !isUnavailable(error))
       throw error;
     return await openSnapshot(opening, offlineHead(opening, error), signal);
   }
@@ -70,14 +70,14 @@ async function openOrFallBack(
 /** Opens the root catalog of a snapshot, judges it, and remembers what was seen. */
 export async function openSnapshot(
   opening: Opening,
-  snapshot: Snapshot,
+  snapshot: ResolvedSnapshot,
   signal: AbortSignal,
 ): Promise<Repository> {
   const { store, fqrn } = opening;
   store.hold(snapshot.root);
   try {
     const treeOptions = {
-      variables: linkVariables(opening.options.variables ?? [], fqrn, opening.environment),
+      variables: givenLinkVariables(opening.options.variables ?? [], fqrn, opening.environment),
       owner: { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 },
     };
     const inodes = openInodes(opening, snapshot.root.object.hash.text);
@@ -98,7 +98,7 @@ export async function openSnapshot(
 /** @throws PinfsError: refused after all, or what has to be remembered can't be. The tree is closed then. */
 async function judgedRepository(
   opening: Opening,
-  snapshot: Snapshot,
+  snapshot: ResolvedSnapshot,
   treeOptions: TreeOptions,
   { tree, inodes }: Pick<Repository, 'tree'> & { readonly inodes: OpenedInodes | undefined },
 ): Promise<Repository> {
@@ -107,7 +107,7 @@ async function judgedRepository(
     const verdict = snapshot.judge({ properties: tree.properties, sha256 });
     snapshot.record();
     opening.store.setVolatile?.(tree.properties.volatile);
-    const recipe: Recipe = {
+    const descriptor: SnapshotDescriptor = {
       cacheDirectory: opening.store.directory,
       cachePlace: opening.store.at,
       root: snapshot.root,
@@ -126,8 +126,8 @@ async function judgedRepository(
       },
       inodes: inodes?.place,
     };
-    const settled = inodes && { ...inodes, whole: await settleInodes(recipe) };
-    return repositoryOf(opening, snapshot, recipe, { tree, inodes: settled }, verdict);
+    const settled = inodes && { ...inodes, whole: await settleInodes(descriptor) };
+    return repositoryOf(opening, snapshot, descriptor, { tree, inodes: settled }, verdict);
   } catch (error) {
     tree.close();
     throw error;
@@ -144,7 +144,7 @@ function rootFailure({ pin }: Opening, error: PinfsError): PinfsError {
   return new PinfsError(error.code, error.message, { advice, cause: error });
 }
 
-function rootSha256(opening: Opening, snapshot: Snapshot): string {
+function rootSha256(opening: Opening, snapshot: ResolvedSnapshot): string {
   const fd = opening.store.shelf.descriptor(snapshot.root);
   if (fd === undefined) throw new PinfsError('INTERNAL', 'the root catalog left the cache');
   return sha256OfFile(fd, fstatSync(fd, { bigint: true })).toString('hex');
@@ -152,13 +152,13 @@ function rootSha256(opening: Opening, snapshot: Snapshot): string {
 
 function repositoryOf(
   opening: Opening,
-  snapshot: Snapshot,
-  recipe: Recipe,
+  snapshot: ResolvedSnapshot,
+  descriptor: SnapshotDescriptor,
   { tree, inodes }: Pick<Repository, 'tree' | 'inodes'>,
   verdict: Verdict,
 ): Repository {
   const { store } = opening;
-  const { pinned, rootHash, trust } = recipe.identity;
+  const { pinned, rootHash, trust } = descriptor.identity;
   const ttl = pinned ? undefined : tree.properties.ttl;
   const last = { opening, verdict, trust };
   const rootCatalog = tree.catalogOf(tree.root);
@@ -173,12 +173,12 @@ function repositoryOf(
     },
     tree,
     catalogBytes: rootCatalog.kind === 'done' ? catalogBytesLeast(rootCatalog.value) : 0,
-    filesystem: openFilesystem(tree, store.shelf, recipe.identity, live),
+    filesystem: openFilesystem(tree, store.shelf, descriptor.identity, live),
     live,
-    recipe,
+    descriptor,
     store,
     inodes,
-    patience: opening.patience,
+    waitLimits: opening.waitLimits,
     traffic: opening.source.traffic,
     pinned,
     get opening() {

@@ -12,12 +12,12 @@ import {
   genuineRepositories,
   genuineRepository,
   type GenuineRepository,
-} from '../testing/oracle.js';
-import { shownTree } from '../testing/shown-tree.js';
-import type { Environment } from './environment.js';
+} from '../testing/suites/oracle.js';
+import { shownTree } from '../testing/suites/shown-tree.js';
+import type { Environment } from './open/environment.js';
 import { openRepository } from './open.js';
-import type { OpenOptions } from './options.js';
-import { list, walk } from './path.js';
+import type { OpenOptions } from './open/options.js';
+import { list, walk } from './use/path.js';
 import type { Repository } from './repository.js';
 
 const environment: Environment = { variables: {}, now: () => new Date('2030-06-01T00:00:00Z') };
@@ -94,7 +94,7 @@ void t.test(
         }
         for (const { name, root_hash } of repo.tags) {
           await opened({ ...options, source: `${repo.directory}@${name}` }, (repository) => {
-            t.equal(repository.recipe.identity.rootHash, root_hash, `${name} is its root hash`);
+            t.equal(repository.descriptor.identity.rootHash, root_hash, `${name} is its root hash`);
             t.equal(repository.verdict.status, 'verified');
             return Promise.resolve();
           });
@@ -149,7 +149,7 @@ void t.test('by root hash, with no key, the tree is the same', needsGenuine, asy
       await equalsExpected(t, repo, pinned, name);
       await opened(pinned, (repository) => {
         t.equal(repository.verdict.status, 'pinned');
-        t.equal(repository.recipe.identity.rootHash, rootHash);
+        t.equal(repository.descriptor.identity.rootHash, rootHash);
         t.ok(repository.pinned);
         return Promise.resolve();
       });
@@ -174,7 +174,7 @@ void t.test('a date is the newest tag at or before it', needsGenuine, async (t) 
   const options = optionsOf(repo, scratch(t));
   const found = async (date: string): Promise<string | undefined> =>
     await opened({ ...options, source: `${repo.directory}@${date}` }, (repository) =>
-      Promise.resolve(repository.recipe.identity.tag),
+      Promise.resolve(repository.descriptor.identity.tag),
     );
   t.equal(await found('2010-11-08'), '2010-reprocessing', 'the day itself');
   t.equal(await found('2015-09-21T08:59:59Z'), '2010-reprocessing');

@@ -1,14 +1,14 @@
 import type { Filesystem } from '../filesystem/filesystem.js';
 import type { LiveFacts } from '../filesystem/live-facts.js';
-import type { Recipe } from '../filesystem/recipe.js';
+import type { SnapshotDescriptor } from '../filesystem/snapshot-descriptor.js';
 import type { Done, Failure, Outcome } from '../store/want.js';
-import type { Patience } from '../source/patience.js';
+import type { WaitLimits } from '../source/wait.js';
 import type { Traffic } from '../source/source.js';
 import type { Store } from '../store/store.js';
 import type { Tree } from '../tree/tree.js';
-import type { InodeState } from './inode-state.js';
-import type { Opening } from './opening.js';
-import type { Verdict } from '../trust/verdict.js';
+import type { InodeState } from './inodes/inode-state.js';
+import type { Opening } from './open/opening.js';
+import type { Verdict } from '../trust/verdict/verdict.js';
 
 export interface RepositoryInodes {
   /** Those that this thread gave. */
@@ -26,14 +26,14 @@ export interface Repository {
   /** What all its catalogs take at the least (bytes), as its root catalog says. */
   readonly catalogBytes: number;
   readonly filesystem: Filesystem;
-  readonly recipe: Recipe;
+  readonly descriptor: SnapshotDescriptor;
   /** Facts of this process for the magic attributes, for a filesystem built in another thread. */
   live(): LiveFacts;
   readonly store: Store;
   /** Inode numbers of 32 bits, if they are asked for. */
   readonly inodes: RepositoryInodes | undefined;
   /** How long a read waits. */
-  readonly patience: Patience;
+  readonly waitLimits: WaitLimits;
   /** What went over the wire for this repository. */
   readonly traffic: Traffic;
   /** The pin does not move; a head that is followed does, by `refresh`. */

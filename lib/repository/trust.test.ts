@@ -8,7 +8,7 @@ import {
   readText,
   type Bench,
 } from '../testing/bench.js';
-import { otherMasterKey, weakMasterKey } from '../testing/keys.js';
+import { otherMasterKey, weakMasterKey } from '../publish/keys.js';
 import {
   file,
   fingerprint,
@@ -16,9 +16,14 @@ import {
   signWhitelist,
   whitelistLines,
   type MadeRevision,
-} from '../testing/repository.js';
-import { generateKeyPair, makeAttestation, readSecretKey, writeKeyPair } from '../trust/attest.js';
-import { attestationOf } from './attested.js';
+} from '../publish/write-repository.js';
+import {
+  generateKeyPair,
+  makeAttestation,
+  readSecretKey,
+  writeKeyPair,
+} from '../trust/attest/attest.js';
+import { attestationOf } from './open/attested.js';
 import { nextCheck, refresh } from './follow.js';
 import type { Repository } from './repository.js';
 
@@ -106,16 +111,16 @@ void t.test('a rebooted node with no network comes up as it was', async (t) => {
   const head = await bench.open();
   t.equal(head.verdict.status, 'offline');
   t.equal(head.verdict.reasons[0]?.code, 'SOURCE_UNREACHABLE');
-  t.equal(head.recipe.identity.revision, 2);
+  t.equal(head.descriptor.identity.revision, 2);
   t.equal(await readText(head), 'two');
 
   const tag = await bench.open('v1');
   t.equal(tag.verdict.status, 'offline');
-  t.equal(tag.recipe.identity.tag, 'v1');
+  t.equal(tag.descriptor.identity.tag, 'v1');
   t.equal(await readText(tag), 'one');
 
   const fromHistory = await bench.open('v2');
-  t.equal(fromHistory.recipe.identity.revision, 2, 'the verified history is in the cache');
+  t.equal(fromHistory.descriptor.identity.revision, 2, 'the verified history is in the cache');
   await t.rejects(bench.open('v3'), { code: 'SOURCE_UNREACHABLE' }, 'a tag that nobody knows');
 
   const asked = bench.server.requests.length;

@@ -2,9 +2,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { file, makeRepository, type MadeRepository } from '../testing/repository.js';
+import { file, makeRepository, type MadeRepository } from '../publish/write-repository.js';
 import { openRepository } from './open.js';
-import { readRange, walk } from './path.js';
+import { readRange, walk } from './use/path.js';
 
 const size = 100_000;
 const count = 6;

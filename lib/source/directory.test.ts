@@ -6,7 +6,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSyn
 import { execFileSync } from 'node:child_process';
 import t, { type Test } from 'tap';
 import { toBytes } from '../format/bytes.js';
-import { conforms, rejectsWith } from '../testing/source-conformance.js';
+import { conforms, rejectsWith } from '../testing/suites/source-conformance.js';
 import { directorySource } from './directory.js';
 
 function write(directory: string, files: ReadonlyMap<string, Buffer>): void {

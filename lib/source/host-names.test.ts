@@ -1,9 +1,9 @@
 import dns from 'node:dns';
 import t, { type Test } from 'tap';
-import { startBadServer } from '../testing/bad-server.js';
-import { rejectsWith } from '../testing/source-conformance.js';
+import { startBadServer } from '../testing/servers/bad-server.js';
+import { rejectsWith } from '../testing/suites/source-conformance.js';
 import { steeredDemand } from '../testing/waiting.js';
-import { httpSource } from './http.js';
+import { httpSource } from './http/http.js';
 
 const body = Buffer.from('what is published');
 

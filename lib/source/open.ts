@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import { PinfsError } from '../format/errors.js';
 import { directorySource } from './directory.js';
-import { httpSource, type HttpOptions } from './http.js';
+import { httpSource, type HttpOptions } from './http/http.js';
 import type { Source } from './source.js';
 
 const url = /^https?:\/\//i;

@@ -3,11 +3,11 @@ import { mkdirSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { request, type IncomingHttpHeaders } from 'node:http';
 import { connect } from 'node:net';
 import t, { type Test } from 'tap';
-import { conforms } from '../testing/source-conformance.js';
-import { writeFiles } from '../testing/repository.js';
+import { conforms } from '../testing/suites/source-conformance.js';
+import { writeFiles } from '../publish/write-repository.js';
 import { toBytes } from '../format/bytes.js';
-import { httpSource } from './http.js';
-import { serve, type ServeOptions, type Served } from './serve.js';
+import { httpSource } from './http/http.js';
+import { serve, type ServeOptions, type RunningServer } from './serve.js';
 
 interface Reply {
   readonly status: number;
@@ -16,7 +16,7 @@ interface Reply {
 }
 
 async function ask(
-  served: Served,
+  served: RunningServer,
   path: string,
   headers: Record<string, string> = {},
   method = 'GET',
@@ -39,7 +39,7 @@ async function ask(
 
 const large = Buffer.alloc(1_000_000, 'a large file ');
 
-async function setUp(t: Test, options: ServeOptions = {}): Promise<Served> {
+async function setUp(t: Test, options: ServeOptions = {}): Promise<RunningServer> {
   const directory = t.testdir();
   writeFiles(
     `${directory}/web`,

@@ -17,7 +17,7 @@ export interface ServeOptions {
   readonly followLinks?: boolean;
 }
 
-export interface Served {
+export interface RunningServer {
   /** Without a slash at its end; a repository is at `url/<fqrn>`. */
   readonly url: string;
   readonly port: number;
@@ -32,7 +32,7 @@ const greeting =
  * listings, and nothing outside the directory unless links may lead there.
  * @throws PinfsError SOURCE_UNREACHABLE (no such directory), USAGE (the address can't be had).
  */
-export async function serve(directory: string, options: ServeOptions = {}): Promise<Served> {
+export async function serve(directory: string, options: ServeOptions = {}): Promise<RunningServer> {
   const host = options.host ?? '127.0.0.1';
   const root = rootOf(directory);
   const links = options.followLinks === true ? 'all' : 'inside';
@@ -159,7 +159,7 @@ async function sendFile(
     ...(range === undefined ? {} : { 'Content-Range': `bytes ${start}-${end}/${size}` }),
   });
   if (request.method === 'HEAD' || end < start) response.end();
-  else if (end - start < wholeLimit) {
+  else if (end - start < wholeBytesMax) {
     const bytes = Buffer.allocUnsafe(end - start + 1);
     const { bytesRead } = await handle.read(bytes, 0, bytes.length, start);
     // A file that shrank meanwhile: closing tells the client that the answer is not whole.
@@ -171,7 +171,7 @@ async function sendFile(
 }
 
 /** Up to this size a file is sent in one piece (bytes). */
-const wholeLimit = 256 * 1024;
+const wholeBytesMax = 256 * 1024;
 
 /** A single range of bytes; undefined: none that is to be heeded (several, or another unit). */
 function parseRange(

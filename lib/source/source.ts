@@ -1,4 +1,4 @@
-import type { Demand } from './demand.js';
+import type { Demand } from './http/demand.js';
 
 /**
  * Where the bytes of one repository come from. Seam: HTTP, a directory, a bad one in tests;

@@ -13,9 +13,9 @@ import {
   otherCertificate,
   testAuthority,
   type ServerCertificate,
-} from '../testing/authorities.js';
+} from '../testing/servers/authorities.js';
 import { asPinfsError, type PinfsError } from '../format/errors.js';
-import { httpSource } from './http.js';
+import { httpSource } from './http/http.js';
 
 // The authorities of this machine, and of whoever runs this, are left out.
 delete process.env['NODE_EXTRA_CA_CERTS'];

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import t from 'tap';
-import { memorySource } from '../testing/memory-source.js';
+import { memorySource } from '../testing/fakes/memory-source.js';
 import { openStore } from './open.js';
 import { runOperation } from './run.js';
 import type { Store } from './store.js';

@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { memorySource } from '../testing/memory-source.js';
-import { cacheSize, clearCache, verifyAll } from './maintain.js';
+import { memorySource } from '../testing/fakes/memory-source.js';
+import { cacheSize, clearCache, verifyAll } from './cache/maintain.js';
 import { openStore } from './open.js';
 import { readWhole } from './run.js';
 

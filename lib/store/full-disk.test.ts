@@ -12,12 +12,12 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { memorySource, wantFor } from '../testing/memory-source.js';
-import { openShelf } from './open-shelf.js';
+import { memorySource, wantFor } from '../testing/fakes/memory-source.js';
+import { openShelf } from './cache/open-shelf.js';
 import { openStore } from './open.js';
-import { cacheSize, clearCache, verifyAll } from './maintain.js';
-import { openPlace } from './place.js';
-import { Records } from './records.js';
+import { cacheSize, clearCache, verifyAll } from './cache/maintain.js';
+import { openPlace } from './cache/place.js';
+import { Records } from './cache/records.js';
 import { readWhole } from './run.js';
 import { sizeLimits, wantKey, type Want } from './want.js';
 

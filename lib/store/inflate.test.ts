@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import type { ErrorCode } from '../format/errors.js';
 import type { HashAlgorithm } from '../format/hash.js';
-import { wantFor } from '../testing/memory-source.js';
+import { wantFor } from '../testing/fakes/memory-source.js';
 import { fits, storedLimit, unpack } from './inflate.js';
 import type { Compression } from '../format/compression.js';
 import type { Want } from './want.js';

@@ -2,7 +2,7 @@ import { createInflate, inflateSync } from 'node:zlib';
 import { printable } from '../format/bytes.js';
 import { PinfsError } from '../format/errors.js';
 import { hashBytes, objectText, type ContentHash } from '../format/hash.js';
-import { piecesOf, sizeOfStored, type Stored } from './stored.js';
+import { piecesOf, sizeOfStored, type Stored } from './cache/stored.js';
 import type { Want } from './want.js';
 
 /**
@@ -19,7 +19,7 @@ export const largestObject = 2 ** 31 - 2 ** 16;
 const pieceBytes = 128 * 1024;
 
 // Deflate makes at most 1,032 bytes of one (258 bytes from two bits); what is above needs no buffer.
-const expansion = 1033;
+const expansionMax = 1033;
 
 /**
  * How many stored bytes an object may have at most. Deflate makes incompressible data a little
@@ -74,7 +74,7 @@ export function fits(size: number, want: Want): boolean {
 
 function inflate(stored: Buffer, want: Want): Buffer {
   const promised = want.size.bytes;
-  const most = Math.min(promised, stored.length * expansion) + 1;
+  const most = Math.min(promised, stored.length * expansionMax) + 1;
   // A limit says little about the size: begin with a guess there.
   const guess = want.size.kind === 'exact' ? most : Math.min(most, stored.length * 4);
   let result: { buffer: Buffer; engine: { bytesWritten: number } };

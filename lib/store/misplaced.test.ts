@@ -14,9 +14,9 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { memorySource } from '../testing/memory-source.js';
-import { openShelf } from './open-shelf.js';
-import { clearCache, verifyAll } from './maintain.js';
+import { memorySource } from '../testing/fakes/memory-source.js';
+import { openShelf } from './cache/open-shelf.js';
+import { clearCache, verifyAll } from './cache/maintain.js';
 import { openStore } from './open.js';
 import { readWhole } from './run.js';
 

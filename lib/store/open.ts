@@ -1,25 +1,25 @@
 import { resolve } from 'node:path';
 import { printable } from '../format/bytes.js';
 import { asPinfsError, PinfsError } from '../format/errors.js';
-import { beginWait, defaultPatience, type Patience } from '../source/patience.js';
-import { openCommitter } from './committer.js';
-import { Disk } from './disk.js';
-import { download, sourceOf, type Sources } from './download.js';
-import { openFailures, type Failures } from './failures.js';
-import { Flights, type FlightLimits, type Leg } from './flights.js';
-import { DiskFull } from './full.js';
+import { beginWait, defaultWaitLimits, type WaitLimits } from '../source/wait.js';
+import { openCommitter } from './cache/committer.js';
+import { Disk } from './cache/disk.js';
+import { download, sourceOf, type Sources } from './fetch/download.js';
+import { openFailures, type Failures } from './fetch/failures.js';
+import { Flights, type FlightLimits, type Leg } from './fetch/flights.js';
+import { DiskFull } from './cache/full.js';
 import { checkSize, describe, largestObject } from './inflate.js';
-import { diskFull, unusable } from './layout.js';
-import { mayFit, openKeeper, type Keeper, type Target } from './keeper.js';
-import { openLower, type Lower } from './lower.js';
-import { shelfForReaders } from './open-shelf.js';
+import { diskFull, cacheUnusable } from './cache/layout.js';
+import { mayFit, openKeeper, type Keeper, type Target } from './cache/keeper.js';
+import { openLower, type Lower } from './cache/lower.js';
+import { shelfForReaders } from './cache/open-shelf.js';
 import type { Shelf } from './shelf.js';
-import { openSpare, type Spare } from './spare.js';
-import { openStaging, type StagingPlace } from './staging.js';
+import { openSpare, type Spare } from './cache/spare.js';
+import { openStaging, type StagingPlace } from './cache/staging.js';
 import type { Store, StoreStatistics, Waiting } from './store.js';
-import type { Stored } from './stored.js';
-import { withSpare } from './two-shelves.js';
-import { Unpacker } from './unpacker.js';
+import type { Stored } from './cache/stored.js';
+import { withSpare } from './cache/two-shelves.js';
+import { Unpacker } from './cache/unpacker.js';
 import { flightKey, wantKey, type Want } from './want.js';
 
 export interface StoreOptions extends Sources {
@@ -27,7 +27,7 @@ export interface StoreOptions extends Sources {
   /** Bytes that the cache may take on the disk. */
   readonly limit: number;
   /** Of whoever waits and has none of his own. */
-  readonly patience?: Patience | undefined;
+  readonly waitLimits?: WaitLimits | undefined;
   /** Milliseconds; for the memory of failures. */
   readonly clock?: (() => number) | undefined;
 }
@@ -55,7 +55,7 @@ class DiskStore implements Store {
   readonly statistics: StoreStatistics;
 
   readonly #sources: Sources;
-  readonly #patience: Patience;
+  readonly #waitLimits: WaitLimits;
   readonly #cache: Target | undefined;
   /** The cache where it can only be read. */
   readonly #lower: Lower | undefined;
@@ -71,7 +71,7 @@ class DiskStore implements Store {
   constructor(options: StoreOptions) {
     this.directory = resolve(options.directory);
     this.#sources = options;
-    this.#patience = options.patience ?? defaultPatience;
+    this.#waitLimits = options.waitLimits ?? defaultWaitLimits;
     const { cache, lower, reason } = openCache(this.directory, options);
     this.#cache = cache;
     this.#lower = lower;
@@ -94,10 +94,10 @@ class DiskStore implements Store {
     const known = this.#failures.recall(key);
     if (known !== undefined) throw known;
     checkPromise(want, this.#cache?.disk ?? this.#outOfUse, this.#spare);
-    const wait = how.wait ?? beginWait(this.#patience, performance.now(), want.size.bytes);
+    const wait = how.wait ?? beginWait(this.#waitLimits, performance.now(), want.size.bytes);
     await this.#flights.join(key, weightOf(want), (leg) => this.#fly(key, want, leg), {
       wait,
-      late: () => tooLate(want, wait.patience),
+      late: () => tooLate(want, wait.limits),
       signal,
       persistent: how.brief !== true,
       heard: how.heard,
@@ -224,7 +224,7 @@ class DiskStore implements Store {
   }
 }
 
-function tooLate(want: Want, { deadline }: Patience): PinfsError {
+function tooLate(want: Want, { deadline }: WaitLimits): PinfsError {
   const text = `${describe(want)} did not come: nothing, or next to nothing, for ${deadline / 1000} s`;
   return new PinfsError('SOURCE_TIMEOUT', text, { passing: true });
 }
@@ -243,7 +243,7 @@ function openCache(directory: string, { limit, clock }: StoreOptions): OpenedCac
     return { cache: { disk, committer: openCommitter(disk) } };
   } catch (thrown) {
     if (thrown instanceof DiskFull) return { reason: thrown };
-    throw unusable(directory, thrown);
+    throw cacheUnusable(directory, thrown);
   }
 }
 

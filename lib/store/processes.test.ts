@@ -5,15 +5,15 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
-import { childObject } from '../testing/store-child.js';
-import { memorySource } from '../testing/memory-source.js';
-import { openShelf } from './open-shelf.js';
-import { verifyAll } from './maintain.js';
+import { childObject } from '../testing/suites/store-child.js';
+import { memorySource } from '../testing/fakes/memory-source.js';
+import { openShelf } from './cache/open-shelf.js';
+import { verifyAll } from './cache/maintain.js';
 import { openStore } from './open.js';
 import { readWhole } from './run.js';
 import { wantKey } from './want.js';
 
-const script = fileURLToPath(new URL('../testing/store-child.js', import.meta.url));
+const script = fileURLToPath(new URL('../testing/suites/store-child.js', import.meta.url));
 const block = 4096;
 
 interface Child {

@@ -1,8 +1,8 @@
 import t from 'tap';
 import { PinfsError } from '../format/errors.js';
-import { memorySource } from '../testing/memory-source.js';
+import { memorySource } from '../testing/fakes/memory-source.js';
 import { waitOf } from '../testing/waiting.js';
-import { alwaysMiss } from './always-miss.js';
+import { alwaysMiss } from './cache/always-miss.js';
 import { openStore } from './open.js';
 import { failureOf, readWhole, runNow, runOperation } from './run.js';
 import type { Shelf } from './shelf.js';

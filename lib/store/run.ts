@@ -1,8 +1,8 @@
 import { fstatSync } from 'node:fs';
 import { errno } from '../format/errno.js';
 import { asPinfsError, PinfsError } from '../format/errors.js';
-import { promiseBytes, type Wait } from '../source/patience.js';
-import { idle } from './always-miss.js';
+import { promiseBytes, type Wait } from '../source/wait.js';
+import { idle } from './cache/always-miss.js';
 import { describe } from './inflate.js';
 import type { Shelf } from './shelf.js';
 import type { Store } from './store.js';
@@ -11,7 +11,7 @@ import type { Done, Failure, Miss, Outcome, Want } from './want.js';
 
 export interface RunOptions {
   readonly signal?: AbortSignal | undefined;
-  /** Of the whole operation; without it each fetch is waited for with the patience of the store. */
+  /** Of the whole operation; without it each fetch is waited for with the limits of the store. */
   readonly wait?: Wait | undefined;
   /** As in `Waiting`. */
   readonly brief?: boolean;
@@ -20,11 +20,11 @@ export interface RunOptions {
 
 // Each run needs one object more: a path has at most 2,048 components (PATH_MAX), each of which may
 // be a nested catalog, and one read touches a few dozen chunks. More is a fault of ours.
-const defaultRuns = 4096;
+const runsMax = 4096;
 
 // An object that was fetched may be evicted again before it is read, when a cache is far too small
 // or shared by many; and ALWAYS_MISS denies each once.
-const fetchesOfOne = 16;
+const fetchesOfOneMax = 16;
 
 const numbers: Partial<Record<string, number>> = {
   INTERRUPTED: errno.EINTR,
@@ -67,7 +67,7 @@ export async function runOperation<T>(
   const fetches = new Map<string, number>();
   try {
     for (let run = 1; ; run++) {
-      const error = surplus(outcome, run, fetches, options.maxRuns ?? defaultRuns);
+      const error = surplus(outcome, run, fetches, options.maxRuns ?? runsMax);
       if (error !== undefined) return failureOf(error);
       await fetchOne(outcome, store, options);
       outcome = runNow(operation, store.shelf);
@@ -103,7 +103,7 @@ function surplus(
   if (run >= maxRuns) {
     return new PinfsError('INTERNAL', `an operation was not done after ${run} runs`);
   }
-  if (count > fetchesOfOne) {
+  if (count > fetchesOfOneMax) {
     const text = `${describe(miss.want)} was fetched ${count - 1} times and is still not on the shelf`;
     return new PinfsError('INTERNAL', text);
   }

@@ -1,5 +1,5 @@
 import type { PinfsError } from '../format/errors.js';
-import type { Wait } from '../source/patience.js';
+import type { Wait } from '../source/wait.js';
 import type { Shelf } from './shelf.js';
 import type { Want } from './want.js';
 
@@ -12,7 +12,7 @@ export interface Store {
 
   /**
    * Makes an object available on the shelf: fetches, verifies, inflates and stores it, unless it is there.
-   * One flight for each object, however many wait; each waiter has its own signal and patience.
+   * One flight for each object, however many wait; each waiter has its own signal and limits.
    * @throws PinfsError OBJECT_MISSING, OBJECT_HASH_MISMATCH, OBJECT_NOT_ZLIB, OBJECT_TRAILING_BYTES,
    *   OBJECT_SIZE_MISMATCH, OBJECT_TOO_LARGE, CACHE_FULL, SOURCE_*, INTERRUPTED.
    */
@@ -37,7 +37,7 @@ export interface Store {
 
 /** How somebody waits for an object, where it is not as the store does. */
 export interface Waiting {
-  /** Kept up with what comes. Not given: with the patience of the store, from now on. */
+  /** Kept up with what comes. Not given: with the limits of the store, from now on. */
   readonly wait?: Wait | undefined;
   /** Ask for what fails a few times only: at first contact a mistake is likelier than a fault that passes. */
   readonly brief?: boolean | undefined;

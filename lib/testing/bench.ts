@@ -1,12 +1,12 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Environment } from '../repository/environment.js';
+import type { Environment } from '../repository/open/environment.js';
 import { openRepository } from '../repository/open.js';
-import type { OpenOptions } from '../repository/options.js';
-import { readRange, walk } from '../repository/path.js';
+import type { OpenOptions } from '../repository/open/options.js';
+import { readRange, walk } from '../repository/use/path.js';
 import type { Repository } from '../repository/repository.js';
-import { startBadServer, type BadServer } from './bad-server.js';
+import { startBadServer, type BadServer } from './servers/bad-server.js';
 import {
   fingerprint,
   signManifest,
@@ -14,7 +14,7 @@ import {
   whitelistLines,
   type MadeRepository,
   type MadeRevision,
-} from './repository.js';
+} from '../publish/write-repository.js';
 
 /** A test, as far as it says when to clean up. */
 interface Ending {

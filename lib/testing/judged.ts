@@ -3,9 +3,9 @@ import { emptyBlacklist, type Blacklist } from '../format/blacklist.js';
 import { PinfsError } from '../format/errors.js';
 import { objectPath } from '../format/hash.js';
 import { parseManifest } from '../format/manifest.js';
-import { judgeHead, type Evidence, type Judgement } from '../trust/judge.js';
-import { loadKeys } from '../trust/keys.js';
-import type { SeenHead } from '../trust/seen-facts.js';
+import { judgeHead, type Evidence, type Judgement } from '../trust/judge/judge.js';
+import { loadKeys } from '../trust/files/keys.js';
+import type { SeenHead } from '../trust/memory/seen-facts.js';
 
 /* Judging heads that lie in files, for tests. */
 

@@ -2,16 +2,21 @@ import { deflateSync } from 'node:zlib';
 import { emptyBlacklist } from '../format/blacklist.js';
 import type { ErrorCode } from '../format/errors.js';
 import { hashBytes } from '../format/hash.js';
-import { judgeHead, type Evidence, type JudgeContext, type Judgement } from '../trust/judge.js';
-import { parseMasterKeys } from '../trust/keys.js';
-import { testCertificate, testMasterKey } from './keys.js';
+import {
+  judgeHead,
+  type Evidence,
+  type JudgeContext,
+  type Judgement,
+} from '../trust/judge/judge.js';
+import { parseMasterKeys } from '../trust/files/keys.js';
+import { testCertificate, testMasterKey } from '../publish/keys.js';
 import {
   fingerprint,
   rootPathHash,
   signManifest,
   signWhitelist,
   whitelistLines,
-} from './repository-signing.js';
+} from '../publish/signing.js';
 
 /* A signed head without a repository behind it, and its judgement with parts replaced. */
 

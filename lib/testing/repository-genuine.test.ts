@@ -4,8 +4,8 @@ import type Database from 'better-sqlite3';
 import t from 'tap';
 import { fromBytes, fromText, type ByteString } from '../format/bytes.js';
 import { expectedBytes, genuine, needsGenuine, readExpected } from './genuine.js';
-import { pathKey } from './repository-catalog.js';
-import { openObject, rows, type Files } from './repository-reading.js';
+import { pathKey } from '../publish/catalog.js';
+import { openObject, rows, type Files } from '../publish/read-back.js';
 import {
   directory,
   file,
@@ -17,7 +17,7 @@ import {
   symlink,
   type DirectorySpec,
   type EntrySpec,
-} from './repository.js';
+} from '../publish/write-repository.js';
 
 const [change] = pathKey('/change');
 

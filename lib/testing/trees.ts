@@ -1,4 +1,4 @@
-import { directory, file, nested, symlink, type EntrySpec, type Tree } from './repository-spec.js';
+import { directory, file, nested, symlink, type EntrySpec, type Tree } from '../publish/spec.js';
 
 export interface TreeSize {
   readonly files: number;

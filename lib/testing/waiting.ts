@@ -1,6 +1,6 @@
 import { PinfsError } from '../format/errors.js';
-import type { Demand, Urgency } from '../source/demand.js';
-import { beginWait, type Wait } from '../source/patience.js';
+import type { Demand, Urgency } from '../source/http/demand.js';
+import { beginWait, type Wait } from '../source/wait.js';
 
 /** A wait that begins now. */
 export function waitOf(deadline: number, minRate = 1024): Wait {

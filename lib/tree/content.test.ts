@@ -1,7 +1,7 @@
 import { errno } from '../format/errno.js';
 import t from 'tap';
-import { openMade } from '../testing/opened-tree.js';
-import { file, makeSmallRepository } from '../testing/repository.js';
+import { openMade } from '../testing/fakes/opened-tree.js';
+import { file, makeSmallRepository } from '../publish/write-repository.js';
 import { wantsBehind, wantsForRange } from './content.js';
 
 void t.test('ranges touch only the chunks that they lie in', (t) => {

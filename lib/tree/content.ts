@@ -1,5 +1,5 @@
 import { errno } from '../format/errno.js';
-import { damage } from './damage.js';
+import { damage } from './catalog/damage.js';
 import { done, type Outcome, type Want, failure } from '../store/want.js';
 import type { Content } from '../format/catalog-row.js';
 import type { Chunk, Entry } from './entry.js';

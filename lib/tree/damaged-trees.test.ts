@@ -11,7 +11,7 @@ import {
   storedIn,
   testShelf,
   type TestShelf,
-} from '../testing/memory-shelf.js';
+} from '../testing/fakes/memory-shelf.js';
 import type { Want } from '../store/want.js';
 import { wantsForRange } from './content.js';
 import { openHistory, rootHashOf, tagByName } from './history.js';

@@ -1,16 +1,22 @@
 import { errno } from '../format/errno.js';
-import { damage, disorder } from './damage.js';
+import { damage, disorder } from './catalog/damage.js';
 import { LRUCache } from 'lru-cache';
 import { printable, type ByteString } from '../format/bytes.js';
 import { isLinked, isName, type RawRow } from '../format/catalog-row.js';
 import { isHashOf, pathDigest } from '../format/path-hash.js';
 import { done, type Outcome, failure } from '../store/want.js';
-import type { CatalogFile } from './catalog-file.js';
-import type { Catalog, Catalogs } from './catalogs.js';
-import { linkedChunks } from './chunk-list.js';
+import type { CatalogFile } from './catalog/catalog-file.js';
+import type { Catalog, Catalogs } from './catalog/catalogs.js';
+import { linkedChunks } from './catalog/chunk-list.js';
 import type { Entry, NodeId } from './entry.js';
-import { locatedRow } from './located-row.js';
-import { linkIdentity, makeEntry, nodeOf, snapshotPath, type EntryOptions } from './make-entry.js';
+import { locatedRow } from './catalog/located-row.js';
+import {
+  linkIdentity,
+  makeEntry,
+  nodeOf,
+  snapshotPath,
+  type EntryOptions,
+} from './catalog/make-entry.js';
 import {
   chunkListOf,
   firstAfter,
@@ -18,8 +24,8 @@ import {
   pageRows,
   rowOf,
   type LoadedRows,
-} from './loaded-rows.js';
-import { isRowid, rowAt } from './packed-rows.js';
+} from './catalog/loaded-rows.js';
+import { isRowid, rowAt } from './catalog/packed-rows.js';
 import type { Listing, TreeStatistics } from './tree.js';
 
 /** A directory whose names are answered from its catalog's rows. */
@@ -35,7 +41,7 @@ export interface Directory {
   readonly rows: LoadedRows | undefined;
 }
 
-export interface Directories {
+export interface DirectoryTables {
   /** The directory that is made of these rows. */
   load(node: NodeId, path: ByteString, catalog: Catalog): Outcome<Directory>;
   kept(node: NodeId): Directory | undefined;
@@ -53,8 +59,8 @@ export interface Directories {
 
 // Rows in a row that are hidden or refused: nobody has so many, and looking for what comes behind them
 // would hold up everything else.
-const unseenLimit = 2 ** 15;
-const keptBytes = 24 * 1024 * 1024;
+const unseenEntriesMax = 2 ** 15;
+const keptBytesMax = 24 * 1024 * 1024;
 // An entry made from a row, with its name and path and the way to it by node, takes about this much.
 const entryBytes = 650;
 
@@ -62,10 +68,10 @@ export function createDirectories(
   catalogs: Catalogs,
   options: EntryOptions,
   statistics: TreeStatistics,
-): Directories {
+): DirectoryTables {
   const holders = createHolders();
   const kept = new LRUCache<NodeId, Directory>({
-    maxSize: keptBytes,
+    maxSize: keptBytesMax,
     sizeCalculation: (directory) => sizeOf(directory),
     dispose: (directory) => {
       holders.remove(directory);
@@ -141,13 +147,13 @@ function createHolders() {
 }
 
 // Rows to look at for the next file.
-const lookBehind = 64;
+const lookBehindEntries = 64;
 
 function fileBehind(context: Context, directory: Directory, node: NodeId): NodeId | undefined {
   const { rows, catalog } = directory;
   if (rows === undefined) return undefined;
   const first = firstAfter(rows.ids, node - nodeOf(catalog, 0));
-  for (let index = first; index < Math.min(first + lookBehind, rows.ids.length); index++) {
+  for (let index = first; index < Math.min(first + lookBehindEntries, rows.ids.length); index++) {
     const entry = entryAt(context, directory, rows, index);
     if (entry?.type === 'file' && isShown(rows, index, entry)) return entry.node;
   }
@@ -299,11 +305,11 @@ function pageOfMany(
     if (listing.end || listing.entries.length > 0) return done(listing);
     position = last;
     unseen += rows;
-    if (unseen > unseenLimit) {
+    if (unseen > unseenEntriesMax) {
       const shown = printable(directory.path) || '/';
       return damage(
         'CATALOG_SCHEMA',
-        `${shown} has more than ${unseenLimit} rows that are not shown`,
+        `${shown} has more than ${unseenEntriesMax} rows that are not shown`,
       );
     }
   }

@@ -1,9 +1,9 @@
 import Database from 'better-sqlite3';
 import t from 'tap';
-import { openMade } from '../testing/opened-tree.js';
-import { file, makeRepository } from '../testing/repository.js';
-import { catalogSchema } from '../testing/repository-schema.js';
-import { checkPlans } from './guarded-sqlite.js';
+import { openMade } from '../testing/fakes/opened-tree.js';
+import { file, makeRepository } from '../publish/write-repository.js';
+import { catalogSchema } from '../publish/catalog-schema.js';
+import { checkPlans } from './catalog/guarded-sqlite.js';
 
 // Indexes whose rows don't come in the order that they should: how many of them are read must not be up to
 // who made the file.

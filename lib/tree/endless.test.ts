@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import t, { type Test } from 'tap';
 import { pathDigest } from '../format/path-hash.js';
-import { openMade } from '../testing/opened-tree.js';
-import { catalogSchema } from '../testing/repository-schema.js';
-import { file, makeRepository, nested, type EntrySpec } from '../testing/repository.js';
-import { openCatalogFile } from './catalog-file.js';
+import { openMade } from '../testing/fakes/opened-tree.js';
+import { catalogSchema } from '../publish/catalog-schema.js';
+import { file, makeRepository, nested, type EntrySpec } from '../publish/write-repository.js';
+import { openCatalogFile } from './catalog/catalog-file.js';
 import { openHistory } from './history.js';
 
 // Catalogs of a few pages that lead to each other, so that whoever reads on never comes to an end.

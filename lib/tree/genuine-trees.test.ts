@@ -9,7 +9,7 @@ import {
   readExpected,
   type ExpectedEntry,
 } from '../testing/genuine.js';
-import { rootWant, storedIn, testShelf, type TestShelf } from '../testing/memory-shelf.js';
+import { rootWant, storedIn, testShelf, type TestShelf } from '../testing/fakes/memory-shelf.js';
 import type { Entry } from './entry.js';
 import { openTree } from './open-tree.js';
 import type { Tree, TreeOptions } from './tree.js';

@@ -1,13 +1,13 @@
 import t from 'tap';
 import type { ByteString } from '../format/bytes.js';
-import { listAll, openMade, type OpenedTree } from '../testing/opened-tree.js';
+import { listAll, openMade, type OpenedTree } from '../testing/fakes/opened-tree.js';
 import {
   directory,
   file,
   makeRepository,
   makeSmallRepository,
   type FileSpec,
-} from '../testing/repository.js';
+} from '../publish/write-repository.js';
 import type { Entry } from './entry.js';
 
 const chunked = (content: string, chunk: number, more: Partial<FileSpec> = {}): FileSpec =>

@@ -1,6 +1,6 @@
 import t from 'tap';
-import { openMade, type OpenedTree } from '../testing/opened-tree.js';
-import { directory, file, makeRepository, type EntrySpec } from '../testing/repository.js';
+import { openMade, type OpenedTree } from '../testing/fakes/opened-tree.js';
+import { directory, file, makeRepository, type EntrySpec } from '../publish/write-repository.js';
 
 // Rows that weigh more than anything that is sound. A stranger can make one text stand in many
 // of them, at the price of one.

@@ -2,7 +2,7 @@ import { quoted } from '../format/bytes.js';
 import { isoTime } from '../format/time.js';
 import { PinfsError } from '../format/errors.js';
 import { parseHash, type ContentHash } from '../format/hash.js';
-import { openGuarded, sqliteFault, type GuardRules } from './guarded-sqlite.js';
+import { openGuarded, sqliteFault, type GuardRules } from './catalog/guarded-sqlite.js';
 import type Database from 'better-sqlite3';
 
 /** One named snapshot (docs/format.md, 7). */
@@ -46,9 +46,9 @@ const rules: GuardRules = {
 
 // A repository that tags each publication, several an hour, for ten years.
 // Bytes of a name; longer descriptions are left out.
-const textLimit = 4096;
-const hashLimit = 64;
-const tagsLimit = 100_000;
+const textBytesMax = 4096;
+const hashBytesMax = 64;
+const tagsMax = 100_000;
 
 /**
  * Reads a history database from a file.
@@ -99,13 +99,13 @@ function readTags(database: Database.Database, columns: ReadonlySet<string>): Hi
     columns.has(name) ? `iif(typeof(${name})='integer',${name},NULL)` : '0';
   const rows = database
     .prepare(
-      `SELECT ${text('name', textLimit, 'NULL')}, ${text('hash', hashLimit, `'x'`)}, ${integer('revision')}, ${integer('timestamp')},
-         ${integer('channel')}, coalesce(substr(${text('description', textLimit, 'NULL')},1,1024),''), coalesce(${integer('size')},0), coalesce(${text('branch', textLimit, `'x'`)},'')
-       FROM tags LIMIT ${tagsLimit + 1}`,
+      `SELECT ${text('name', textBytesMax, 'NULL')}, ${text('hash', hashBytesMax, `'x'`)}, ${integer('revision')}, ${integer('timestamp')},
+         ${integer('channel')}, coalesce(substr(${text('description', textBytesMax, 'NULL')},1,1024),''), coalesce(${integer('size')},0), coalesce(${text('branch', textBytesMax, `'x'`)},'')
+       FROM tags LIMIT ${tagsMax + 1}`,
     )
     .raw()
     .all() as (string | number | null)[][];
-  if (rows.length > tagsLimit) malformed('has too many tags');
+  if (rows.length > tagsMax) malformed('has too many tags');
   return rows.map(tagOfRow).sort((a, b) => b.timestamp - a.timestamp || b.revision - a.revision);
 }
 

@@ -47,7 +47,7 @@ export const inodesSeenMax = 2 ** 23;
 // 0 is no inode for many programs, 1 the root of FUSE, and the highest means "unknown" to libfuse.
 const reserved: ReadonlySet<number> = new Set([0, 1, 0xffff_ffff]);
 const firstSlots = 2 ** 12;
-const fullAt = 0.75;
+const fullFraction = 0.75;
 /** In the place of the upper word, of which 31 bits are used: the number is not its owner's lower word. */
 const movedMark = 0x8000_0000;
 
@@ -76,7 +76,7 @@ export function createInodeTable({
   let seen = 0;
   let movedCount = 0;
   const insert = (number: number, mark: number): void => {
-    if (seen + 1 > slots.capacity * fullAt) slots = grown(slots);
+    if (seen + 1 > slots.capacity * fullFraction) slots = grown(slots);
     slots.insert(number, mark);
     seen += 1;
   };

@@ -1,10 +1,10 @@
 import { linkGroupOf } from '../format/catalog-row.js';
-import type { CatalogFile } from './catalog-file.js';
-import type { Catalog } from './catalogs.js';
-import { linkedChunks } from './chunk-list.js';
-import { disorder } from './damage.js';
-import { locatedRowAt } from './located-row.js';
-import { inodeOfRow } from './make-entry.js';
+import type { CatalogFile } from './catalog/catalog-file.js';
+import type { Catalog } from './catalog/catalogs.js';
+import { linkedChunks } from './catalog/chunk-list.js';
+import { disorder } from './catalog/damage.js';
+import { locatedRowAt } from './catalog/located-row.js';
+import { inodeOfRow } from './catalog/make-entry.js';
 import type { InodesPage } from './tree.js';
 
 const pageRows = 512;

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
 import { wantKey } from '../store/want.js';
 import { genuine, needsGenuine } from '../testing/genuine.js';
-import { manifestLine, rootWant, storedIn, testShelf } from '../testing/memory-shelf.js';
+import { manifestLine, rootWant, storedIn, testShelf } from '../testing/fakes/memory-shelf.js';
 import {
   listAll,
   openAt,
@@ -14,7 +14,7 @@ import {
   features,
   featuresHead,
   featuresTagged,
-} from '../testing/opened-tree.js';
+} from '../testing/fakes/opened-tree.js';
 import {
   bind,
   directory,
@@ -22,7 +22,7 @@ import {
   makeRepository,
   makeSmallRepository,
   nested,
-} from '../testing/repository.js';
+} from '../publish/write-repository.js';
 import { wantsForRange } from './content.js';
 import type { Entry } from './entry.js';
 import { openTree } from './open-tree.js';

@@ -2,15 +2,15 @@ import { printable } from '../format/bytes.js';
 import { PinfsError } from '../format/errors.js';
 import { pathDigest } from '../format/path-hash.js';
 import type { Want } from '../store/want.js';
-import type { CatalogFile } from './catalog-file.js';
-import type { Catalog } from './catalogs.js';
-import { checkChunks, chunksLimit } from './chunk-list.js';
+import type { CatalogFile } from './catalog/catalog-file.js';
+import type { Catalog } from './catalog/catalogs.js';
+import { checkChunks, chunksMax } from './catalog/chunk-list.js';
 import { chunkWant, wholeWant } from './content.js';
-import { disorder } from './damage.js';
+import { disorder } from './catalog/damage.js';
 import type { Entry } from './entry.js';
-import { locatedRowAt, type LocatedRow } from './located-row.js';
-import { makeEntry, nodeOf, snapshotPath, type EntryOptions } from './make-entry.js';
-import { createPathFinder, placeOf, type PathFinder } from './row-place.js';
+import { locatedRowAt, type LocatedRow } from './catalog/located-row.js';
+import { makeEntry, nodeOf, snapshotPath, type EntryOptions } from './catalog/make-entry.js';
+import { createPathFinder, rowPlaceOf, type PathFinder } from './catalog/row-place.js';
 import type { BrokenPath, ObjectsPage } from './tree.js';
 
 const pageRows = 512;
@@ -56,7 +56,7 @@ function addObjects(
   page: { readonly wants: Want[]; readonly broken: BrokenPath[] },
 ): void {
   const { catalog, file } = context;
-  const place = placeOf(catalog, file, located, context.pathOf);
+  const place = rowPlaceOf(catalog, file, located, context.pathOf);
   if (place === undefined) return;
   const node = nodeOf(catalog, located.row.rowid);
   const entry = makeEntry(located.row, { ...place, node }, context.options);
@@ -79,7 +79,7 @@ function addContent(
     return;
   }
   const chunks = checkChunks(
-    file.chunkRows(pathDigest(snapshotPath(catalog, entry.path)), chunksLimit + 1),
+    file.chunkRows(pathDigest(snapshotPath(catalog, entry.path)), chunksMax + 1),
     entry.size,
     content.algorithm,
   );

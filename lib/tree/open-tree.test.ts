@@ -3,7 +3,7 @@ import t from 'tap';
 import { fromText } from '../format/bytes.js';
 import { pathDigest, pathKey } from '../format/path-hash.js';
 import { needsGenuine } from '../testing/genuine.js';
-import { rootWant, testShelf } from '../testing/memory-shelf.js';
+import { rootWant, testShelf } from '../testing/fakes/memory-shelf.js';
 import {
   listAll,
   openAt,
@@ -12,7 +12,7 @@ import {
   walkAll,
   features,
   featuresHead,
-} from '../testing/opened-tree.js';
+} from '../testing/fakes/opened-tree.js';
 import {
   directory,
   file,
@@ -21,10 +21,10 @@ import {
   nested,
   special,
   symlink,
-} from '../testing/repository.js';
+} from '../publish/write-repository.js';
 import { openTree } from './open-tree.js';
 import type { ByteString } from '../format/bytes.js';
-import type { OpenedTree } from '../testing/opened-tree.js';
+import type { OpenedTree } from '../testing/fakes/opened-tree.js';
 
 function errnoOf(opened: OpenedTree, path: ByteString, name: ByteString): number {
   const { tree, shelf } = opened;

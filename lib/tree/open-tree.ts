@@ -1,5 +1,5 @@
 import { errno } from '../format/errno.js';
-import { damage } from './damage.js';
+import { damage } from './catalog/damage.js';
 import { LRUCache } from 'lru-cache';
 import { printable, type ByteString } from '../format/bytes.js';
 import { isName } from '../format/catalog-row.js';
@@ -7,23 +7,23 @@ import { linkVariables } from '../format/link-variables.js';
 import { pathDigest } from '../format/path-hash.js';
 import type { Shelf } from '../store/shelf.js';
 import { done, type Outcome, type Want, failure } from '../store/want.js';
-import { describeCatalog, listNested, readProperties } from './catalog-facts.js';
-import { createCatalogs, type Catalog, type Catalogs } from './catalogs.js';
-import { checkChunks, chunksLimit } from './chunk-list.js';
-import { createDirectories, type Directories, type Directory } from './directories.js';
+import { describeCatalog, listNested, readProperties } from './catalog/catalog-facts.js';
+import { createCatalogs, type Catalog, type Catalogs } from './catalog/catalogs.js';
+import { checkChunks, chunksMax } from './catalog/chunk-list.js';
+import { createDirectories, type DirectoryTables, type Directory } from './directories.js';
 import type { Chunk, Entry, NodeId } from './entry.js';
 import type { InodeNumbers } from './inode-table.js';
 import { inodesPage } from './inodes-page.js';
-import { locatedRow } from './located-row.js';
-import { makeEntry, nodeOf, snapshotPath, type EntryOptions } from './make-entry.js';
+import { locatedRow } from './catalog/located-row.js';
+import { makeEntry, nodeOf, snapshotPath, type EntryOptions } from './catalog/make-entry.js';
 import { objectsPage } from './objects.js';
-import { placeOfRow } from './row-place.js';
+import { placeOfRow } from './catalog/row-place.js';
 import type { Listing, Tree, TreeOptions, TreeStatistics } from './tree.js';
 
-const recentEntries = 4096;
+const recentEntriesMax = 4096;
 // Attributes of an entry may have 128 KiB.
-const recentBytes = 16 * 1024 * 1024;
-const recentChunks = chunksLimit + 1;
+const recentBytesMax = 16 * 1024 * 1024;
+const recentChunks = chunksMax + 1;
 
 /**
  * Opens the snapshot with this root catalog. A Miss if the catalog is not on the shelf; a Failure
@@ -54,7 +54,11 @@ export function openTree(
     catalogs,
     directories: createDirectories(catalogs, entryOptions, statistics),
     options: entryOptions,
-    recent: new LRUCache({ max: recentEntries, maxSize: recentBytes, sizeCalculation: sizeOf }),
+    recent: new LRUCache({
+      max: recentEntriesMax,
+      maxSize: recentBytesMax,
+      sizeCalculation: sizeOf,
+    }),
     chunkLists: new LRUCache({ maxSize: recentChunks, sizeCalculation: (list) => list.length + 1 }),
   };
   const rootNode = nodeOf(catalogs.root, catalogs.root.rootRowid);
@@ -129,7 +133,7 @@ function catalogOperations(state: State): CatalogOperations {
 
 interface State {
   readonly catalogs: Catalogs;
-  readonly directories: Directories;
+  readonly directories: DirectoryTables;
   readonly options: EntryOptions;
   /** Entries that were given out last and stand in no directory that is kept; any other is found again from its row. */
   readonly recent: LRUCache<NodeId, Entry>;
@@ -249,7 +253,7 @@ function chunksOf(state: State, node: NodeId): Outcome<readonly Chunk[]> {
   const { content } = entry;
   if (catalog === undefined || content?.chunked !== true) return failure(errno.EINVAL);
   const digest = pathDigest(snapshotPath(catalog, entry.path));
-  const packed = state.catalogs.query(catalog, (file) => file.chunkRows(digest, chunksLimit + 1));
+  const packed = state.catalogs.query(catalog, (file) => file.chunkRows(digest, chunksMax + 1));
   if (packed.kind !== 'done') return packed;
   const chunks = checkChunks(packed.value, entry.size, content.algorithm);
   if (typeof chunks === 'string')

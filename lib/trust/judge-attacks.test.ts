@@ -4,14 +4,9 @@ import fc from 'fast-check';
 import t from 'tap';
 import { type ErrorCode } from '../format/errors.js';
 import { hashBytes } from '../format/hash.js';
-import { otherCertificate, testCertificate, testMasterKey } from '../testing/keys.js';
+import { otherCertificate, testCertificate, testMasterKey } from '../publish/keys.js';
 import { certificate, codeOf, fqrn, good, judgeMade, manifestLines } from '../testing/made-head.js';
-import {
-  fingerprint,
-  signManifest,
-  signWhitelist,
-  whitelistLines,
-} from '../testing/repository-signing.js';
+import { fingerprint, signManifest, signWhitelist, whitelistLines } from '../publish/signing.js';
 
 void t.test('each signature is refused in the form of the other', (t) => {
   const body = manifestLines()

@@ -4,8 +4,8 @@ import { parseBlacklist } from '../format/blacklist.js';
 import type { ErrorCode } from '../format/errors.js';
 import { genuine, needsGenuine } from '../testing/genuine.js';
 import { gather, judge, readIfThere, seenOf } from '../testing/judged.js';
-import type { Judgement } from './judge.js';
-import type { SeenHead } from './seen-facts.js';
+import type { Judgement } from './judge/judge.js';
+import type { SeenHead } from './memory/seen-facts.js';
 
 interface DamagedCase {
   readonly name: string;

@@ -4,10 +4,10 @@ import { parseBlacklist } from '../format/blacklist.js';
 import type { ErrorCode } from '../format/errors.js';
 import { genuine, needsGenuine } from '../testing/genuine.js';
 import { gather, judge, readIfThere, seenOf } from '../testing/judged.js';
-import type { Judgement } from './judge.js';
-import { loadKeys } from './keys.js';
-import type { SeenHead } from './seen-facts.js';
-import { verifyWhitelistSignature } from './signature.js';
+import type { Judgement } from './judge/judge.js';
+import { loadKeys } from './files/keys.js';
+import type { SeenHead } from './memory/seen-facts.js';
+import { verifyWhitelistSignature } from './judge/signature.js';
 
 interface ProductionCase {
   readonly id: string;

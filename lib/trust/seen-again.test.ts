@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { fqrn, judgeMade } from '../testing/made-head.js';
-import type { Verdict } from './verdict.js';
-import { openSeen } from './seen.js';
-import type { SeenEvidence, SeenHead, SeenTag } from './seen-facts.js';
+import type { Verdict } from './verdict/verdict.js';
+import { openSeen } from './memory/seen.js';
+import type { SeenEvidence, SeenHead, SeenTag } from './memory/seen-facts.js';
 
 // What is recorded a second time: in another way, or where nothing can be written any more.
 
@@ -52,7 +52,7 @@ void t.test('what is no measure for who asks neither blocks nor replaces what is
   t.same(strict.get(fqrn)?.tags.get('v1'), tag('v1'));
   t.same(other.get(fqrn)?.head, head(9, then), 'who counts both has the higher one');
   other.recordHead(fqrn, head(3));
-  t.same(strict.get(fqrn)?.head, head(5), 'a lower one of the same voucher changes nothing');
+  t.same(strict.get(fqrn)?.head, head(5), 'a lower one of the same key scope changes nothing');
   const moved = { ...tag('v1'), rootHash: 'e'.repeat(40) };
   t.throws(() => strict.recordTag(fqrn, moved), { code: 'TAG_MOVED' });
   t.throws(

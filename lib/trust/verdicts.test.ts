@@ -2,8 +2,8 @@ import t from 'tap';
 import { PinfsError } from '../format/errors.js';
 import { parseHash } from '../format/hash.js';
 import { fqrn, judgeMade, rootHash } from '../testing/made-head.js';
-import { generateKeyPair, readSigner, type Attestation } from './attest.js';
-import { verdictLines } from './verdict-text.js';
+import { generateKeyPair, readSigner, type Attestation } from './attest/attest.js';
+import { verdictLines } from './verdict/verdict-text.js';
 import {
   attestedVerdict,
   offlineAllowed,
@@ -13,9 +13,9 @@ import {
   refusedVerdict,
   strictError,
   tagVerdict,
-  withRootCatalog,
+  addRootCatalogStep,
 } from './verdicts.js';
-import { hashStrength } from './steps.js';
+import { hashStrength } from './verdict/steps.js';
 
 const now = new Date('2030-01-01T00:00:00Z');
 const judged = judgeMade();
@@ -231,7 +231,7 @@ void t.test('a refusal outside the chain has a verdict as well', (t) => {
 });
 
 void t.test('the root catalog is the last step of a head', (t) => {
-  t.equal(withRootCatalog(judged.verdict).steps.at(-1)?.outcome, 'passed');
+  t.equal(addRootCatalogStep(judged.verdict).steps.at(-1)?.outcome, 'passed');
   t.equal(judged.verdict.steps.at(-1)?.outcome, 'not-checked');
   t.end();
 });

@@ -1,10 +1,10 @@
 import { quoted } from '../format/bytes.js';
 import { PinfsError, type ErrorCode } from '../format/errors.js';
 import type { ContentHash } from '../format/hash.js';
-import type { Attestation, Signer } from './attest.js';
-import type { Judgement } from './evidence.js';
-import { failedStatus, hashStrength, reasonsOf, signedText } from './steps.js';
-import type { TrustStep, Verdict } from './verdict.js';
+import type { Attestation, Signer } from './attest/attest.js';
+import type { Judgement } from './judge/evidence.js';
+import { failedStatus, hashStrength, reasonsOf, signedText } from './verdict/steps.js';
+import type { TrustStep, Verdict } from './verdict/verdict.js';
 
 /* Verdicts that are not simply the judgement of a head. */
 
@@ -210,7 +210,7 @@ export function refusedVerdict(
 }
 
 /** The same verdict once the root catalog was fetched and matched its hash. */
-export function withRootCatalog(verdict: Verdict): Verdict {
+export function addRootCatalogStep(verdict: Verdict): Verdict {
   return { ...verdict, steps: withRoot(verdict.steps) };
 }
 

@@ -1,8 +1,8 @@
 import type { LiveFacts } from '../../filesystem/live-facts.js';
-import type { Recipe } from '../../filesystem/recipe.js';
+import type { SnapshotDescriptor } from '../../filesystem/snapshot-descriptor.js';
 import type { ErrorCode } from '../../format/errors.js';
 import type { Want } from '../../store/want.js';
-import type { Settings } from './service.js';
+import type { Settings } from './worker/service.js';
 
 /** What the main thread and the worker say to each other; plain data. */
 
@@ -14,7 +14,7 @@ export interface ErrorText {
 
 /** What a worker is told when it is made; it does not depend on what is to be mounted. */
 export interface WorkerData {
-  /** Module that makes the filesystem of a recipe in the worker (see filesystem-maker.ts). */
+  /** Module that makes the filesystem of a snapshot descriptor in the worker (see filesystem-maker.ts). */
   readonly maker: string;
 }
 
@@ -30,11 +30,11 @@ export interface WorkerStart {
 }
 
 export type ToWorker =
-  /** Make the filesystem of a recipe; answered by `built`. While serving: go over to it. */
+  /** Make the filesystem of a snapshot descriptor; answered by `built`. While serving: go over to it. */
   | {
       readonly kind: 'build';
       readonly id: number;
-      readonly recipe: Recipe;
+      readonly descriptor: SnapshotDescriptor;
       readonly facts: LiveFacts;
     }
   /** Serve this device; the last message before the worker enters its loop. */

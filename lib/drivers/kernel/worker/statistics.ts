@@ -1,0 +1,128 @@
+import { errorCodes, type ErrorCode } from '../../../format/errors.js';
+import type { Latency, ServedMount } from '../../driver.js';
+
+/**
+ * Counters of the worker in shared memory: the main thread reads them at any time, and counting is
+ * a plain store. For each opcode a histogram of latencies (from the request's arrival to its
+ * answer, waiting for a fetch included) with four classes for each doubling of microseconds.
+ */
+const slots = 64;
+const classes = 128;
+const wakeWord = 0;
+const servedAt = 1;
+const errorsAt = 16;
+const histogramsAt = errorsAt + 240;
+
+export interface Counters {
+  readonly memory: SharedArrayBuffer;
+  readonly words: Int32Array;
+}
+
+/** New counters, or those in memory that another thread made. */
+export function counters(memory?: SharedArrayBuffer): Counters {
+  const shared = memory ?? new SharedArrayBuffer(4 * (histogramsAt + slots * classes));
+  return { memory: shared, words: new Int32Array(shared) };
+}
+
+/** Tells the worker that a message is there: it looks before each read, a wake-up byte may come late. */
+export function raiseFlag(counted: Counters): void {
+  Atomics.store(counted.words, wakeWord, 1);
+}
+
+/** Whether the flag was up; takes it down. */
+export function takeFlag(counted: Counters): boolean {
+  if (Atomics.load(counted.words, wakeWord) === 0) return false;
+  Atomics.store(counted.words, wakeWord, 0);
+  return true;
+}
+
+function classOf(microseconds: number): number {
+  const whole = microseconds | 0;
+  if (whole < 4) return whole < 0 ? 0 : whole;
+  const exponent = 31 - Math.clz32(whole);
+  return exponent * 4 + ((whole >>> (exponent - 2)) & 3);
+}
+
+/** The upper end of a class in microseconds. */
+function classEnd(index: number): number {
+  if (index < 8) return index + 1;
+  const exponent = index >>> 2;
+  return 2 ** exponent + ((index & 3) + 1) * 2 ** (exponent - 2);
+}
+
+/** Counts one answered request. `slot` is its opcode, 0 if it is unknown. */
+export function countRequest(counted: Counters, slot: number, microseconds: number): void {
+  const index = histogramsAt + slot * classes + classOf(microseconds);
+  counted.words[index] = (counted.words[index] ?? 0) + 1;
+}
+
+const inodesAt = 12;
+const inodeStates = { none: 0, kept: 1, notKept: 2 };
+
+/** Tells the main thread what was found in cache and tree. */
+export function publishServed(counted: Counters, { hits, tree, inodes }: ServedMount): void {
+  const values = [
+    hits,
+    tree.catalogsOpened,
+    tree.catalogsOpen,
+    tree.directoriesLoaded,
+    tree.rowsRefused,
+  ];
+  counted.words.set(values, servedAt);
+  if (inodes === undefined) return;
+  const state = inodes.kept ? inodeStates.kept : inodeStates.notKept;
+  counted.words.set([state, inodes.seen, inodes.moved], inodesAt);
+}
+
+export function readServed(counted: Counters): ServedMount {
+  const value = (index: number) => (counted.words[servedAt + index] ?? 0) >>> 0;
+  return {
+    hits: value(0),
+    tree: {
+      catalogsOpened: value(1),
+      catalogsOpen: value(2),
+      directoriesLoaded: value(3),
+      rowsRefused: value(4),
+    },
+    ...readInodes(counted),
+  };
+}
+
+function readInodes({ words }: Counters): Pick<ServedMount, 'inodes'> {
+  const [state = inodeStates.none, seen = 0, moved = 0] = words.subarray(inodesAt, inodesAt + 3);
+  if (state === inodeStates.none) return {};
+  return { inodes: { seen, moved, kept: state === inodeStates.kept } };
+}
+
+/** Counts an answer that was an error of ours. */
+export function countError(counted: Counters, code: ErrorCode): void {
+  const index = errorsAt + errorCodes.indexOf(code);
+  counted.words[index] = (counted.words[index] ?? 0) + 1;
+}
+
+export function readErrors(counted: Counters): Partial<Record<ErrorCode, number>> {
+  const errors: Partial<Record<ErrorCode, number>> = {};
+  for (const [index, code] of errorCodes.entries()) {
+    const count = counted.words[errorsAt + index] ?? 0;
+    if (count !== 0) errors[code] = count >>> 0;
+  }
+  return errors;
+}
+
+/** undefined: no request of this opcode came. */
+export function readLatency(counted: Counters, slot: number): Latency | undefined {
+  const start = histogramsAt + slot * classes;
+  const histogram = counted.words.slice(start, start + classes);
+  let count = 0;
+  for (const value of histogram) count += value >>> 0;
+  if (count === 0) return undefined;
+  const within = (share: number) => {
+    let left = Math.ceil(count * share);
+    for (const [index, value] of histogram.entries()) {
+      left -= value >>> 0;
+      if (left <= 0) return classEnd(index);
+    }
+    return classEnd(classes - 1);
+  };
+  return { count, p50: within(0.5), p90: within(0.9), p99: within(0.99), max: within(1) };
+}

@@ -1,0 +1,155 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { closeSync, renameSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { Duplex } from 'node:stream';
+import { openToAppend } from '../../files/append.js';
+import { boundedBytesMax } from '../../files/bounded.js';
+import { holdDirectory } from '../../files/held.js';
+import { makeDirectories } from '../../files/make.js';
+import { PinfsError } from '../../format/errors.js';
+import { checkAddressSpace, frugalArguments } from '../../machine/address-space.js';
+import { checkFileLimit } from '../../machine/file-budget.js';
+import { servingArguments, servingEnvironment } from '../../machine/memory.js';
+import { directories, processEnvironment } from '../../repository/open/environment.js';
+import type { OpenOptions } from '../../repository/open/options.js';
+import { checkFree } from '../../store/cache/layout.js';
+import { passedDescriptor, type MountOptions } from '../options.js';
+import { absoluteOrder, type MountOrder } from '../order.js';
+import { errorCode, mountName } from '../control/runtime.js';
+import { answerValue, readLine, writeLine } from '../control/wire.js';
+
+/**
+ * Going to the background: a detached child is handed the options over a pipe, where they are not
+ * seen by `ps` as arguments are, and answers with one line once its mount can be used.
+ */
+
+const answerBytesMax = 4 * 1024 * 1024;
+
+/** Starts the child that serves; tests hand in another one. */
+export type StartChild = (order: MountOrder, log: string) => StartedChild;
+
+export interface StartedChild {
+  readonly child: ChildProcess;
+  /** Our end of the pipe for the order and its answer. */
+  readonly pipe: Duplex;
+}
+
+/**
+ * Mounts in a process of its own, which goes on when this one ends.
+ * @returns what the child answered: its MountStatus.
+ * @throws PinfsError what the child's mount failed with; INTERNAL when it died without a word; MEMORY_LIMITED.
+ */
+export async function mountInBackground(
+  options: OpenOptions,
+  mount: MountOptions,
+  startChild: StartChild = startDaemon,
+): Promise<unknown> {
+  checkAddressSpace('mount');
+  checkFileLimit();
+  const absolute = absoluteOrder({ options, mount });
+  const passed = passedDescriptor(absolute.mount.mountpoint);
+  if (passed !== undefined) {
+    // Already mounted, and served by nobody: not even the log may lie in it.
+    const { preparePassedMount: claimPassed } = await import('../session/prepare-mountpoint.js');
+    await claimPassed(absolute, undefined, passed);
+  }
+  const log = absolute.mount.log ?? defaultLog(absolute);
+  const { automountPlace } = await import('../session/prepare-mountpoint.js');
+  const held = passed === undefined ? await automountPlace(absolute.mount.mountpoint) : undefined;
+  const place = held === undefined ? {} : { place: held.descriptor };
+  const order = { ...absolute, mount: { ...absolute.mount, ...place, log } };
+  try {
+    const started = startChild(order, log);
+    try {
+      return await handOver(started, order, log);
+    } finally {
+      started.pipe.destroy();
+      started.child.unref();
+    }
+  } finally {
+    held?.close();
+  }
+}
+
+async function handOver(
+  { child, pipe }: StartedChild,
+  order: MountOrder,
+  log: string,
+): Promise<unknown> {
+  const exited = new Promise<string>((settle) => {
+    child.once('error', (error) => {
+      settle(error.message);
+    });
+    child.once('exit', (code, signal) => {
+      settle(signal === null ? `exit code ${code ?? '?'}` : signal);
+    });
+  });
+  // Our own listener: readLine takes its away, and a child that is gone makes the write fail.
+  pipe.on('error', () => undefined);
+  void writeLine(pipe, order);
+  const line = await readLine(pipe, { bytes: answerBytesMax, milliseconds: 0 });
+  if (line.kind === 'line') return answerValue(line.text);
+  child.kill();
+  throw new PinfsError('INTERNAL', `the process of the mount ended early (${await exited})`, {
+    advice: `Its last words may stand in ${log}; 'pinfs mount --foreground' shows them at once.`,
+  });
+}
+
+function startDaemon(order: MountOrder, log: string): StartedChild {
+  const fd = openLogFile(log);
+  // One or the other, and with the number that it has here.
+  const inherited = passedDescriptor(order.mount.mountpoint) ?? order.mount.place;
+  const pipeNumber = inherited === 3 ? 4 : 3;
+  const stdio: ('ignore' | 'pipe' | number)[] = ['ignore', fd, fd];
+  const last = Math.max(pipeNumber, inherited ?? 0);
+  for (let number = 3; number <= last; number += 1) {
+    stdio.push(number === pipeNumber ? 'pipe' : number === inherited ? number : 'ignore');
+  }
+  try {
+    const script = join(import.meta.dirname, 'child.js');
+    // The words behind the number are for people who look at `ps`.
+    const words = ['pinfs', 'mount', order.mount.mountpoint];
+    const flags = [...frugalArguments(), ...servingArguments];
+    const args = [...flags, script, String(pipeNumber), ...words];
+    const child = spawn(process.execPath, args, {
+      cwd: '/',
+      detached: true,
+      env: servingEnvironment(process.env),
+      stdio,
+    });
+    // Made by spawn as a socket that reads and writes, as asked for by 'pipe' above number 2.
+    return { child, pipe: child.stdio[pipeNumber] as Duplex };
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** @throws PinfsError USAGE when the log can't be written. */
+function openLogFile(log: string): number {
+  try {
+    if ((statSync(log, { throwIfNoEntry: false })?.size ?? 0) > boundedBytesMax)
+      renameSync(log, `${log}.1`);
+    return openToAppend(log);
+  } catch (thrown) {
+    throw new PinfsError('USAGE', `can't write the log ${log}: ${errorCode(thrown)}`, {
+      advice: 'Give another one with --log FILE.',
+    });
+  }
+}
+
+/** A file in the state directory, the same for each mount on one mountpoint. */
+function defaultLog({ options, mount }: MountOrder): string {
+  const { cache, state } = directories(options, processEnvironment);
+  // Nothing is made in a directory of somebody else, such as /etc.
+  if (options.cache !== undefined) checkFree(cache);
+  const log = join(state, 'log', `${mountName(mount.mountpoint)}.log`);
+  try {
+    makeDirectories(dirname(log));
+    holdDirectory(dirname(log)).close();
+  } catch (thrown) {
+    throw new PinfsError('STATE_UNUSABLE', `can't make ${dirname(log)}: ${errorCode(thrown)}`, {
+      advice: 'Give a log with --log FILE.',
+    });
+  }
+  return log;
+}

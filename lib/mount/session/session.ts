@@ -1,0 +1,340 @@
+import type { Driver, Mounted, MountEnd } from '../../drivers/driver.js';
+import type { UnmountMode } from '../../machine/unmount.js';
+import { asPinfsError, PinfsError } from '../../format/errors.js';
+import { noteError } from '../../repository/open/opening.js';
+import type { OpenOptions } from '../../repository/open/options.js';
+import type { Environment } from '../../repository/open/environment.js';
+import type { Repository } from '../../repository/repository.js';
+import {
+  alreadyMounted,
+  prepareMountpoint,
+  ourMountAt,
+  type ClaimedMountpoint,
+} from './prepare-mountpoint.js';
+import { driverLoaders, mountWith, prepareDriver, type DriverLoader } from './choose.js';
+import { serveControl, type ControlHandlers, type ControlServer } from '../control/control.js';
+import { followHead, realTimer, type Follower, type Timer } from './follow.js';
+import {
+  isDetached,
+  leaveMount,
+  placeNow,
+  unmountWords,
+  type Unmounted,
+} from '../control/leave.js';
+import { openLog, type Log } from '../log.js';
+import { notifyStatus } from './notify.js';
+import { passedDescriptor, type MountOptions } from '../options.js';
+import { orderMarks, shownSource } from '../order.js';
+import { mountRequest, refuseOthers } from './request.js';
+import { ownRuntimeDirectory } from '../control/runtime.js';
+import { mountStatus, tooSmall, tooSmallAdvice, type MountStatus } from './status.js';
+
+/** A running mount, in this process. */
+export interface MountSession {
+  /** Absolute, without symbolic links. */
+  readonly mountpoint: string;
+  readonly log: Log;
+  status(): MountStatus;
+  /**
+   * Unmounts; `ended` follows when the last user of the mount has left.
+   * @throws PinfsError MOUNT_BUSY: in use, and asked in order; also when it is detached already.
+   */
+  unmount(mode: UnmountMode): Promise<Unmounted>;
+  /** Opens the log and the trace anew, and asks for a new head where one is followed. */
+  refresh(): void;
+  /** Resolves when the mount is gone, from whatever side, and all that belonged to it is closed. */
+  readonly ended: Promise<MountEnd>;
+}
+
+/** What a session is made of; tests put their own in. */
+export interface SessionParts {
+  readonly openRepository: (options: OpenOptions) => Promise<Repository>;
+  readonly refresh: (
+    repository: Repository,
+    signal: AbortSignal,
+  ) => Promise<Repository | undefined>;
+  readonly refuseBanned: (repository: Repository) => void;
+  readonly nextCheck: (repository: Repository) => number | undefined;
+  readonly loaders: readonly DriverLoader[];
+  readonly runtimeDirectory: string;
+  readonly timer: Timer;
+  readonly log: Log;
+  /** Called right before the driver mounts. */
+  readonly onMounting: () => void;
+}
+
+/** The parts of a real mount. @throws PinfsError STATE_UNUSABLE, USAGE (the log). */
+export async function realParts(mount: MountOptions): Promise<SessionParts> {
+  const log = openLog(mount.log, mount.verbose);
+  log.info(`mounting on ${mount.mountpoint}`);
+  const { openRepository } = await import('../../repository/open.js');
+  const { processEnvironment } = await import('../../repository/open/environment.js');
+  const environment: Environment = {
+    ...processEnvironment,
+    recentLog: () => log.recent?.() ?? '',
+    report: ({ code, message }) => {
+      log.warn(`${code}: ${message}`);
+    },
+  };
+  const {
+    nextCheck,
+    refresh,
+    refuseBannedSnapshot: refuseBanned,
+  } = await import('../../repository/follow.js');
+  return {
+    openRepository: (options) => openRepository(options, environment),
+    refresh,
+    refuseBanned,
+    nextCheck,
+    loaders: driverLoaders(),
+    runtimeDirectory: ownRuntimeDirectory(),
+    timer: realTimer,
+    log,
+    onMounting: () => undefined,
+  };
+}
+
+/**
+ * Mounts and resolves once the mount answers. The process stays the caller's: `guardProcess` ties
+ * its signals and faults to the session.
+ * @throws PinfsError whatever opening the repository or mounting throws; MOUNT_BUSY, MOUNTPOINT_UNUSABLE.
+ */
+export async function runMount(
+  options: OpenOptions,
+  mount: MountOptions,
+  given?: SessionParts,
+): Promise<MountSession> {
+  const parts = given ?? (await realParts(mount));
+  const claimed = await prepareMountpoint({ options, mount }, parts.runtimeDirectory, parts.log);
+  try {
+    return await mountClaimed(options, mount, parts, claimed);
+  } finally {
+    // The mount table tells from now on where it lies.
+    claimed.place?.close();
+  }
+}
+
+async function mountClaimed(
+  options: OpenOptions,
+  mount: MountOptions,
+  parts: SessionParts,
+  claimed: ClaimedMountpoint,
+): Promise<MountSession> {
+  const { mountpoint } = claimed;
+  const life = createLife(mountpoint, mount, parts);
+  const control = await serveControl(
+    parts.runtimeDirectory,
+    {
+      mountpoint,
+      pid: process.pid,
+      since: life.since,
+      source: shownSource(options.source),
+      order: orderMarks({ options, mount }),
+    },
+    life.handlers,
+  );
+  try {
+    return await startSession(options, mount, parts, life, control, claimed);
+  } catch (thrown) {
+    await control.close();
+    throw thrown;
+  }
+}
+
+/** What the control socket can be asked before the mount is there, and after. */
+interface Life {
+  readonly mountpoint: string;
+  readonly since: string;
+  session: MountSession | undefined;
+  /** What is served now; at first that which is mounted. */
+  current: (first: Repository) => Repository;
+  stopping: boolean;
+  readonly handlers: ControlHandlers;
+}
+
+function createLife(mountpoint: string, mount: MountOptions, parts: SessionParts): Life {
+  const life: Life = {
+    mountpoint,
+    since: new Date(parts.timer.now()).toISOString(),
+    session: undefined,
+    current: (first) => first,
+    stopping: false,
+    handlers: {
+      status: () =>
+        life.session?.status() ?? {
+          state: 'starting',
+          mountpoint,
+          pid: process.pid,
+          log: mount.log ?? null,
+        },
+      unmount: async (mode) => {
+        if (life.session === undefined) {
+          throw new PinfsError('MOUNT_BUSY', `${mountpoint} is just being mounted`);
+        }
+        parts.log.info(`asked to unmount${unmountWords[mode]}`);
+        return life.session.unmount(mode);
+      },
+    },
+  };
+  return life;
+}
+
+async function startSession(
+  options: OpenOptions,
+  mount: MountOptions,
+  parts: SessionParts,
+  life: Life,
+  control: ControlServer,
+  claimed: ClaimedMountpoint,
+): Promise<MountSession> {
+  const { log } = parts;
+  const { mountpoint } = life;
+  const opening = parts.openRepository({ deadline: mount.deadline, ...options });
+  void prepareDriver(mount.driver, parts.loaders);
+  const repository = await opening;
+  try {
+    refuseOthers(mount, repository);
+    // Opening took its time: another process may have come here meanwhile.
+    const passed = passedDescriptor(mount.mountpoint) !== undefined;
+    if (!control.owned() || (!passed && (await ourMountAt(mountpoint))))
+      throw alreadyMounted(mountpoint);
+    parts.onMounting();
+    const { driver, mounted } = await mountWith(
+      mount.driver,
+      parts.loaders,
+      (candidate) =>
+        candidate.mount(
+          mountRequest(candidate.name, { options, mount }, claimed, {
+            repository,
+            nextCheck: parts.nextCheck(repository),
+            live: () => life.current(repository).live(),
+            failed: () => {
+              noteError(repository.opening);
+            },
+            log,
+          }),
+        ),
+      log.warn,
+    );
+    const { verdict } = repository;
+    const offline = verdict.status === 'offline';
+    log[offline ? 'warn' : 'info'](
+      `mounted on ${mountpoint} by the ${driver.name} driver: ${offline ? 'offline: ' : ''}${verdict.summary}`,
+      { verdict },
+    );
+    log.info(inodesText(driver.name, repository));
+    const session = liveSession(mount, parts, life, control, repository, driver, mounted);
+    const problem = tooSmall(session.status().store);
+    if (problem !== undefined) log.warn(`${problem}. ${tooSmallAdvice}`);
+    return session;
+  } catch (thrown) {
+    await repository.close();
+    throw thrown;
+  }
+}
+
+/**
+ * What programs of 32 bits can expect. Said once, with the first number above 32 bits: that is the root's.
+ */
+function inodesText(driver: Driver['name'], { inodes }: Repository): string {
+  const about = '(README, "Old 32-bit programs")';
+  if (inodes?.whole === true)
+    return `inode numbers of 32 bits, given to the whole snapshot ${about}`;
+  if (inodes !== undefined)
+    return `inode numbers of 32 bits, given to names as they are seen ${about}`;
+  if (driver === 'fuse-native') return `inode numbers are folded to 32 bits ${about}`;
+  return `inode numbers have 63 bits: 32-bit programs built without large-file support need --inodes 32 ${about}`;
+}
+
+function liveSession(
+  mount: MountOptions,
+  parts: SessionParts,
+  life: Life,
+  control: ControlServer,
+  repository: Repository,
+  driver: Driver,
+  mounted: Mounted,
+): MountSession {
+  const { log } = parts;
+  const follower = repository.pinned ? undefined : follow(mount, parts, repository, mounted);
+  const current = () => follower?.current() ?? repository;
+  life.current = current;
+  const ended = mounted.ended.then(async (end) => {
+    life.stopping = true;
+    const level = end.reason === 'unmounted' ? 'info' : 'error';
+    log[level](`the mount on ${life.mountpoint} has ended: ${end.message}`);
+    await follower?.stop();
+    await control.close();
+    await current().close();
+    return end;
+  });
+  const session: MountSession = {
+    mountpoint: life.mountpoint,
+    log,
+    status: () =>
+      mountStatus({
+        state: life.stopping ? 'stopping' : isDetached(mounted) ? 'detached' : 'running',
+        mountpoint: life.mountpoint,
+        place: placeNow(mounted) ?? null,
+        since: life.since,
+        driver: driver.name,
+        repository: current(),
+        device: mounted.line?.device ?? null,
+        statistics: mounted.statistics,
+        head: follower?.status() ?? null,
+        log: mount.log ?? null,
+      }),
+    unmount: (mode) => leaveMount(life.mountpoint, mounted, mode, () => life.stopping),
+    refresh: () => {
+      log.reopen?.();
+      mounted.reopenTrace?.();
+      log.info('asked to open the log anew and to look for a new head');
+      follower?.checkNow();
+    },
+    ended,
+  };
+  life.session = session;
+  return session;
+}
+
+function follow(
+  mount: MountOptions,
+  parts: SessionParts,
+  repository: Repository,
+  mounted: Mounted,
+): Follower {
+  let shown = repository.verdict.summary;
+  return followHead({
+    repository,
+    refresh: parts.refresh,
+    refuseBanned: parts.refuseBanned,
+    end: () => mounted.unmount('force'),
+    nextCheck: parts.nextCheck,
+    replace: async (next) => {
+      refuseOthers(mount, next);
+      await mounted.replace(next.descriptor, next.filesystem);
+    },
+    troubled: () => {
+      noteError(repository.opening);
+    },
+    told: ({ opening, verdict: { summary } }, due) => {
+      opening.asked.again = due;
+      if (summary === shown) return;
+      shown = summary;
+      void notifyStatus(summary);
+    },
+    timer: parts.timer,
+    log: (level, message, fields) => parts.log[level](message, fields),
+  });
+}
+
+/** What a session's end means for the process. */
+export function exitCodeOf(end: MountEnd): number {
+  return end.reason === 'unmounted' ? 0 : 1;
+}
+
+/** For a fault that nobody expected: the log first, then the way out. */
+export function describeFault(thrown: unknown): string {
+  const error = asPinfsError(thrown);
+  return `${error.message} [${error.code}]`;
+}

@@ -1,0 +1,101 @@
+import { asPinfsError, PinfsError } from '../../format/errors.js';
+import { parseManifest } from '../../format/manifest.js';
+import { objectPath, objectText, type ObjectName } from '../../format/hash.js';
+import type { Source } from '../../source/source.js';
+import { readWhole } from '../../store/run.js';
+import type { Store } from '../../store/store.js';
+import { sizeLimits, type Want } from '../../store/want.js';
+import type { Evidence } from '../../trust/judge/judge.js';
+
+/** Paths of objects that lie at the web root under another name (docs/format.md, 3.7), by their usual path. */
+export type Alternatives = Map<string, string>;
+
+/** A source that asks at the web root for the objects in `alternatives`, and under `data/` when they aren't there. */
+export function withAlternatives(source: Source, alternatives: Alternatives): Source {
+  return {
+    label: source.label,
+    traffic: source.traffic,
+    close: () => source.close(),
+    async get(path, limit, request) {
+      const alternative = alternatives.get(path);
+      if (alternative === undefined) return await source.get(path, limit, request);
+      try {
+        return await source.get(alternative, limit, request);
+      } catch (error) {
+        if (asPinfsError(error).code !== 'OBJECT_MISSING') throw error;
+        return await source.get(path, limit, request);
+      }
+    },
+  };
+}
+
+export function addAlternative(alternatives: Alternatives, object: ObjectName): void {
+  alternatives.set(objectPath(object), `.cvmfsalt-${objectText(object)}`);
+}
+
+const manifestFile = '.cvmfspublished';
+const whitelistFile = '.cvmfswhitelist';
+
+/** What a head is made of, apart from objects. */
+export const headFiles: ReadonlySet<string> = new Set([manifestFile, whitelistFile]);
+
+/**
+ * Asks for manifest and whitelist, and has the certificate from the cache, where it is not there from the
+ * source. All are as they are stored. What can't be had stands in the evidence as its error: the judge says
+ * what that means.
+ */
+export async function gatherEvidence(
+  source: Source,
+  store: Store,
+  alternatives: Alternatives,
+  signal: AbortSignal,
+): Promise<Evidence> {
+  const request = { signal };
+  const [manifest, whitelist] = await Promise.all([
+    attempt(source.get(manifestFile, sizeLimits.manifest, request)),
+    attempt(source.get(whitelistFile, sizeLimits.whitelist, request)),
+  ]);
+  const certificate = await certificateOf(manifest, { source, store, alternatives }, request);
+  return { manifest, whitelist, certificate };
+}
+
+async function certificateOf(
+  manifestBytes: Buffer | PinfsError,
+  places: {
+    readonly source: Source;
+    readonly store: Store;
+    readonly alternatives: Alternatives;
+  },
+  request: { readonly signal: AbortSignal },
+): Promise<Buffer | PinfsError | undefined> {
+  if (manifestBytes instanceof PinfsError) return undefined;
+  const manifest = parseManifest(manifestBytes);
+  if (manifest instanceof PinfsError) return undefined; // the judge says what is wrong with it
+  if (manifest.certificate === undefined) return undefined;
+  const object: ObjectName = { hash: manifest.certificate, kind: 'certificate' };
+  if (manifest.alternative) {
+    addAlternative(places.alternatives, object);
+    addAlternative(places.alternatives, { hash: manifest.rootHash, kind: 'catalog' });
+  }
+  // The stored form of 64 KiB of PEM is never larger than this.
+  const limit = 2 * sizeLimits.certificate;
+  // Kept as it is stored: its hash is that of the stored form, and the judge checks it like one from outside.
+  const size = { kind: 'limit', bytes: limit } as const;
+  const want: Want = { object, compression: 'none', size, path: '' };
+  const cached = await attempt(readWhole(places.store, want, { ...request, brief: true }));
+  if (!(cached instanceof PinfsError) || !isOfThisMachine(cached)) return cached;
+  // A cache that can't keep it is no reason to be without it.
+  return await attempt(places.source.get(objectPath(object), limit, request));
+}
+
+function isOfThisMachine({ code }: PinfsError): boolean {
+  return code === 'INTERNAL' || code.startsWith('CACHE_');
+}
+
+async function attempt(promise: Promise<Buffer>): Promise<Buffer | PinfsError> {
+  try {
+    return await promise;
+  } catch (error) {
+    return asPinfsError(error);
+  }
+}

@@ -1,0 +1,243 @@
+import { PinfsError, type ErrorCode } from '../../format/errors.js';
+import { parseHash } from '../../format/hash.js';
+import { isMovingTag } from '../../trust/memory/seen.js';
+import type { SeenHead, SeenTag } from '../../trust/memory/seen-facts.js';
+import {
+  offlineAllowed,
+  strictError,
+  offlineVerdict,
+  addRootCatalogStep,
+} from '../../trust/verdicts.js';
+import type { Verdict } from '../../trust/verdict/verdict.js';
+import {
+  isUnavailable,
+  judgeEvidence,
+  judgedHead,
+  manifestRoot,
+  rootWant,
+  type JudgedHead,
+} from './head.js';
+import { findTag, verdictOfTag, type ResolvedTag } from './history.js';
+import type { Opening } from './opening.js';
+import type { ResolvedSnapshot } from './snapshot.js';
+import { refuseBlacklisted, resolveHash } from './pinned.js';
+
+/** The snapshot that a pin means. @throws PinfsError of any kind of the chain, the history or the source. */
+export async function resolveSnapshot(
+  opening: Opening,
+  signal: AbortSignal,
+): Promise<ResolvedSnapshot> {
+  const { pin } = opening;
+  if (opening.options.attestation !== undefined) {
+    const { resolveAttested } = await import('./attested.js');
+    return await resolveAttested(opening, opening.options.attestation, signal);
+  }
+  switch (pin.kind) {
+    case 'head':
+      return await resolveHead(opening, signal);
+    case 'hash':
+      return await resolveHash(opening, pin.hash, signal);
+    case 'name':
+      return await resolveName(opening, pin.text, pin.date?.seconds, signal);
+  }
+}
+
+async function resolveHead(opening: Opening, signal: AbortSignal): Promise<ResolvedSnapshot> {
+  const head = await judgedHead(opening, signal);
+  if (head.failure !== undefined) return offlineHead(opening, head.failure, head.verdict.reasons);
+  const manifest = verifiedManifest(head);
+  return {
+    root: manifestRoot(manifest),
+    tag: undefined,
+    metainfo: manifest.metainfo,
+    judge: () => addRootCatalogStep(head.verdict),
+    record: () => recordHead(opening, head),
+  };
+}
+
+/** The last verified head, if what went wrong lets us stay there; else the failure. */
+export function offlineHead(
+  opening: Opening,
+  failure: PinfsError,
+  reasons: Verdict['reasons'] = [],
+): ResolvedSnapshot {
+  const seen = opening.seen.get(opening.fqrn)?.head;
+  if (seen === undefined || !offlineAllowed(failure, reasons)) throw failure;
+  return offlineSnapshot(opening, seen, undefined, failure, reasons);
+}
+
+function offlineSnapshot(
+  opening: Opening,
+  seen: Pick<SeenHead, 'rootHash' | 'rootSize' | 'revision' | 'verdict'>,
+  tag: string | undefined,
+  failure: PinfsError,
+  reasons: Verdict['reasons'] = [],
+): ResolvedSnapshot {
+  const hash = parseHash(seen.rootHash);
+  if (hash === undefined) throw failure;
+  refuseBlacklisted(opening, seen.revision, seen.rootHash);
+  const now = opening.environment.now();
+  return {
+    root: rootWant(hash, seen.rootSize),
+    tag,
+    judge: () => addRootCatalogStep(offlineVerdict(seen.verdict, failure, now, reasons)),
+    record: () => undefined,
+  };
+}
+
+function verifiedManifest(head: JudgedHead) {
+  if (head.manifest === undefined)
+    throw new PinfsError('INTERNAL', 'a head without manifest was verified');
+  return head.manifest;
+}
+
+function recordHead(opening: Opening, head: JudgedHead): void {
+  const manifest = verifiedManifest(head);
+  opening.seen.recordHead(opening.fqrn, {
+    revision: manifest.revision,
+    published: manifest.published,
+    rootHash: manifest.rootHash.text,
+    rootSize: manifest.rootSize,
+    historyHash: manifest.history?.text,
+    verdict: head.verdict,
+  });
+  recordEvidence(opening, manifest.rootHash.text, head);
+}
+
+/** The evidence of the time is kept, so that a pin can still show it years later. */
+function recordEvidence(opening: Opening, rootHash: string, head: JudgedHead): void {
+  const { manifest, whitelist, certificate } = head.evidence;
+  if (!Buffer.isBuffer(manifest) || !Buffer.isBuffer(whitelist) || !Buffer.isBuffer(certificate))
+    return;
+  const { verdict } = head;
+  opening.seen.recordEvidence(
+    opening.fqrn,
+    rootHash,
+    { manifest, whitelist, certificate, verifiedAt: verdict.judgedAt },
+    verdict,
+  );
+}
+
+/** What the history of a usable head says of a name; what was resolved before stays resolved. */
+async function resolveName(
+  opening: Opening,
+  text: string,
+  date: number | undefined,
+  signal: AbortSignal,
+): Promise<ResolvedSnapshot> {
+  const head = await judgedHead(opening, signal);
+  if (head.failure !== undefined)
+    return await nameWithoutHead(opening, text, date, head, head.failure, signal);
+  try {
+    const tag = await findTag(opening, verifiedManifest(head).history, text, date, signal);
+    return tagSnapshot(opening, head, tag);
+  } catch (thrown) {
+    const known = opening.seen.get(opening.fqrn)?.tags.get(text);
+    if (!(thrown instanceof PinfsError) || known === undefined || !keepsTag(thrown)) throw thrown;
+    return offlineSnapshot(opening, known, known.name, thrown);
+  }
+}
+
+const offlineCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'HISTORY_MISSING',
+  'HISTORY_MALFORMED',
+  'TAG_UNKNOWN',
+  'TAG_HASH_MALFORMED',
+]);
+
+/** Whether a tag that was resolved before stays what it was although the history can't say so now. */
+function keepsTag(error: PinfsError): boolean {
+  return isUnavailable(error) || offlineCodes.has(error.code);
+}
+
+function tagSnapshot(
+  opening: Opening,
+  head: JudgedHead,
+  tag: ResolvedTag,
+  older?: PinfsError,
+): ResolvedSnapshot {
+  refuseBlacklisted(opening, tag.revision, tag.hash.text);
+  const named = verdictOfTag(head.verdict, tag);
+  // As true as its signature, and no more current than what was seen before.
+  const now = opening.environment.now();
+  const verdict = older === undefined ? named : offlineVerdict(named, older, now);
+  return {
+    root: rootWant(tag.hash, tag.size),
+    tag: tag.name,
+    metainfo: verifiedManifest(head).metainfo,
+    judge: () => addRootCatalogStep(verdict),
+    record: () => {
+      if (older === undefined) recordHead(opening, head);
+      opening.seen.recordTag(opening.fqrn, {
+        name: tag.name,
+        rootHash: tag.hash.text,
+        revision: tag.revision,
+        rootSize: tag.size,
+        verdict: named,
+      });
+      // What vouched for the tag is kept under its own root hash as well: the blacklist asks for it.
+      recordEvidence(opening, verifiedManifest(head).rootHash.text, head);
+      recordEvidence(opening, tag.hash.text, head);
+    },
+  };
+}
+
+/**
+ * With no usable head: the tag as it was resolved before, or what the last verified history says, if that
+ * can be had. Else a tag is a pin, and a head that is merely older than one seen may name it. For a date,
+ * and for tags that move, it may not, since an older history would silently give another answer.
+ */
+async function nameWithoutHead(
+  opening: Opening,
+  text: string,
+  date: number | undefined,
+  judged: JudgedHead,
+  failure: PinfsError,
+  signal: AbortSignal,
+): Promise<ResolvedSnapshot> {
+  const { reasons } = judged.verdict;
+  if (!offlineAllowed(failure, reasons)) throw failure;
+  const seen = opening.seen.get(opening.fqrn);
+  const known = seen?.tags.get(text);
+  if (known !== undefined) return offlineSnapshot(opening, known, known.name, failure, reasons);
+  const kept = await keptTag(opening, seen?.head, text, date, signal);
+  if (kept === 'unknown') throw failure;
+  if (kept !== undefined) return offlineSnapshot(opening, kept, kept.name, failure, reasons);
+  if (opening.options.strict === true) throw strictError(judged.verdict);
+  if (failure.code !== 'ROLLBACK' || date !== undefined || isMovingTag(text)) throw failure;
+  const older = { ...judged, ...judgeEvidence(opening, judged.evidence, false) };
+  const { history } = verifiedManifest(older);
+  return tagSnapshot(
+    opening,
+    older,
+    await findTag(opening, history, text, undefined, signal),
+    failure,
+  );
+}
+
+/** A tag in the history of the last verified head; undefined: that history can't be had. */
+async function keptTag(
+  opening: Opening,
+  head: SeenHead | undefined,
+  text: string,
+  date: number | undefined,
+  signal: AbortSignal,
+): Promise<SeenTag | 'unknown' | undefined> {
+  const history = head?.historyHash === undefined ? undefined : parseHash(head.historyHash);
+  if (head === undefined || history === undefined) return undefined;
+  try {
+    const tag = await findTag(opening, history, text, date, signal);
+    const verdict = verdictOfTag(head.verdict, tag);
+    const { name, revision, size } = tag;
+    return { name, rootHash: tag.hash.text, rootSize: size, revision, verdict };
+  } catch (thrown) {
+    if (signal.aborted || !(thrown instanceof PinfsError)) throw thrown;
+    return unknownTag.has(thrown.code) ? 'unknown' : undefined;
+  }
+}
+
+const unknownTag: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'TAG_UNKNOWN',
+  'DATE_TOO_EARLY',
+  'TAG_HASH_MALFORMED',
+]);

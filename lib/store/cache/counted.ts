@@ -1,0 +1,102 @@
+import { idle } from './always-miss.js';
+import type { Shelf } from '../shelf.js';
+import { wantKey, type Want } from '../want.js';
+
+/** Objects that were found, and that had to be fetched. */
+export interface Lookups {
+  readonly hits: number;
+  readonly misses: number;
+}
+
+/** The share of lookups that were hits, 0 to 1; undefined before the first lookup. */
+export function hitRate({ hits, misses }: Lookups): number | undefined {
+  const all = hits + misses;
+  return all === 0 ? undefined : hits / all;
+}
+
+// Objects of which is known where they were read last, and which of them were asked for ahead.
+const keysKept = 4096;
+
+/** `begin`: a read of its first byte. `within`: a read behind it, or a look at what is open anyway. */
+type How = 'begin' | 'within' | 'whole';
+
+/**
+ * A shelf that counts what is found, by what clients do: one operation looks up an object once, however
+ * often it is run again; what had to be fetched, or is being fetched ahead, is no hit for whom it came; and
+ * a file that is read in pieces is looked up when it is begun, not at each piece. What is not found is
+ * counted by who fetches it.
+ */
+export function countedShelf(shelf: Shelf): Shelf {
+  const expected = new Set<string>();
+  // Whether an object was read from its begin since it was first used.
+  const begun = new Map<string, boolean>();
+  const lookedUp = new WeakMap<object, Set<string>>();
+  let operation: object = idle;
+  let inThis: Set<string> | undefined;
+  let hits = 0;
+
+  function isFirst(key: string): boolean {
+    if (operation === idle) return true;
+    if (inThis?.has(key) === true) return false;
+    inThis = (inThis ?? new Set()).add(key);
+    return true;
+  }
+
+  function isUse(key: string, how: How): boolean {
+    const before = begun.get(key);
+    const isNew = how === 'whole' || before === undefined || (how === 'begin' && before);
+    const after = how === 'begin' || before === true;
+    if (before === after) return isNew;
+    if (before === undefined && begun.size >= keysKept) forgetOldest(begun);
+    begun.set(key, after);
+    return isNew;
+  }
+
+  function count<T>(want: Want, how: How, found: T | undefined): T | undefined {
+    const key = wantKey(want);
+    const isNew = isFirst(key);
+    const cameAhead = expected.size > 0 && expected.delete(key);
+    if (found === undefined) {
+      if (inThis !== undefined) lookedUp.set(operation, inThis);
+      return undefined;
+    }
+    if (isUse(key, how) && isNew && !cameAhead) hits++;
+    return found;
+  }
+
+  return {
+    get hits() {
+      return hits;
+    },
+    read: (want, position, length, target, targetOffset) =>
+      count(
+        want,
+        position === 0 ? 'begin' : 'within',
+        shelf.read(want, position, length, target, targetOffset),
+      ),
+    path: (want) => count(want, 'whole', shelf.path(want)),
+    stillThere: () => shelf.stillThere?.() ?? true,
+    descriptor: (want) => count(want, 'within', shelf.descriptor(want)),
+    has: (want) => count(want, 'whole', shelf.has(want) || undefined) === true,
+    isRecorded: (want) => shelf.isRecorded?.(want) ?? false,
+    prepare: (want) => shelf.prepare?.(want),
+    expect(wants, isHere) {
+      for (const want of wants) {
+        if (isHere !== true && shelf.isRecorded?.(want) === true) continue;
+        if (expected.size >= keysKept) forgetOldest(expected);
+        expected.add(wantKey(want));
+      }
+    },
+    beginRun(begins) {
+      operation = begins;
+      inThis = begins === idle ? undefined : lookedUp.get(begins);
+      shelf.beginRun(begins);
+    },
+    close: () => shelf.close(),
+  };
+}
+
+function forgetOldest(kept: { keys(): Iterator<string>; delete(key: string): boolean }): void {
+  const first = kept.keys().next();
+  if (first.done !== true) kept.delete(first.value);
+}

@@ -1,0 +1,222 @@
+import { closeSync, fstatSync } from 'node:fs';
+import { withFiles } from '../../machine/file-budget.js';
+import type { RegularFile } from '../../files/regular.js';
+import { drop } from './drop.js';
+import { fits } from '../inflate.js';
+import type { ObjectKey } from '../key.js';
+import { objectFile } from './layout.js';
+import { openObject } from './object-files.js';
+import { inOrder, openObjects, type OpenObject, type OpenObjects } from './open-objects.js';
+import type { Place } from './place.js';
+import { readFully, sha256OfFile } from './read-fully.js';
+import { Records, tick, type ObjectRecord } from './records.js';
+import { freeBytes } from './room.js';
+import type { Shelf } from '../shelf.js';
+import { stampOf } from './stamp.js';
+import { wantKey, type Want } from '../want.js';
+
+// A file that is open may be changed in place: when it is read it is looked at again, not before so long (µs).
+const timeBetweenChecks = 1_000_000;
+// Where the disk has less than this, also before something is fetched (bytes, and ms).
+const scarceBytes = 64 * 1024 * 1024;
+const missIntervalMs = 20;
+
+/** The reading side over records that are open already. */
+export class DiskShelf implements Shelf {
+  readonly #place: Place;
+  readonly #records: Records;
+  readonly #files: OpenObjects;
+  readonly #closed: () => void;
+
+  constructor(
+    place: Place,
+    records: Records,
+    fileLimit: number,
+    closed: () => void = () => undefined,
+  ) {
+    this.#place = place;
+    this.#records = records;
+    this.#closed = closed;
+    this.#files = openObjects(fileLimit);
+  }
+
+  read(
+    want: Want,
+    position: number,
+    length: number,
+    target: Buffer,
+    targetOffset: number,
+  ): number | undefined {
+    const object = this.#lookup(want);
+    if (object === undefined) return undefined;
+    const wanted = Math.max(0, Math.min(length, object.size - position));
+    const count = readFully(object.fd, target, targetOffset, wanted, position);
+    if (count === wanted) return count;
+    // Someone cut the file: it is no longer what was checked.
+    this.#files.close(object.key);
+    const record = this.#recordOf(object.key);
+    if (record !== undefined) drop(this.#place.at, this.#records, object.key, record);
+    return undefined;
+  }
+
+  path(want: Want): string | undefined {
+    // SQLite takes a path without links, which may lead elsewhere where the directory is in others' reach.
+    this.#records.follow();
+    if (!this.stillThere()) return undefined;
+    const object = this.#lookup(want);
+    return object === undefined ? undefined : objectFile(this.#place.at, object.key);
+  }
+
+  stillThere(): boolean {
+    return this.#place.problem() === undefined;
+  }
+
+  descriptor(want: Want): number | undefined {
+    return this.#lookup(want)?.fd;
+  }
+
+  has(want: Want): boolean {
+    return this.#lookup(want) !== undefined;
+  }
+
+  isRecorded(want: Want): boolean {
+    return this.#recordOf(wantKey(want)) !== undefined;
+  }
+
+  prepare(want: Want): void {
+    const key = wantKey(want);
+    if (!this.#files.has(key)) this.#open(key);
+  }
+
+  beginRun(): void {
+    // Nothing to do: only a shelf that lies keeps account of runs.
+  }
+
+  close(): void {
+    this.#saveUses();
+    this.#files.closeAll();
+    this.#closed();
+  }
+
+  /**
+   * Plain size of an object that is here for everyone, not only for us, who may have a removed one
+   * still open; counts as a use.
+   */
+  sizeOnDisk(key: ObjectKey): number | undefined {
+    this.#records.follow();
+    if (!this.#records.isCurrent() || this.#recordOf(key) === undefined) return undefined;
+    const kept = this.#files.get(key);
+    const object = kept ?? this.#open(key);
+    if (object === undefined) return undefined;
+    object.used = tick();
+    // Another thread may be the one that reads it.
+    if (kept === undefined) this.#files.close(key);
+    return object.size;
+  }
+
+  /** Closes an object that was removed, so that its room is free. */
+  forget(key: string): void {
+    this.#files.close(key);
+  }
+
+  /** Opens an object that was just put here, in place of what was open before. */
+  reopen(key: ObjectKey): void {
+    this.#files.close(key);
+    this.#open(key);
+  }
+
+  /** Uses since the last call, by id of the record. */
+  takeUses(): Map<number, number> {
+    return this.#files.takeUses();
+  }
+
+  #lookup(want: Want): OpenObject | undefined {
+    const key = wantKey(want);
+    let object = this.#files.get(key) ?? this.#open(key);
+    const now = tick();
+    if (object !== undefined && now - object.looked > timeBetweenChecks) {
+      object = this.#unlessChanged(object, now);
+    }
+    if (object === undefined || !fits(object.size, want)) return undefined;
+    object.used = now;
+    return object;
+  }
+
+  /** An open object, or, where its file was changed since it was checked, what is right in its place. */
+  #unlessChanged(object: OpenObject, now: number): OpenObject | undefined {
+    object.looked = now;
+    const status = fstatSync(object.fd, { bigint: true });
+    const stamp = stampOf(status);
+    if (stamp === object.stamp) return object;
+    // Evicting and touching change its times as well.
+    const isRight = status.size === BigInt(object.size);
+    if (isRight && sha256OfFile(object.fd, status).equals(object.sha256)) {
+      object.stamp = stamp;
+      return object;
+    }
+    this.#files.close(object.key);
+    // Its record's stamp is another one as well, so that it is hashed again, and thrown out.
+    return this.#open(object.key);
+  }
+
+  #open(key: ObjectKey): OpenObject | undefined {
+    let record = this.#recordOf(key);
+    // Whoever emptied the cache below us may have begun it anew.
+    if (record === undefined && this.#records.follow()) record = this.#recordOf(key);
+    if (record === undefined) {
+      this.#lookWhereRoomIsScarce();
+      return undefined;
+    }
+    const file = this.#openFile(key);
+    if (typeof file === 'string' || !this.#isWhatWasChecked(record, file)) {
+      if (typeof file !== 'string') closeSync(file.fd);
+      // With all of the cache, or by itself.
+      if (this.#records.follow()) return this.#open(key);
+      drop(this.#place.at, this.#records, key, record);
+      return undefined;
+    }
+    const { id, size, sha256, used } = record;
+    const seen = { stamp: stampOf(file.status), looked: tick() };
+    const object = { key, id, fd: file.fd, size, sha256, ...seen, used, saved: used };
+    this.#files.add(object);
+    if (this.#files.usesAreDue()) this.#saveUses();
+    return object;
+  }
+
+  #recordOf(key: string): ObjectRecord | undefined {
+    return this.#records.tryRead((sql) => sql.get.get(key));
+  }
+
+  #openFile(key: ObjectKey): RegularFile | 'missing' | 'other' {
+    return withFiles(() => openObject(this.#place.at, key));
+  }
+
+  #isWhatWasChecked(record: ObjectRecord, { fd, status }: RegularFile): boolean {
+    if (status.size !== BigInt(record.size)) return false;
+    const stamp = stampOf(status);
+    if (stamp === record.stamp) return true;
+    if (!sha256OfFile(fd, status).equals(record.sha256)) return false;
+    this.#records.tryWrite((sql) => sql.restamp.run(stamp, record.id, record.sha256));
+    return true;
+  }
+
+  /** What is lacking is about to be fetched: the room of what was evicted for it may be ours. */
+  #lookWhereRoomIsScarce(): void {
+    try {
+      if (freeBytes(this.#place.at) < scarceBytes) this.#files.letEvictedGo(missIntervalMs);
+    } catch {
+      // Somebody removed the cache below us: there is nothing to let go for.
+    }
+  }
+
+  #saveUses(): void {
+    const taken = this.takeUses();
+    const saved = this.#records.tryWrite((sql) => {
+      for (const [id, used] of inOrder(taken)) sql.touch.run(used, id);
+      return true;
+    });
+    if (saved === true) return;
+    // Someone else writes just now: next time.
+    this.#files.putUsesBack(taken);
+  }
+}

@@ -1,0 +1,112 @@
+import { asPinfsError, PinfsError } from '../../format/errors.js';
+import type { Committer } from './committer.js';
+import type { Disk } from './disk.js';
+import { DiskFull, NoRoom } from './full.js';
+import { diskFull, cacheUnusable } from './layout.js';
+import { charge } from './records.js';
+import type { Spare } from './spare.js';
+import type { NotStored } from '../store.js';
+import type { Stored } from './stored.js';
+import type { Unpacker } from './unpacker.js';
+import { wantKey, type Want } from '../want.js';
+
+/** A cache that can be written to. */
+export interface Target {
+  readonly disk: Disk;
+  readonly committer: Committer;
+}
+
+/** Verifies what arrives and puts it where it can be read: into the cache, else into the spare. */
+export interface Keeper {
+  /**
+   * Unpacks the stored bytes of an object and puts them on a shelf.
+   * @returns its plain size.
+   * @throws PinfsError as `unpack`; CACHE_FULL: no place has room for it; CACHE_UNUSABLE.
+   */
+  keep(want: Want, stored: Stored): Promise<number>;
+  /** Why what came last was not stored in the cache; undefined: it was. */
+  readonly notStored: NotStored | undefined;
+}
+
+/** `cache` may be the reason why nothing can be stored in it at all. */
+export function openKeeper(
+  cache: Target | PinfsError,
+  spare: Pick<Spare, 'place'>,
+  unpacker: Pick<Unpacker, 'prepare'>,
+): Keeper {
+  let notStored = cache instanceof PinfsError ? begun(cache) : undefined;
+
+  async function keepElsewhere(want: Want, stored: Stored, reason: PinfsError) {
+    const place = spare.place();
+    if (place === undefined) throw reason;
+    const size = await put(place, unpacker, want, stored).catch((thrown: unknown) => {
+      const error = asPinfsError(thrown);
+      // What is wrong with the spare helps nobody.
+      throw ['CACHE_FULL', 'CACHE_UNUSABLE'].includes(error.code) ? reason : error;
+    });
+    const { since, objects } = notStored ?? begun(reason);
+    const { directory } = place.disk;
+    notStored = { ...begun(reason), since, directory, objects: objects + 1 };
+    return size;
+  }
+
+  return {
+    get notStored() {
+      return notStored;
+    },
+    async keep(want, stored) {
+      if (cache instanceof PinfsError) return keepElsewhere(want, stored, cache);
+      try {
+        if (!mayFit(want, cache.disk.limit)) throw diskFull(cache.disk.directory);
+        const size = await put(cache, unpacker, want, stored);
+        notStored = undefined;
+        return size;
+      } catch (thrown) {
+        // At a limit that the user set reading ends; he may raise it.
+        const isOfDisk = thrown instanceof DiskFull || isUnusable(thrown);
+        if (!isOfDisk) throw thrown;
+        return keepElsewhere(want, stored, thrown);
+      }
+    },
+  };
+}
+
+function begun({ message, advice }: PinfsError): NotStored {
+  const since = new Date().toISOString();
+  return { since, reason: message, advice, directory: undefined, objects: 0 };
+}
+
+function isUnusable(thrown: unknown): thrown is PinfsError {
+  return thrown instanceof PinfsError && thrown.code === 'CACHE_UNUSABLE';
+}
+
+/** Whether what is promised is not too large for a limit from the beginning. */
+export function mayFit(want: Want, limit: number): boolean {
+  return want.size.kind === 'limit' || charge(want.size.bytes) <= limit;
+}
+
+async function put(
+  { disk, committer }: Target,
+  unpacker: Pick<Unpacker, 'prepare'>,
+  want: Want,
+  stored: Stored,
+): Promise<number> {
+  const key = wantKey(want);
+  for (let isSecond = false; ; isSecond = true) {
+    const temporary = disk.temporary();
+    try {
+      const { size, sha256 } = await unpacker.prepare(stored, want, temporary);
+      await committer.add({ key, temporary, size, sha256 });
+      return size;
+    } catch (thrown) {
+      // The cache was lost meanwhile, and goes on in another place.
+      const wasLost = !isSecond && !disk.isInPlace({ temporary });
+      if (wasLost) continue;
+      if (!(thrown instanceof NoRoom)) throw cacheUnusable(disk.directory, thrown);
+      // Room is made once, for as much as is needed; what came is still here.
+      if (isSecond) disk.noRoomAfterAll();
+      if (isSecond || !disk.makeRoom(thrown.bytes, thrown.unmeasured))
+        throw diskFull(disk.directory);
+    }
+  }
+}

@@ -1,0 +1,90 @@
+import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { chmodSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { memorySource } from '../../testing/fakes/memory-source.js';
+import { openShelf } from './open-shelf.js';
+import { objectFile } from './layout.js';
+import { openStore } from '../open.js';
+import { readWhole } from '../run.js';
+import { wantKey, type Want } from '../want.js';
+
+const isRoot = process.geteuid?.() === 0;
+
+/** Makes a directory one that can only be read, for root as well. @returns whether that can be done here. */
+function makeReadOnly(t: Test, directory: string): boolean {
+  if (!isRoot) {
+    chmodSync(directory, 0o500);
+    t.teardown(() => chmodSync(directory, 0o700));
+    return true;
+  }
+  try {
+    execFileSync('mount', ['--bind', directory, directory], { stdio: 'ignore' });
+    t.teardown(() => execFileSync('umount', ['-l', directory]));
+    execFileSync('mount', ['-o', 'remount,bind,ro', directory], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function filled(t: Test) {
+  const parent = mkdtempSync(join(tmpdir(), 'pinfs-lower-'));
+  t.teardown(() => rmSync(parent, { recursive: true }));
+  const directory = join(parent, 'cache');
+  const source = memorySource();
+  const store = openStore({ directory, limit: 1e8, source });
+  const plains = [randomBytes(1000), randomBytes(300_000), Buffer.alloc(0)];
+  const wants = plains.map((plain) => source.put(plain));
+  for (const want of wants) await store.fetch(want);
+  await store.close();
+  return { directory, source, plains, wants };
+}
+
+void t.test('a cache that can only be read is read, and what is new is not kept', async (t) => {
+  const { directory, source, plains, wants } = await filled(t);
+  if (!makeReadOnly(t, directory)) {
+    t.comment('no directory can be made read-only here');
+    return;
+  }
+  const before = source.requests.length;
+  for (const offline of [true, false]) {
+    const store = openStore({ directory, limit: 1e8, source, offline });
+    t.match(store.statistics.notStored?.reason, /can only be read/);
+    const shelf = openShelf(directory, { at: store.at });
+    for (const [number, want] of wants.entries()) {
+      t.same(await readWhole(store, want), plains[number]);
+      t.ok(shelf.has(want), 'another thread sees it');
+    }
+    t.equal(source.requests.length, before, 'nothing is fetched for it');
+    if (!offline) {
+      const fresh = randomBytes(100);
+      const want = source.put(fresh);
+      t.same(await readWhole(store, want), fresh);
+    }
+    shelf.close();
+    await store.close();
+  }
+});
+
+void t.test('what is there counts after a check', async (t) => {
+  const { directory, source, plains, wants } = await filled(t);
+  const [first, second] = wants as [Want, Want];
+  const file = objectFile(directory, wantKey(first));
+  chmodSync(file, 0o644);
+  writeFileSync(file, randomBytes(1000));
+  if (!makeReadOnly(t, directory)) {
+    t.comment('no directory can be made read-only here');
+    return;
+  }
+  const before = source.requests.length;
+  const store = openStore({ directory, limit: 1e8, source });
+  t.same(await readWhole(store, first), plains[0]);
+  t.equal(source.requests.length, before + 1);
+  t.same(await readWhole(store, second), plains[1]);
+  t.equal(source.requests.length, before + 1);
+  await store.close();
+  t.ok(readdirSync(directory).includes('index.db'));
+});

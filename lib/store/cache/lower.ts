@@ -1,0 +1,141 @@
+import { accessSync, closeSync, constants, readSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import { PinfsError } from '../../format/errors.js';
+import { holdToRead, type HeldDirectory } from '../../files/held.js';
+import { openTrusted, removeEntry } from '../../files/regular.js';
+import { checkLayout, errorCode, objectFile } from './layout.js';
+import type { ObjectKey } from '../key.js';
+
+/** A cache that can only be read, of ours or root's: its objects count after a check against its records. */
+export interface Lower {
+  /** Why nothing is put into it. */
+  readonly reason: PinfsError;
+  /**
+   * Copies an object to a new file; beside the first one a copy of the records is made.
+   * @returns undefined if it isn't there, or not right.
+   */
+  copy(key: ObjectKey, target: string): { size: number; sha256: Buffer } | undefined;
+  close(): void;
+}
+
+const recordsBytesMax = 512 * 1024 * 1024;
+const largestObject = 2 ** 31 - 2 ** 16;
+
+type Known = { readonly size: number; readonly sha256: Buffer };
+
+/**
+ * Opens a cache for reading that we can't write to; undefined if it is no such one.
+ * @throws UnsafeDirectory; errors of the file system.
+ */
+export function openLower(directory: string): Lower | undefined {
+  const held = holdLower(directory);
+  if (held === undefined) return undefined;
+  const { at } = held;
+  let records: LowerRecords | undefined;
+  return {
+    reason: new PinfsError('CACHE_UNUSABLE', `the cache ${directory} can only be read`, {
+      advice: 'What is new is not kept; for that give a directory of your own with --cache DIR.',
+    }),
+    copy(key, target) {
+      records ??= openCopy(at, `${target}.lower`);
+      const record = records.get(key);
+      const file = record === undefined ? 'missing' : openTrusted(objectFile(at, key));
+      if (record === undefined || typeof file === 'string') return undefined;
+      try {
+        const { fd, status } = file;
+        if (status.size !== BigInt(record.size) || record.size > largestObject) return undefined;
+        const bytes = readAll(fd, record.size);
+        const sha256 = createHash('sha256').update(bytes).digest();
+        if (!sha256.equals(record.sha256)) return undefined;
+        writeFileSync(target, bytes, { flag: 'wx', mode: 0o444 });
+        return { size: bytes.length, sha256 };
+      } catch (thrown) {
+        removeEntry(target);
+        throw thrown;
+      } finally {
+        closeSync(file.fd);
+      }
+    },
+    close() {
+      records?.close();
+      held.close();
+    },
+  };
+}
+
+function holdLower(path: string): HeldDirectory | undefined {
+  try {
+    accessSync(path, constants.W_OK);
+    return undefined;
+  } catch (thrown) {
+    if (!['EROFS', 'EACCES', 'EPERM'].includes(errorCode(thrown) ?? '')) return undefined;
+  }
+  const held = holdToRead(path);
+  try {
+    if (checkLayout(held.at, path)) return held;
+  } catch {
+    // Said by whoever tries to make it one.
+  }
+  held.close();
+  return undefined;
+}
+
+interface LowerRecords {
+  get(key: string): Known | undefined;
+  close(): void;
+}
+
+/** SQLite can't read a database where it may not write, so that a copy is made. */
+function openCopy(at: string, copy: string): LowerRecords {
+  const database = copyDatabase(at, copy);
+  const known = prepared(database);
+  return {
+    get: (key) => known?.get(key),
+    close() {
+      database?.close();
+      for (const end of ['', '-wal', '-shm']) removeEntry(copy + end);
+    },
+  };
+}
+
+function prepared(database: Database.Database | undefined) {
+  try {
+    return database?.prepare<[string], Known>('SELECT size, sha256 FROM objects WHERE key = ?');
+  } catch {
+    // Damaged.
+    return undefined;
+  }
+}
+
+function copyDatabase(at: string, copy: string): Database.Database | undefined {
+  try {
+    for (const end of ['', '-wal']) {
+      const file = openTrusted(join(at, `index.db${end}`));
+      if (typeof file === 'string') continue;
+      try {
+        if (file.status.size > recordsBytesMax) return undefined;
+        const bytes = readAll(file.fd, Number(file.status.size));
+        writeFileSync(copy + end, bytes, { flag: 'wx', mode: 0o600 });
+      } finally {
+        closeSync(file.fd);
+      }
+    }
+    return new Database(copy, { fileMustExist: true });
+  } catch {
+    // As good as empty.
+    return undefined;
+  }
+}
+
+function readAll(fd: number, size: number): Buffer {
+  const bytes = Buffer.alloc(size);
+  let filled = 0;
+  while (filled < size) {
+    const count = readSync(fd, bytes, filled, size - filled, filled);
+    if (count === 0) break;
+    filled += count;
+  }
+  return bytes.subarray(0, filled);
+}

@@ -1,0 +1,111 @@
+import { closeSync, fstatSync } from 'node:fs';
+import { LRUCache } from 'lru-cache';
+import { givesBackFiles } from '../../machine/file-budget.js';
+import type { ObjectKey } from '../key.js';
+
+/** An object whose file is open and was checked. */
+export interface OpenObject {
+  readonly key: ObjectKey;
+  /** Of its record. */
+  readonly id: number;
+  readonly fd: number;
+  readonly size: number;
+  readonly sha256: Buffer;
+  /** By what it is known as the file that was checked, and when (µs, as `tick`) that was looked at. */
+  stamp: string;
+  looked: number;
+  used: number;
+  saved: number;
+}
+
+/** The objects that a shelf keeps open, and when they were used. */
+export interface OpenObjects {
+  get(key: string): OpenObject | undefined;
+  has(key: string): boolean;
+  add(object: OpenObject): void;
+  /** Closes one, so that its room is free if it was removed. */
+  close(key: string): void;
+  /** Closes those that others evicted, unless that was done less than `interval` ago (ms). */
+  letEvictedGo(interval: number): void;
+  /** Times of use (µs, as `tick`) since the last call, by id of the record. */
+  takeUses(): Map<number, number>;
+  /** Takes back what could not be saved. */
+  putUsesBack(uses: ReadonlyMap<number, number>): void;
+  /** Whether the times of use should be saved now. */
+  usesAreDue(): boolean;
+  closeAll(): void;
+}
+
+// A file that is open takes room even when it was evicted: large ones count for as many as they have MiB.
+const weightUnit = 1024 * 1024;
+// After so many openings, and not before so long (ms), those that others evicted are looked for and let go.
+const opensBetweenLooks = 64;
+const timeBetweenLooks = 500;
+const usesKept = 1024;
+const usesSavedAfter = 60_000;
+
+/** @param fileLimit files that are kept open at most. */
+export function openObjects(fileLimit: number): OpenObjects {
+  // Not yet saved.
+  let uses = new Map<number, number>();
+  let lastSaved = Date.now();
+  let opens = 0;
+  let lastLook = 0;
+  const most = Math.max(2, fileLimit);
+  const heaviest = Math.min(64, Math.floor(most / 2));
+  const files = new LRUCache<string, OpenObject>({
+    max: most,
+    maxSize: most,
+    sizeCalculation: ({ size }) => Math.min(heaviest, 1 + Math.floor(size / weightUnit)),
+    dispose: (object) => {
+      note(object);
+      closeSync(object.fd);
+    },
+  });
+  const forgetGiver = givesBackFiles(() => files.pop() !== undefined);
+
+  function note(object: OpenObject): void {
+    if (object.used > object.saved) uses.set(object.id, object.used);
+    object.saved = object.used;
+  }
+
+  function letEvictedGo(interval: number): void {
+    const now = performance.now();
+    if (now - lastLook < interval) return;
+    lastLook = now;
+    for (const object of [...files.values()]) {
+      if (fstatSync(object.fd).nlink === 0) files.delete(object.key);
+    }
+  }
+
+  return {
+    get: (key) => files.get(key),
+    has: (key) => files.has(key),
+    add(object) {
+      if (++opens % opensBetweenLooks === 0) letEvictedGo(timeBetweenLooks);
+      files.set(object.key, object);
+    },
+    close: (key) => void files.delete(key),
+    letEvictedGo,
+    takeUses() {
+      for (const object of files.values()) note(object);
+      const taken = uses;
+      uses = new Map();
+      lastSaved = Date.now();
+      return taken;
+    },
+    putUsesBack(taken) {
+      for (const [id, used] of taken) if (!uses.has(id)) uses.set(id, used);
+    },
+    usesAreDue: () => uses.size >= usesKept || Date.now() - lastSaved > usesSavedAfter,
+    closeAll() {
+      forgetGiver();
+      files.clear();
+    },
+  };
+}
+
+/** Neighbours by id lie on the same page. */
+export function inOrder(uses: ReadonlyMap<number, number>): [number, number][] {
+  return [...uses].sort((a, b) => a[0] - b[0]);
+}

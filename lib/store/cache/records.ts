@@ -1,0 +1,351 @@
+import type Database from 'better-sqlite3';
+import { PinfsError } from '../../format/errors.js';
+import { DiskFull } from './full.js';
+import { cacheUnusable, writeLayout } from './layout.js';
+import type { Place } from './place.js';
+import {
+  inodeOfDatabase,
+  isBusy,
+  isDamage,
+  openDatabase,
+  busyTimeoutMs,
+  setAside,
+  sizesOfDatabase,
+} from './records-file.js';
+
+/**
+ * The records of a cache, in SQLite. An object is what its record says, or it isn't there: a name
+ * is the hash of stored bytes and can't be checked again from plain ones. Each change is one
+ * transaction; whoever changes a file of objects/ does it while holding the write lock. So a process
+ * that dies at any moment leaves objects without record (strays: swept later) or records without
+ * object (found out at opening), never a wrong one.
+ */
+export interface ObjectRecord {
+  readonly id: number;
+  readonly size: number;
+  readonly sha256: Buffer;
+  readonly stamp: string;
+  readonly used: number;
+}
+
+export interface NewRecord {
+  readonly key: string;
+  readonly size: number;
+  readonly sha256: Buffer;
+  readonly stamp: string;
+}
+
+/** What an object takes on the disk: whole blocks of the usual size. */
+export function charge(size: number): number {
+  return Math.max(4096, Math.ceil(size / 4096) * 4096);
+}
+
+let lastTick = 0;
+
+/** The time of a use: microseconds of the clock, but strictly rising within a process. */
+export function tick(): number {
+  lastTick = Math.max(lastTick + 1, Date.now() * 1000);
+  return lastTick;
+}
+
+// Earlier than any other use (µs): what is volatile counts as used before 1970, and goes first.
+const volatileShift = 2 ** 51;
+
+/** The time of a use as it is written for a new object; of a volatile repository only content counts as volatile. */
+export function firstUse(key: string, isVolatile: boolean): number {
+  return tick() - (isVolatile && !/[CH]$/.test(key) ? volatileShift : 0);
+}
+
+const schema = `
+  CREATE TABLE IF NOT EXISTS objects(id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE,
+    size INTEGER NOT NULL, sha256 BLOB NOT NULL, stamp TEXT NOT NULL, used INTEGER NOT NULL);
+  CREATE TABLE IF NOT EXISTS holds(key TEXT NOT NULL, owner TEXT NOT NULL, PRIMARY KEY(key, owner)) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS owners(id TEXT PRIMARY KEY) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS totals(one INTEGER PRIMARY KEY CHECK(one = 1), bytes INTEGER NOT NULL, strays INTEGER NOT NULL);
+  INSERT OR IGNORE INTO totals VALUES (1, 0, 1);`;
+
+function prepare(db: Database.Database): Statements {
+  return {
+    get: db.prepare<[string], ObjectRecord>(
+      'SELECT id, size, sha256, stamp, used FROM objects WHERE key = ?',
+    ),
+    insert: db.prepare(
+      'INSERT INTO objects(key, size, sha256, stamp, used) VALUES (?, ?, ?, ?, ?) ' +
+        'ON CONFLICT(key) DO UPDATE SET size = excluded.size, sha256 = excluded.sha256, stamp = excluded.stamp, used = excluded.used',
+    ),
+    remove: db.prepare('DELETE FROM objects WHERE id = ?'),
+    restamp: db.prepare('UPDATE objects SET stamp = ? WHERE id = ? AND sha256 = ?'),
+    touch: db.prepare(
+      `UPDATE objects SET used = max(used, ? - ${volatileShift} * (used < 0)) WHERE id = ?`,
+    ),
+    grow: db.prepare('UPDATE totals SET bytes = bytes + ?'),
+    totals: db.prepare<[], { bytes: number; strays: number }>('SELECT bytes, strays FROM totals'),
+    count: db.prepare<[], { objects: number; bytes: number }>(
+      'SELECT count(*) AS objects, coalesce(sum(size), 0) AS bytes FROM objects',
+    ),
+    recount: db.prepare(
+      'UPDATE totals SET strays = ?, bytes = ' +
+        '(SELECT coalesce(sum(max(4096, (size + 4095) / 4096 * 4096)), 0) FROM objects)',
+    ),
+    // Catalogs and histories count as used a week later: everything below them hangs on them.
+    oldest: db.prepare<[number, number, number], Candidate>(
+      'SELECT * FROM (SELECT id, key, size, used, ' +
+        "used + (key GLOB '*[CH]') * 604800000000 AS rank FROM objects WHERE key NOT IN (SELECT key FROM holds)) " +
+        'WHERE (rank, id) > (?, ?) ORDER BY rank, id LIMIT ?',
+    ),
+    removable: db
+      .prepare<[], number>(
+        'SELECT coalesce(sum(max(4096, (size + 4095) / 4096 * 4096)), 0) FROM objects ' +
+          'WHERE key NOT IN (SELECT key FROM holds)',
+      )
+      .pluck(),
+    after: db.prepare<[number, number], { id: number; key: string; size: number }>(
+      'SELECT id, key, size FROM objects WHERE id > ? ORDER BY id LIMIT ?',
+    ),
+    held: db.prepare<[string]>('SELECT 1 FROM holds WHERE key = ? LIMIT 1'),
+    hold: db.prepare('INSERT OR IGNORE INTO holds(key, owner) VALUES (?, ?)'),
+    release: db.prepare('DELETE FROM holds WHERE key = ? AND owner = ?'),
+    // What is held is in use all the time, however long ago it was opened.
+    touchHeld: db.prepare(
+      `UPDATE objects SET used = max(used, ? - ${volatileShift} * (used < 0)) ` +
+        'WHERE key IN (SELECT key FROM holds WHERE owner = ?)',
+    ),
+    releaseAll: db.prepare('DELETE FROM holds WHERE owner = ?'),
+    owners: db.prepare<[], { id: string }>('SELECT id FROM owners'),
+    addOwner: db.prepare('INSERT OR IGNORE INTO owners(id) VALUES (?)'),
+    removeOwner: db.prepare('DELETE FROM owners WHERE id = ?'),
+    heldBytes: db.prepare<[], { objects: number; bytes: number }>(
+      'SELECT count(*) AS objects, coalesce(sum(size), 0) AS bytes FROM objects WHERE key IN (SELECT key FROM holds)',
+    ),
+  };
+}
+
+export interface Candidate {
+  readonly id: number;
+  readonly key: string;
+  readonly size: number;
+  readonly used: number;
+  /** By which they go, lowest first. */
+  readonly rank: number;
+}
+
+export interface Statements {
+  readonly get: Database.Statement<[string], ObjectRecord>;
+  readonly insert: Database.Statement;
+  readonly remove: Database.Statement;
+  readonly restamp: Database.Statement;
+  readonly touch: Database.Statement;
+  readonly grow: Database.Statement;
+  readonly totals: Database.Statement<[], { bytes: number; strays: number }>;
+  readonly count: Database.Statement<[], { objects: number; bytes: number }>;
+  readonly recount: Database.Statement;
+  /** What no one holds, behind a rank and id, the first to go first. */
+  readonly oldest: Database.Statement<[number, number, number], Candidate>;
+  /** Bytes on the disk of what no one holds. */
+  readonly removable: Database.Statement<[], number>;
+  readonly after: Database.Statement<[number, number], { id: number; key: string; size: number }>;
+  readonly held: Database.Statement<[string]>;
+  readonly hold: Database.Statement;
+  readonly release: Database.Statement;
+  readonly touchHeld: Database.Statement;
+  readonly releaseAll: Database.Statement;
+  readonly owners: Database.Statement<[], { id: string }>;
+  readonly addOwner: Database.Statement;
+  readonly removeOwner: Database.Statement;
+  readonly heldBytes: Database.Statement<[], { objects: number; bytes: number }>;
+}
+
+export class Records {
+  /** Times that the database was set aside, as it was damaged, or begun anew as it was removed. */
+  rebuilt = 0;
+
+  readonly #place: Place;
+  #current: Open;
+  #closed = false;
+
+  /**
+   * Opens the records of a cache directory. A damaged database is set aside and begun anew.
+   * @throws PinfsError CACHE_UNUSABLE, CACHE_FULL.
+   */
+  constructor(place: Place) {
+    this.#place = place;
+    this.#current = this.#guard(() => {
+      try {
+        return this.#open();
+      } catch (thrown) {
+        if (!isDamage(thrown)) throw thrown;
+        this.rebuilt++;
+        setAside(place.at);
+        return this.#open();
+      }
+    });
+  }
+
+  /** Reads; nobody is waited for. */
+  read<T>(work: (sql: Statements) => T): T {
+    return this.#mending(() => {
+      if (!this.#current.db.open && !this.#closed) this.#goOver();
+      return work(this.#current.sql);
+    });
+  }
+
+  /** Likewise, where a cache that can't be read, or not any more, is as good as an empty one. */
+  tryRead<T>(work: (sql: Statements) => T): T | undefined {
+    return unlessUnusable(() => this.read(work));
+  }
+
+  /** One transaction under the write lock; waits at most some seconds for other processes. */
+  write<T>(work: (sql: Statements) => T): T {
+    return this.#mending(() => {
+      if (!this.isCurrent()) this.#goOver();
+      return this.#transaction(work);
+    });
+  }
+
+  /** Likewise, unless another one holds the lock just now, or the cache can't be written to: then undefined. */
+  tryWrite<T>(work: (sql: Statements) => T): T | undefined {
+    return unlessUnusable(() => this.#mending(() => this.#writeAtOnce(work)));
+  }
+
+  /**
+   * Brings the log into the database, so that it takes no room; as far as that can be done now, or,
+   * with `patient`, in some seconds.
+   */
+  shrink(patient: boolean): void {
+    const { db } = this.#current;
+    try {
+      if (!patient) db.pragma('busy_timeout = 0');
+      db.pragma('wal_checkpoint(TRUNCATE)');
+    } catch {
+      // Another time.
+    } finally {
+      if (!patient) db.pragma(`busy_timeout = ${busyTimeoutMs}`);
+    }
+  }
+
+  /** What the database and its log take on the disk (bytes). */
+  sizes(): { readonly database: number; readonly log: number } {
+    return sizesOfDatabase(this.#place.at);
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#current.db.close();
+  }
+
+  #guard<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (thrown) {
+      // Whoever still used it was interrupted: nothing is wrong with the cache.
+      if (this.#closed) throw new PinfsError('INTERRUPTED', 'the cache was closed');
+      throw cacheUnusable(this.#place.directory, thrown);
+    }
+  }
+
+  /** Runs it again on a new database when this one is found to be damaged. */
+  #mending<T>(work: () => T): T {
+    return this.#guard(() => {
+      try {
+        return work();
+      } catch (thrown) {
+        if (this.#closed || !isDamage(thrown)) throw thrown;
+        // Before it is set aside: closing removes the log of whatever lies in its place.
+        this.#current.db.close();
+        // Another process may have been quicker.
+        if (inodeOfDatabase(this.#place.at) === this.#current.inode) setAside(this.#place.at);
+        this.#reopen();
+        return work();
+      }
+    });
+  }
+
+  /** Whether the database is still the one that others see; it, or the whole cache, may have been removed or replaced. */
+  isCurrent(): boolean {
+    return (
+      this.#closed ||
+      (this.#current.db.open &&
+        inodeOfDatabase(this.#place.at) === this.#current.inode &&
+        this.#place.problem() === undefined)
+    );
+  }
+
+  /**
+   * Goes over to the database that lies in the place of ours now, or to another place where this one was lost.
+   * @returns whether there is another one.
+   */
+  follow(): boolean {
+    if (this.isCurrent()) return false;
+    const followed = unlessUnusable(() =>
+      this.#guard(() => {
+        if (this.#place.problem() !== undefined && this.#place.renew() !== undefined) return false;
+        if (inodeOfDatabase(this.#place.at) === undefined) return false;
+        this.#reopen();
+        return true;
+      }),
+    );
+    return followed === true;
+  }
+
+  /** Someone removed the database below us: what is written to the old one nobody else would see. */
+  #goOver(): void {
+    if (this.#place.problem() !== undefined) {
+      const error = this.#place.renew();
+      if (error !== undefined) throw error;
+    }
+    this.#reopen();
+  }
+
+  /** What is begun anew is whole: others find a cache. */
+  #reopen(): void {
+    this.#current.db.close();
+    this.rebuilt++;
+    writeLayout(this.#place.at);
+    this.#current = this.#open();
+  }
+
+  #open(): Open {
+    const db = openDatabase(this.#place, schema);
+    try {
+      return { db, sql: prepare(db), inode: inodeOfDatabase(this.#place.at) };
+    } catch (thrown) {
+      db.close();
+      throw thrown;
+    }
+  }
+
+  #writeAtOnce<T>(work: (sql: Statements) => T): T | undefined {
+    const { db } = this.#current;
+    if (!db.open) return undefined;
+    db.pragma('busy_timeout = 0');
+    try {
+      return this.#transaction(work);
+    } catch (thrown) {
+      if (isBusy(thrown)) return undefined;
+      throw thrown;
+    } finally {
+      db.pragma(`busy_timeout = ${busyTimeoutMs}`);
+    }
+  }
+
+  #transaction<T>(work: (sql: Statements) => T): T {
+    const { db, sql } = this.#current;
+    return db.transaction(() => work(sql)).immediate();
+  }
+}
+
+interface Open {
+  readonly db: Database.Database;
+  readonly sql: Statements;
+  readonly inode: bigint | undefined;
+}
+
+function unlessUnusable<T>(work: () => T): T | undefined {
+  try {
+    return work();
+  } catch (thrown) {
+    const isUnusable = thrown instanceof PinfsError && thrown.code === 'CACHE_UNUSABLE';
+    if (isUnusable || thrown instanceof DiskFull) return undefined;
+    throw thrown;
+  }
+}

@@ -1,0 +1,40 @@
+import t from 'tap';
+import { PinfsError } from '../../format/errors.js';
+import { memorySource } from '../../testing/fakes/memory-source.js';
+import { download } from './download.js';
+import type { Leg } from './flights.js';
+import { openStaging } from '../cache/staging.js';
+
+const leg: Leg = {
+  signal: new AbortController().signal,
+  demand: {
+    urgency: 'wanted',
+    persistent: false,
+    watch: () => () => undefined,
+    came: () => undefined,
+    failed: () => undefined,
+  },
+  transfer: (run) => run(),
+};
+
+// Small answers need no place.
+const staging = openStaging(() => undefined);
+
+void t.test('what is not what was wanted is asked for once more, past caches', async (t) => {
+  const source = memorySource();
+  const want = source.put(Buffer.from('some bytes'));
+  const keep = () => Promise.reject(new PinfsError('OBJECT_HASH_MISMATCH', 'wrong'));
+  await t.rejects(download(source, want, keep, leg, staging), { code: 'OBJECT_HASH_MISMATCH' });
+  t.same(
+    source.requests.map(({ request }) => request.fresh === true),
+    [false, true],
+  );
+});
+
+void t.test('where it only can not be kept, it is not asked for again', async (t) => {
+  const source = memorySource();
+  const want = source.put(Buffer.from('some bytes'));
+  const keep = () => Promise.reject(new PinfsError('CACHE_FULL', 'full'));
+  await t.rejects(download(source, want, keep, leg, staging), { code: 'CACHE_FULL' });
+  t.equal(source.requests.length, 1);
+});

@@ -1,0 +1,74 @@
+import { statSync } from 'node:fs';
+import { readGiven } from '../../files/given.js';
+import {
+  emptyBlacklist,
+  minimumRevision,
+  parseBlacklist,
+  type Blacklist,
+} from '../../format/blacklist.js';
+import { findFingerprint, type Certificate } from '../../format/certificate.js';
+import { PinfsError } from '../../format/errors.js';
+import { fingerprintText } from '../../format/whitelist.js';
+
+export const defaultBlacklist = '/etc/cvmfs/blacklist';
+const fileBytesMax = 4 * 1024 * 1024;
+
+/**
+ * Reads the blacklist of this machine. Without `given`, the default file, which need not exist.
+ * @throws PinfsError USAGE: it can't be read. It is never passed over in silence.
+ */
+export function loadBlacklist(given: string | undefined, fallback = defaultBlacklist): Blacklist {
+  const path = given ?? fallback;
+  try {
+    const stats = statSync(path, { throwIfNoEntry: false });
+    if (stats === undefined && given === undefined) return emptyBlacklist;
+    if (stats === undefined) throw new PinfsError('USAGE', `there is no blacklist ${path}`);
+    if (!stats.isFile() || stats.size > fileBytesMax) {
+      throw new PinfsError('USAGE', `the blacklist ${path} is no file of at most 4 MiB`);
+    }
+    return parseBlacklist(readGiven(path, fileBytesMax));
+  } catch (cause) {
+    if (cause instanceof PinfsError) throw cause;
+    throw new PinfsError('USAGE', `the blacklist ${path} cannot be read`, {
+      advice: 'name another one with --blacklist FILE',
+      cause,
+    });
+  }
+}
+
+/**
+ * Whether a snapshot is banned here. Holds for pins as well: for them, what is known of
+ * revision and certificate is looked at. Errors: CERTIFICATE_BLACKLISTED, REVISION_BLACKLISTED.
+ */
+export function blacklistFailure(
+  blacklist: Blacklist,
+  snapshot: {
+    readonly fqrn: string;
+    readonly revision: number | undefined;
+    readonly certificate: Certificate | undefined;
+  },
+): PinfsError | undefined {
+  const { fqrn, revision, certificate } = snapshot;
+  const banned = certificate && findFingerprint(certificate, blacklist.fingerprints);
+  if (banned !== undefined) {
+    return new PinfsError(
+      'CERTIFICATE_BLACKLISTED',
+      `the signing certificate ${fingerprintText(banned)} is on the blacklist of this machine`,
+    );
+  }
+  return revision === undefined ? undefined : revisionFailure(blacklist, fqrn, revision);
+}
+
+/** Whether a revision is banned here. Error: REVISION_BLACKLISTED. */
+export function revisionFailure(
+  blacklist: Blacklist,
+  fqrn: string,
+  revision: number,
+): PinfsError | undefined {
+  const minimum = minimumRevision(blacklist, fqrn);
+  if (revision >= minimum) return undefined;
+  return new PinfsError(
+    'REVISION_BLACKLISTED',
+    `revision ${revision} of ${fqrn} is banned by the blacklist of this machine (below ${minimum})`,
+  );
+}
