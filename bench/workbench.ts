@@ -8,7 +8,12 @@ import { promisify } from 'node:util';
 import { toBytes } from '../lib/format/bytes.js';
 import type { ListedMount } from '../lib/mount/list.js';
 import type { MountStatus } from '../lib/mount/session/status.js';
-import { file, makeRepository, writeFiles, type Tree } from '../lib/publish/write-repository.js';
+import {
+  file,
+  makeRepository,
+  writeFiles,
+  type TreeSpec,
+} from '../lib/publish/write-repository.js';
 import { makeTree } from '../lib/testing/trees.js';
 
 const execute = promisify(execFile);
@@ -53,7 +58,7 @@ const fqrn = 'bench.example.org';
 
 export async function openWorkbench(size: BenchSize): Promise<Workbench> {
   const directory = realpathSync(mkdtempSync(join(tmpdir(), 'pinfs-workbench-')));
-  const tree: Tree = {
+  const tree: TreeSpec = {
     ...makeTree({ ...size, seed: 1 }),
     'big.bin': file(noise(size.bigFile), { compression: 'none', chunks: [8 * 2 ** 20] }),
   };
@@ -91,7 +96,7 @@ function noise(length: number): Buffer {
   return bytes;
 }
 
-function writeTree(target: string, tree: Tree): void {
+function writeTree(target: string, tree: TreeSpec): void {
   mkdirSync(target, { recursive: true });
   for (const [name, entry] of Object.entries(tree)) {
     const path = join(target, name);

@@ -1,13 +1,13 @@
 import { mkdirSync, realpathSync } from 'node:fs';
 import t from 'tap';
 import { PinfsError } from '../format/errors.js';
-import { prepareMountpoint, recoverStale } from './mountpoint.js';
+import { usableMountpoint, recoverStale } from './mountpoint.js';
 
 const log = (): void => undefined;
 
 async function refused(mountpoint: string): Promise<PinfsError> {
   try {
-    await prepareMountpoint(mountpoint, log);
+    await usableMountpoint(mountpoint, log);
   } catch (error) {
     if (error instanceof PinfsError) return error;
     throw error;
@@ -20,9 +20,9 @@ void t.test(
   async (t) => {
     const base = t.testdir({ full: { file: '' }, empty: {}, link: t.fixture('symlink', 'full') });
     const real = realpathSync(base);
-    t.equal(await prepareMountpoint(`${base}/full`, log), `${real}/full`);
-    t.equal(await prepareMountpoint(`${base}/empty/`, log), `${real}/empty`);
-    t.equal(await prepareMountpoint(`${base}/link`, log), `${real}/full`);
+    t.equal(await usableMountpoint(`${base}/full`, log), `${real}/full`);
+    t.equal(await usableMountpoint(`${base}/empty/`, log), `${real}/empty`);
+    t.equal(await usableMountpoint(`${base}/link`, log), `${real}/full`);
   },
 );
 

@@ -20,7 +20,7 @@ const mountpointBytesMax = 1000;
  * process left there is detached first.
  * @throws PinfsError MOUNTPOINT_UNUSABLE.
  */
-export async function prepareMountpoint(
+export async function usableMountpoint(
   mountpoint: string,
   log: Log,
   place?: HeldPlace,

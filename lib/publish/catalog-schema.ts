@@ -73,9 +73,9 @@ export const counterNames = [
   'external_file_size',
 ] as const;
 
-export type Counters = Record<(typeof counterNames)[number], number>;
+export type CatalogCounters = Record<(typeof counterNames)[number], number>;
 
-export function zeroCounters(): Counters {
+export function zeroCounters(): CatalogCounters {
   return {
     regular: 0,
     symlink: 0,

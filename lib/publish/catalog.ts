@@ -9,16 +9,16 @@ import {
   flag,
   hashFlag,
   zeroCounters,
-  type Counters,
+  type CatalogCounters,
 } from './catalog-schema.js';
-import type { Attributes, DirectorySpec, EntrySpec, FileSpec } from './spec.js';
+import type { RowAttributes, DirectorySpec, EntrySpec, FileSpec } from './spec.js';
 
 export interface MadeCatalog {
   readonly hash: ContentHash;
   /** Size of the database (bytes). */
   readonly size: number;
   /** Of this catalog and all below it. */
-  readonly counters: Counters;
+  readonly counters: CatalogCounters;
 }
 
 /** What is the same for all catalogs of one revision. */
@@ -66,8 +66,8 @@ interface Writer {
   readonly db: Database.Database;
   readonly row: Database.Statement;
   readonly chunk: Database.Statement;
-  readonly self: Counters;
-  readonly below: Counters;
+  readonly self: CatalogCounters;
+  readonly below: CatalogCounters;
 }
 
 function startCatalog(context: CatalogContext): Writer {
@@ -200,7 +200,7 @@ function addFile(writer: Writer, path: ByteString, entry: FileSpec, nlink: numbe
     const size = entry.chunks[Math.min(index, entry.chunks.length - 1)] ?? 0;
     if (size < 1) throw new Error(`a chunk of ${path} has no size`);
     const part = content.subarray(offset, offset + size);
-    writer.chunk.run(...pathKey(path), offset, part.length, digest(store('chunk', part)));
+    writer.chunk.run(...pathKeyColumns(path), offset, part.length, digest(store('chunk', part)));
     self.chunks++;
     offset += part.length;
   }
@@ -216,14 +216,14 @@ interface Row {
   readonly target?: ByteString;
 }
 
-function addRow(writer: Writer, path: ByteString, spec: Attributes, row: Row): void {
+function addRow(writer: Writer, path: ByteString, spec: RowAttributes, row: Row): void {
   const slash = path.lastIndexOf('/');
   const isDirectory = row.type === directoryRow.type;
   if (isDirectory) writer.self.dir++;
   if (spec.xattrs !== undefined) writer.self.xattr++;
   writer.row.run(
-    ...pathKey(path),
-    ...(path === '' ? [0, 0] : pathKey(path.slice(0, slash))),
+    ...pathKeyColumns(path),
+    ...(path === '' ? [0, 0] : pathKeyColumns(path.slice(0, slash))),
     (BigInt(spec.linkGroup ?? 0) << 32n) | BigInt(row.nlink),
     row.hash === undefined ? null : digest(row.hash),
     row.size,
@@ -240,7 +240,7 @@ function addRow(writer: Writer, path: ByteString, spec: Attributes, row: Row): v
 }
 
 /** The two numbers by which a path is found (docs/format.md, 5.4). */
-export function pathKey(path: ByteString): [bigint, bigint] {
+export function pathKeyColumns(path: ByteString): [bigint, bigint] {
   const md5 = createHash('md5').update(toBytes(path)).digest();
   return [md5.readBigInt64LE(0), md5.readBigInt64LE(8)];
 }

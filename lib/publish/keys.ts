@@ -2,7 +2,7 @@
 // everyone knows their private halves. Made once with:
 //   openssl genrsa 2048; openssl req -x509 -newkey rsa:2048 -nodes -days 36500
 
-export interface MasterKey {
+export interface MasterKeyPair {
   readonly publicKey: string;
   readonly privateKey: string;
 }
@@ -13,7 +13,7 @@ export interface SigningCertificate {
 }
 
 /** Signs the whitelists of made repositories. */
-export const testMasterKey: MasterKey = {
+export const testMasterKey: MasterKeyPair = {
   publicKey: `-----BEGIN PUBLIC KEY-----
 MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAz+W4BNZ+b4o8+Go3vNS0
 4+6stOOMFk+tU9phxeFYafNh5JFJ1got0yx51eQ6wvujDk3jeY84r/MCwZIeM/d/
@@ -56,7 +56,7 @@ ESh1dehq+D8r5HgsKAMhLg==
 };
 
 /** Another master key, for whitelists that the wrong one signed. */
-export const otherMasterKey: MasterKey = {
+export const otherMasterKey: MasterKeyPair = {
   publicKey: `-----BEGIN PUBLIC KEY-----
 MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAx3esEw+tjEgFhNp18QS5
 IVnFeLvHbHp1QraIHA1v0Hm12kHIWoKQzWEKvKoWUOPX98Yk2vl9kz5s2llbPfoi
@@ -99,7 +99,7 @@ d8fkvg21D93PLbCC7SuML6Td
 };
 
 /** A master key of 1024 bits, for tests of its refusal. */
-export const weakMasterKey: MasterKey = {
+export const weakMasterKey: MasterKeyPair = {
   publicKey: `-----BEGIN PUBLIC KEY-----
 MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQCsBqPyIBGMYf3Zg3xQ7EueMhGJ
 sVEHfivng0/TIYkPLCQmFd+DuJPuVp3uI4jgE4Ho57V8ik1PnPTNaNbxQAvHJAdJ

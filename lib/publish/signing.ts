@@ -1,6 +1,11 @@
 import { constants, createHash, privateEncrypt, sign, X509Certificate } from 'node:crypto';
 import { hashBytes, type HashAlgorithm } from '../format/hash.js';
-import { testCertificate, testMasterKey, type MasterKey, type SigningCertificate } from './keys.js';
+import {
+  testCertificate,
+  testMasterKey,
+  type MasterKeyPair,
+  type SigningCertificate,
+} from './keys.js';
 
 /** Lines, each with its end, then `--` and the hash of the lines: what both signed files begin with. */
 function letter(
@@ -26,7 +31,7 @@ export function signManifest(
 export function signWhitelist(
   lines: readonly string[],
   algorithm: HashAlgorithm = 'sha1',
-  master: MasterKey = testMasterKey,
+  master: MasterKeyPair = testMasterKey,
 ): Buffer {
   const { text, hash } = letter(lines, algorithm);
   const { privateKey } = master;

@@ -1,9 +1,9 @@
 import type { ByteString } from '../format/bytes.js';
 import type { HashAlgorithm } from '../format/hash.js';
-import type { MasterKey, SigningCertificate } from './keys.js';
+import type { MasterKeyPair, SigningCertificate } from './keys.js';
 
 /** What every entry of a made tree may have; what is left out has a plain default. */
-export interface Attributes {
+export interface RowAttributes {
   /** Permission bits only. */
   readonly mode?: number;
   readonly uid?: number;
@@ -17,7 +17,7 @@ export interface Attributes {
   readonly linkGroup?: number;
 }
 
-export interface FileSpec extends Attributes {
+export interface FileSpec extends RowAttributes {
   readonly type: 'file';
   readonly content: string | Buffer;
   readonly compression?: 'zlib' | 'none';
@@ -30,12 +30,12 @@ export interface FileSpec extends Attributes {
   readonly directIo?: boolean;
 }
 
-export interface SymlinkSpec extends Attributes {
+export interface SymlinkSpec extends RowAttributes {
   readonly type: 'symlink';
   readonly target: ByteString;
 }
 
-export interface SpecialSpec extends Attributes {
+export interface SpecialSpec extends RowAttributes {
   readonly type: 'fifo' | 'socket' | 'character' | 'block';
   /** Device number as glibc packs it. */
   readonly rdev?: number;
@@ -51,31 +51,31 @@ export interface Damage {
   readonly object?: (stored: Buffer) => Buffer;
 }
 
-export interface DirectorySpec extends Attributes, Damage {
+export interface DirectorySpec extends RowAttributes, Damage {
   readonly type: 'directory';
   /** By name (byte strings: `fromText` for names that are not ASCII). */
-  readonly entries: Tree;
+  readonly entries: TreeSpec;
   /** Begins a nested catalog; `sql`, `patch` and `object` need this. */
   readonly nested?: boolean;
 }
 
 /** A directory that shows the tree of an earlier revision. */
-export interface BindSpec extends Attributes {
+export interface BindSpec extends RowAttributes {
   readonly type: 'bind';
   readonly revision: number;
 }
 
 export type EntrySpec = FileSpec | SymlinkSpec | SpecialSpec | DirectorySpec | BindSpec;
-export type Tree = Readonly<Record<ByteString, EntrySpec>>;
+export type TreeSpec = Readonly<Record<ByteString, EntrySpec>>;
 
 export interface RevisionSpec extends Damage {
-  readonly tree: Tree;
+  readonly tree: TreeSpec;
   /** Tags besides trunk and trunk-previous, name to description. */
   readonly tags?: Readonly<Record<string, string>>;
   /** Default: a day later than the revision before. */
   readonly time?: number;
   /** Attributes of the root directory. */
-  readonly root?: Attributes;
+  readonly root?: RowAttributes;
   /** Further properties of the root catalog, such as `voms_authz`. */
   readonly properties?: Readonly<Record<string, string>>;
   /** Run on the tag database that is published with this revision. */
@@ -90,7 +90,7 @@ export interface RepositorySpec {
   readonly revisions: readonly RevisionSpec[];
   /** Seconds; default 240. */
   readonly ttl?: number;
-  readonly master?: MasterKey;
+  readonly master?: MasterKeyPair;
   readonly certificate?: SigningCertificate;
 }
 
@@ -102,7 +102,7 @@ export function file(
   return { type: 'file', content, ...more };
 }
 
-export function symlink(target: ByteString, more: Attributes = {}): SymlinkSpec {
+export function symlink(target: ByteString, more: RowAttributes = {}): SymlinkSpec {
   return { type: 'symlink', target, ...more };
 }
 
@@ -114,7 +114,7 @@ export function special(
 }
 
 export function directory(
-  entries: Tree,
+  entries: TreeSpec,
   more: Omit<DirectorySpec, 'type' | 'entries'> = {},
 ): DirectorySpec {
   return { type: 'directory', entries, ...more };
@@ -122,12 +122,12 @@ export function directory(
 
 /** A directory with a catalog of its own, and the file that publishers put there to say so. */
 export function nested(
-  entries: Tree,
+  entries: TreeSpec,
   more: Omit<DirectorySpec, 'type' | 'entries' | 'nested'> = {},
 ): DirectorySpec {
   return directory({ '.cvmfscatalog': file(''), ...entries }, { nested: true, ...more });
 }
 
-export function bind(revision: number, more: Attributes = {}): BindSpec {
+export function bind(revision: number, more: RowAttributes = {}): BindSpec {
   return { type: 'bind', revision, ...more };
 }

@@ -14,7 +14,7 @@ import {
   signWhitelist,
   whitelistLines,
 } from './signing.js';
-import type { RepositorySpec, RevisionSpec, Tree } from './spec.js';
+import type { RepositorySpec, RevisionSpec, TreeSpec } from './spec.js';
 
 export * from './spec.js';
 export * from './signing.js';
@@ -97,7 +97,7 @@ export function makeRepository(spec: RepositorySpec): MadeRepository {
 
 /** A repository of one revision with this tree and the tag `v1`. */
 export function makeSmallRepository(
-  tree: Tree,
+  tree: TreeSpec,
   more: Omit<RepositorySpec, 'revisions'> = {},
 ): MadeRepository {
   return makeRepository({ ...more, revisions: [{ tree, tags: { v1: 'the only one' } }] });

@@ -1,4 +1,11 @@
-import { directory, file, nested, symlink, type EntrySpec, type Tree } from '../publish/spec.js';
+import {
+  directory,
+  file,
+  nested,
+  symlink,
+  type EntrySpec,
+  type TreeSpec,
+} from '../publish/spec.js';
 
 export interface TreeSize {
   readonly files: number;
@@ -28,7 +35,7 @@ export function seededRandom(seed: number): () => number {
  * A large tree as software is installed: directories up to five deep, some of them nested catalogs,
  * files of uneven sizes that compress to about half, a link here and there.
  */
-export function makeTree(size: TreeSize): Tree {
+export function makeTree(size: TreeSize): TreeSpec {
   const random = seededRandom(size.seed);
   const contents = makeContents(size, random);
   const root: Folder = { entries: {}, depth: 0, nested: false };
@@ -62,7 +69,7 @@ interface Folder {
   nested: boolean;
 }
 
-function finish(folder: Folder): Tree {
+function finish(folder: Folder): TreeSpec {
   const entries: Record<string, EntrySpec> = {};
   for (const [name, entry] of Object.entries(folder.entries)) {
     if ('type' in entry) entries[name] = entry;

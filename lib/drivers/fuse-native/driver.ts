@@ -19,7 +19,7 @@ import { checkDevice, libraryError, mountError } from './device.js';
 import { makeHandlers, type Handlers } from './handlers.js';
 import { operationTable, xattrOperations } from './operations.js';
 import { makeDriverCounters, type DriverCounters } from '../counters.js';
-import { prepareMountpoint, recoverStale } from '../mountpoint.js';
+import { usableMountpoint, recoverStale } from '../mountpoint.js';
 import {
   findMount,
   lineOfConnection,
@@ -59,7 +59,7 @@ async function mountNow(request: MountRequest): Promise<Mounted> {
     throw new PinfsError('MOUNT_FAILED', 'fuse-native works in the main thread only');
   }
   const { store, log } = request;
-  const mountpoint = await prepareMountpoint(request.mountpoint, log, request.place);
+  const mountpoint = await usableMountpoint(request.mountpoint, log, request.place);
   const allowOther = request.allowOther && !restricted(request.filesystem);
   if (request.allowOther && !allowOther) {
     log('warn', 'the repository asks for a membership: other users are not let in');

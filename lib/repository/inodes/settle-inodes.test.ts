@@ -11,7 +11,7 @@ import {
   makeRepository,
   nested,
   symlink,
-  type Tree,
+  type TreeSpec,
 } from '../../publish/write-repository.js';
 import { check } from '../use/check.js';
 import { inodeFile } from './inode-files.js';
@@ -22,7 +22,7 @@ import type { Repository } from '../repository.js';
 import { numbersOf } from './settle-inodes.js';
 
 const [left, right] = collidingNames('/left', '/right/deep');
-const tree: Tree = {
+const tree: TreeSpec = {
   left: nested({ [left]: file('one'), a: symlink('b') }),
   right: directory({ deep: nested({ [right]: file('two'), c: file('c'), d: nested({}) }) }),
   x: file('linked', { linkGroup: 1 }),

@@ -3,7 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { openBench } from '../../testing/bench.js';
-import { bind, file, makeRepository, nested, type Tree } from '../../publish/write-repository.js';
+import {
+  bind,
+  file,
+  makeRepository,
+  nested,
+  type TreeSpec,
+} from '../../publish/write-repository.js';
 import { check, type CheckReport } from './check.js';
 import { openRepository } from '../open.js';
 
@@ -11,7 +17,7 @@ import { openRepository } from '../open.js';
 const enough = 100;
 
 interface Made {
-  readonly tree: Tree;
+  readonly tree: TreeSpec;
   readonly sql?: string;
 }
 
@@ -117,7 +123,7 @@ void t.test('what does not fit into the cache is not lost in silence', async (t)
     `f${number}`,
     file(`${number}`.repeat(900)),
   ]);
-  const tree = Object.fromEntries(files) as Tree;
+  const tree = Object.fromEntries(files) as TreeSpec;
   t.match(await checkedWithin(t, {}, { tree }), { notKept: 0, problems: [] });
   const { notKept, problems } = await checkedWithin(t, { cacheLimit: 40 * 4096 }, { tree });
   t.same(problems, []);

@@ -5,11 +5,8 @@ import { createServer as createTlsServer } from 'node:https';
 import { connect, createServer, type AddressInfo, type Server } from 'node:net';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import {
-  startBadServer,
-  type BadServer,
-  type Behaviour,
-} from '../../testing/servers/bad-server.js';
+import type { Behaviour } from '../../testing/servers/bad-answers.js';
+import { startBadServer, type BadServer } from '../../testing/servers/bad-server.js';
 import { checkout } from '../../testing/genuine.js';
 import { testCertificate } from '../../publish/keys.js';
 import { steeredDemand } from '../../testing/waiting.js';

@@ -12,7 +12,7 @@ import {
   type MountRequest,
 } from '../../driver.js';
 import { mountpointOf } from '../../../machine/mountinfo.js';
-import { prepareMountpoint, recoverStale } from '../../mountpoint.js';
+import { usableMountpoint, recoverStale } from '../../mountpoint.js';
 import { currentMounts } from '../../../machine/unmount.js';
 import { systemCalls, type Pipe } from '../../../machine/system-calls.js';
 import { openFetches } from './fetches.js';
@@ -65,7 +65,7 @@ export async function mountKernel(request: MountRequest, inner: Inner = {}): Pro
   const passed = passedDescriptor(request.mountpoint) !== undefined;
   const mountpoint = passed
     ? request.mountpoint
-    : await prepareMountpoint(request.mountpoint, request.log, request.place);
+    : await usableMountpoint(request.mountpoint, request.log, request.place);
   if (!passed && mountpoint !== resolve(request.mountpoint)) throw movedAway(request.mountpoint);
   refuseInside(mountpoint, request.store.directory);
   const calls = systemCalls();
