@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { closeSync, renameSync, statSync } from 'node:fs';
+import { accessSync, closeSync, constants, renameSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { openToAppend } from '../../files/append.js';
@@ -10,6 +10,7 @@ import { PinfsError } from '../../format/errors.js';
 import { checkAddressSpace, frugalArguments } from '../../machine/address-space.js';
 import { checkFileLimit } from '../../machine/file-budget.js';
 import { servingArguments, servingEnvironment } from '../../machine/memory.js';
+import { dataDirectory } from '../../machine/places.js';
 import { directories, processEnvironment } from '../../repository/open/environment.js';
 import type { OpenOptions } from '../../repository/open/options.js';
 import { checkFree } from '../../store/cache/layout.js';
@@ -142,14 +143,26 @@ function defaultLog({ options, mount }: MountOrder): string {
   const { cache, state } = directories(options, processEnvironment);
   // Nothing is made in a directory of somebody else, such as /etc.
   if (options.cache !== undefined) checkFree(cache);
-  const log = join(state, 'log', `${mountName(mount.mountpoint)}.log`);
+  const name = `${mountName(mount.mountpoint)}.log`;
   try {
-    makeDirectories(dirname(log));
-    holdDirectory(dirname(log)).close();
+    return logIn(state, name);
   } catch (thrown) {
+    // A cache on a disk that can only be read.
+    if (errorCode(thrown) === 'EROFS' && options.cache !== undefined)
+      return logIn(dataDirectory('state', processEnvironment.variables), name);
+    const log = join(state, 'log', name);
     throw new PinfsError('STATE_UNUSABLE', `can't make ${dirname(log)}: ${errorCode(thrown)}`, {
       advice: 'Give a log with --log FILE.',
     });
   }
-  return log;
+}
+
+/** Makes the directory of logs in a state. @throws UnsafeDirectory; errors of the file system. */
+function logIn(state: string, name: string): string {
+  const directory = join(state, 'log');
+  makeDirectories(directory);
+  holdDirectory(directory).close();
+  // What is there already may lie on a disk that can only be read.
+  accessSync(directory, constants.W_OK);
+  return join(directory, name);
 }

@@ -196,7 +196,8 @@ export function tooSmall(
   { limit, catalogBytes = 0 }: Pick<StoreStatus, 'limit' | 'catalogBytes'>,
   size: (bytes: number) => string = (bytes) => `${bytes} bytes`,
 ): string | undefined {
-  if (catalogBytes <= limit) return undefined;
+  // Where nothing can be stored at all, that is said by itself.
+  if (limit === 0 || catalogBytes <= limit) return undefined;
   return `the cache may take ${size(limit)}, and the catalogs of this snapshot alone need ${size(catalogBytes)} or more: much will be fetched again and again`;
 }
 

@@ -1,3 +1,5 @@
+import { chownSync, rmdirSync } from 'node:fs';
+import { join } from 'node:path';
 import t from 'tap';
 import {
   checkFqrn,
@@ -55,6 +57,22 @@ t.test('a name that could leave its directory is no repository', (t) => {
   t.equal(checkFqrn('analysis.example.org'), 'analysis.example.org');
   for (const name of ['', '..', '.hidden', 'a/b', 'a b', 'x'.repeat(256)]) {
     t.throws(() => checkFqrn(name), { code: 'USAGE' }, JSON.stringify(name));
+  }
+  t.end();
+});
+
+void t.test("a state of one's own beside a cache of somebody else's", (t) => {
+  const cache = t.testdir({ state: {} });
+  const variables: Record<string, string> = { HOME: '/home/somebody' };
+  const state = () => directories({ source: '', cache }, environment(variables)).state;
+  t.equal(state(), join(cache, 'state'));
+  if (process.geteuid?.() === 0) {
+    chownSync(join(cache, 'state'), 4321, 4321);
+    t.equal(state(), '/home/somebody/.local/state/pinfs');
+    rmdirSync(join(cache, 'state'));
+    t.equal(state(), join(cache, 'state'), 'it is ours to make');
+    chownSync(cache, 4321, 4321);
+    t.equal(state(), '/home/somebody/.local/state/pinfs');
   }
   t.end();
 });

@@ -1,4 +1,6 @@
+import { statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { isOurs } from '../../files/owners.js';
 import { PinfsError } from '../../format/errors.js';
 import { isRepositoryName } from '../../format/names.js';
 import { cacheOfHost } from '../../machine/network-disk.js';
@@ -38,14 +40,29 @@ export function checkGiven(what: string, path: string): string {
  * @throws PinfsError USAGE, CACHE_UNUSABLE, STATE_UNUSABLE (nowhere, see dataDirectory)
  */
 export function directories(options: OpenOptions, environment: Environment): StandardDirectories {
+  const { variables } = environment;
   if (options.cache !== undefined) {
     checkGiven('--cache', options.cache);
     const given = resolve(options.cache);
-    return { cache: cacheOfHost(given), state: join(given, 'state') };
+    const state = join(given, 'state');
+    const isAnothers = belongsToAnother(state) ?? belongsToAnother(given) ?? false;
+    // In a cache of root's, which others may read, nobody else's state can lie.
+    return {
+      cache: cacheOfHost(given),
+      state: isAnothers ? dataDirectory('state', variables) : state,
+    };
   }
-  const { variables } = environment;
   const cache = cacheOfHost(dataDirectory('cache', variables));
   return { cache, state: dataDirectory('state', variables) };
+}
+
+/** Undefined: nothing is seen there. */
+function belongsToAnother(path: string): boolean | undefined {
+  try {
+    return !isOurs(statSync(path));
+  } catch {
+    return undefined;
+  }
 }
 
 const architectures: Readonly<Record<string, string>> = {

@@ -1,4 +1,4 @@
-import { lstatSync, readdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { lstatSync, readdirSync, renameSync, statSync, writeFileSync, type Stats } from 'node:fs';
 import { join } from 'node:path';
 import { randomBytes } from 'node:crypto';
 import { quoted } from '../../format/bytes.js';
@@ -130,8 +130,14 @@ export function checkFree(directory: string): void {
 
 /** Refuses a directory of another user, whose files would look like none of a cache. @throws PinfsError CACHE_UNUSABLE. */
 export function refuseAnothers(directory: string): void {
-  const status = statSync(directory, { throwIfNoEntry: false });
-  if (status === undefined || isTrusted(status)) return;
+  let status: Stats;
+  try {
+    status = statSync(directory);
+  } catch {
+    // Not there, or whoever opens it says why.
+    return;
+  }
+  if (isTrusted(status)) return;
   const problem = `it belongs to another user (uid ${status.uid})`;
   throw cacheUnusable(directory, new UnsafeDirectory(problem));
 }
