@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { readGiven } from '../../lib/files/given.js';
+import { errorReason } from '../../lib/format/errno.js';
 import { PinfsError } from '../../lib/format/errors.js';
 import type { OptionRows, OptionValues } from '../../lib/options/option.js';
 import { runAction } from './failures.js';
@@ -83,8 +84,7 @@ function local<T>(what: string, file: string, body: () => T): T {
   try {
     return body();
   } catch (cause) {
-    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
-    throw new PinfsError('USAGE', `can't ${what} ${file}: ${code}`, { cause });
+    throw new PinfsError('USAGE', `can't ${what} ${file}: ${errorReason(cause)}`, { cause });
   }
 }
 

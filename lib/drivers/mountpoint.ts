@@ -2,6 +2,7 @@ import { constants } from 'node:fs';
 import { access, realpath, stat, statfs } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
+import { errorCode } from '../format/errno.js';
 import { PinfsError } from '../format/errors.js';
 import { findMount, mountType } from '../machine/mountinfo.js';
 import type { HeldPlace } from '../machine/held-place.js';
@@ -62,10 +63,7 @@ async function checkedPath(path: string, log: Log): Promise<string> {
  */
 export async function recoverStale(mountpoint: string): Promise<boolean> {
   // A stat of the root of a dead mount may be answered from what the kernel keeps; a statfs never is.
-  const asked = statfs(mountpoint).then(
-    () => undefined,
-    (error: unknown) => errorCode(error),
-  );
+  const asked = statfs(mountpoint).then(() => undefined, errorCode);
   // Who is silent is not dead.
   const code = await Promise.race([asked, wait(answerTimeoutMs, undefined, { ref: false })]);
   if (code !== 'ENOTCONN' && code !== 'ECONNABORTED') return false;
@@ -91,10 +89,4 @@ function unusable(path: string, error: unknown, advice?: string): PinfsError {
     advice: advice ?? remedy,
     cause: error,
   });
-}
-
-function errorCode(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string'
-    ? error.code
-    : undefined;
 }

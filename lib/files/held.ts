@@ -10,6 +10,7 @@ import {
 } from 'node:fs';
 import { isOurs, isTrusted } from './owners.js';
 import { linkProblem, wayProblem } from './way.js';
+import { errorCode } from '../format/errno.js';
 
 /**
  * A directory that is ours alone, checked when it was opened and reached by its descriptor from then on:
@@ -93,7 +94,7 @@ function heldDirectory(
         if (!isSame(statSync(now), status)) return 'it was replaced';
         return ownProblem(status, now, mayOwn)?.message ?? wayProblem(at, now);
       } catch (thrown) {
-        return thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT'
+        return errorCode(thrown) === 'ENOENT'
           ? 'it was removed'
           : `it can't be looked at (${String(thrown)})`;
       }

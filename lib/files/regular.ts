@@ -10,6 +10,7 @@ import {
   type BigIntStats,
 } from 'node:fs';
 import { ownUser } from './owners.js';
+import { errorCode } from '../format/errno.js';
 
 /** A file that is open for reading. */
 export interface RegularFile {
@@ -42,7 +43,7 @@ function openFile(path: string, rootsToo: boolean): RegularFile | 'missing' | 'o
   try {
     fd = openSync(path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY);
   } catch (thrown) {
-    const code = codeOf(thrown);
+    const code = errorCode(thrown) ?? '';
     if (codesOfNothing.has(code)) return 'missing';
     if (codesOfOthers.has(code)) return 'other';
     throw thrown;
@@ -75,7 +76,7 @@ export function lookAtOurs(path: string): BigIntStats | 'missing' | 'other' {
     if (status === undefined) return 'missing';
     return isOurFile(status) ? status : 'other';
   } catch (thrown) {
-    if (codesOfNoEntry.has(codeOf(thrown))) return 'missing';
+    if (codesOfNoEntry.has(errorCode(thrown) ?? '')) return 'missing';
     throw thrown;
   }
 }
@@ -91,7 +92,7 @@ export function removeEntry(path: string): boolean {
     unlinkSync(path);
     return true;
   } catch (thrown) {
-    const code = codeOf(thrown);
+    const code = errorCode(thrown) ?? '';
     if (codesOfNoEntry.has(code)) return false;
     if (code !== 'EISDIR' && code !== 'EPERM') throw thrown;
     // EPERM is also a file that may not be removed: the way of directories would call it none.
@@ -99,8 +100,4 @@ export function removeEntry(path: string): boolean {
   }
   rmSync(path, { recursive: true, force: true });
   return true;
-}
-
-function codeOf(thrown: unknown): string {
-  return thrown instanceof Error && 'code' in thrown ? String(thrown.code) : '';
 }

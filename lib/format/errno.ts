@@ -25,3 +25,14 @@ const words: Readonly<Record<number, string>> = {
 export function errnoWords(number: number): string {
   return words[number] ?? `error ${number}`;
 }
+
+/** The `code` of an error of Node or SQLite (`ENOENT`, `SQLITE_BUSY` …); undefined where it has none. */
+export function errorCode(thrown: unknown): string | undefined {
+  if (!(thrown instanceof Error) || !('code' in thrown)) return undefined;
+  return typeof thrown.code === 'string' ? thrown.code : undefined;
+}
+
+/** Why something failed, in a word where there is one: the code, else the message, else the value as text. */
+export function errorReason(thrown: unknown): string {
+  return errorCode(thrown) ?? (thrown instanceof Error ? thrown.message : String(thrown));
+}

@@ -1,3 +1,4 @@
+import { errorCode } from './errno.js';
 import { errorFacts } from './error-codes.js';
 
 /**
@@ -65,7 +66,7 @@ export function asPinfsError(thrown: unknown): PinfsError {
  */
 export function machineFault(thrown: unknown): PinfsError | undefined {
   if (!(thrown instanceof Error)) return undefined;
-  const code = 'code' in thrown ? thrown.code : undefined;
+  const code = errorCode(thrown);
   const { message } = thrown;
   const fault = (name: ErrorCode, text: string, advice: string): PinfsError =>
     new PinfsError(name, text, { advice, cause: thrown });

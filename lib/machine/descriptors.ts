@@ -1,4 +1,5 @@
 import { closeSync, openSync } from 'node:fs';
+import { errorCode } from '../format/errno.js';
 import { machineFault, type PinfsError } from '../format/errors.js';
 
 /** Errors that libraries give where they could open no file, whatever the reason was. */
@@ -10,8 +11,8 @@ const vague = /^(?:SQLITE_CANTOPEN|SQLITE_IOERR|EAI_|ENOTFOUND$)/;
  */
 export function faultBehind(thrown: unknown): PinfsError | undefined {
   const known = machineFault(thrown);
-  if (known !== undefined || !(thrown instanceof Error) || !('code' in thrown)) return known;
-  return vague.test(String(thrown.code)) ? noDescriptor() : undefined;
+  if (known !== undefined) return known;
+  return vague.test(errorCode(thrown) ?? '') ? noDescriptor() : undefined;
 }
 
 function noDescriptor(): PinfsError | undefined {

@@ -2,6 +2,7 @@ import { lstatSync, mkdirSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { linkProblem, wayProblem } from '../files/way.js';
+import { errorReason } from '../format/errno.js';
 import { PinfsError } from '../format/errors.js';
 
 /**
@@ -89,7 +90,7 @@ function makeOnce(place: string): string | undefined {
     mkdirSync(place, { mode: 0o700 });
     return undefined;
   } catch (thrown) {
-    const code = codeOf(thrown);
+    const code = errorReason(thrown);
     return code === 'EEXIST' ? undefined : code;
   }
 }
@@ -106,7 +107,7 @@ export function directoryProblem(place: string, uid: number): string | undefined
       ? undefined
       : `others may put another one in its place: ${problem}`;
   } catch (thrown) {
-    return codeOf(thrown);
+    return errorReason(thrown);
   }
 }
 
@@ -128,9 +129,4 @@ export function dataDirectory(kind: 'cache' | 'state', variables: Variables): st
     `there is no place for the ${kind}: user ${uid} has no home directory (${problems.join('; ')})`,
     { advice: `Set HOME or ${name} to a directory of your own, or give --cache DIR.` },
   );
-}
-
-function codeOf(thrown: unknown): string {
-  if (!(thrown instanceof Error)) return String(thrown);
-  return 'code' in thrown && typeof thrown.code === 'string' ? thrown.code : thrown.message;
 }

@@ -4,7 +4,7 @@ import { fromText, printable, toBytes } from '../format/bytes.js';
 import { PinfsError } from '../format/errors.js';
 import { askControl, findRecords, type MountRecord } from './control/control.js';
 import type { TranslatedOptions } from './fstab.js';
-import { resolveMountpoint } from './mountpoint.js';
+import { resolveMountpoint } from '../machine/mountpoint.js';
 import { orderMarks, shownSource, type MountOrder } from './order.js';
 
 /**

@@ -1,8 +1,8 @@
 import { pino } from 'pino';
 import { fromText, printable } from '../format/bytes.js';
+import { errorReason } from '../format/errno.js';
 import { PinfsError } from '../format/errors.js';
 import { openLogFile, type LogFile } from './log-file.js';
-import { errorCode } from './control/runtime.js';
 
 export interface Log {
   readonly info: LogFunction;
@@ -62,7 +62,7 @@ function openFile(file: string): LogFile {
   try {
     return openLogFile(file);
   } catch (thrown) {
-    throw new PinfsError('USAGE', `can't write the log ${file}: ${errorCode(thrown)}`, {
+    throw new PinfsError('USAGE', `can't write the log ${file}: ${errorReason(thrown)}`, {
       advice: 'Give another one with --log FILE.',
     });
   }

@@ -28,9 +28,3 @@ export const driverChoices: readonly DriverChoice[] = mountOptionTable.driver.ch
 
 /** Milliseconds. */
 export const defaultDeadline = defaultWaitLimits.deadline;
-
-/** `/dev/fd/N`: mount.fuse3 has mounted already, and hands the device to us as descriptor N. */
-export function passedDescriptor(mountpoint: string): number | undefined {
-  const text = /^\/dev\/fd\/(\d{1,3})$/.exec(mountpoint)?.[1];
-  return text === undefined ? undefined : Number(text);
-}

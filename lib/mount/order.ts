@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { isAbsolute, resolve } from 'node:path';
+import { errorReason } from '../format/errno.js';
 import { PinfsError } from '../format/errors.js';
 import { mountOptionTable } from '../options/mount-options.js';
 import { withPaths } from '../options/rows.js';
@@ -8,7 +9,6 @@ import { checkGiven } from '../repository/open/environment.js';
 import type { OpenOptions } from '../repository/open/options.js';
 import { isUrl } from '../source/open.js';
 import type { MountOptions } from './options.js';
-import { errorCode } from './control/runtime.js';
 
 /** What to mount and how, as plain data: it is sent to a daemon as one JSON line. */
 export interface MountOrder {
@@ -40,7 +40,7 @@ function workingDirectory(): string {
   try {
     return process.cwd();
   } catch (thrown) {
-    throw new PinfsError('USAGE', `the working directory can't be used: ${errorCode(thrown)}`, {
+    throw new PinfsError('USAGE', `the working directory can't be used: ${errorReason(thrown)}`, {
       advice: 'Go to another one, or give absolute paths.',
     });
   }

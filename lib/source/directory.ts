@@ -1,6 +1,7 @@
 import { constants, realpathSync, statSync } from 'node:fs';
 import { open, readlink, realpath, stat, type FileHandle } from 'node:fs/promises';
 import { sep } from 'node:path';
+import { errorCode, errorReason } from '../format/errno.js';
 import { machineFault, PinfsError } from '../format/errors.js';
 import { fromBytes, fromText, printable, toBytes, type ByteString } from '../format/bytes.js';
 import { pathComponents } from './path.js';
@@ -141,8 +142,7 @@ async function brokenLink(root: Buffer, path: ByteString): Promise<string | unde
     if (target === undefined) continue;
     const isThere = await stat(place).then(
       () => true,
-      (thrown: unknown) =>
-        !(thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT'),
+      (thrown: unknown) => errorCode(thrown) !== 'ENOENT',
     );
     if (!isThere) return `${printable(fromBytes(place))} leads to ${printable(fromBytes(target))}`;
   }
@@ -195,7 +195,7 @@ async function described(
   if (thrown instanceof PinfsError) return thrown;
   const fault = machineFault(thrown);
   if (fault !== undefined) return fault;
-  const name = thrown instanceof Error && 'code' in thrown ? String(thrown.code) : String(thrown);
+  const name = errorReason(thrown);
   if (missing.has(name)) {
     const rootIsThere = await stat(root).then(
       () => true,

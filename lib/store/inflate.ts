@@ -1,5 +1,6 @@
 import { createInflate, inflateSync } from 'node:zlib';
 import { printable } from '../format/bytes.js';
+import { errorCode } from '../format/errno.js';
 import { PinfsError } from '../format/errors.js';
 import { hashBytes, objectText, type ContentHash } from '../format/hash.js';
 import { piecesOf, sizeOfStored, type Stored } from './cache/stored.js';
@@ -85,8 +86,7 @@ function inflate(stored: Buffer, want: Want): Buffer {
       info: true,
     }) as unknown as typeof result;
   } catch (thrown) {
-    if (thrown instanceof Error && 'code' in thrown && thrown.code === 'ERR_BUFFER_TOO_LARGE')
-      throw tooMuch(want);
+    if (errorCode(thrown) === 'ERR_BUFFER_TOO_LARGE') throw tooMuch(want);
     throw notZlib(want, thrown);
   }
   checkTrailing(stored.length - result.engine.bytesWritten, want);

@@ -1,5 +1,6 @@
 import { constants } from 'node:fs';
 import { access, open, readdir, readFile } from 'node:fs/promises';
+import { errorCode } from '../../format/errno.js';
 import { PinfsError } from '../../format/errors.js';
 
 /** What this machine lacks for a mount through libfuse, found before libfuse is asked: it says little. */
@@ -49,7 +50,7 @@ export async function checkDevice(mountpoint: string, allowOther: boolean): Prom
 
 /** The error of opening the device, as what it means. */
 export function deviceError(error: unknown): PinfsError {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
+  const code = errorCode(error) ?? 'unknown';
   if (code === 'EACCES' || code === 'EPERM') {
     return new PinfsError('MOUNT_NOT_PERMITTED', `${device} may not be opened by this user`, {
       advice: `As root: chmod 0666 ${device}. In a container: run it with --device ${device}.`,

@@ -3,9 +3,10 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { unmountModes, type UnmountMode } from '../../machine/unmount.js';
 import { readGiven } from '../../files/given.js';
+import { errorCode } from '../../format/errno.js';
 import { PinfsError } from '../../format/errors.js';
 import type { Unmounted } from './leave.js';
-import { errorCode, mountName } from './runtime.js';
+import { mountName } from './runtime.js';
 import {
   answerValue,
   failedAnswer,
@@ -258,7 +259,9 @@ function connectTo(path: string): Promise<Socket | 'dead' | 'silent'> {
     const socket = connect(path);
     socket.once('error', (error) => {
       // Anything else, such as EAGAIN of a full queue, comes from somebody who lives.
-      const dead = ['ECONNREFUSED', 'ENOENT', 'ENOTDIR', 'ENOTSOCK'].includes(errorCode(error));
+      const dead = ['ECONNREFUSED', 'ENOENT', 'ENOTDIR', 'ENOTSOCK'].includes(
+        errorCode(error) ?? '',
+      );
       resolve(dead ? 'dead' : 'silent');
     });
     socket.once('connect', () => {

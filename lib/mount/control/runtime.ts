@@ -96,9 +96,3 @@ export function ownRuntimeDirectory(): string {
 export function mountName(mountpoint: string): string {
   return createHash('sha256').update(mountpoint).digest('hex').slice(0, 16);
 }
-
-/** The `code` of a Node error (`ENOENT` …), else its message. */
-export function errorCode(thrown: unknown): string {
-  if (!(thrown instanceof Error)) return String(thrown);
-  return 'code' in thrown && typeof thrown.code === 'string' ? thrown.code : thrown.message;
-}

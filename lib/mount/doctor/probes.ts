@@ -12,10 +12,10 @@ import {
 } from 'node:fs';
 import { userInfo } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
+import { errorReason } from '../../format/errno.js';
 import { asPinfsError } from '../../format/errors.js';
 import { directories, processEnvironment } from '../../repository/open/environment.js';
 import type { Driver } from '../../drivers/driver.js';
-import { errorCode } from '../control/runtime.js';
 import { tryDirectory, tryDriver, type TrialFailure } from './trial.js';
 
 /** What was found out about this machine. Plain facts: doctor.ts judges them. */
@@ -151,7 +151,7 @@ function probeDevice(): Probes['device'] {
     closeSync(openSync('/dev/fuse', constants.O_RDWR));
     return 'usable';
   } catch (thrown) {
-    switch (errorCode(thrown)) {
+    switch (errorReason(thrown)) {
       case 'ENOENT':
         return 'absent';
       case 'ENODEV':

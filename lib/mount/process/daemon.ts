@@ -6,6 +6,7 @@ import { openToAppend } from '../../files/append.js';
 import { boundedBytesMax } from '../../files/bounded.js';
 import { holdDirectory } from '../../files/held.js';
 import { makeDirectories } from '../../files/make.js';
+import { errorCode, errorReason } from '../../format/errno.js';
 import { PinfsError } from '../../format/errors.js';
 import { checkAddressSpace, frugalArguments } from '../../machine/address-space.js';
 import { checkFileLimit } from '../../machine/file-budget.js';
@@ -14,9 +15,10 @@ import { dataDirectory } from '../../machine/places.js';
 import { directories, processEnvironment } from '../../repository/open/environment.js';
 import type { OpenOptions } from '../../repository/open/options.js';
 import { checkFree } from '../../store/cache/layout.js';
-import { passedDescriptor, type MountOptions } from '../options.js';
+import { passedDescriptor } from '../../machine/mountpoint.js';
+import type { MountOptions } from '../options.js';
 import { absoluteOrder, type MountOrder } from '../order.js';
-import { errorCode, mountName } from '../control/runtime.js';
+import { mountName } from '../control/runtime.js';
 import { answerValue, readLine, writeLine } from '../control/wire.js';
 
 /**
@@ -132,7 +134,7 @@ function openLogFile(log: string): number {
       renameSync(log, `${log}.1`);
     return openToAppend(log);
   } catch (thrown) {
-    throw new PinfsError('USAGE', `can't write the log ${log}: ${errorCode(thrown)}`, {
+    throw new PinfsError('USAGE', `can't write the log ${log}: ${errorReason(thrown)}`, {
       advice: 'Give another one with --log FILE.',
     });
   }
@@ -151,7 +153,7 @@ function defaultLog({ options, mount }: MountOrder): string {
     if (errorCode(thrown) === 'EROFS' && options.cache !== undefined)
       return logIn(dataDirectory('state', processEnvironment.variables), name);
     const log = join(state, 'log', name);
-    throw new PinfsError('STATE_UNUSABLE', `can't make ${dirname(log)}: ${errorCode(thrown)}`, {
+    throw new PinfsError('STATE_UNUSABLE', `can't make ${dirname(log)}: ${errorReason(thrown)}`, {
       advice: 'Give a log with --log FILE.',
     });
   }

@@ -18,8 +18,8 @@ import {
   mountHealth,
   resolveMountpoint,
   type Reserved,
-} from '../mountpoint.js';
-import { passedDescriptor } from '../options.js';
+  passedDescriptor,
+} from '../../machine/mountpoint.js';
 import type { MountOrder } from '../order.js';
 
 /** A mountpoint that is free for a mount. */

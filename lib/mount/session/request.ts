@@ -7,7 +7,8 @@ import type { Repository } from '../../repository/repository.js';
 import type { WaitLimits } from '../../source/wait.js';
 import type { ClaimedMountpoint } from './prepare-mountpoint.js';
 import type { Log } from '../log.js';
-import { passedDescriptor, type MountOptions } from '../options.js';
+import { passedDescriptor } from '../../machine/mountpoint.js';
+import type { MountOptions } from '../options.js';
 import { shownSource, type MountOrder } from '../order.js';
 
 /** What a driver is asked for. */

@@ -23,7 +23,8 @@ import {
 } from '../control/leave.js';
 import { openLog, type Log } from '../log.js';
 import { notifyStatus } from './notify.js';
-import { passedDescriptor, type MountOptions } from '../options.js';
+import { passedDescriptor } from '../../machine/mountpoint.js';
+import type { MountOptions } from '../options.js';
 import { orderMarks, shownSource } from '../order.js';
 import { mountRequest, refuseOthers } from './request.js';
 import { ownRuntimeDirectory } from '../control/runtime.js';

@@ -15,6 +15,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { errorCode } from '../../format/errno.js';
 import { PinfsError } from '../../format/errors.js';
 import { isRepositoryName } from '../../format/names.js';
 import { makeStateDirectory } from '../../trust/memory/state-files.js';
@@ -182,7 +183,7 @@ function openPlain(path: string): number | undefined {
   try {
     return openSync(path, O_RDWR | O_APPEND | O_NOFOLLOW | O_NONBLOCK);
   } catch (thrown) {
-    const code = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined;
+    const code = errorCode(thrown);
     if (code === 'ELOOP' || code === 'EISDIR' || code === 'ENXIO') return undefined;
     throw thrown;
   }
@@ -224,7 +225,7 @@ function sweep(folder: string, own: string): void {
 }
 
 function isThere(thrown: unknown): boolean {
-  return thrown instanceof Error && 'code' in thrown && thrown.code === 'EEXIST';
+  return errorCode(thrown) === 'EEXIST';
 }
 
 function messageOf(thrown: unknown): string {

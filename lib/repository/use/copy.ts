@@ -1,6 +1,7 @@
 import * as fs from 'node:fs';
 import { join, resolve } from 'node:path';
 import { printable, toBytes, type ByteString } from '../../format/bytes.js';
+import { errorCode } from '../../format/errno.js';
 import { PinfsError, worseExit } from '../../format/errors.js';
 import type { Attributes } from '../../filesystem/filesystem.js';
 import { checkGiven } from '../open/environment.js';
@@ -82,7 +83,7 @@ async function copyEntry(copy: Copy, source: Attributes, target: Buffer): Promis
   try {
     await copyAny(copy, source, target);
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+    const code = errorCode(error) ?? '';
     if (error instanceof PinfsError || !notHere.has(code)) throw error;
     skip(copy, entry.path, `it can't be made here: ${code}`);
   }
@@ -168,7 +169,7 @@ function isLinked(first: Buffer, target: Buffer): boolean {
     fs.linkSync(first, target);
     return true;
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'EMLINK') return false;
+    if (errorCode(error) === 'EMLINK') return false;
     throw error;
   }
 }

@@ -1,14 +1,11 @@
+import { errorCode } from '../../format/errno.js';
 import { PinfsError, type ErrorCode } from '../../format/errors.js';
 import { takeBackFiles } from '../../machine/file-budget.js';
 import type { Retry } from './request.js';
 import { faultBehind } from '../../machine/descriptors.js';
 
-function code(error: Error): string {
-  return 'code' in error && typeof error.code === 'string' ? error.code : '';
-}
-
 export function isClosedConnection(error: Error): boolean {
-  return ['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE'].includes(code(error));
+  return ['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE'].includes(errorCode(error) ?? '');
 }
 
 const reasons: Record<string, string> = {
@@ -40,12 +37,12 @@ const authorityCodes: ReadonlySet<string> = new Set([
 
 /** Whether a server was refused because nobody here vouches for its certificate. */
 export function isUnknownAuthority(error: Error): boolean {
-  return authorityCodes.has(code(error));
+  return authorityCodes.has(errorCode(error) ?? '');
 }
 
 /** What https could not agree on. None of it passes by asking again. */
 function tlsError(shown: string, error: Error): PinfsError | undefined {
-  const name = code(error);
+  const name = errorCode(error) ?? '';
   const refused = (as: ErrorCode, what: string, advice: string): PinfsError =>
     new PinfsError(as, `${shown}: ${what} (${name})`, { advice, cause: error });
   const offline = '--offline uses what is in the cache.';
@@ -100,7 +97,7 @@ export function describeConnection(
   error: Error,
   begun: boolean,
 ): { error: PinfsError; retry: Exclude<Retry, 'stale'> } {
-  const name = code(error);
+  const name = errorCode(error) ?? '';
   const ours = faultBehind(error);
   if (ours !== undefined) {
     // For the next try.

@@ -2,6 +2,7 @@ import { lstatSync, readdirSync, renameSync, statSync, writeFileSync, type Stats
 import { join } from 'node:path';
 import { randomBytes } from 'node:crypto';
 import { quoted } from '../../format/bytes.js';
+import { errorCode } from '../../format/errno.js';
 import { PinfsError } from '../../format/errors.js';
 import { faultBehind } from '../../machine/descriptors.js';
 import { UnsafeDirectory } from '../../files/held.js';
@@ -188,12 +189,6 @@ export function listFolder(path: string): string[] {
     if (errorCode(thrown) === 'ENOENT' || errorCode(thrown) === 'ENOTDIR') return [];
     throw thrown;
   }
-}
-
-/** The `code` of an error of Node or SQLite. */
-export function errorCode(thrown: unknown): string | undefined {
-  if (!(thrown instanceof Error) || !('code' in thrown)) return undefined;
-  return typeof thrown.code === 'string' ? thrown.code : undefined;
 }
 
 export function cacheUnusable(directory: string, thrown: unknown): PinfsError {

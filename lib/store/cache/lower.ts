@@ -2,10 +2,11 @@ import { accessSync, closeSync, constants, readSync, writeFileSync } from 'node:
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
+import { errorCode } from '../../format/errno.js';
 import { PinfsError } from '../../format/errors.js';
 import { holdToRead, type HeldDirectory } from '../../files/held.js';
 import { openTrusted, removeEntry } from '../../files/regular.js';
-import { checkLayout, errorCode, objectFile } from './layout.js';
+import { checkLayout, objectFile } from './layout.js';
 import type { ObjectKey } from '../key.js';
 
 /** A cache that can only be read, of ours or root's: its objects count after a check against its records. */

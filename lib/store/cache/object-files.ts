@@ -3,9 +3,10 @@ import { join } from 'node:path';
 import { makeDirectory } from '../../files/make.js';
 import { isOurs } from '../../files/owners.js';
 import { lookAtOurs, openOurs, removeEntry, type RegularFile } from '../../files/regular.js';
-import { errorCode, objectFile } from './layout.js';
+import { objectFile } from './layout.js';
 import { parseKey, type ObjectKey } from '../key.js';
 import { stampOf } from './stamp.js';
+import { errorCode } from '../../format/errno.js';
 
 /* The files below objects/. Whatever else lies in the place of one is thrown out; `at` leads to the cache directory. */
 

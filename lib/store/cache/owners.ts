@@ -3,9 +3,10 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { makeDirectory } from '../../files/make.js';
 import { lookAtOurs, removeEntry } from '../../files/regular.js';
-import { errorCode, listFolder } from './layout.js';
+import { listFolder } from './layout.js';
 import type { Place } from './place.js';
 import { tick, type Statements } from './records.js';
+import { errorCode } from '../../format/errno.js';
 
 /**
  * A store that is open owns its holds and its files in tmp/. Whether it still lives is told by a

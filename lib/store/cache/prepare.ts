@@ -7,10 +7,10 @@ import { withFiles } from '../../machine/file-budget.js';
 import { unlinkIfThere } from './object-files.js';
 import { NoRoom } from './full.js';
 import { checkHash, checkPlain, inflatePieces, unpack } from '../inflate.js';
-import { errorCode } from './layout.js';
 import { freeBytes, slackBytes } from './room.js';
 import { piecesOf, sizeOfStored, type Stored } from './stored.js';
 import type { Want } from '../want.js';
+import { errorCode } from '../../format/errno.js';
 
 /** An object that was verified and written to a new file. */
 export interface Plain {

@@ -1,6 +1,6 @@
 import { readSync, type BigIntStats } from 'node:fs';
 import { createHash } from 'node:crypto';
-import { errorCode } from './layout.js';
+import { errorCode } from '../../format/errno.js';
 
 /** Reads all of a range. @returns the bytes read, fewer at the end of the file; -1: the disk can't read it. */
 export function readFully(

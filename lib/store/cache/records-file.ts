@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { UnsafeDirectory } from '../../files/held.js';
 import { lookAtOurs, removeEntry } from '../../files/regular.js';
-import { errorCode } from './layout.js';
 import type { Place } from './place.js';
+import { errorCode } from '../../format/errno.js';
 
 /** The file of the records and those that SQLite makes beside it. They are never opened but by SQLite: closing one would drop its locks. */
 const file = 'index.db';

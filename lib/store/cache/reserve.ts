@@ -1,8 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { lookAtOurs, removeEntry } from '../../files/regular.js';
-import { errorCode } from './layout.js';
 import { freeBytes } from './room.js';
+import { errorCode } from '../../format/errno.js';
 
 /**
  * A file that gives up its room when the disk is full. SQLite can't open the records of a cache without

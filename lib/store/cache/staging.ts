@@ -1,11 +1,12 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { errorCode } from '../../format/errno.js';
 import { PinfsError } from '../../format/errors.js';
 import { withFiles } from '../../machine/file-budget.js';
 import type { Sink } from '../../source/source.js';
 import type { Disk } from './disk.js';
 import { DiskFull, limitReached, NoRoom } from './full.js';
-import { diskFull, errorCode, cacheUnusable } from './layout.js';
+import { diskFull, cacheUnusable } from './layout.js';
 import { unlinkIfThere } from './object-files.js';
 import { freeBytes, slackBytes } from './room.js';
 import { pieceBytes, piecesOf, type Stored, type StoredFile } from './stored.js';

@@ -1,7 +1,7 @@
 import { parentPort } from 'node:worker_threads';
+import { errorCode } from '../../format/errno.js';
 import { PinfsError } from '../../format/errors.js';
 import { NoRoom } from './full.js';
-import { errorCode } from './layout.js';
 import { prepareLarge } from './prepare.js';
 import type { UnpackAnswer, UnpackJob } from './unpacker.js';
 

@@ -5,6 +5,7 @@ import {
   parseCertificate,
   type Certificate,
 } from '../../format/certificate.js';
+import { errorCode } from '../../format/errno.js';
 import { PinfsError, type ErrorCode } from '../../format/errors.js';
 import { hashBytes, objectText, type ContentHash } from '../../format/hash.js';
 import type { Manifest } from '../../format/manifest.js';
@@ -117,9 +118,8 @@ function inflate(stored: Buffer): Buffer | PinfsError {
     }
     return buffer;
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined;
     return malformedCertificate(
-      code === 'ERR_BUFFER_TOO_LARGE'
+      errorCode(error) === 'ERR_BUFFER_TOO_LARGE'
         ? `inflates to more than ${certificateBytesMax} bytes`
         : 'is no whole zlib stream',
     );

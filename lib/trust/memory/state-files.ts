@@ -14,6 +14,7 @@ import { basename, dirname, join } from 'node:path';
 import { holdDirectory, UnsafeDirectory } from '../../files/held.js';
 import { makeDirectories } from '../../files/make.js';
 import { lookAtOurs, openOurs, removeEntry, type RegularFile } from '../../files/regular.js';
+import { errorCode } from '../../format/errno.js';
 import { machineFault, PinfsError } from '../../format/errors.js';
 
 /*
@@ -75,7 +76,7 @@ export function writeState(path: string, text: string, options: { replace: boole
       syncDirectory(at);
       return true;
     } catch (thrown) {
-      if (!options.replace && codeOf(thrown) === 'EEXIST') return false;
+      if (!options.replace && errorCode(thrown) === 'EEXIST') return false;
       throw stateUnusable(path, 'cannot be written', thrown);
     } finally {
       rmSync(draft, { force: true });
@@ -125,7 +126,7 @@ export function removeState(directory: string): boolean {
 
 /** Whether a state could not be written because its disk, or what a user may have of it, is full. */
 export function isOfFullDisk({ cause }: PinfsError): boolean {
-  return ['ENOSPC', 'EDQUOT'].includes(String(codeOf(cause)));
+  return ['ENOSPC', 'EDQUOT'].includes(errorCode(cause) ?? '');
 }
 
 /** When a state file was written (ms since 1970); undefined if it is gone. */
@@ -153,7 +154,7 @@ export function stateUnusable(
 
 /** What to do about an error of the file system. */
 function mendOf(cause: unknown): string {
-  switch (codeOf(cause)) {
+  switch (errorCode(cause) ?? '') {
     case 'ENOSPC':
     case 'EDQUOT':
       return 'free some space on its disk';
@@ -175,7 +176,7 @@ function inState<T>(directory: string, what: string, work: (at: string) => T): T
     }
   } catch (cause) {
     if (cause instanceof PinfsError) throw cause;
-    if (codeOf(cause) === 'ENOENT') return undefined;
+    if (errorCode(cause) === 'ENOENT') return undefined;
     const unsafe = cause instanceof UnsafeDirectory;
     throw stateUnusable(directory, unsafe ? 'cannot be trusted' : what, cause);
   }
@@ -200,8 +201,4 @@ function syncDirectory(directory: string): void {
   } finally {
     closeSync(handle);
   }
-}
-
-function codeOf(error: unknown): unknown {
-  return error instanceof Error && 'code' in error ? error.code : undefined;
 }

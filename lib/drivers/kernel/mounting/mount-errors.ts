@@ -1,5 +1,5 @@
 import { getSystemErrorName } from 'node:util';
-import { errno } from '../../../format/errno.js';
+import { errno, errorCode } from '../../../format/errno.js';
 import { PinfsError } from '../../../format/errors.js';
 
 /** Why a mount can't be made, in the words of whoever refused it, and what to do about it. */
@@ -9,8 +9,8 @@ const noDevice =
 export const devicePath = '/dev/fuse';
 
 /** Opening the device failed. */
-export function deviceFailed(cause: NodeJS.ErrnoException): PinfsError {
-  const code = cause.code ?? 'an error';
+export function deviceFailed(cause: unknown): PinfsError {
+  const code = errorCode(cause) ?? 'an error';
   if (code === 'EACCES' || code === 'EPERM') {
     return new PinfsError('MOUNT_NOT_PERMITTED', `${devicePath} may not be opened: ${code}`, {
       advice: 'it must be readable and writable; in a container pass it with `--device /dev/fuse`',

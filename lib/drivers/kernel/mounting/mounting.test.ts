@@ -10,7 +10,8 @@ import { memorySource } from '../../../testing/fakes/memory-source.js';
 import type { MountRequest } from '../../driver.js';
 import { kernelDriver } from '../main/driver.js';
 import { deviceFailed, helperFailed, mountFailed } from './mount-errors.js';
-import { mountDevice, passedDescriptor } from './mounting.js';
+import { mountDevice } from './mounting.js';
+import { passedDescriptor } from '../../../machine/mountpoint.js';
 
 void t.test('the device may be missing or closed', (t) => {
   const failed = (code: string) => deviceFailed(Object.assign(new Error('open'), { code }));

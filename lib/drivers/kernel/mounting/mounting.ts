@@ -1,6 +1,7 @@
 import { constants, openSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { PinfsError } from '../../../format/errors.js';
+import { passedDescriptor } from '../../../machine/mountpoint.js';
 import { mountFlags, isOver, systemCalls } from '../../../machine/system-calls.js';
 import {
   findMount,
@@ -39,12 +40,6 @@ export interface MountedDevice {
 
 function isRoot(): boolean {
   return process.geteuid?.() === 0;
-}
-
-/** N, if the mountpoint reads /dev/fd/N: mount.fuse3 has mounted already, and passes the device. */
-export function passedDescriptor(mountpoint: string): number | undefined {
-  const match = /^\/dev\/fd\/(\d{1,9})$/.exec(mountpoint);
-  return match === null ? undefined : Number(match[1]);
 }
 
 /**
@@ -106,7 +101,7 @@ function openDevice(): number {
   try {
     return openSync(devicePath, constants.O_RDWR | constants.O_NONBLOCK);
   } catch (error) {
-    throw deviceFailed(error as NodeJS.ErrnoException);
+    throw deviceFailed(error);
   }
 }
 

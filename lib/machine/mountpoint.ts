@@ -2,13 +2,19 @@ import { execFile } from 'node:child_process';
 import { lstatSync, readlinkSync, realpathSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fromText, printable } from '../format/bytes.js';
+import { errorReason } from '../format/errno.js';
 import { PinfsError } from '../format/errors.js';
-import { errorCode } from './control/runtime.js';
 
 /**
  * Looks at a mountpoint before anything else is done, without touching what may be mounted there:
  * a dead mount answers ENOTCONN to everything, a hung one not at all.
  */
+
+/** N of `/dev/fd/N`: mount.fuse3 has mounted already, and hands the device to us as that descriptor. */
+export function passedDescriptor(mountpoint: string): number | undefined {
+  const text = /^\/dev\/fd\/(\d{1,9})$/.exec(mountpoint)?.[1];
+  return text === undefined ? undefined : Number(text);
+}
 
 /** What the mountpoint must not hold and not lie in, and what it is called in the message. */
 export interface Reserved {
@@ -56,7 +62,7 @@ function linkTarget(path: string, asked: string): string | undefined {
   try {
     return lstatSync(path).isSymbolicLink() ? readlinkSync(path) : undefined;
   } catch (thrown) {
-    throw unusableBy(asked, errorCode(thrown));
+    throw unusableBy(asked, errorReason(thrown));
   }
 }
 
@@ -67,7 +73,7 @@ export function checkMountpoint(path: string, reserved: readonly Reserved[]): vo
   try {
     directory = statSync(path).isDirectory();
   } catch (thrown) {
-    throw unusableBy(path, errorCode(thrown));
+    throw unusableBy(path, errorReason(thrown));
   }
   if (!directory) throw unusable(path, 'it is not a directory');
 }
