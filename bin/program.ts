@@ -1,7 +1,7 @@
 import { Command, CommanderError, Help, type Option } from 'commander';
 import { PinfsError } from '../lib/format/errors.js';
 import { namesPath } from '../lib/options/rows.js';
-import { version } from '../lib/repository/open/version.js';
+import { version } from '../lib/machine/version.js';
 import { declarationOf } from './commands/options.js';
 
 /** The commands in the order of the help: their names, and the module that registers them. */

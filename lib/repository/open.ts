@@ -22,7 +22,7 @@ import { offlineHead, resolveSnapshot } from './open/resolve.js';
 import { settleInodes } from './inodes/settle-inodes.js';
 import type { ResolvedSnapshot } from './open/snapshot.js';
 import { strictError } from '../trust/verdicts.js';
-import { version } from './open/version.js';
+import { version } from '../machine/version.js';
 import type { Verdict } from '../trust/verdict/verdict.js';
 
 /**

@@ -1,4 +1,5 @@
 import type { Pool } from 'undici';
+import { version } from '../../machine/version.js';
 import { PinfsError } from '../../format/errors.js';
 import { fromText, printable } from '../../format/bytes.js';
 import { exchange } from './exchange.js';
@@ -65,7 +66,7 @@ function settingsOf(options: HttpOptions): Settings {
 const redirectsMax = 4;
 // A server that closes its idle connections may close several at once.
 const staleConnectionsMax = 2;
-const userAgent = 'cvmfs pinfs/0.1.0';
+const userAgent = `cvmfs pinfs/${version}`;
 
 /**
  * A repository on an HTTP server. Credentials in the URL are sent as `Authorization` to that server
