@@ -9,14 +9,22 @@ type Written = Omit<KindValues, 'flag' | 'choice'>;
 /** What the text of each kind means. @throws PinfsError USAGE */
 const readers: { readonly [Kind in keyof Written]: (text: string) => Written[Kind] } = {
   text: (text) => text,
-  path: (text) => text,
-  directory: (text) => text,
-  place: (text) => text,
+  path: readPath,
+  directory: readPath,
+  place: readPath,
   size: parseSize,
   seconds: parseSeconds,
   gid: parseGid,
   number: Number,
 };
+
+/** Node shows bytes that are no UTF-8 as U+FFFD, and what is opened by that name is another file. */
+function readPath(text: string): string {
+  if (!text.includes('\ufffd')) return text;
+  throw new PinfsError('USAGE', `'${text}' is not UTF-8`, {
+    advice: 'Go into that directory and give a relative path, or make a link to it.',
+  });
+}
 
 /** The text of an option as the library takes it. @throws PinfsError USAGE */
 export function readValue({ kind, choices = [] }: OptionRow, text: string): string | number {

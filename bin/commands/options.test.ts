@@ -39,3 +39,14 @@ void t.test('what the help calls a default is one', (t) => {
   t.equal(sourceOptionTable.minRate.usual, defaultWaitLimits.minRate);
   t.end();
 });
+
+void t.test('a path that is not UTF-8 is refused: another file would be opened', (t) => {
+  for (const args of [
+    ['--cache', 'caf\ufffd'],
+    ['--key', '\ufffd.pub'],
+    ['--external', '\ufffd'],
+  ]) {
+    t.throws(() => parsed(args), { code: 'USAGE', message: /not UTF-8/ }, args.join(' '));
+  }
+  t.end();
+});
