@@ -20,7 +20,7 @@ export function register(program: Command): void {
 
 async function status(flags: OutputFlags): Promise<void> {
   const { listMounts } = await import('../../lib/mount/list.js');
-  const { mountHealth } = await import('../../lib/machine/mountpoint.js');
+  const { mountHealth } = await import('../../lib/machine/stale-mounts.js');
   const { runtimeDirectories } = await import('../../lib/mount/control/runtime.js');
   const { currentMounts } = await import('../../lib/machine/unmount.js');
   const mounts = await listMounts({

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import t, { type Test } from 'tap';
-import { isSystemAdministrator, shownNames } from './capabilities.js';
+import { isSystemAdministrator, mountRights, shownNames } from './capabilities.js';
 
 const isRoot = process.getuid?.() === 0;
 
@@ -46,5 +46,20 @@ void t.test('trusted names are for administrators, and nobody is asked for other
   let asked = 0;
   shownNames(['user.note'], () => (asked += 1) > 0);
   t.equal(asked, 0, 'it does not matter here');
+  t.end();
+});
+
+void t.test('rights to mount are read from the status of the process', (t) => {
+  const status = (effective: string, bounding: string, noNew: string) =>
+    `Name:\tnode\nCapEff:\t${effective}\nCapBnd:\t${bounding}\nNoNewPrivs:\t${noNew}\n`;
+  const all = '000001ffffffffff';
+  const withoutAdmin = '000001ffffdfffff';
+  const nothing = '0000000000000000';
+  t.equal(mountRights(status(all, all, '0'), true), 'own');
+  t.equal(mountRights(status(nothing, all, '0'), false), 'helper');
+  t.equal(mountRights(status(withoutAdmin, all, '0'), true), 'helper');
+  t.equal(mountRights(status(withoutAdmin, withoutAdmin, '0'), true), 'none');
+  t.equal(mountRights(status(nothing, all, '1'), false), 'none');
+  t.equal(mountRights('', false), 'none');
   t.end();
 });

@@ -1,9 +1,11 @@
-import { execFile } from 'node:child_process';
-import { lstatSync, readlinkSync, realpathSync, statSync } from 'node:fs';
+import { constants, lstatSync, readlinkSync, realpathSync, statSync } from 'node:fs';
+import { access, realpath, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { fromText, printable } from '../format/bytes.js';
 import { errorReason } from '../format/errno.js';
 import { PinfsError } from '../format/errors.js';
+import type { HeldPlace } from './held-place.js';
+import { recoverStale } from './stale-mounts.js';
 
 /**
  * Looks at a mountpoint before anything else is done, without touching what may be mounted there:
@@ -62,7 +64,7 @@ function linkTarget(path: string, asked: string): string | undefined {
   try {
     return lstatSync(path).isSymbolicLink() ? readlinkSync(path) : undefined;
   } catch (thrown) {
-    throw unusableBy(asked, errorReason(thrown));
+    throw unusableBy(asked, thrown);
   }
 }
 
@@ -73,12 +75,12 @@ export function checkMountpoint(path: string, reserved: readonly Reserved[]): vo
   try {
     directory = statSync(path).isDirectory();
   } catch (thrown) {
-    throw unusableBy(path, errorReason(thrown));
+    throw unusableBy(path, thrown);
   }
   if (!directory) throw unusable(path, 'it is not a directory');
 }
 
-/** As above, without looking at the mountpoint itself. @throws PinfsError MOUNTPOINT_UNUSABLE */
+/** Likewise, without looking at the mountpoint itself. @throws PinfsError MOUNTPOINT_UNUSABLE */
 export function checkReserved(path: string, reserved: readonly Reserved[]): void {
   for (const { what, path: other, whole } of reserved) {
     // By its text first: looking at a file in a mount that nobody serves yet would wait for ever.
@@ -90,6 +92,49 @@ export function checkReserved(path: string, reserved: readonly Reserved[]): void
     }
     if (whole && isBelow(path, real)) throw unusable(path, `it lies in ${what} (${shown(real)})`);
   }
+}
+
+type Log = (level: 'info' | 'warn' | 'error', message: string) => void;
+
+// libfuse and the kernel keep mountpoints in buffers of 1,024 and 4,096 bytes.
+const mountpointBytesMax = 1000;
+
+/**
+ * Makes sure that a mountpoint can be used, and gives its real path. A mount of ours that a dead
+ * process left there is detached first.
+ * @throws PinfsError MOUNTPOINT_UNUSABLE.
+ */
+export async function usableMountpoint(
+  mountpoint: string,
+  log: Log,
+  place?: HeldPlace,
+): Promise<string> {
+  const path = resolve(mountpoint);
+  // What is held was checked; by its path it might be no more, or an automount that waits for us.
+  const real = place === undefined ? await checkedPath(path, log) : path;
+  if (Buffer.byteLength(real) > mountpointBytesMax) {
+    throw unusable(path, `its path is longer than ${mountpointBytesMax} bytes`);
+  }
+  if (process.getuid?.() !== 0) {
+    await access(place?.at ?? real, constants.W_OK).catch((error: unknown) => {
+      throw unusableBy(path, error, 'Mount on a directory of your own: mkdir -p ~/mnt');
+    });
+  }
+  return real;
+}
+
+async function checkedPath(path: string, log: Log): Promise<string> {
+  if (await recoverStale(path)) log('warn', `${path}: the mount of a dead process was detached`);
+  const real = await realpath(path).catch((error: unknown) => {
+    throw unusableBy(path, error);
+  });
+  const found = await stat(real).catch((error: unknown) => {
+    throw unusableBy(path, error);
+  });
+  if (!found.isDirectory()) {
+    throw unusable(path, 'it is not a directory');
+  }
+  return real;
 }
 
 /** Whether a path is the directory or lies in it; both absolute, without links. */
@@ -108,61 +153,33 @@ function realPath(path: string): string {
   }
 }
 
-function unusable(path: string, why: string, options: { advice?: string } = {}): PinfsError {
+interface Why {
+  readonly advice?: string;
+  readonly cause?: unknown;
+}
+
+function unusable(path: string, why: string, options: Why = {}): PinfsError {
   return new PinfsError('MOUNTPOINT_UNUSABLE', `can't mount on ${shown(path)}: ${why}`, options);
 }
 
-function unusableBy(path: string, code: string): PinfsError {
-  switch (code) {
-    case 'ENOENT':
-      return unusable(path, 'it does not exist', { advice: `Make it: mkdir -p ${shown(path)}` });
-    case 'ENOTDIR':
-      return unusable(path, 'it is not a directory');
-    case 'EACCES':
-      return unusable(path, 'you may not reach it');
-    case 'ENOTCONN':
-      return unusable(path, 'a mount of another program lies dead there', {
-        advice: `Remove it: fusermount3 -uz ${shown(path)}`,
-      });
-    default:
-      return unusable(path, code);
-  }
+/** Likewise by an error of the file system. */
+function unusableBy(path: string, cause: unknown, advice?: string): PinfsError {
+  const code = errorReason(cause);
+  const known: Readonly<Record<string, readonly [why: string, advice?: string]>> = {
+    ENOENT: ['it does not exist', `Make it: mkdir -p ${shown(path)}`],
+    ENOTDIR: ['it is not a directory', 'Name a directory.'],
+    EACCES: ['you may not reach it, or not write to it', 'Choose another directory.'],
+    ENOTCONN: [
+      'a mount of another program lies dead there',
+      `Remove it: fusermount3 -uz ${shown(path)}`,
+    ],
+    ELOOP: ['it goes round in symlinks', 'Choose another directory.'],
+  };
+  const [why, usual] = known[code] ?? [code];
+  const given = advice ?? usual;
+  return unusable(path, why, given === undefined ? { cause } : { advice: given, cause });
 }
 
 function shown(path: string): string {
   return printable(fromText(path));
-}
-
-/** `stale`: its process is dead. `hung`: no answer within a few seconds. */
-export type MountHealth = 'alive' | 'stale' | 'hung';
-
-/**
- * Asks a mount for its statfs, by another process, which alone hangs if the mount does. A stat of its root
- * would do for no answer: the kernel keeps that, also of the dead.
- */
-export function mountHealth(path: string, milliseconds = 5000): Promise<MountHealth> {
-  return new Promise((resolvePromise) => {
-    let settled = false;
-    const settle = (health: MountHealth) => {
-      if (settled) return;
-      settled = true;
-      clearTimeout(timer);
-      resolvePromise(health);
-    };
-    const child = execFile(
-      'stat',
-      ['-f', '--', path],
-      { env: { ...process.env, LC_ALL: 'C' }, cwd: '/' },
-      (error, _stdout, stderr) => {
-        // Any other error, such as EACCES of another user's mount, is an answer of somebody who lives.
-        const isDead = error !== null && /not connected|connection abort/.test(stderr);
-        settle(isDead ? 'stale' : 'alive');
-      },
-    );
-    const timer = setTimeout(() => {
-      child.kill('SIGKILL');
-      child.unref();
-      settle('hung');
-    }, milliseconds);
-  });
 }

@@ -6,7 +6,7 @@ import { mountType, type MountLine } from '../machine/mountinfo.js';
 import { temporaryDirectory } from '../testing/fakes/stub-mount.js';
 import { findRecords, serveControl, type MountRecord } from './control/control.js';
 import { listMounts, type ListParts } from './list.js';
-import type { MountHealth } from '../machine/mountpoint.js';
+import type { MountHealth } from '../machine/stale-mounts.js';
 import { mountName } from './control/runtime.js';
 import { statusVersion } from './session/status.js';
 

@@ -1,7 +1,7 @@
 import { mountType, type MountLine } from '../machine/mountinfo.js';
 import { toBytes } from '../format/bytes.js';
 import { askControl, findRecords, removeRecord, type FoundMount } from './control/control.js';
-import type { MountHealth } from '../machine/mountpoint.js';
+import type { MountHealth } from '../machine/stale-mounts.js';
 import { statusVersion, type MountStatus } from './session/status.js';
 
 /** One mount of this user, as `pinfs status` shows it. */

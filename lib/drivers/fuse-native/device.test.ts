@@ -1,5 +1,5 @@
 import t from 'tap';
-import { deviceError, libraryError, mountError, mountRights, userAllowOther } from './device.js';
+import { deviceError, libraryError, mountError } from './device.js';
 
 void t.test('what opening the device says is told as what it means', (t) => {
   const withCode = (code: string) => deviceError(Object.assign(new Error(code), { code }));
@@ -8,30 +8,6 @@ void t.test('what opening the device says is told as what it means', (t) => {
   t.equal(withCode('EACCES').code, 'MOUNT_NOT_PERMITTED');
   t.equal(withCode('EPERM').code, 'MOUNT_NOT_PERMITTED');
   t.equal(deviceError('odd').code, 'MOUNT_NO_DEVICE');
-  t.end();
-});
-
-void t.test('rights to mount are read from the status of the process', (t) => {
-  const status = (effective: string, bounding: string, noNew: string) =>
-    `Name:\tnode\nCapEff:\t${effective}\nCapBnd:\t${bounding}\nNoNewPrivs:\t${noNew}\n`;
-  const all = '000001ffffffffff';
-  const withoutAdmin = '000001ffffdfffff';
-  const nothing = '0000000000000000';
-  t.equal(mountRights(status(all, all, '0'), true), 'own');
-  t.equal(mountRights(status(nothing, all, '0'), false), 'helper');
-  t.equal(mountRights(status(withoutAdmin, all, '0'), true), 'helper');
-  t.equal(mountRights(status(withoutAdmin, withoutAdmin, '0'), true), 'none');
-  t.equal(mountRights(status(nothing, all, '1'), false), 'none');
-  t.equal(mountRights('', false), 'none');
-  t.end();
-});
-
-void t.test('user_allow_other counts only as a line of its own', (t) => {
-  t.ok(userAllowOther('# text\nuser_allow_other\n'));
-  t.ok(userAllowOther('mount_max = 5\n  user_allow_other  '));
-  t.notOk(userAllowOther('#user_allow_other\n'));
-  t.notOk(userAllowOther('user_allow_other_not\n'));
-  t.notOk(userAllowOther(''));
   t.end();
 });
 

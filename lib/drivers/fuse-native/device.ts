@@ -2,11 +2,16 @@ import { constants } from 'node:fs';
 import { access, open, readdir, readFile } from 'node:fs/promises';
 import { errorCode } from '../../format/errno.js';
 import { PinfsError } from '../../format/errors.js';
+import { mountRights } from '../../machine/capabilities.js';
+import {
+  fuseConfigurationPath,
+  userAllowOtherLine,
+  usersMayShare,
+} from '../../machine/fuse-conf.js';
 
 /** What this machine lacks for a mount through libfuse, found before libfuse is asked: it says little. */
 
 const device = '/dev/fuse';
-const configuration = '/etc/fuse.conf';
 
 const installLine = 'apt-get install -y fuse3 libfuse2';
 
@@ -38,12 +43,11 @@ export async function checkDevice(mountpoint: string, allowOther: boolean): Prom
     });
   }
   if (!allowOther) return;
-  const text = await readFile(configuration, 'utf8').catch(() => '');
-  if (!userAllowOther(text)) {
+  if (!usersMayShare()) {
     throw new PinfsError(
       'MOUNT_NOT_PERMITTED',
-      `--allow-other is for root only, unless ${configuration} has a line user_allow_other`,
-      { advice: `As root: echo user_allow_other >> ${configuration}` },
+      `--allow-other is for root only, unless ${fuseConfigurationPath} has a line ${userAllowOtherLine}`,
+      { advice: `As root: echo ${userAllowOtherLine} >> ${fuseConfigurationPath}` },
     );
   }
 }
@@ -75,26 +79,6 @@ async function checkFusermount(): Promise<void> {
   throw new PinfsError('MOUNT_NO_LIBRARY', 'fusermount, through which users mount, is missing', {
     advice: installLine,
   });
-}
-
-// Bit of CAP_SYS_ADMIN (capabilities(7)).
-const sysAdmin = 1n << 21n;
-
-/**
- * How a process with this /proc/PID/status can mount: `own` by mount(2), `helper` through the
- * set-uid fusermount, `none` where even that gets no such right (capability bounds, no_new_privs).
- */
-export function mountRights(status: string, root: boolean): 'own' | 'helper' | 'none' {
-  const field = (name: string): string =>
-    new RegExp(`^${name}:\\s*([0-9a-f]+)$`, 'm').exec(status)?.[1] ?? '0';
-  if ((BigInt(`0x${field('CapEff')}`) & sysAdmin) !== 0n) return 'own';
-  const bounded = (BigInt(`0x${field('CapBnd')}`) & sysAdmin) === 0n;
-  return bounded || (!root && field('NoNewPrivs') === '1') ? 'none' : 'helper';
-}
-
-/** Whether a fuse.conf lets users say allow_other. */
-export function userAllowOther(text: string): boolean {
-  return text.split('\n').some((line) => line.trim() === 'user_allow_other');
 }
 
 /** Why the package could not be loaded. */

@@ -19,7 +19,8 @@ import { checkDevice, libraryError, mountError } from './device.js';
 import { makeHandlers, type Handlers } from './handlers.js';
 import { operationTable, xattrOperations } from './operations.js';
 import { makeDriverCounters, type DriverCounters } from '../counters.js';
-import { usableMountpoint, recoverStale } from '../mountpoint.js';
+import { usableMountpoint } from '../../machine/mountpoint.js';
+import { recoverStale } from '../../machine/stale-mounts.js';
 import {
   findMount,
   lineOfConnection,

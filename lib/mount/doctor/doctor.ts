@@ -1,4 +1,5 @@
 import type { CacheProbe, ModuleProbe, NativeModule, Probes } from './probes.js';
+import { fuseConfigurationPath, userAllowOtherLine } from '../../machine/fuse-conf.js';
 
 /** One thing that was looked at, and how to mend it where it needs that. */
 export interface Finding {
@@ -213,11 +214,11 @@ function userNamespaces({ userNamespaces: state, platform }: Probes): Finding {
 function allowOther({ userAllowOther, mayMount }: Probes): Finding {
   const what = 'allow-other';
   if (mayMount) return good(what, '--allow-other works for root');
-  if (userAllowOther) return good(what, '/etc/fuse.conf lets users share their mounts');
+  if (userAllowOther) return good(what, `${fuseConfigurationPath} lets users share their mounts`);
   return note(
     what,
     '--allow-other is for root only here; other users do not see your mounts',
-    'As root: echo user_allow_other >> /etc/fuse.conf',
+    `As root: echo ${userAllowOtherLine} >> ${fuseConfigurationPath}`,
   );
 }
 

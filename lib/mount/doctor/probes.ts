@@ -16,6 +16,8 @@ import { errorReason } from '../../format/errno.js';
 import { asPinfsError } from '../../format/errors.js';
 import { directories, processEnvironment } from '../../repository/open/environment.js';
 import type { Driver } from '../../drivers/driver.js';
+import { hasSysAdmin } from '../../machine/capabilities.js';
+import { usersMayShare } from '../../machine/fuse-conf.js';
 import { tryDirectory, tryDriver, type TrialFailure } from './trial.js';
 
 /** What was found out about this machine. Plain facts: doctor.ts judges them. */
@@ -83,13 +85,13 @@ export async function probeMachine(cache: string | undefined): Promise<Probes> {
     architecture: process.arch,
     node: process.versions.node,
     uid,
-    mayMount: mayMount(),
+    mayMount: hasSysAdmin(text('/proc/self/status') ?? '', 'CapEff'),
     named: named(),
     device,
     kernelModule: text('/proc/filesystems')?.includes('\tfuse\n'),
     fusermount: probeFusermount(),
     userNamespaces: probeUserNamespaces(),
-    userAllowOther: /^\s*user_allow_other\s*$/m.test(text('/etc/fuse.conf') ?? ''),
+    userAllowOther: usersMayShare(),
     modules,
     cache: cacheProbe,
     state,
@@ -130,12 +132,6 @@ function lookAt(path: string): Stats | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** CAP_SYS_ADMIN is bit 21 (capabilities(7)). */
-function mayMount(): boolean {
-  const hex = /^CapEff:\s*([0-9a-f]+)$/m.exec(text('/proc/self/status') ?? '')?.[1];
-  return hex !== undefined && ((BigInt(`0x${hex}`) >> 21n) & 1n) === 1n;
 }
 
 function named(): boolean {

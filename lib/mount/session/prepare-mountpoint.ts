@@ -15,11 +15,11 @@ import type { Log } from '../log.js';
 import {
   checkMountpoint,
   checkReserved,
-  mountHealth,
   resolveMountpoint,
   type Reserved,
   passedDescriptor,
 } from '../../machine/mountpoint.js';
+import { mountHealth } from '../../machine/stale-mounts.js';
 import type { MountOrder } from '../order.js';
 
 /** A mountpoint that is free for a mount. */

@@ -7,7 +7,8 @@ import { fromText, printable } from '../../format/bytes.js';
 import { asPinfsError, PinfsError } from '../../format/errors.js';
 import { askControl, findRecords, type FoundMount } from '../control/control.js';
 import { readUnmounted, type Unmounted } from '../control/leave.js';
-import { mountHealth, resolveMountpoint } from '../../machine/mountpoint.js';
+import { resolveMountpoint } from '../../machine/mountpoint.js';
+import { mountHealth } from '../../machine/stale-mounts.js';
 
 export interface StopParts {
   /** Runtime directories to look into. */

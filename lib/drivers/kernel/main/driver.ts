@@ -12,7 +12,8 @@ import {
   type MountRequest,
 } from '../../driver.js';
 import { mountpointOf } from '../../../machine/mountinfo.js';
-import { usableMountpoint, recoverStale } from '../../mountpoint.js';
+import { passedDescriptor, usableMountpoint } from '../../../machine/mountpoint.js';
+import { recoverStale } from '../../../machine/stale-mounts.js';
 import { currentMounts } from '../../../machine/unmount.js';
 import { systemCalls, type Pipe } from '../../../machine/system-calls.js';
 import { openFetches } from './fetches.js';
@@ -20,7 +21,6 @@ import { openLink, startThread, type Link, type LinkEnd } from './link.js';
 import { notify } from './notify.js';
 import { movedAway } from '../../../machine/held-place.js';
 import { mountDevice, type MountedDevice } from '../mounting/mounting.js';
-import { passedDescriptor } from '../../../machine/mountpoint.js';
 import { usualWishes } from '../protocol/negotiation.js';
 import { isLittleEndian } from '../protocol/protocol.js';
 import type { Settings } from '../worker/service.js';

@@ -1,6 +1,7 @@
 import { getSystemErrorName } from 'node:util';
 import { errno, errorCode } from '../../../format/errno.js';
 import { PinfsError } from '../../../format/errors.js';
+import { fuseConfigurationPath, userAllowOtherLine } from '../../../machine/fuse-conf.js';
 
 /** Why a mount can't be made, in the words of whoever refused it, and what to do about it. */
 const noDevice =
@@ -43,7 +44,7 @@ export function helperFailed(mountpoint: string, code: number, words: string): P
   const said = words === '' ? `fusermount3 ended with ${code}` : words;
   if (/allow_other/.test(words)) {
     return new PinfsError('MOUNT_NOT_PERMITTED', said, {
-      advice: 'root can put `user_allow_other` into /etc/fuse.conf; or mount without --allow-other',
+      advice: `root can put \`${userAllowOtherLine}\` into ${fuseConfigurationPath}; or mount without --allow-other`,
     });
   }
   if (/device not found/.test(words)) {
