@@ -1,5 +1,5 @@
 import type { ByteString } from './bytes.js';
-import type { Compression } from './compression.js';
+import { compressionOfFlags, type Compression } from './compression.js';
 import type { ContentHash } from './hash.js';
 import type { PathWords } from './path-hash.js';
 import { parseXattrs } from './xattr.js';
@@ -88,7 +88,6 @@ const typesByBits: Readonly<Record<number, EntryType>> = {
 
 const algorithms = ['sha1', 'rmd160', 'shake128'] as const;
 const hashTails = { sha1: '', rmd160: '-rmd160', shake128: '-shake128' } as const;
-const compressions = ['zlib', 'none'] as const;
 const directoryBytes = 4096;
 
 /** Names that may stand in a directory: 1 to 255 bytes, no `/`, no NUL, not `.` or `..`. */
@@ -171,7 +170,7 @@ export function isLinked(row: RawRow): boolean {
 /** The content of a regular file, or what is wrong with it. */
 function checkContent(row: RawRow, flags: number): Content | string {
   const algorithm = algorithms[(flags >> 8) & 7];
-  const compression = compressions[(flags >> 11) & 7];
+  const compression = compressionOfFlags(flags);
   const chunked = (flags & flagBits.chunked) !== 0;
   if (algorithm === undefined) return 'its hash algorithm is unknown';
   if (compression === undefined) return 'its compression is unknown';

@@ -49,7 +49,6 @@ export const flag = {
   nestedRoot: 32,
   chunked: 64,
   external: 128,
-  uncompressed: 0x800,
   bind: 0x4000,
   hidden: 0x8000,
   directIo: 0x10000,

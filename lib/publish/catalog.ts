@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import Database from 'better-sqlite3';
 import { toBytes, type ByteString } from '../format/bytes.js';
+import { flagsOfCompression } from '../format/compression.js';
 import { hashBytes, type ContentHash } from '../format/hash.js';
 import type { Objects } from './objects.js';
 import {
@@ -180,7 +181,7 @@ function addFile(writer: Writer, path: ByteString, entry: FileSpec, nlink: numbe
   const flags =
     flag.file |
     hashFlag[objects.algorithm] |
-    (compression === 'none' ? flag.uncompressed : 0) |
+    flagsOfCompression(compression) |
     (chunked ? flag.chunked : 0) |
     (entry.external === true ? flag.external : 0) |
     (entry.directIo === true ? flag.directIo : 0);

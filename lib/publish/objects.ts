@@ -1,4 +1,4 @@
-import { deflateSync } from 'node:zlib';
+import { pack, type Compression } from '../format/compression.js';
 import {
   hashBytes,
   objectPath,
@@ -15,7 +15,7 @@ export interface Objects {
   add(
     kind: ObjectKind,
     plain: Buffer,
-    compression?: 'zlib' | 'none',
+    compression?: Compression,
     change?: (stored: Buffer) => Buffer,
   ): ContentHash;
 }
@@ -30,7 +30,7 @@ export function makeObjects(algorithm: HashAlgorithm, files: Map<string, Buffer>
       const key = `${kind} ${compression}`;
       const before = known.get(plain)?.get(key);
       if (before !== undefined && change === undefined) return before;
-      let stored = compression === 'zlib' ? deflateSync(plain) : plain;
+      let stored = pack(plain, compression);
       if (change !== undefined) stored = change(stored);
       const hash = hashBytes(algorithm, stored);
       files.set(objectPath({ hash, kind }), stored);

@@ -1,3 +1,4 @@
+import type { Compression } from '../format/compression.js';
 import type { ByteString } from '../format/bytes.js';
 import type { HashAlgorithm } from '../format/hash.js';
 import type { MasterKeyPair, SigningCertificate } from './keys.js';
@@ -20,7 +21,7 @@ export interface RowAttributes {
 export interface FileSpec extends RowAttributes {
   readonly type: 'file';
   readonly content: string | Buffer;
-  readonly compression?: 'zlib' | 'none';
+  readonly compression?: Compression;
   /** Splits the content into chunks of these sizes, the last one repeated as needed. */
   readonly chunks?: readonly number[];
   /** A chunked file that also has an object of the whole. */

@@ -1,6 +1,5 @@
-import { createInflate, inflateSync } from 'node:zlib';
 import { printable } from '../format/bytes.js';
-import { errorCode } from '../format/errno.js';
+import { compressions, type Codec, type Unpacked } from '../format/compression.js';
 import { PinfsError } from '../format/errors.js';
 import { hashBytes, objectText, type ContentHash } from '../format/hash.js';
 import { piecesOf, sizeOfStored, type Stored } from './cache/stored.js';
@@ -19,17 +18,10 @@ export const largestObject = 2 ** 31 - 2 ** 16;
 // Plain bytes that are handed on at once.
 const pieceBytes = 128 * 1024;
 
-// Deflate makes at most 1,032 bytes of one (258 bytes from two bits); what is above needs no buffer.
-const expansionMax = 1033;
-
-/**
- * How many stored bytes an object may have at most. Deflate makes incompressible data a little
- * larger: 5 bytes in 16 KiB at stock settings, up to an eighth at odd ones.
- */
+/** How many stored bytes an object may have at most. */
 export function storedLimit(want: Want): number {
   const range = want.external?.range;
-  const plain = want.size.bytes;
-  const limit = want.compression === 'none' ? plain : plain + Math.ceil(plain / 8) + 64 * 1024;
+  const limit = compressions[want.compression].storedBytesMax(want.size.bytes);
   return range === undefined ? limit : Math.min(range.length, limit);
 }
 
@@ -40,7 +32,8 @@ export function storedLimit(want: Want): number {
 export function unpack(stored: Buffer, want: Want): Buffer {
   checkHash(hashBytes(want.object.hash.algorithm, stored), stored.length, want);
   checkPlain(undefined, want);
-  const plain = want.compression === 'none' ? stored : inflate(stored, want);
+  const { codec } = compressions[want.compression];
+  const plain = codec === undefined ? stored : unpackWith(codec, stored, want);
   checkSize(plain.length, want);
   return plain;
 }
@@ -73,37 +66,31 @@ export function fits(size: number, want: Want): boolean {
   return want.size.kind === 'limit' ? size <= want.size.bytes : size === want.size.bytes;
 }
 
-function inflate(stored: Buffer, want: Want): Buffer {
-  const promised = want.size.bytes;
-  const most = Math.min(promised, stored.length * expansionMax) + 1;
-  // A limit says little about the size: begin with a guess there.
-  const guess = want.size.kind === 'exact' ? most : Math.min(most, stored.length * 4);
-  let result: { buffer: Buffer; engine: { bytesWritten: number } };
-  try {
-    result = inflateSync(stored, {
-      chunkSize: Math.max(64, guess),
-      maxOutputLength: Math.max(1, promised),
-      info: true,
-    }) as unknown as typeof result;
-  } catch (thrown) {
-    if (errorCode(thrown) === 'ERR_BUFFER_TOO_LARGE') throw tooMuch(want);
-    throw notZlib(want, thrown);
+function unpackWith(codec: Codec, stored: Buffer, want: Want): Buffer {
+  const found: Unpacked = codec.unpack(stored, want.size.bytes, want.size.kind === 'exact');
+  switch (found.kind) {
+    case 'done':
+      checkTrailing(found.trailingBytes, codec, want);
+      return found.plain;
+    case 'too-large':
+      throw tooMuch(want);
+    case 'broken':
+      throw broken(codec, want, found.reason);
   }
-  checkTrailing(stored.length - result.engine.bytesWritten, want);
-  return result.buffer;
 }
 
 /**
- * Inflates stored bytes in pieces, whose hash was checked before; each piece of plain bytes is handed on.
+ * Unpacks stored bytes in pieces, whose hash was checked before; each piece of plain bytes is handed on.
  * @returns how many plain bytes there were.
  * @throws PinfsError OBJECT_NOT_ZLIB, OBJECT_TRAILING_BYTES, OBJECT_SIZE_MISMATCH, OBJECT_TOO_LARGE; what `take` throws.
  */
-export async function inflatePieces(
+export async function unpackPieces(
   stored: Stored,
+  codec: Codec,
   want: Want,
   take: (piece: Buffer) => void,
 ): Promise<number> {
-  const inflater = createInflate({ chunkSize: pieceBytes });
+  const unpacker = codec.stream(pieceBytes);
   const pieces = piecesOf(stored);
   let size = 0;
   try {
@@ -115,7 +102,7 @@ export async function inflatePieces(
           reject(thrown instanceof Error ? thrown : new Error(String(thrown)));
         }
       };
-      inflater.on('data', (piece: Buffer) => {
+      unpacker.on('data', (piece: Buffer) => {
         attempt(() => {
           size += piece.length;
           if (size > want.size.bytes) throw tooMuch(want);
@@ -123,9 +110,9 @@ export async function inflatePieces(
         });
       });
       // It ends where the stream does, whatever follows.
-      inflater.on('end', resolve);
+      unpacker.on('end', resolve);
       // A dictionary (FDICT), a cut stream and a wrong check sum come here.
-      inflater.on('error', (error) => reject(notZlib(want, error)));
+      unpacker.on('error', (error) => reject(broken(codec, want, error.message)));
       const feed = (): void => {
         attempt(() => {
           const next = pieces.next();
@@ -133,16 +120,16 @@ export async function inflatePieces(
           const goOn = (error: unknown): void => {
             if (error === null || error === undefined) feed();
           };
-          if (next.done === true) inflater.end();
-          else inflater.write(next.value, goOn);
+          if (next.done === true) unpacker.end();
+          else unpacker.write(next.value, goOn);
         });
       };
       feed();
     });
   } finally {
-    inflater.destroy();
+    unpacker.destroy();
   }
-  checkTrailing(sizeOfStored(stored) - inflater.bytesWritten, want);
+  checkTrailing(sizeOfStored(stored) - unpacker.bytesWritten, codec, want);
   checkSize(size, want);
   return size;
 }
@@ -153,15 +140,13 @@ function tooMuch(want: Want): PinfsError {
   return damaged('OBJECT_SIZE_MISMATCH', want, `it inflates to more than ${promised} bytes`);
 }
 
-function notZlib(want: Want, thrown: unknown): PinfsError {
-  // A dictionary (FDICT), a cut stream and a wrong check sum come here as well.
-  const reason = thrown instanceof Error ? thrown.message : String(thrown);
-  return damaged('OBJECT_NOT_ZLIB', want, `it is not a complete zlib stream (${reason})`);
+function broken(codec: Codec, want: Want, reason: string): PinfsError {
+  return damaged('OBJECT_NOT_ZLIB', want, `it is not a complete ${codec.streamName} (${reason})`);
 }
 
-function checkTrailing(trailing: number, want: Want): void {
+function checkTrailing(trailing: number, codec: Codec, want: Want): void {
   if (trailing === 0) return;
-  const text = `${trailing} bytes follow the end of its zlib stream`;
+  const text = `${trailing} bytes follow the end of its ${codec.streamName}`;
   throw damaged('OBJECT_TRAILING_BYTES', want, text);
 }
 

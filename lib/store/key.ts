@@ -1,20 +1,24 @@
+import { compressions, type Compression } from '../format/compression.js';
 import { isObjectText, objectText, type ObjectName } from '../format/hash.js';
 
 /**
- * The name of an object as kept: the text of its name, and `.plain` where the stored bytes are not compressed. Its own
+ * The name of an object as kept: the text of its name, and a suffix that says how it is compressed (`.plain`: not). Its own
  * type, since files are named after it: what comes from outside becomes one by `parseKey` alone.
  */
 export type ObjectKey = string & { readonly isKey: true };
 
-const plainSuffix = '.plain';
+const suffixes = Object.values(compressions)
+  .map(({ keySuffix }) => keySuffix)
+  .filter((suffix) => suffix !== '');
 
 /** One key for each object as kept: the same stored bytes read with another compression are another object. */
-export function keyOf(object: ObjectName, compressed: boolean): ObjectKey {
-  return (objectText(object) + (compressed ? '' : plainSuffix)) as ObjectKey;
+export function keyOf(object: ObjectName, compression: Compression): ObjectKey {
+  return (objectText(object) + compressions[compression].keySuffix) as ObjectKey;
 }
 
 /** A key from a record, or from the name of a file; undefined for anything else. */
 export function parseKey(text: string): ObjectKey | undefined {
-  const name = text.endsWith(plainSuffix) ? text.slice(0, -plainSuffix.length) : text;
+  const suffix = suffixes.find((one) => text.endsWith(one)) ?? '';
+  const name = text.slice(0, text.length - suffix.length);
   return isObjectText(name) ? (text as ObjectKey) : undefined;
 }

@@ -67,7 +67,7 @@ export function wantKey(want: {
   readonly object: ObjectName;
   readonly compression: Compression;
 }): ObjectKey {
-  return keyOf(want.object, want.compression !== 'none');
+  return keyOf(want.object, want.compression);
 }
 
 /** One key for each fetch: the same object with another promise, or from another place, is another one. */

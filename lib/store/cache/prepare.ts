@@ -6,7 +6,8 @@ import { hasherOf } from '../../format/hash.js';
 import { withFiles } from '../../machine/file-budget.js';
 import { unlinkIfThere } from './object-files.js';
 import { NoRoom } from './full.js';
-import { checkHash, checkPlain, inflatePieces, unpack } from '../inflate.js';
+import { checkHash, checkPlain, unpack, unpackPieces } from '../inflate.js';
+import { compressions } from '../../format/compression.js';
 import { freeBytes, slackBytes } from './room.js';
 import { piecesOf, sizeOfStored, type Stored } from './stored.js';
 import type { Want } from '../want.js';
@@ -33,14 +34,14 @@ export function prepareObject(stored: Buffer, want: Want, temporary: string): Pl
 export async function prepareLarge(stored: Stored, want: Want, temporary: string): Promise<Plain> {
   const hasher = hasherOf(want.object.hash.algorithm);
   const plainHasher = createHash('sha256');
-  const isPlain = want.compression === 'none';
+  const { codec } = compressions[want.compression];
   for (const piece of piecesOf(stored)) {
     hasher.update(piece);
-    if (isPlain) plainHasher.update(piece);
+    if (codec === undefined) plainHasher.update(piece);
   }
   const size = sizeOfStored(stored);
   checkHash(hasher.digest(), size, want);
-  if (isPlain) {
+  if (codec === undefined) {
     checkPlain(size, want);
     if (!takeOver(stored, temporary)) {
       writeFile(temporary, size, (write) => {
@@ -52,11 +53,11 @@ export async function prepareLarge(stored: Stored, want: Want, temporary: string
   checkPlain(undefined, want);
   const file = newFile(temporary, want.size.kind === 'exact' ? want.size.bytes : 0);
   try {
-    const inflated = await inflatePieces(stored, want, (piece) => {
+    const plainBytes = await unpackPieces(stored, codec, want, (piece) => {
       plainHasher.update(piece);
       file.write(piece);
     });
-    return { size: inflated, sha256: plainHasher.digest() };
+    return { size: plainBytes, sha256: plainHasher.digest() };
   } catch (thrown) {
     file.drop();
     throw thrown;

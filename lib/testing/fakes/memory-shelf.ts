@@ -10,7 +10,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { inflateSync } from 'node:zlib';
+import { compressions } from '../../format/compression.js';
 import { asPinfsError, PinfsError } from '../../format/errors.js';
 import { hashBytes, objectPath, parseHash, type ContentHash } from '../../format/hash.js';
 import type { Shelf } from '../../store/shelf.js';
@@ -110,7 +110,7 @@ function plainBytes(want: Want, read: ReadStored, external: ReadStored | undefin
   const { hash } = want.object;
   if (hashBytes(hash.algorithm, stored).text !== hash.text)
     throw new PinfsError('OBJECT_HASH_MISMATCH', `${hash.text} does not match`);
-  const plain = want.compression === 'none' ? stored : inflate(stored, want.size.bytes);
+  const plain = unpacked(stored, want);
   const fits =
     want.size.kind === 'exact' ? plain.length === want.size.bytes : plain.length <= want.size.bytes;
   if (!fits) throw new PinfsError('OBJECT_SIZE_MISMATCH', `${hash.text} has ${plain.length} bytes`);
@@ -130,16 +130,12 @@ function storedBytes(want: Want, read: ReadStored, external: ReadStored | undefi
   return range === undefined ? whole : whole.subarray(range.offset, range.offset + range.length);
 }
 
-function inflate(stored: Buffer, most: number): Buffer {
-  try {
-    return inflateSync(stored, { maxOutputLength: Math.max(most, 1) });
-  } catch (cause) {
-    const code =
-      (cause as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE'
-        ? 'OBJECT_SIZE_MISMATCH'
-        : 'OBJECT_NOT_ZLIB';
-    throw new PinfsError(code, 'can not be inflated', { cause });
-  }
+function unpacked(stored: Buffer, want: Want): Buffer {
+  const found = compressions[want.compression].codec?.unpack(stored, want.size.bytes, false);
+  if (found === undefined) return stored;
+  if (found.kind === 'done') return found.plain;
+  const code = found.kind === 'too-large' ? 'OBJECT_SIZE_MISMATCH' : 'OBJECT_NOT_ZLIB';
+  throw new PinfsError(code, 'can not be inflated');
 }
 
 /** A want for a root catalog of which no size is known. */

@@ -1,8 +1,7 @@
-import { deflateSync } from 'node:zlib';
 import { PinfsError } from '../../format/errors.js';
 import { hashBytes, objectPath, type HashAlgorithm, type ObjectKind } from '../../format/hash.js';
 import type { Source, SourceRequest } from '../../source/source.js';
-import type { Compression } from '../../format/compression.js';
+import { pack, type Compression } from '../../format/compression.js';
 import type { Want } from '../../store/want.js';
 
 export interface MemorySource extends Source {
@@ -62,7 +61,7 @@ export function memorySource(): MemorySource {
       return bytes;
     },
     put(plain, options = {}) {
-      const stored = options.compression === 'none' ? plain : deflateSync(plain);
+      const stored = pack(plain, options.compression ?? 'zlib');
       const want = wantFor(stored, { kind: 'exact', bytes: plain.length }, options);
       files.set(objectPath(want.object), stored);
       return want;

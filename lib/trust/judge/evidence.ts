@@ -1,11 +1,10 @@
-import { inflateSync } from 'node:zlib';
 import type { Blacklist } from '../../format/blacklist.js';
 import {
   malformedCertificate,
   parseCertificate,
   type Certificate,
 } from '../../format/certificate.js';
-import { errorCode } from '../../format/errno.js';
+import { zlibCodec } from '../../format/compression.js';
 import { PinfsError, type ErrorCode } from '../../format/errors.js';
 import { hashBytes, objectText, type ContentHash } from '../../format/hash.js';
 import type { Manifest } from '../../format/manifest.js';
@@ -107,21 +106,15 @@ export function storedCertificate(
 }
 
 function inflate(stored: Buffer): Buffer | PinfsError {
-  try {
-    // With `info` Node also returns the engine, which knows how much was consumed.
-    const { buffer, engine } = inflateSync(stored, {
-      maxOutputLength: certificateBytesMax,
-      info: true,
-    }) as unknown as { buffer: Buffer; engine: { bytesWritten: number } };
-    if (engine.bytesWritten !== stored.length) {
-      return malformedCertificate('has bytes behind its compressed stream');
-    }
-    return buffer;
-  } catch (error) {
-    return malformedCertificate(
-      errorCode(error) === 'ERR_BUFFER_TOO_LARGE'
-        ? `inflates to more than ${certificateBytesMax} bytes`
-        : 'is no whole zlib stream',
-    );
+  const found = zlibCodec.unpack(stored, certificateBytesMax, false);
+  switch (found.kind) {
+    case 'done':
+      return found.trailingBytes === 0
+        ? found.plain
+        : malformedCertificate('has bytes behind its compressed stream');
+    case 'too-large':
+      return malformedCertificate(`inflates to more than ${certificateBytesMax} bytes`);
+    case 'broken':
+      return malformedCertificate('is no whole zlib stream');
   }
 }
