@@ -210,7 +210,12 @@ async function mountAndPrint({ options, mount }: MountOrder, flags: MountFlags):
   }
   const { mountInBackground } = await import('../../lib/mount/process/daemon.js');
   const mounted = startWaiting('mounting');
-  const status = (await mountInBackground(options, mount).finally(mounted)) as MountStatus;
+  const answer = await mountInBackground(options, mount).finally(mounted);
+  const { readStatus } = await import('../../lib/mount/session/status-json.js');
+  const status = readStatus(answer);
+  if (status === undefined) {
+    throw new PinfsError('INTERNAL', 'the process of the mount gave a status that is none');
+  }
   warnOffline(status.verdict);
   const { tooSmall, tooSmallAdvice } = await import('../../lib/mount/session/status.js');
   const problem = tooSmall(status.store, formatSize);

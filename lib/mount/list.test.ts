@@ -3,12 +3,17 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import t from 'tap';
 import { mountType, type MountLine } from '../machine/mountinfo.js';
+import {
+  recordOfFirstVersion,
+  serveAsFirstVersion,
+  statusOfFirstVersion,
+} from '../testing/fakes/first-version.js';
 import { temporaryDirectory } from '../testing/fakes/stub-mount.js';
 import { findRecords, serveControl, type MountRecord } from './control/control.js';
 import { listMounts, type ListParts } from './list.js';
 import type { MountHealth } from '../machine/stale-mounts.js';
 import { mountName } from './control/runtime.js';
-import { statusVersion } from './session/status.js';
+import { statusLines, statusVersion } from './session/status.js';
 
 function line(mountpoint: string, user = 1000, type = mountType): MountLine {
   const superOptions = ['ro', `user_id=${user}`];
@@ -50,7 +55,7 @@ function dead(directory: string, mountpoint: string): void {
 void t.test('a running mount gives its status', async (t) => {
   const { path, remove } = temporaryDirectory();
   t.teardown(remove);
-  const status = { version: statusVersion, state: 'running', mountpoint: '/mnt/a' };
+  const status = { ...statusOfFirstVersion, version: statusVersion };
   const control = await serveControl(path, record('/mnt/a'), {
     status: () => status,
     unmount: () => Promise.resolve({ ended: true }),
@@ -70,6 +75,43 @@ void t.test('a status of another version is not misread', async (t) => {
   });
   t.match(await listMounts(parts(path)), [{ state: 'running', status: null }]);
   await control.close();
+});
+
+void t.test('the status of a process of 0.1.0 is read and shown', async (t) => {
+  const { path, remove } = temporaryDirectory();
+  t.teardown(remove);
+  const name = join(path, mountName('/mnt/a'));
+  writeFileSync(`${name}.json`, JSON.stringify(recordOfFirstVersion));
+  const server = await serveAsFirstVersion(`${name}.sock`, []);
+  const [found] = await listMounts(parts(path, { mounts: [line('/mnt/a')] }));
+  server.close();
+  t.match(found, { mountpoint: '/mnt/a', state: 'running', pid: 42 });
+  t.match(found?.status, JSON.parse(JSON.stringify(statusOfFirstVersion)));
+  t.equal(found?.status?.device, null, 'what it does not say yet is filled in');
+  const text = found?.status ? statusLines(found.status, (bytes) => `${bytes} B`).join('\n') : '';
+  t.match(text, /test\.example\.org, revision 7/);
+  t.match(text, /4 requests, 1000 B/);
+});
+
+void t.test('a status that is not what it says to be is none', async (t) => {
+  const { path, remove } = temporaryDirectory();
+  t.teardown(remove);
+  for (const wrong of [
+    { pid: 'x' },
+    { store: null },
+    { verdict: {} },
+    { traffic: undefined },
+    { tree: [] },
+    { mountpoint: undefined },
+  ]) {
+    const control = await serveControl(path, record('/mnt/a'), {
+      status: () => ({ ...statusOfFirstVersion, ...wrong }),
+      unmount: () => Promise.resolve({ ended: true }),
+    });
+    const found = await listMounts(parts(path));
+    t.match(found, [{ state: 'running', status: null }], JSON.stringify(wrong));
+    await control.close();
+  }
 });
 
 void t.test('a dead mount is stale; a dead process without a mount is forgotten', async (t) => {

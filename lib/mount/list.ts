@@ -2,7 +2,9 @@ import { mountType, type MountLine } from '../machine/mountinfo.js';
 import { toBytes } from '../format/bytes.js';
 import { askControl, findRecords, removeRecord, type FoundMount } from './control/control.js';
 import type { MountHealth } from '../machine/stale-mounts.js';
-import { statusVersion, type MountStatus } from './session/status.js';
+import { decoder } from '../format/schema.js';
+import type { MountStatus } from './session/status.js';
+import { readStatus } from './session/status-json.js';
 
 /** One mount of this user, as `pinfs status` shows it. */
 export interface ListedMount {
@@ -67,15 +69,20 @@ async function listRecord(
   }
 }
 
+// A state that only another version knows is one in which the process lives.
+const stateOf = decoder((v) =>
+  v.object({
+    state: v.pipe(
+      v.unknown(),
+      v.fallback(v.picklist(['starting', 'running', 'detached', 'stopping']), 'running'),
+    ),
+  }),
+);
+
 function readAnswer(value: unknown): Pick<ListedMount, 'state' | 'status'> {
-  if (typeof value !== 'object' || value === null || !('state' in value)) {
-    return { state: 'silent', status: null };
-  }
-  const states = ['starting', 'running', 'detached', 'stopping'] as const;
-  const state = states.find((known) => known === value.state) ?? 'running';
-  const readable = 'version' in value && value.version === statusVersion;
-  // The version says that the process wrote what this type says; the socket lies in a directory of ours.
-  return { state, status: readable ? (value as MountStatus) : null };
+  const answer = stateOf(value);
+  if (answer === undefined) return { state: 'silent', status: null };
+  return { state: answer.state, status: readStatus(value) ?? null };
 }
 
 async function listLine(mountpoint: string, parts: ListParts): Promise<ListedMount> {

@@ -3,6 +3,8 @@ import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import t from 'tap';
 import { PinfsError } from '../../format/errors.js';
+import { unmountModes } from '../../machine/unmount.js';
+import { recordOfFirstVersion, serveAsFirstVersion } from '../../testing/fakes/first-version.js';
 import { temporaryDirectory } from '../../testing/fakes/stub-mount.js';
 import {
   askControl,
@@ -11,6 +13,7 @@ import {
   serveControl,
   type ControlHandlers,
 } from './control.js';
+import { readUnmounted } from './leave.js';
 import { mountName } from './runtime.js';
 
 const record = {
@@ -181,5 +184,45 @@ void t.test('records that are broken, huge or foreign are passed over', (t) => {
 void t.test('requests are read strictly', (t) => {
   t.same(parseRequest('{"command":"status","more":1}'), { command: 'status' });
   t.throws(() => parseRequest('{"command":"unmount"}'), { code: 'USAGE' });
+  t.throws(() => parseRequest('{"command":"unmount","mode":"soon","lazy":true}'), {
+    code: 'USAGE',
+  });
+  t.end();
+});
+
+void t.test('a request of 0.1.0 is understood', (t) => {
+  const ask = (lazy: boolean) => parseRequest(JSON.stringify({ command: 'unmount', lazy }));
+  t.same(ask(true), { command: 'unmount', mode: 'force' });
+  t.same(ask(false), { command: 'unmount', mode: 'orderly' });
+  t.end();
+});
+
+void t.test('a process of 0.1.0 understands each request, and its answers are', async (t) => {
+  const { path, remove } = temporaryDirectory();
+  t.teardown(remove);
+  const asked: unknown[] = [];
+  const name = join(path, mountName('/mnt/a'));
+  writeFileSync(`${name}.json`, JSON.stringify(recordOfFirstVersion));
+  const server = await serveAsFirstVersion(`${name}.sock`, asked);
+  const [found] = findRecords([path]);
+  t.match(found?.record, { ...recordOfFirstVersion, order: undefined });
+  for (const mode of unmountModes) {
+    const answer = await askControl(found?.socket ?? '', { command: 'unmount', mode }, timeoutMs);
+    t.equal(answer.kind, 'answer', mode);
+    t.same(answer.kind === 'answer' && readUnmounted(answer.value), { ended: false }, mode);
+  }
+  server.close();
+  t.same(
+    asked,
+    unmountModes.map((mode) => ({ command: 'unmount', lazy: mode === 'force' })),
+  );
+});
+
+void t.test('a record of a later version is read as far as it is known', (t) => {
+  const { path, remove } = temporaryDirectory();
+  t.teardown(remove);
+  const later = { ...record, order: { source: { of: 'another form' } }, more: [1] };
+  writeFileSync(join(path, '0123456789abcdef.json'), JSON.stringify(later));
+  t.match(findRecords([path]), [{ record: { ...record, order: undefined } }]);
   t.end();
 });

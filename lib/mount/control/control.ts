@@ -5,12 +5,12 @@ import { unmountModes, type UnmountMode } from '../../machine/unmount.js';
 import { readGiven } from '../../files/given.js';
 import { errorCode } from '../../format/errno.js';
 import { PinfsError } from '../../format/errors.js';
+import { decoder, parseJson } from '../../format/schema.js';
 import type { Unmounted } from './leave.js';
 import { mountName } from './runtime.js';
 import {
   answerValue,
   failedAnswer,
-  parseObject,
   readLine,
   writeLine,
   type ControlReply,
@@ -110,17 +110,10 @@ async function clearPlace(
     rmSync(files.socket, { force: true });
     return;
   }
-  const answer = before.kind === 'answer' ? before.value : undefined;
-  if (typeof answer === 'object' && answer !== null && 'state' in answer) {
-    if (answer.state === 'starting') {
-      throw new PinfsError(
-        'MOUNT_BUSY',
-        `another pinfs process is just mounting on ${mountpoint}`,
-        {
-          advice: "See 'pinfs status'.",
-        },
-      );
-    }
+  if (before.kind === 'answer' && readState(before.value)?.state === 'starting') {
+    throw new PinfsError('MOUNT_BUSY', `another pinfs process is just mounting on ${mountpoint}`, {
+      advice: "See 'pinfs status'.",
+    });
   }
   const pid = readRecord(files.record)?.pid;
   if (pid === undefined) {
@@ -131,6 +124,8 @@ async function clearPlace(
   renameSync(files.socket, detached.socket);
   renameSync(files.record, detached.record);
 }
+
+const readState = decoder((v) => v.object({ state: v.string() }));
 
 function listen(server: Server, path: string): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -216,13 +211,28 @@ async function handle(request: ControlRequest, handlers: ControlHandlers): Promi
   }
 }
 
+const readRequest = decoder((v) =>
+  v.union([
+    v.object({ command: v.literal('status') }),
+    v.object({ command: v.literal('unmount'), mode: v.picklist(unmountModes) }),
+    // Of 0.1.0: its `lazy` is what `force` is now.
+    v.pipe(
+      v.object({ command: v.literal('unmount'), mode: v.optional(v.never()), lazy: v.boolean() }),
+      v.transform(({ lazy }): ControlRequest => ({
+        command: 'unmount',
+        mode: lazy ? 'force' : 'orderly',
+      })),
+    ),
+  ]),
+);
+
 /** @throws PinfsError USAGE */
 export function parseRequest(text: string): ControlRequest {
-  const request = parseObject(text);
-  if (request?.['command'] === 'status') return { command: 'status' };
-  const mode = unmountModes.find((known) => known === request?.['mode']);
-  if (request?.['command'] === 'unmount' && mode !== undefined) return { command: 'unmount', mode };
-  throw new PinfsError('USAGE', 'not a request that a mount understands');
+  const request = readRequest(parseJson(text));
+  if (request === undefined) {
+    throw new PinfsError('USAGE', 'not a request that a mount understands');
+  }
+  return request;
 }
 
 /** `dead`: nobody listens there. `silent`: somebody does, and gives no answer in time. */
@@ -303,23 +313,22 @@ function namesIn(directory: string): readonly string[] {
 
 function readRecord(path: string): MountRecord | undefined {
   try {
-    const found = parseObject(readGiven(path, recordBytesMax).toString('utf8'));
-    const { mountpoint, pid, since, source, order } = found ?? {};
-    if (typeof mountpoint !== 'string' || typeof pid !== 'number') return undefined;
-    if (typeof since !== 'string' || typeof source !== 'string') return undefined;
-    return { mountpoint, pid, since, source, order: readMarks(order) };
+    return recordOf(parseJson(readGiven(path, recordBytesMax).toString('utf8')));
   } catch {
     return undefined; // most likely its mount ended while we looked
   }
 }
 
-function readMarks(value: unknown): MountRecord['order'] {
-  if (typeof value !== 'object' || value === null) return undefined;
-  const entries = Object.entries(value).filter(
-    (entry): entry is [string, string] => typeof entry[1] === 'string',
-  );
-  return Object.fromEntries(entries);
-}
+// One of 0.1.0 has no marks; what is said more is passed over.
+const recordOf = decoder((v) =>
+  v.object({
+    mountpoint: v.string(),
+    pid: v.pipe(v.number(), v.safeInteger(), v.minValue(1)),
+    since: v.string(),
+    source: v.string(),
+    order: v.fallback(v.optional(v.record(v.string(), v.string())), undefined),
+  }),
+);
 
 /** Removes what a dead process left. */
 export function removeRecord(found: FoundMount): void {

@@ -6,6 +6,7 @@ import { namesOfHolders } from '../../machine/holders.js';
 import { parseMountinfo, mountpointOf } from '../../machine/mountinfo.js';
 import { fromText, printable, printableText } from '../../format/bytes.js';
 import { PinfsError } from '../../format/errors.js';
+import { decoder } from '../../format/schema.js';
 
 /** How a mount is left while somebody may still be in it. */
 
@@ -63,12 +64,13 @@ async function soon(ended: Promise<unknown>): Promise<void> {
   await Promise.race([ended, wait(endTimeoutMs)]);
 }
 
+const unmounted = decoder((v) =>
+  v.object({ ended: v.boolean(), holders: v.fallback(v.optional(v.string()), undefined) }),
+);
+
 /** An answer of a mount's process. One of 0.1.0 says nothing: then its end tells. */
 export function readUnmounted(value: unknown): Unmounted {
-  if (typeof value !== 'object' || value === null || !('ended' in value)) return { ended: false };
-  const holders =
-    'holders' in value && typeof value.holders === 'string' ? value.holders : undefined;
-  return { ended: value.ended === true, holders };
+  return unmounted(value) ?? { ended: false };
 }
 
 function stillHeld(mountpoint: string, holders: string | undefined): PinfsError {

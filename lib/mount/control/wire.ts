@@ -1,5 +1,6 @@
 import type { Duplex, Readable } from 'node:stream';
 import { asPinfsError, errorCodes, PinfsError, type ErrorCode } from '../../format/errors.js';
+import { decoder, parseJson } from '../../format/schema.js';
 
 /**
  * One JSON line each way: how the control socket and the daemon's readiness pipe talk. Both ends
@@ -75,28 +76,36 @@ export function failedAnswer(thrown: unknown): ControlReply {
   return { ok: false, code: error.code, message: error.message, ...advice };
 }
 
+// Of another version, maybe: what it says more is left out, and a code that only that one has is INTERNAL here.
+const readReply = decoder((v) =>
+  v.variant('ok', [
+    v.object({ ok: v.literal(true), value: v.optional(v.unknown()) }),
+    v.object({
+      ok: v.literal(false),
+      code: v.fallback(v.picklist(errorCodes), 'INTERNAL'),
+      message: v.fallback(v.string(), 'the mount failed without saying why'),
+      advice: v.fallback(v.optional(v.string()), undefined),
+    }),
+  ]),
+);
+
 /** The value of an answer, or its error thrown here. @throws PinfsError */
 export function answerValue(text: string): unknown {
-  const answer = parseObject(text);
-  if (answer?.['ok'] === true) return answer['value'];
-  if (answer?.['ok'] !== false) {
+  const reply = readReply(parseJson(text));
+  if (reply === undefined) {
     throw new PinfsError('INTERNAL', 'the process of the mount gave an answer that is none');
   }
-  const { code, message, advice } = answer;
-  throw new PinfsError(
-    errorCodes.find((known) => known === code) ?? 'INTERNAL',
-    typeof message === 'string' ? message : 'the mount failed without saying why',
-    typeof advice === 'string' ? { advice } : {},
-  );
+  if (reply.ok) return reply.value;
+  const { code, message, advice } = reply;
+  throw new PinfsError(code, message, advice === undefined ? {} : { advice });
 }
 
-/** A JSON object, or undefined for any other text. */
+/** A JSON object, or undefined for any other text. The schema library is not loaded for it: a mount begins here. */
 export function parseObject(text: string): Readonly<Record<string, unknown>> | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
-    return value as Readonly<Record<string, unknown>>;
-  } catch {
-    return undefined;
-  }
+  const value = parseJson(text);
+  return isObject(value) ? value : undefined;
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -8,6 +8,7 @@ import { holdDirectory } from '../../files/held.js';
 import { makeDirectories } from '../../files/make.js';
 import { errorCode, errorReason } from '../../format/errno.js';
 import { PinfsError } from '../../format/errors.js';
+import { loadSchemas } from '../../format/schema.js';
 import { checkAddressSpace, frugalArguments } from '../../machine/address-space.js';
 import { checkFileLimit } from '../../machine/file-budget.js';
 import { servingArguments, servingEnvironment } from '../../machine/memory.js';
@@ -90,6 +91,8 @@ async function handOver(
   // Our own listener: readLine takes its away, and a child that is gone makes the write fail.
   pipe.on('error', () => undefined);
   void writeLine(pipe, order);
+  // For the answer, while the child is starting.
+  loadSchemas();
   const line = await readLine(pipe, { bytes: answerBytesMax, milliseconds: 0 });
   if (line.kind === 'line') return answerValue(line.text);
   child.kill();

@@ -1,6 +1,7 @@
 import t from 'tap';
 import { stubDriver, stubRepository, stubVerdict } from '../../testing/fakes/stub-mount.js';
 import { mountStatus, statusLines, type MountStatus } from './status.js';
+import { readStatus } from './status-json.js';
 
 async function status(changes: Partial<MountStatus> = {}): Promise<MountStatus> {
   const driver = stubDriver();
@@ -24,6 +25,18 @@ const bytes = (count: number) => `${count} B`;
 void t.test('the status is plain JSON with everything that is counted', async (t) => {
   const value = await status();
   t.match(value, JSON.parse(JSON.stringify(value)), 'nothing is lost as JSON');
+  const full: MountStatus = {
+    ...value,
+    place: '/mnt/b',
+    inodes: { bits: 32, given: { seen: 1, moved: 2, kept: true, whole: false } },
+    head: { lastCheck: null, nextCheck: 'x', lastProblem: { code: 'A', message: 'b' } },
+    latencies: { READ: { count: 1, p50: 1, p90: 1, p99: 1, max: 1 } },
+    store: { ...value.store, catalogBytes: 7 },
+  };
+  for (const one of [value, full]) {
+    const read = readStatus(JSON.parse(JSON.stringify(one)));
+    t.same(JSON.parse(JSON.stringify(read)), JSON.parse(JSON.stringify(one)), 'nor when read');
+  }
   t.match(value, {
     version: 1,
     mountpoint: '/mnt/a',

@@ -32,6 +32,7 @@ const outside: readonly string[] = ['bin', 'bench', 'native-test', 'tools', 'exa
 /** Which rooms may use which dependency. */
 const owners: Readonly<Record<string, readonly string[]>> = {
   tweetnacl: ['trust'],
+  valibot: ['format'],
   undici: ['source'],
   'lru-cache': ['store', 'tree'],
   'better-sqlite3': ['store', 'tree', 'publish', 'testing'],

@@ -5,6 +5,7 @@ import { PinfsError } from '../../format/errors.js';
 import { parseHash } from '../../format/hash.js';
 import { isRepositoryName } from '../../format/names.js';
 import { keyScope, type SeenEvidence, type SeenHead, type SeenTag } from './seen-facts.js';
+import { readStateFields } from './state-format.js';
 import { decodeEvidence, decodeHead, decodeTag, encodeEvidence, encodeState } from './seen-json.js';
 import {
   listState,
@@ -56,6 +57,7 @@ const attemptsMax = 10;
 /**
  * Opens the memory in a state directory, which is made when something is recorded first. Where its disk is full what is new
  * is not remembered, and `report` is told: it was verified all the same, and what is known already goes on to protect.
+ * So it is where a later version of pinfs has written: what it knows is read as far as we know it, and left as it is.
  *
  * Each fact is a file of its own, and a head's file is named after its key scope, revision and time: the
  * highest name wins, so that of two processes that write at once none can set the other one back.
@@ -85,6 +87,13 @@ export function openSeen(
     makeStateDirectory(folder(fqrn));
     return folder(fqrn);
   };
+  const mayWrite: MayWrite = (path) => {
+    if (!isOfLaterVersion(path)) return true;
+    report(
+      stateUnusable(path, laterVersion, undefined, `use that version of pinfs, or ${elsewhere}`),
+    );
+    return false;
+  };
   return {
     get(fqrn) {
       listState(directory);
@@ -101,14 +110,15 @@ export function openSeen(
         .filter((one) => one !== undefined);
     },
     recordHead(fqrn, head) {
-      unlessFull(() => recordHead(made(fqrn), fqrn, head));
+      unlessFull(() => recordHead(made(fqrn), fqrn, head, mayWrite));
     },
     recordTag(fqrn, tag) {
-      unlessFull(() => recordTag(made(fqrn), fqrn, tag, counts));
+      unlessFull(() => recordTag(made(fqrn), fqrn, tag, { counts, mayWrite }));
     },
     recordEvidence(fqrn, rootHash, evidence, verdict) {
       unlessFull(() => {
         const path = made(fqrn);
+        if (!mayWrite(path)) return;
         const file = join(path, `evidence-${keyScope(verdict)}${evidenceTail(rootHash)}`);
         const isKnown = decodeEvidence(readState(file) ?? Buffer.alloc(0)) !== undefined;
         writeOrKeep(isKnown, () => writeState(file, encodeEvidence(evidence), { replace: true }));
@@ -119,6 +129,22 @@ export function openSeen(
       return removeState(folder(fqrn));
     },
   };
+}
+
+/** Whether what is known of a repository may be changed; where not, it was reported. */
+type MayWrite = (path: string) => boolean;
+
+const laterVersion = 'was written by a later version of pinfs: it is read, and nothing is changed';
+const elsewhere = 'another place with --cache DIR';
+
+/** Whether a head or tag in this folder has a later format than ours. */
+function isOfLaterVersion(path: string): boolean {
+  return listState(path)
+    .filter((name) => /^(head|tag)-/.test(name))
+    .some((name) => {
+      const bytes = readState(join(path, name));
+      return bytes !== undefined && readStateFields(bytes)?.isNewer === true;
+    });
 }
 
 interface HeadName {
@@ -173,18 +199,18 @@ function readHead(path: string, fqrn: string, expected: HeadName): SeenHead | un
   const file = join(path, expected.name);
   const bytes = readState(file);
   if (bytes === undefined) return undefined;
-  const head = decodeHead(bytes);
+  const { value: head, isNewer } = decodeHead(bytes);
   if (
     head?.revision !== expected.revision ||
     head.published !== expected.published ||
     keyScope(head.verdict) !== expected.keyScope
   ) {
-    throw damaged(file, fqrn);
+    throw isNewer ? unreadable(file, fqrn) : damaged(file, fqrn);
   }
   return head;
 }
 
-function recordHead(path: string, fqrn: string, head: SeenHead): void {
+function recordHead(path: string, fqrn: string, head: SeenHead, mayWrite: MayWrite): void {
   const own = keyScope(head.verdict);
   const known = readHeads(path, fqrn).find(({ verdict }) => keyScope(verdict) === own);
   if (known !== undefined) {
@@ -202,6 +228,7 @@ function recordHead(path: string, fqrn: string, head: SeenHead): void {
       if (known.published > head.published) return;
     }
   }
+  if (!mayWrite(path)) return;
   const name = `head-${own}-${head.revision}-${head.published}.json`;
   const isKnown = known?.rootHash === head.rootHash && known.revision === head.revision;
   writeOrKeep(isKnown, () => writeState(join(path, name), encodeState(head), { replace: true }));
@@ -241,9 +268,9 @@ function readTag(path: string, name: string, fqrn: string): SeenTag | undefined 
   const file = join(path, name);
   const bytes = readState(file);
   if (bytes === undefined) return undefined;
-  const tag = decodeTag(bytes);
-  if (tag === undefined || tagFile(tag) !== name) throw damaged(file, fqrn);
-  return tag;
+  const { value: tag, isNewer } = decodeTag(bytes);
+  if (tag !== undefined && tagFile(tag) === name) return tag;
+  throw isNewer ? unreadable(file, fqrn) : damaged(file, fqrn);
 }
 
 /** One of each name: the newest for those that move, of which several key scopes may know another. */
@@ -260,10 +287,16 @@ export function isMovingTag(name: string): boolean {
   return moving.has(name);
 }
 
-function recordTag(path: string, fqrn: string, tag: SeenTag, counts: Counts): void {
+function recordTag(
+  path: string,
+  fqrn: string,
+  tag: SeenTag,
+  { counts, mayWrite }: { readonly counts: Counts; readonly mayWrite: MayWrite },
+): void {
   const name = tagFile(tag);
   const others = readTags(path, fqrn).filter((one) => one.name === tag.name && counts(one.verdict));
   checkMoved(fqrn, others, tag);
+  if (!mayWrite(path)) return;
   const write = (replace: boolean) => writeState(join(path, name), encodeState(tag), { replace });
   const before = readTag(path, name, fqrn);
   // The link that makes a new file decides between two processes that come at once.
@@ -324,5 +357,15 @@ function damaged(file: string, fqrn: string): PinfsError {
     'is damaged, or was written by another version of pinfs; without it an older revision could not be told',
     undefined,
     `\`pinfs forget ${fqrn}\` starts afresh: the next head is then believed whatever its revision`,
+  );
+}
+
+/** Not taken for absent, as what is damaged is not. */
+function unreadable(file: string, fqrn: string): PinfsError {
+  return stateUnusable(
+    file,
+    'was written by a later version of pinfs, and this one can not read it',
+    undefined,
+    `use that version, or ${elsewhere}; \`pinfs forget ${fqrn}\` starts afresh: the next head is then believed whatever its revision`,
   );
 }

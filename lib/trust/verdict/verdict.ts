@@ -1,12 +1,21 @@
 import type { ErrorCode } from '../../format/errors.js';
 
+export const verdictStatuses = [
+  'verified',
+  'pinned',
+  'offline',
+  'attested',
+  'refused',
+  'unjudged',
+] as const;
+
 /**
  * What is known about the trustworthiness of what is mounted: one structured value, shown by
  * `info`, `status`, the log and the extended attribute `user.pinfs.trust`. It is plain JSON.
  * `unjudged`: nothing speaks against it, but a part of what has to be judged can't be had.
  */
 export interface Verdict {
-  readonly status: 'verified' | 'pinned' | 'offline' | 'attested' | 'refused' | 'unjudged';
+  readonly status: (typeof verdictStatuses)[number];
   /** One sentence for people. */
   readonly summary: string;
   readonly repository: string;
@@ -34,25 +43,31 @@ export interface Verdict {
   readonly reasons: readonly { readonly code: ErrorCode; readonly message: string }[];
 }
 
+/** The steps of the chain of trust. */
+export const stepNames = [
+  'manifest-syntax',
+  'manifest-name',
+  'manifest-root-path',
+  'manifest-hash',
+  'certificate',
+  'manifest-signature',
+  'whitelist-syntax',
+  'whitelist-expiry',
+  'whitelist-name',
+  'whitelist-hash',
+  'whitelist-signature',
+  'blacklist',
+  'fingerprint',
+  'revision',
+  'root-catalog',
+  'attestation',
+] as const;
+
+export const stepOutcomes = ['passed', 'failed', 'not-checked'] as const;
+
 export interface TrustStep {
-  readonly step:
-    | 'manifest-syntax'
-    | 'manifest-name'
-    | 'manifest-root-path'
-    | 'manifest-hash'
-    | 'certificate'
-    | 'manifest-signature'
-    | 'whitelist-syntax'
-    | 'whitelist-expiry'
-    | 'whitelist-name'
-    | 'whitelist-hash'
-    | 'whitelist-signature'
-    | 'blacklist'
-    | 'fingerprint'
-    | 'revision'
-    | 'root-catalog'
-    | 'attestation';
-  readonly outcome: 'passed' | 'failed' | 'not-checked';
+  readonly step: (typeof stepNames)[number];
+  readonly outcome: (typeof stepOutcomes)[number];
   readonly code: ErrorCode | undefined;
   readonly detail: string;
 }
