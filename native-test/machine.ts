@@ -1,5 +1,5 @@
 import { accessSync, constants } from 'node:fs';
-import { spawnSync } from 'node:child_process';
+import { doctorText } from '../lib/testing/doctor.js';
 import { script } from './cli.js';
 
 export type DriverName = 'fuse-native' | 'kernel';
@@ -61,11 +61,9 @@ export function needsProgram(name: string): Needs {
 /** Whether root can act as another user here, for tests of permissions. */
 export const needsNobody: Needs = needsAll(needsRoot, needsProgram('setpriv'));
 
+/** The runner of all tests asks once, since the doctor mounts (tools/test.ts). */
 function askDoctor(): Doctor | undefined {
-  const { stdout } = spawnSync(process.execPath, [script, 'doctor', '--json'], {
-    encoding: 'utf8',
-    timeout: 60_000,
-  });
+  const stdout = process.env['PINFS_DOCTOR'] ?? doctorText(script);
   try {
     return JSON.parse(stdout) as Doctor;
   } catch {

@@ -6,6 +6,8 @@
  * more than half of the CPU time (bench/README.md).
  */
 import t from 'tap';
+import { join } from 'node:path';
+import { doctorText } from '../lib/testing/doctor.js';
 import { checkout } from '../lib/testing/genuine.js';
 import { compiled, testFiles } from './test-files.js';
 
@@ -15,13 +17,23 @@ const fileTimeoutMs = 300_000;
 function main(files: readonly string[]): void {
   t.jobs = jobs;
   t.setTimeout(0);
-  const env = { ...process.env, TAP_TIMEOUT: String(fileTimeoutMs / 1000) };
+  const env = {
+    ...process.env,
+    TAP_TIMEOUT: String(fileTimeoutMs / 1000),
+    ...(files.some((file) => file.startsWith('native-test/')) ? machineFacts() : {}),
+  };
   // t.spawn would put a loader into NODE_OPTIONS.
   const options = `NODE_OPTIONS=${process.env['NODE_OPTIONS'] ?? ''}`;
   for (const file of files.map(compiled)) {
     const command = [options, process.execPath, '--enable-source-maps', file];
     void t.spawn('env', command, { buffered: true, timeout: fileTimeoutMs, env }, file);
   }
+}
+
+/** What the doctor says of this machine, once for all tests that mount, since it takes seconds. */
+function machineFacts(): Readonly<Record<string, string>> {
+  const text = doctorText(join(checkout, 'dist', 'bin', 'pinfs.js'));
+  return text === '' ? {} : { PINFS_DOCTOR: text };
 }
 
 process.chdir(checkout);

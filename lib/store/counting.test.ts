@@ -76,3 +76,21 @@ void t.test('what is fetched ahead is no hit for whom it was fetched', async (t)
   if (!isSlowOrder) t.match(store.statistics, { hits: 1, misses: 2 }, 'again');
   await store.close();
 });
+
+void t.test(
+  'what was fetched for another operation is no hit for who finds it first',
+  async (t) => {
+    const source = memorySource();
+    const store = openStore({ directory: t.testdir(), limit: 1e8, source });
+    const want = source.put(randomBytes(100));
+    const read = (): (() => Outcome<number>) => () =>
+      done(store.shelf.read(want, 0, 100, Buffer.alloc(100), 0) ?? -1);
+    t.same(await runOperation(read(), store), done(-1));
+    await store.fetch(want);
+    await runOperation(read(), store);
+    if (!isSlowOrder) t.match(store.statistics, { hits: 0, misses: 1 });
+    await runOperation(read(), store);
+    if (!isSlowOrder) t.match(store.statistics, { hits: 1, misses: 1 });
+    await store.close();
+  },
+);

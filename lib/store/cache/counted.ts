@@ -14,7 +14,7 @@ export function hitRate({ hits, misses }: Lookups): number | undefined {
   return all === 0 ? undefined : hits / all;
 }
 
-// Objects of which is known where they were read last, and which of them were asked for ahead.
+// Objects of which is known where they were read last, and which of them were fetched, or asked for ahead.
 const keysKept = 4096;
 
 /** `begin`: a read of its first byte. `within`: a read behind it, or a look at what is open anyway. */
@@ -57,6 +57,8 @@ export function countedShelf(shelf: Shelf): Shelf {
     const isNew = isFirst(key);
     const cameAhead = expected.size > 0 && expected.delete(key);
     if (found === undefined) {
+      // Another operation may find what was fetched for this one, before this one is run again.
+      addBounded(expected, key);
       if (inThis !== undefined) lookedUp.set(operation, inThis);
       return undefined;
     }
@@ -83,8 +85,7 @@ export function countedShelf(shelf: Shelf): Shelf {
     expect(wants, isHere) {
       for (const want of wants) {
         if (isHere !== true && shelf.isRecorded?.(want) === true) continue;
-        if (expected.size >= keysKept) forgetOldest(expected);
-        expected.add(wantKey(want));
+        addBounded(expected, wantKey(want));
       }
     },
     beginRun(begins) {
@@ -94,6 +95,11 @@ export function countedShelf(shelf: Shelf): Shelf {
     },
     close: () => shelf.close(),
   };
+}
+
+function addBounded(kept: Set<string>, key: string): void {
+  if (kept.size >= keysKept) forgetOldest(kept);
+  kept.add(key);
 }
 
 function forgetOldest(kept: { keys(): Iterator<string>; delete(key: string): boolean }): void {
