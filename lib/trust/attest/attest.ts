@@ -1,8 +1,9 @@
 import nacl from 'tweetnacl';
 import { printable, fromText } from '../../format/bytes.js';
-import { PinfsError, type ErrorCode } from '../../format/errors.js';
+import { PinfsError } from '../../format/errors.js';
 import { parseHash } from '../../format/hash.js';
 import { isRepositoryName } from '../../format/names.js';
+import { parseJson, strictDecoder, type SchemaLibrary } from '../../format/schema.js';
 import type { SecretKey, Signer } from './attest-keys.js';
 
 export * from './attest-keys.js';
@@ -48,19 +49,11 @@ export function makeAttestation(attestation: Attestation, secret: SecretKey): st
  * @throws PinfsError ATTESTATION_MALFORMED, ATTESTATION_SIGNATURE
  */
 export function verifyAttestation(bytes: Buffer, signers: readonly Signer[]): VerifiedAttestation {
-  const envelope = fieldsOf(parseJson(bytes, 'attestation'), 'the envelope');
-  if (envelope['payloadType'] !== payloadType) {
-    throw malformed(`has the payload type ${show(envelope['payloadType'])}, not ${payloadType}`);
-  }
-  const payload = base64(envelope['payload'], 'payload');
-  const signatures = envelope['signatures'];
-  if (!Array.isArray(signatures) || signatures.length > limits.signatures) {
-    throw malformed(`has no list of at most ${limits.signatures} signatures`);
-  }
+  const { payload, signatures } = readEnvelope(jsonOf(bytes, 'attestation'));
   const message = encodePreAuth(payload);
   // `keyid` is a hint that nobody signed, so every signer is tried.
   const found = signatures
-    .map((signature) => base64(fieldsOf(signature, 'a signature')['sig'], 'signature'))
+    .map(({ sig }) => sig)
     .filter((signature) => signature.length === nacl.sign.signatureLength)
     .flatMap((signature) =>
       signers.filter((signer) => nacl.sign.detached.verify(message, signature, signer.publicKey)),
@@ -121,36 +114,80 @@ function statement(attestation: Attestation): object {
   };
 }
 
+const readEnvelope = strictDecoder((v) => {
+  const count = `has no list of at most ${limits.signatures} signatures`;
+  const signature = v.object({ sig: base64(v, 'signature') }, objectFault('a signature'));
+  return v.object(
+    {
+      payloadType: v.literal(
+        payloadType,
+        ({ input }) => `has the payload type ${show(input)}, not ${payloadType}`,
+      ),
+      payload: base64(v, 'payload'),
+      signatures: v.pipe(v.array(signature, count), v.maxLength(limits.signatures, count)),
+    },
+    objectFault('the envelope'),
+  );
+}, malformed);
+
+const decodeStatement = strictDecoder((v) => {
+  const has = (what: string) => (issue: { readonly input: unknown }) =>
+    `has the ${what} ${show(issue.input)}`;
+  const digest = v.object(
+    {
+      sha256: v.pipe(v.string(has('SHA-256')), v.regex(/^[0-9a-f]{64}$/, has('SHA-256'))),
+      cvmfsRootHash: v.string(has('root hash')),
+    },
+    objectFault('its digest'),
+  );
+  return v.object(
+    {
+      _type: v.literal(statementType, 'is no in-toto Statement v1'),
+      predicateType: v.literal(
+        predicateType,
+        ({ input }) => `attests ${show(input)}, not ${predicateType}`,
+      ),
+      subject: v.strictTuple(
+        [v.object({ digest }, objectFault('its subject'))],
+        'has not one subject',
+      ),
+      predicate: v.object(
+        {
+          repository: v.pipe(
+            v.string(has('repository')),
+            v.check(isRepositoryName, has('repository')),
+          ),
+          rootHash: v.pipe(
+            v.string(has('root hash')),
+            v.check((text) => parseHash(text) !== undefined, has('root hash')),
+          ),
+          revision: v.pipe(
+            v.number(has('revision')),
+            v.safeInteger(has('revision')),
+            v.minValue(0, has('revision')),
+          ),
+          tag: v.nullable(v.string(has('tag'))),
+          time: v.pipe(
+            v.string(has('time')),
+            v.check((text) => !Number.isNaN(Date.parse(text)), has('time')),
+          ),
+        },
+        objectFault('its predicate'),
+      ),
+    },
+    objectFault('the statement'),
+  );
+}, malformed);
+
 function readStatement(payload: Buffer): Attestation {
-  const fields = fieldsOf(parseJson(payload, 'statement'), 'the statement');
-  if (fields['_type'] !== statementType) throw malformed('is no in-toto Statement v1');
-  if (fields['predicateType'] !== predicateType) {
-    throw malformed(`attests ${show(fields['predicateType'])}, not ${predicateType}`);
-  }
-  const subjects = fields['subject'];
-  if (!Array.isArray(subjects) || subjects.length !== 1) throw malformed('has not one subject');
-  const digest = fieldsOf(fieldsOf(subjects[0], 'its subject')['digest'], 'its digest');
-  const predicate = fieldsOf(fields['predicate'], 'its predicate');
-  const { repository, rootHash, revision, tag, time } = predicate;
-  const sha256 = digest['sha256'];
-  if (typeof repository !== 'string' || !isRepositoryName(repository)) {
-    throw malformed(`names the repository ${show(repository)}`);
-  }
-  if (typeof rootHash !== 'string' || parseHash(rootHash) === undefined) {
-    throw malformed(`has the root hash ${show(rootHash)}`);
-  }
-  if (digest['cvmfsRootHash'] !== rootHash) throw malformed('has two root hashes');
-  if (typeof sha256 !== 'string' || !/^[0-9a-f]{64}$/.test(sha256)) {
-    throw malformed(`has the SHA-256 ${show(sha256)}`);
-  }
-  if (typeof revision !== 'number' || !Number.isSafeInteger(revision) || revision < 0) {
-    throw malformed(`has the revision ${show(revision)}`);
-  }
-  if (typeof time !== 'string' || Number.isNaN(Date.parse(time))) {
-    throw malformed(`has the time ${show(time)}`);
-  }
-  if (tag !== null && typeof tag !== 'string') throw malformed(`has the tag ${show(tag)}`);
-  return { repository, rootHash, rootCatalogSha256: sha256, revision, tag: tag ?? undefined, time };
+  const { subject, predicate } = decodeStatement(jsonOf(payload, 'statement'));
+  const [{ digest }] = subject;
+  if (digest.cvmfsRootHash !== predicate.rootHash) throw malformed('has two root hashes');
+  return {
+    ...predicate,
+    rootCatalogSha256: digest.sha256,
+    tag: predicate.tag ?? undefined,
+  };
 }
 
 /** Pre-authentication encoding of DSSE v1: what is signed. */
@@ -159,36 +196,37 @@ function encodePreAuth(payload: Buffer): Buffer {
   return Buffer.concat([Buffer.from(head, 'utf8'), payload]);
 }
 
-function parseJson(bytes: Buffer, what: string): unknown {
+function jsonOf(bytes: Buffer, what: string): unknown {
   if (bytes.length > limits.envelope) throw malformed(`is larger than ${limits.envelope} bytes`);
-  try {
-    return JSON.parse(bytes.toString('utf8')) as unknown;
-  } catch {
-    throw malformed(`is no JSON (${what})`);
-  }
+  const value = parseJson(bytes.toString('utf8'));
+  if (value === undefined) throw malformed(`is no JSON (${what})`);
+  return value;
 }
 
-function fieldsOf(value: unknown, what: string): Readonly<Record<string, unknown>> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw malformed(`is broken: ${what} is no object`);
-  }
-  return value as Record<string, unknown>;
+/** What to say of an object: it is none, or lacks a field. */
+function objectFault(what: string) {
+  return ({ path }: { readonly path?: readonly { readonly key?: unknown }[] | undefined }) =>
+    path === undefined
+      ? `is broken: ${what} is no object`
+      : `is broken: ${what} has no ${String(path[0]?.key)}`;
 }
 
 /** DSSE allows the URL-safe alphabet as well as the standard one; Node reads both. */
-function base64(value: unknown, what: string): Buffer {
-  if (typeof value !== 'string' || !/^[A-Za-z0-9+/_-]*={0,2}$/.test(value)) {
-    throw malformed(`has a ${what} that is no base64`);
-  }
-  return Buffer.from(value, 'base64');
+function base64(v: SchemaLibrary, what: string) {
+  const fault = `has a ${what} that is no base64`;
+  return v.pipe(
+    v.string(fault),
+    v.regex(/^[A-Za-z0-9+/_-]*={0,2}$/, fault),
+    v.transform((text) => Buffer.from(text, 'base64')),
+  );
 }
 
 function show(value: unknown): string {
   return value === undefined ? 'nothing' : printable(fromText(JSON.stringify(value).slice(0, 200)));
 }
 
-function malformed(what: string, code: ErrorCode = 'ATTESTATION_MALFORMED'): PinfsError {
-  return new PinfsError(code, `the attestation ${what}`, {
+function malformed(what: string): PinfsError {
+  return new PinfsError('ATTESTATION_MALFORMED', `the attestation ${what}`, {
     advice: '`pinfs attest` makes such files',
   });
 }
