@@ -137,6 +137,8 @@ export function* inBatches(numbers: Iterable<GivenNumber>): Generator<readonly G
 export interface InodeFile {
   readonly descriptor: number;
   readonly size: number;
+  /** A later version of pinfs wrote it: nothing is added to it. */
+  readonly isNewer: boolean;
 }
 
 /**
@@ -166,9 +168,8 @@ function tryFile(place: InodePlace): InodeFile | undefined {
   try {
     const size = checkFile(descriptor, path);
     const mode = size === undefined ? undefined : readHeader(descriptor, place.rootHash);
-    if (mode === 'newer')
-      throw new PinfsError('STATE_UNUSABLE', `${path} was written by a later version of pinfs`);
-    if (mode !== undefined && size !== undefined) return { descriptor, size };
+    if (mode !== undefined && size !== undefined)
+      return { descriptor, size, isNewer: mode === 'newer' };
     closeSync(descriptor);
     return undefined;
   } catch (thrown) {

@@ -10,6 +10,7 @@ import type { GivenNumber } from '../../tree/inode-table.js';
  *            bit set, and 8 bytes with the number that it was given
  *
  * A batch counts whole or not at all, so that one that a power cut or a full disk left half written does no harm.
+ * Who changes what the bytes of a batch mean gives it another head: an older pinfs reads the batches that it knows.
  */
 const headerBytes = 96;
 const version = 1;

@@ -181,6 +181,25 @@ t.test('where nothing can be kept, a mount goes on, and says so once', (t) => {
   t.end();
 });
 
+t.test('the numbers that a later version gave are read, and nothing is added', (t) => {
+  const { file, reports, open } = scene(t);
+  const first = open();
+  first.shown(one);
+  first.shown(two);
+  first.close();
+  const text = readFileSync(file, 'latin1').replace('numbers 1 ', 'numbers 2 ');
+  writeFileSync(file, `${text}a batch of another kind`, 'latin1');
+  const before = readFileSync(file, 'latin1');
+  const state = open();
+  t.equal(state.shown(two), 8n, 'although the other one was not seen this time');
+  t.equal(state.shown((3n << 32n) | 7n), 9n);
+  state.close();
+  t.match(reports, [{ code: 'STATE_UNUSABLE', message: /later version.*nothing is added/ }]);
+  t.equal(reports.length, 1);
+  t.equal(readFileSync(file, 'latin1'), before);
+  t.end();
+});
+
 t.test('the snapshots that were used last are kept', (t) => {
   const { place, file, reports } = scene(t);
   for (let at = 0; at < 70; at++) {

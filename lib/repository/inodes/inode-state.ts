@@ -146,11 +146,16 @@ function openFile(
   table: InodeTable,
   report: (error: PinfsError) => void,
 ): OpenFile {
-  const { descriptor, size } = openInodeFile(place, report);
+  const { descriptor, size, isNewer } = openInodeFile(place, report);
   const path = inodeFile(place);
   try {
     const file: OpenFile = { descriptor, path, known: headerBytes, touched: 0 };
     const lost = readNumbers(file, size, table);
+    // Its batches are ours, or have another head and are passed over.
+    if (isNewer) {
+      const text = 'was written by a later version of pinfs: it is read, and nothing is added';
+      throw new PinfsError('STATE_UNUSABLE', `${path} ${text}`);
+    }
     if (lost > 0) {
       const text = `the file of inode numbers ${path} has ${lost} damaged bytes, which are left out`;
       report(new PinfsError('STATE_UNUSABLE', text));
