@@ -4,6 +4,7 @@ import Database from 'better-sqlite3';
 import { UnsafeDirectory } from '../../files/held.js';
 import { lookAtOurs, removeEntry } from '../../files/regular.js';
 import type { Place } from './place.js';
+import { migrateRecords } from './records-schema.js';
 import { errorCode } from '../../format/errno.js';
 
 /** The file of the records and those that SQLite makes beside it. They are never opened but by SQLite: closing one would drop its locks. */
@@ -14,11 +15,11 @@ const besides = ['index.db-wal', 'index.db-shm', 'index.db-journal'];
 export const busyTimeoutMs = 5000;
 
 /**
- * Opens the database of the records, with this schema; made by need. Only what is ours is opened: what
+ * Opens the database of the records; it is made, or brought to the present schema, by need. Only what is ours is opened: what
  * others could have put there goes first, and what was opened in spite of that is thrown away.
- * @throws UnsafeDirectory; errors of SQLite and of the file system.
+ * @throws UnsafeDirectory; PinfsError CACHE_UNUSABLE; errors of SQLite and of the file system.
  */
-export function openDatabase(place: Place, schema: string): Database.Database {
+export function openDatabase(place: Place): Database.Database {
   const { at } = place;
   removeUseless(at);
   const db = place.openSafely((now) => new Database(join(now, file), { timeout: busyTimeoutMs }));
@@ -29,9 +30,7 @@ export function openDatabase(place: Place, schema: string): Database.Database {
     // Random keys dirty a page each: few checkpoints, as each waits for the disk.
     db.pragma('wal_autocheckpoint = 4000');
     db.pragma('trusted_schema = OFF');
-    if (db.prepare("SELECT 1 FROM sqlite_master WHERE name = 'totals'").get() === undefined) {
-      db.transaction(() => db.exec(schema)).immediate();
-    }
+    migrateRecords(db);
   } catch (thrown) {
     db.close();
     throw thrown;

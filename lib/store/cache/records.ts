@@ -1,5 +1,6 @@
 import type Database from 'better-sqlite3';
 import { PinfsError } from '../../format/errors.js';
+import { leastRecentlyUsed } from './eviction-policy.js';
 import { DiskFull } from './full.js';
 import { cacheUnusable, writeLayout } from './layout.js';
 import type { Place } from './place.js';
@@ -48,21 +49,13 @@ export function tick(): number {
   return lastTick;
 }
 
-// Earlier than any other use (µs): what is volatile counts as used before 1970, and goes first.
-const volatileShift = 2 ** 51;
+// The only one so far.
+const policy = leastRecentlyUsed;
 
-/** The time of a use as it is written for a new object; of a volatile repository only content counts as volatile. */
+/** The time of a use as it is written for a new object. */
 export function firstUse(key: string, isVolatile: boolean): number {
-  return tick() - (isVolatile && !/[CH]$/.test(key) ? volatileShift : 0);
+  return policy.firstUse(key, tick(), isVolatile);
 }
-
-const schema = `
-  CREATE TABLE IF NOT EXISTS objects(id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE,
-    size INTEGER NOT NULL, sha256 BLOB NOT NULL, stamp TEXT NOT NULL, used INTEGER NOT NULL);
-  CREATE TABLE IF NOT EXISTS holds(key TEXT NOT NULL, owner TEXT NOT NULL, PRIMARY KEY(key, owner)) WITHOUT ROWID;
-  CREATE TABLE IF NOT EXISTS owners(id TEXT PRIMARY KEY) WITHOUT ROWID;
-  CREATE TABLE IF NOT EXISTS totals(one INTEGER PRIMARY KEY CHECK(one = 1), bytes INTEGER NOT NULL, strays INTEGER NOT NULL);
-  INSERT OR IGNORE INTO totals VALUES (1, 0, 1);`;
 
 function prepare(db: Database.Database): Statements {
   return {
@@ -75,9 +68,7 @@ function prepare(db: Database.Database): Statements {
     ),
     remove: db.prepare('DELETE FROM objects WHERE id = ?'),
     restamp: db.prepare('UPDATE objects SET stamp = ? WHERE id = ? AND sha256 = ?'),
-    touch: db.prepare(
-      `UPDATE objects SET used = max(used, ? - ${volatileShift} * (used < 0)) WHERE id = ?`,
-    ),
+    touch: db.prepare(`UPDATE objects SET used = ${policy.nextUse} WHERE id = ?`),
     grow: db.prepare('UPDATE totals SET bytes = bytes + ?'),
     totals: db.prepare<[], { bytes: number; strays: number }>('SELECT bytes, strays FROM totals'),
     count: db.prepare<[], { objects: number; bytes: number }>(
@@ -87,16 +78,14 @@ function prepare(db: Database.Database): Statements {
       'UPDATE totals SET strays = ?, bytes = ' +
         '(SELECT coalesce(sum(max(4096, (size + 4095) / 4096 * 4096)), 0) FROM objects)',
     ),
-    // Catalogs and histories count as used a week later: everything below them hangs on them.
     oldest: db.prepare<[number, number, number], Candidate>(
-      'SELECT * FROM (SELECT id, key, size, used, ' +
-        "used + (key GLOB '*[CH]') * 604800000000 AS rank FROM objects WHERE key NOT IN (SELECT key FROM holds)) " +
+      `SELECT * FROM (SELECT id, key, size, used, ${policy.rank} AS rank FROM objects WHERE ${policy.removable}) ` +
         'WHERE (rank, id) > (?, ?) ORDER BY rank, id LIMIT ?',
     ),
     removable: db
       .prepare<[], number>(
         'SELECT coalesce(sum(max(4096, (size + 4095) / 4096 * 4096)), 0) FROM objects ' +
-          'WHERE key NOT IN (SELECT key FROM holds)',
+          `WHERE ${policy.removable}`,
       )
       .pluck(),
     after: db.prepare<[number, number], { id: number; key: string; size: number }>(
@@ -107,7 +96,7 @@ function prepare(db: Database.Database): Statements {
     release: db.prepare('DELETE FROM holds WHERE key = ? AND owner = ?'),
     // What is held is in use all the time, however long ago it was opened.
     touchHeld: db.prepare(
-      `UPDATE objects SET used = max(used, ? - ${volatileShift} * (used < 0)) ` +
+      `UPDATE objects SET used = ${policy.nextUse} ` +
         'WHERE key IN (SELECT key FROM holds WHERE owner = ?)',
     ),
     releaseAll: db.prepare('DELETE FROM holds WHERE owner = ?'),
@@ -139,9 +128,9 @@ export interface Statements {
   readonly totals: Database.Statement<[], { bytes: number; strays: number }>;
   readonly count: Database.Statement<[], { objects: number; bytes: number }>;
   readonly recount: Database.Statement;
-  /** What no one holds, behind a rank and id, the first to go first. */
+  /** What may go, behind a rank and id, the first to go first. */
   readonly oldest: Database.Statement<[number, number, number], Candidate>;
-  /** Bytes on the disk of what no one holds. */
+  /** Bytes on the disk of what may go. */
   readonly removable: Database.Statement<[], number>;
   readonly after: Database.Statement<[number, number], { id: number; key: string; size: number }>;
   readonly held: Database.Statement<[string]>;
@@ -305,7 +294,7 @@ export class Records {
   }
 
   #open(): Open {
-    const db = openDatabase(this.#place, schema);
+    const db = openDatabase(this.#place);
     try {
       return { db, sql: prepare(db), inode: inodeOfDatabase(this.#place.at) };
     } catch (thrown) {

@@ -1,0 +1,51 @@
+import type Database from 'better-sqlite3';
+import { PinfsError } from '../../format/errors.js';
+
+/**
+ * The tables of the records, as the steps that lead to them. `PRAGMA user_version` is how many were taken. A step that
+ * was published is never changed: another one follows it.
+ */
+export const schemaSteps: readonly string[] = [
+  `CREATE TABLE IF NOT EXISTS objects(id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE,
+    size INTEGER NOT NULL, sha256 BLOB NOT NULL, stamp TEXT NOT NULL, used INTEGER NOT NULL);
+  CREATE TABLE IF NOT EXISTS holds(key TEXT NOT NULL, owner TEXT NOT NULL, PRIMARY KEY(key, owner)) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS owners(id TEXT PRIMARY KEY) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS totals(one INTEGER PRIMARY KEY CHECK(one = 1), bytes INTEGER NOT NULL, strays INTEGER NOT NULL);
+  INSERT OR IGNORE INTO totals VALUES (1, 0, 1);`,
+];
+
+/**
+ * Takes the steps that a database lacks, all or none. Nothing is written where it lacks none.
+ * @throws PinfsError CACHE_UNUSABLE: it has taken steps that are not known here; errors of SQLite.
+ */
+export function migrateRecords(
+  db: Database.Database,
+  steps: readonly string[] = schemaSteps,
+): void {
+  const missing = (): readonly string[] => {
+    const taken = stepsTaken(db);
+    if (taken > steps.length) throw newerRecords(taken);
+    return steps.slice(taken);
+  };
+  if (missing().length === 0) return;
+  db.transaction(() => {
+    // Asked again: another process may have been quicker.
+    for (const step of missing()) db.exec(step);
+    db.pragma(`user_version = ${steps.length}`);
+  }).immediate();
+}
+
+function stepsTaken(db: Database.Database): number {
+  const version = Number(db.pragma('user_version', { simple: true }));
+  if (version !== 0) return version;
+  // Those of 0.1.0 have no number, and are what the first step makes.
+  const found = db.prepare("SELECT 1 FROM sqlite_master WHERE name = 'totals'").get();
+  return found === undefined ? 0 : 1;
+}
+
+function newerRecords(version: number): PinfsError {
+  const text = `the records of the cache were made by a newer pinfs (version ${version})`;
+  return new PinfsError('CACHE_UNUSABLE', text, {
+    advice: 'Give another directory with --cache DIR.',
+  });
+}
