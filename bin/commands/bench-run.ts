@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { errorCodes, PinfsError } from '../../lib/format/errors.js';
 import { temporaryDirectory } from '../../lib/machine/places.js';
 import type { ListedMount } from '../../lib/mount/list.js';
-import { shownSource } from '../../lib/mount/order.js';
+import { shownSource } from '../../lib/mount/mount-spec.js';
 import type { MountStatus } from '../../lib/mount/session/status.js';
 import { hitRate } from '../../lib/store/cache/counted.js';
 

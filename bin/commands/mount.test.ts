@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import t from 'tap';
-import { mountCommand, mountOrder, withMountOptions, type MountFlags } from './mount.js';
+import { mountCommand, mountSpec, withMountOptions, type MountFlags } from './mount.js';
 
 const root = process.getuid?.() === 0;
 
@@ -12,7 +12,7 @@ async function order(...args: string[]) {
   command.parse(args, { from: 'user' });
   const [source = '', mountpoint = ''] = command.args;
   const merged = await withMountOptions(source, mountpoint, command.opts<MountFlags>());
-  return mountOrder(merged.source, mountpoint, merged.flags);
+  return mountSpec(merged.source, mountpoint, merged.flags);
 }
 
 void t.test('with nothing given, everything is as safe as can be', async (t) => {

@@ -3,7 +3,7 @@ import { fromText, printable, printableText } from '../../lib/format/bytes.js';
 import { PinfsError } from '../../lib/format/errors.js';
 import { defaultDeadline, type MountOptions, type DriverChoice } from '../../lib/mount/options.js';
 import type { TranslatedOptions } from '../../lib/mount/fstab.js';
-import { absoluteOrder, shownSource, type MountOrder } from '../../lib/mount/order.js';
+import { withAbsolutePaths, shownSource, type MountSpec } from '../../lib/mount/mount-spec.js';
 import type { MountStatus } from '../../lib/mount/session/status.js';
 import { mountOptionTable, protectionOptionTable } from '../../lib/options/mount-options.js';
 import type { OptionRows, OptionValues } from '../../lib/options/option.js';
@@ -60,9 +60,9 @@ export function register(program: Command): void {
     async (source: string, mountpoint: string, flags: MountFlags) => {
       await runAction(flags, async () => {
         const asked = await withMountOptions(source, mountpoint, flags);
-        const order = mountOrder(asked.source, mountpoint, asked.flags);
-        if (asked.translated !== undefined && (await isDone(order, asked.translated))) return;
-        await mountAndPrint(order, asked.flags);
+        const spec = mountSpec(asked.source, mountpoint, asked.flags);
+        if (asked.translated !== undefined && (await isDone(spec, asked.translated))) return;
+        await mountAndPrint(spec, asked.flags);
       });
     },
   );
@@ -140,7 +140,7 @@ function added(flags: MountFlags, parsed: Command): Partial<MountFlags> {
 }
 
 /** What the flags ask for, as the library takes it. @throws PinfsError USAGE */
-export function mountOrder(source: string, mountpoint: string, flags: MountFlags): MountOrder {
+export function mountSpec(source: string, mountpoint: string, flags: MountFlags): MountSpec {
   if ((flags.suid || flags.dev) && process.getuid?.() !== 0) {
     throw new PinfsError('USAGE', '--suid and --dev are for root only');
   }
@@ -167,20 +167,20 @@ export function mountOrder(source: string, mountpoint: string, flags: MountFlags
  * mount(8) may ask for what is there already, or to mount it again with other options.
  * @throws PinfsError MOUNT_BUSY, NOT_MOUNTED, USAGE.
  */
-async function isDone(asked: MountOrder, translated: TranslatedOptions): Promise<boolean> {
+async function isDone(asked: MountSpec, translated: TranslatedOptions): Promise<boolean> {
   const { checkRemount, isMountedSo } = await import('../../lib/mount/again.js');
   const { runtimeDirectories } = await import('../../lib/mount/control/runtime.js');
-  const order = absoluteOrder(asked);
+  const spec = withAbsolutePaths(asked);
   const directories = runtimeDirectories();
   if (translated.remount) {
-    const { mountpoint } = order.mount;
+    const { mountpoint } = spec.mount;
     const flags = parseAgain(['--', '/', mountpoint]).opts<MountFlags>();
-    const nothing = absoluteOrder(mountOrder('/', mountpoint, flags));
-    await checkRemount(order, nothing, translated, directories);
+    const nothing = withAbsolutePaths(mountSpec('/', mountpoint, flags));
+    await checkRemount(spec, nothing, translated, directories);
     return true;
   }
-  if (await isMountedSo(order, directories)) {
-    process.stdout.write(`${printableText(order.mount.mountpoint)} is mounted so already\n`);
+  if (await isMountedSo(spec, directories)) {
+    process.stdout.write(`${printableText(spec.mount.mountpoint)} is mounted so already\n`);
     return true;
   }
   if (translated.writable) {
@@ -198,7 +198,7 @@ function driverFor({ driver, trace }: MountFlags): DriverChoice {
   });
 }
 
-async function mountAndPrint({ options, mount }: MountOrder, flags: MountFlags): Promise<void> {
+async function mountAndPrint({ options, mount }: MountSpec, flags: MountFlags): Promise<void> {
   if (flags.foreground === true) {
     const { serveMount } = await import('../../lib/mount/process/foreground.js');
     const { notifyReady } = await import('../../lib/mount/session/notify.js');

@@ -5,7 +5,7 @@ import { PinfsError } from '../format/errors.js';
 import { askControl, findRecords, type MountRecord } from './control/control.js';
 import type { TranslatedOptions } from './fstab.js';
 import { resolveMountpoint } from '../machine/mountpoint.js';
-import { orderMarks, shownSource, type MountOrder } from './order.js';
+import { optionDigests, shownSource, type MountSpec } from './mount-spec.js';
 
 /**
  * mount(8) asks again for what is mounted: by `mount -a` where it can't tell that it is there, and by
@@ -20,12 +20,12 @@ const statusTimeoutMs = 5000;
  * @throws PinfsError MOUNT_BUSY, naming what was ordered otherwise.
  */
 export async function isMountedSo(
-  order: MountOrder,
+  spec: MountSpec,
   directories: readonly string[],
 ): Promise<boolean> {
-  const there = await mountThere(order.mount.mountpoint, directories);
+  const there = await mountThere(spec.mount.mountpoint, directories);
   if (there?.record?.order === undefined || !(await answers(there.socket))) return false;
-  const differing = differences(orderMarks(order), there.record.order);
+  const differing = differences(optionDigests(spec), there.record.order);
   if (differing.length === 0) return true;
   const path = printable(fromText(there.record.mountpoint));
   throw new PinfsError(
@@ -36,17 +36,17 @@ export async function isMountedSo(
 }
 
 /**
- * Checks that a remount would change nothing. `asBefore` is the order with nothing but defaults: what is as
+ * Checks that a remount would change nothing. `asBefore` is the spec with nothing but defaults: what is as
  * in it was not asked for.
  * @throws PinfsError NOT_MOUNTED, USAGE (naming what would change).
  */
 export async function checkRemount(
-  order: MountOrder,
-  asBefore: MountOrder,
+  spec: MountSpec,
+  asBefore: MountSpec,
   { writable, noExec, pin }: TranslatedOptions,
   directories: readonly string[],
 ): Promise<void> {
-  const { mountpoint } = order.mount;
+  const { mountpoint } = spec.mount;
   const there = await mountThere(mountpoint, directories);
   const path = printable(fromText(mountpoint));
   if (there === undefined) {
@@ -56,12 +56,14 @@ export async function checkRemount(
     );
   }
   const { line, record } = there;
-  const defaults = orderMarks(asBefore);
-  const given = Object.entries(orderMarks(order)).filter(([name, mark]) => defaults[name] !== mark);
+  const defaults = optionDigests(asBefore);
+  const given = Object.entries(optionDigests(spec)).filter(
+    ([name, mark]) => defaults[name] !== mark,
+  );
   const marks = Object.fromEntries(given);
   // mount(8) takes the source from the mount table where fstab has no line for it.
   const shown = toBytes(line.source).toString('utf8');
-  const asked = order.mount.fsname ?? shownSource(order.options.source);
+  const asked = spec.mount.fsname ?? shownSource(spec.options.source);
   if (pin === undefined && asked === shown) delete marks['source'];
   delete marks['fsname'];
   delete marks['noExec'];

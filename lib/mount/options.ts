@@ -11,7 +11,7 @@ export interface MountOptions extends OptionValues<typeof mountOptionTable> {
   readonly mountpoint: string;
   /** Descriptor of the mountpoint, handed on by the process that started this one. */
   readonly place?: number;
-  /** What the kernel shows as its source; undefined: the source of the order. */
+  /** What the kernel shows as its source; undefined: the source of the mount. */
   readonly fsname?: string;
   /** Nothing of it can be executed. */
   readonly noExec?: boolean;

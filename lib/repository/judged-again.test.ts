@@ -44,7 +44,7 @@ void t.test('the verdict is that of the last judgement, with its dates', async (
   bench.files.set('.cvmfswhitelist', expiredWhitelist(fqrn));
   t.equal(await refresh(head), undefined);
   t.match(trust(), { status: 'offline', reasons: [{ code: 'WHITELIST_EXPIRED' }] });
-  head.opening.asked.again = Date.now() + 601_000;
+  head.opening.headRequests.again = Date.now() + 601_000;
   t.equal(shown('user.expires'), '10', 'minutes until it is asked for again');
 });
 

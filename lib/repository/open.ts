@@ -212,7 +212,7 @@ function repositoryOf(
 /** `ttl` in seconds; undefined for a pin. */
 function liveFacts(opening: Opening, ttl: number | undefined): LiveFacts {
   const { statistics } = opening.store;
-  const { since, at, again, errors, failedAt } = opening.asked;
+  const { since, at, again, errors, failedAt } = opening.headRequests;
   const { traffic } = opening.source;
   return quietFacts({
     version,

@@ -39,7 +39,7 @@ export interface MountRecord {
   readonly since: string;
   /** The source without credentials. */
   readonly source: string;
-  /** Marks of its order (order.ts). */
+  /** Digests of its options (mount-spec.ts). */
   readonly order?: Readonly<Record<string, string>> | undefined;
 }
 

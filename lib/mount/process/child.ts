@@ -2,18 +2,18 @@ import { Socket } from 'node:net';
 import { PinfsError } from '../../format/errors.js';
 import { driverLoaders, prepareDriver } from '../session/choose.js';
 import type { Log } from '../log.js';
-import type { MountOrder } from '../order.js';
+import type { MountSpec } from '../mount-spec.js';
 import { failedAnswer, parseObject, readLine, writeLine } from '../control/wire.js';
 
 /** The process of a mount in the background: started by daemon.ts, which says what is done here. */
 
 const orderLimits = { bytes: 1024 * 1024, milliseconds: 30_000 };
 
-/** Reads the order from the pipe, mounts, answers, serves. @returns the exit code. */
+/** Reads what to mount from the pipe, mounts, answers, serves. @returns the exit code. */
 async function serveOrder(pipe: Socket): Promise<number> {
   const answered = { yet: false };
   try {
-    const { options, mount } = await readOrder(pipe);
+    const { options, mount } = await readSpec(pipe);
     // Whoever gave up waiting for the mount must not find it later.
     pipe.once('close', () => {
       if (!answered.yet) process.kill(process.pid, 'SIGTERM');
@@ -48,12 +48,12 @@ function outputToLog(log: Log): void {
   }
 }
 
-async function readOrder(pipe: Socket): Promise<MountOrder> {
+async function readSpec(pipe: Socket): Promise<MountSpec> {
   const line = await readLine(pipe, orderLimits);
-  const order = line.kind === 'line' ? parseObject(line.text) : undefined;
-  if (order === undefined) throw new PinfsError('INTERNAL', 'the order to mount did not arrive');
+  const spec = line.kind === 'line' ? parseObject(line.text) : undefined;
+  if (spec === undefined) throw new PinfsError('INTERNAL', 'the mount spec did not arrive');
   // Written by the same version of pinfs a moment ago.
-  return order as unknown as MountOrder;
+  return spec as unknown as MountSpec;
 }
 
 const pipe = new Socket({ fd: Number(process.argv[2]), readable: true, writable: true });

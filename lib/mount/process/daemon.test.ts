@@ -6,7 +6,7 @@ import t from 'tap';
 import { temporaryDirectory } from '../../testing/fakes/stub-mount.js';
 import { mountInBackground, type StartChild } from './daemon.js';
 import { defaultDeadline, type MountOptions } from '../options.js';
-import { absoluteOrder, shownSource, type MountOrder } from '../order.js';
+import { withAbsolutePaths, shownSource, type MountSpec } from '../mount-spec.js';
 
 const logless: MountOptions = {
   mountpoint: '/mnt/a',
@@ -100,7 +100,7 @@ void t.test('a log that can’t be written is said before anything starts', asyn
 });
 
 void t.test('relative paths are those of the caller, since the daemon stands in /', (t) => {
-  const order = absoluteOrder(
+  const order = withAbsolutePaths(
     {
       options: {
         source: 'repo@tag',
@@ -129,7 +129,7 @@ void t.test('relative paths are those of the caller, since the daemon stands in 
 });
 
 void t.test('an empty path is no name for the working directory', (t) => {
-  const wrong: [order: MountOrder, message: RegExp][] = [
+  const wrong: [order: MountSpec, message: RegExp][] = [
     [{ options: { ...options, source: '' }, mount }, /the source is empty/],
     [{ options: { ...options, keys: ['k', ''] }, mount }, /--key is empty/],
     [{ options: { ...options, cache: '' }, mount }, /--cache is empty/],
@@ -137,7 +137,7 @@ void t.test('an empty path is no name for the working directory', (t) => {
     [{ options, mount: { ...mount, log: '' } }, /--log is empty/],
   ];
   for (const [order, message] of wrong) {
-    t.throws(() => absoluteOrder(order), { code: 'USAGE', message });
+    t.throws(() => withAbsolutePaths(order), { code: 'USAGE', message });
   }
   t.end();
 });
@@ -146,8 +146,8 @@ void t.test('a working directory that is gone matters for relative paths only', 
   const gone = () => {
     throw new Error('gone');
   };
-  t.doesNotThrow(() => absoluteOrder({ options, mount }, gone));
-  t.throws(() => absoluteOrder({ options, mount: { ...mount, mountpoint: 'mnt' } }, gone));
+  t.doesNotThrow(() => withAbsolutePaths({ options, mount }, gone));
+  t.throws(() => withAbsolutePaths({ options, mount: { ...mount, mountpoint: 'mnt' } }, gone));
   t.end();
 });
 

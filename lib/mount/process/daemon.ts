@@ -18,7 +18,7 @@ import type { OpenOptions } from '../../repository/open/options.js';
 import { checkFree } from '../../store/cache/layout.js';
 import { passedDescriptor } from '../../machine/mountpoint.js';
 import type { MountOptions } from '../options.js';
-import { absoluteOrder, type MountOrder } from '../order.js';
+import { withAbsolutePaths, type MountSpec } from '../mount-spec.js';
 import { mountName } from '../control/runtime.js';
 import { answerValue, readLine, writeLine } from '../control/wire.js';
 
@@ -30,11 +30,11 @@ import { answerValue, readLine, writeLine } from '../control/wire.js';
 const answerBytesMax = 4 * 1024 * 1024;
 
 /** Starts the child that serves; tests hand in another one. */
-export type StartChild = (order: MountOrder, log: string) => StartedChild;
+export type StartChild = (spec: MountSpec, log: string) => StartedChild;
 
 export interface StartedChild {
   readonly child: ChildProcess;
-  /** Our end of the pipe for the order and its answer. */
+  /** Our end of the pipe for the mount spec and its answer. */
   readonly pipe: Duplex;
 }
 
@@ -50,7 +50,7 @@ export async function mountInBackground(
 ): Promise<unknown> {
   checkAddressSpace('mount');
   checkFileLimit();
-  const absolute = absoluteOrder({ options, mount });
+  const absolute = withAbsolutePaths({ options, mount });
   const passed = passedDescriptor(absolute.mount.mountpoint);
   if (passed !== undefined) {
     // Already mounted, and served by nobody: not even the log may lie in it.
@@ -61,11 +61,11 @@ export async function mountInBackground(
   const { automountPlace } = await import('../session/prepare-mountpoint.js');
   const held = passed === undefined ? await automountPlace(absolute.mount.mountpoint) : undefined;
   const place = held === undefined ? {} : { place: held.descriptor };
-  const order = { ...absolute, mount: { ...absolute.mount, ...place, log } };
+  const spec = { ...absolute, mount: { ...absolute.mount, ...place, log } };
   try {
-    const started = startChild(order, log);
+    const started = startChild(spec, log);
     try {
-      return await handOver(started, order, log);
+      return await handOver(started, spec, log);
     } finally {
       started.pipe.destroy();
       started.child.unref();
@@ -77,7 +77,7 @@ export async function mountInBackground(
 
 async function handOver(
   { child, pipe }: StartedChild,
-  order: MountOrder,
+  spec: MountSpec,
   log: string,
 ): Promise<unknown> {
   const exited = new Promise<string>((settle) => {
@@ -90,7 +90,7 @@ async function handOver(
   });
   // Our own listener: readLine takes its away, and a child that is gone makes the write fail.
   pipe.on('error', () => undefined);
-  void writeLine(pipe, order);
+  void writeLine(pipe, spec);
   // For the answer, while the child is starting.
   loadSchemas();
   const line = await readLine(pipe, { bytes: answerBytesMax, milliseconds: 0 });
@@ -101,10 +101,10 @@ async function handOver(
   });
 }
 
-function startDaemon(order: MountOrder, log: string): StartedChild {
+function startDaemon(spec: MountSpec, log: string): StartedChild {
   const fd = openLogFile(log);
   // One or the other, and with the number that it has here.
-  const inherited = passedDescriptor(order.mount.mountpoint) ?? order.mount.place;
+  const inherited = passedDescriptor(spec.mount.mountpoint) ?? spec.mount.place;
   const pipeNumber = inherited === 3 ? 4 : 3;
   const stdio: ('ignore' | 'pipe' | number)[] = ['ignore', fd, fd];
   const last = Math.max(pipeNumber, inherited ?? 0);
@@ -114,7 +114,7 @@ function startDaemon(order: MountOrder, log: string): StartedChild {
   try {
     const script = join(import.meta.dirname, 'child.js');
     // The words behind the number are for people who look at `ps`.
-    const words = ['pinfs', 'mount', order.mount.mountpoint];
+    const words = ['pinfs', 'mount', spec.mount.mountpoint];
     const flags = [...frugalArguments(), ...servingArguments];
     const args = [...flags, script, String(pipeNumber), ...words];
     const child = spawn(process.execPath, args, {
@@ -144,7 +144,7 @@ function openLogFile(log: string): number {
 }
 
 /** A file in the state directory, the same for each mount on one mountpoint. */
-function defaultLog({ options, mount }: MountOrder): string {
+function defaultLog({ options, mount }: MountSpec): string {
   const { cache, state } = directories(options, processEnvironment);
   // Nothing is made in a directory of somebody else, such as /etc.
   if (options.cache !== undefined) checkFree(cache);

@@ -4,7 +4,7 @@ import type { OpenOptions } from '../../repository/open/options.js';
 import { realTimer } from '../session/follow.js';
 import { guardProcess, thisProcess } from './guard.js';
 import type { MountOptions } from '../options.js';
-import { absoluteOrder } from '../order.js';
+import { withAbsolutePaths } from '../mount-spec.js';
 import { realParts, runMount, type MountSession } from '../session/session.js';
 
 /**
@@ -19,14 +19,14 @@ export async function serveMount(
 ): Promise<number> {
   checkAddressSpace('mount');
   checkFileLimit();
-  const order = absoluteOrder({ options, mount });
+  const spec = withAbsolutePaths({ options, mount });
   // Where we stand may be where the mount comes to lie.
   process.chdir('/');
   // A terminal or a reader that is lost ends nothing: what it would have shown is lost with it.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
-  const parts = await realParts(order.mount);
+  const parts = await realParts(spec.mount);
   const guard = guardProcess(thisProcess, parts.log, realTimer);
-  const session = await runMount(order.options, order.mount, {
+  const session = await runMount(spec.options, spec.mount, {
     ...parts,
     onMounting: guard.mounting,
   });

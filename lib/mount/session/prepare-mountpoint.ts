@@ -20,7 +20,7 @@ import {
   passedDescriptor,
 } from '../../machine/mountpoint.js';
 import { mountHealth } from '../../machine/stale-mounts.js';
-import type { MountOrder } from '../order.js';
+import type { MountSpec } from '../mount-spec.js';
 
 /** A mountpoint that is free for a mount. */
 export interface ClaimedMountpoint {
@@ -35,19 +35,19 @@ export interface ClaimedMountpoint {
  * @throws PinfsError MOUNTPOINT_UNUSABLE, MOUNT_BUSY.
  */
 export async function prepareMountpoint(
-  order: MountOrder,
+  spec: MountSpec,
   runtimeDirectory: string,
   log: Log,
 ): Promise<ClaimedMountpoint> {
-  const { mount } = order;
+  const { mount } = spec;
   const passed = passedDescriptor(mount.mountpoint);
   if (passed !== undefined) {
     return {
-      mountpoint: await preparePassedMount(order, runtimeDirectory, passed),
+      mountpoint: await preparePassedMount(spec, runtimeDirectory, passed),
       place: undefined,
     };
   }
-  const reserved = reservedPaths(order, runtimeDirectory);
+  const reserved = reservedPaths(spec, runtimeDirectory);
   if (mount.place !== undefined) return claimHeld(takePlace(mount.place), reserved);
   const mounts = await currentMounts();
   const ours = (path: string) => findMount(mounts, path)?.type === mountType;
@@ -121,17 +121,17 @@ async function refuseHung(mounts: readonly MountLine[], path: string): Promise<v
  * Where mount.fuse3 has mounted, as far as the kernel tells. Nobody serves it yet, so it must not be touched.
  */
 export async function preparePassedMount(
-  order: MountOrder,
+  spec: MountSpec,
   runtimeDirectory: string | undefined,
   descriptor: number,
 ): Promise<string> {
   const path = `/proc/self/fdinfo/${descriptor}`;
   const facts = await readFile(path, 'utf8').catch(() => '');
   const mounted = lineOfConnection(await currentMounts(), facts);
-  if (mounted === undefined) return order.mount.mountpoint;
+  if (mounted === undefined) return spec.mount.mountpoint;
   const mountpoint = toBytes(mounted.mountpoint).toString('utf8');
   if (mounted.source === unnamed) throw unnamedSource(mountpoint);
-  checkReserved(mountpoint, reservedPaths(order, runtimeDirectory));
+  checkReserved(mountpoint, reservedPaths(spec, runtimeDirectory));
   return mountpoint;
 }
 
@@ -163,7 +163,7 @@ export function alreadyMounted(mountpoint: string): PinfsError {
 
 /** Everything that this process uses while it serves: on its own mount it would wait for itself. */
 function reservedPaths(
-  { options, mount }: MountOrder,
+  { options, mount }: MountSpec,
   runtimeDirectory: string | undefined,
 ): readonly Reserved[] {
   const { cache, state } = directories(options, processEnvironment);

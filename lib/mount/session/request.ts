@@ -9,7 +9,7 @@ import type { ClaimedMountpoint } from './prepare-mountpoint.js';
 import type { Log } from '../log.js';
 import { passedDescriptor } from '../../machine/mountpoint.js';
 import type { MountOptions } from '../options.js';
-import { shownSource, type MountOrder } from '../order.js';
+import { shownSource, type MountSpec } from '../mount-spec.js';
 
 /** What a driver is asked for. */
 
@@ -57,7 +57,7 @@ export interface RequestFacts {
 
 export function mountRequest(
   driver: Driver['name'],
-  { options, mount }: MountOrder,
+  { options, mount }: MountSpec,
   { mountpoint, place }: ClaimedMountpoint,
   { repository, nextCheck, live, failed, log }: RequestFacts,
 ): MountRequest {

@@ -89,7 +89,7 @@ void t.test('what is shown of a mount is that of what is served now', async (t) 
   await timer.advance(240_000);
   t.equal(rootOfFacts(), 'b', 'the facts of the worker are those of the new snapshot');
   t.match(session.status().verdict, { rootHash: 'b'.repeat(40), revision: 7 });
-  t.equal(next.opening.asked.again, Date.parse(session.status().head?.nextCheck ?? ''));
+  t.equal(next.opening.headRequests.again, Date.parse(session.status().head?.nextCheck ?? ''));
   await timer.advance(240_000);
   t.match(session.status().verdict, { rootHash: 'b'.repeat(40), revision: 8 }, 'judged again');
   t.match(log.lines.at(-1), /now at bbbb/);

@@ -25,7 +25,7 @@ import { openLog, type Log } from '../log.js';
 import { notifyStatus } from './notify.js';
 import { passedDescriptor } from '../../machine/mountpoint.js';
 import type { MountOptions } from '../options.js';
-import { orderMarks, shownSource } from '../order.js';
+import { optionDigests, shownSource } from '../mount-spec.js';
 import { mountRequest, refuseOthers } from './request.js';
 import { ownRuntimeDirectory } from '../control/runtime.js';
 import { mountStatus, tooSmall, tooSmallAdvice, type MountStatus } from './status.js';
@@ -130,7 +130,7 @@ async function mountClaimed(
       pid: process.pid,
       since: life.since,
       source: shownSource(options.source),
-      order: orderMarks({ options, mount }),
+      order: optionDigests({ options, mount }),
     },
     life.handlers,
   );
@@ -319,7 +319,7 @@ function follow(
       noteError(repository.opening);
     },
     told: ({ opening, verdict: { summary } }, due) => {
-      opening.asked.again = due;
+      opening.headRequests.again = due;
       if (summary === shown) return;
       shown = summary;
       void notifyStatus(summary);

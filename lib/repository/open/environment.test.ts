@@ -5,7 +5,7 @@ import {
   checkFqrn,
   directories,
   givenLinkVariables,
-  trustMoment,
+  trustTime,
   type Environment,
 } from './environment.js';
 
@@ -47,9 +47,9 @@ t.test('links see what was given and CVMFS_*, and nothing else of the environmen
 });
 
 t.test('a moment of trust is a date', (t) => {
-  t.equal(trustMoment(undefined), undefined);
-  t.equal(trustMoment('2015-06-10T12:05:00Z')?.toISOString(), '2015-06-10T12:05:00.000Z');
-  t.throws(() => trustMoment('2015-06'), { code: 'USAGE' });
+  t.equal(trustTime(undefined), undefined);
+  t.equal(trustTime('2015-06-10T12:05:00Z')?.toISOString(), '2015-06-10T12:05:00.000Z');
+  t.throws(() => trustTime('2015-06'), { code: 'USAGE' });
   t.end();
 });
 

@@ -102,7 +102,7 @@ export function givenLinkVariables(
 }
 
 /** `--trust-at`; a bare date means its last second. @throws PinfsError USAGE */
-export function trustMoment(text: string | undefined): Date | undefined {
+export function trustTime(text: string | undefined): Date | undefined {
   if (text === undefined) return undefined;
   const date = parseDate(text);
   if (date === undefined) {

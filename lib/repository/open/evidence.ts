@@ -1,37 +1,12 @@
 import { asPinfsError, PinfsError } from '../../format/errors.js';
 import { parseManifest } from '../../format/manifest.js';
-import { objectPath, objectText, type ObjectName } from '../../format/hash.js';
+import { objectPath, type ObjectName } from '../../format/hash.js';
+import { addAlternative, type Alternatives } from '../../source/alternatives.js';
 import type { Source } from '../../source/source.js';
 import { readWhole } from '../../store/run.js';
 import type { Store } from '../../store/store.js';
 import { sizeLimits, type Want } from '../../store/want.js';
 import type { Evidence } from '../../trust/judge/judge.js';
-
-/** Paths of objects that lie at the web root under another name (docs/format.md, 3.7), by their usual path. */
-export type Alternatives = Map<string, string>;
-
-/** A source that asks at the web root for the objects in `alternatives`, and under `data/` when they aren't there. */
-export function withAlternatives(source: Source, alternatives: Alternatives): Source {
-  return {
-    label: source.label,
-    traffic: source.traffic,
-    close: () => source.close(),
-    async get(path, limit, request) {
-      const alternative = alternatives.get(path);
-      if (alternative === undefined) return await source.get(path, limit, request);
-      try {
-        return await source.get(alternative, limit, request);
-      } catch (error) {
-        if (asPinfsError(error).code !== 'OBJECT_MISSING') throw error;
-        return await source.get(path, limit, request);
-      }
-    },
-  };
-}
-
-export function addAlternative(alternatives: Alternatives, object: ObjectName): void {
-  alternatives.set(objectPath(object), `.cvmfsalt-${objectText(object)}`);
-}
 
 const manifestFile = '.cvmfspublished';
 const whitelistFile = '.cvmfswhitelist';

@@ -12,7 +12,7 @@ export interface JudgedHead extends Judgement {
 
 /** Asks the source for its head and judges it, against what was seen on this machine before. */
 export async function judgedHead(opening: Opening, signal: AbortSignal): Promise<JudgedHead> {
-  opening.asked.at = opening.environment.now().getTime();
+  opening.headRequests.at = opening.environment.now().getTime();
   const evidence =
     opening.options.offline === true
       ? nothing(offlineError(opening))

@@ -11,8 +11,8 @@ import type { Store } from '../../store/store.js';
 import { loadBlacklist } from '../../trust/files/blacklist.js';
 import { loadKeys, type MasterKey } from '../../trust/files/keys.js';
 import { openSeen, type Counts, type Seen } from '../../trust/memory/seen.js';
-import { checkFqrn, directories, trustMoment, type Environment } from './environment.js';
-import { withAlternatives, type Alternatives } from './evidence.js';
+import { checkFqrn, directories, trustTime, type Environment } from './environment.js';
+import { withAlternatives, type Alternatives } from '../../source/alternatives.js';
 import type { OpenOptions } from './options.js';
 import { parsePin, type Pin } from './pin.js';
 import { openEnding } from '../../source/ending.js';
@@ -37,18 +37,18 @@ export interface Opening {
   readonly blacklist: Blacklist;
   readonly trustAt: Date | undefined;
   /** One for all snapshots of a mount. */
-  readonly asked: Asked;
+  readonly headRequests: HeadRequests;
   close(): Promise<void>;
 }
 
 /** Notes that somebody got an error, or that the head could not be had. */
-export function noteError({ asked }: Pick<Opening, 'asked'>): void {
-  asked.errors += 1;
-  asked.failedAt = Date.now();
+export function noteError({ headRequests }: Pick<Opening, 'headRequests'>): void {
+  headRequests.errors += 1;
+  headRequests.failedAt = Date.now();
 }
 
 /** The questions for the head, in milliseconds since 1970, and what went wrong. */
-export interface Asked {
+export interface HeadRequests {
   /** When the first snapshot was opened. */
   readonly since: number;
   /** When the source was asked last. */
@@ -74,7 +74,7 @@ export async function prepare(options: OpenOptions, environment: Environment): P
   const { source: place, pin: pinText } = splitSourcePin(options.source, existsSync);
   const pin = parsePin(pinText);
   const fqrn = checkFqrn(options.fqrn ?? defaultFqrn(place));
-  const trustAt = trustMoment(options.trustAt);
+  const trustAt = trustTime(options.trustAt);
   const keys = loadKeys({ given: options.keys ?? [], fqrn, env: environment.variables });
   const blacklist = loadBlacklist(options.blacklist);
   const places = directories(options, environment);
@@ -125,7 +125,7 @@ export async function prepare(options: OpenOptions, environment: Environment): P
     keys,
     blacklist,
     trustAt,
-    asked: { ...newlyAsked, since: Date.now(), at: environment.now().getTime() },
+    headRequests: { ...newlyAsked, since: Date.now(), at: environment.now().getTime() },
     async close() {
       ending.abort();
       await opened.close();
@@ -209,7 +209,7 @@ function openOrGone(place: string, http: HttpOptions): Source {
 }
 
 /** The moment of judgement. */
-export function judgedNow(opening: Opening): Date {
+export function judgementTime(opening: Opening): Date {
   return opening.trustAt ?? opening.environment.now();
 }
 

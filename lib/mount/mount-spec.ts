@@ -11,16 +11,16 @@ import { isUrl } from '../source/open.js';
 import type { MountOptions } from './options.js';
 
 /** What to mount and how, as plain data: it is sent to a daemon as one JSON line. */
-export interface MountOrder {
+export interface MountSpec {
   readonly options: OpenOptions;
   readonly mount: MountOptions;
 }
 
-/** The same order for a process whose working directory is `/`. @throws PinfsError USAGE */
-export function absoluteOrder(
-  { options, mount }: MountOrder,
+/** The same for a process whose working directory is `/`. @throws PinfsError USAGE */
+export function withAbsolutePaths(
+  { options, mount }: MountSpec,
   directory: () => string = workingDirectory,
-): MountOrder {
+): MountSpec {
   const path = (what: string, text: string) =>
     isUrl(text) || isAbsolute(text) ? text : resolve(directory(), checkGiven(what, text));
   return {
@@ -47,18 +47,20 @@ function workingDirectory(): string {
 }
 
 /**
- * A mark of each thing that is ordered, by which two orders can be compared without keeping what is secret in
+ * A digest of each option, by which two mounts can be compared without keeping what is secret in
  * them. Where it is mounted is left out, and what only changes the words.
  */
-export function orderMarks({ options, mount }: MountOrder): Readonly<Record<string, string>> {
+export function optionDigests({ options, mount }: MountSpec): Readonly<Record<string, string>> {
   const told = new Set(['mountpoint', 'place', 'verbose']);
   const entries = Object.entries<unknown>({ ...options, ...mount }).filter(
     ([name, value]) => value !== undefined && !told.has(name),
   );
-  return Object.fromEntries(entries.map(([name, value]) => [name, markOf(JSON.stringify(value))]));
+  return Object.fromEntries(
+    entries.map(([name, value]) => [name, digestOf(JSON.stringify(value))]),
+  );
 }
 
-function markOf(text: string): string {
+function digestOf(text: string): string {
   return createHash('sha256').update(text).digest('hex').slice(0, 16);
 }
 
