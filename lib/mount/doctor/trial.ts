@@ -5,6 +5,8 @@ import type { Driver } from '../../drivers/driver.js';
 import { findMount, mountType } from '../../machine/mountinfo.js';
 import { currentMounts, unmountOwn } from '../../machine/unmount.js';
 import { asPinfsError } from '../../format/errors.js';
+import { decoder, parseJson } from '../../format/schema.js';
+import { noValue } from '../../trust/verdict/verdict-schema.js';
 import { temporaryDirectory } from '../../machine/places.js';
 
 /** Why something that was tried does not work. */
@@ -90,13 +92,15 @@ function ask(what: string, place: string, milliseconds: number): Promise<TrialAn
   });
 }
 
-/** Of a process of this very version. */
+const answerOf = decoder((v) =>
+  v.variant('ok', [
+    v.object({ ok: v.literal(true), verity: v.optional(v.boolean()) }),
+    v.object({ ok: v.literal(false), message: v.string(), mend: v.optional(v.string(), noValue) }),
+  ]),
+);
+
 function readAnswer(text: string): TrialAnswer | undefined {
-  try {
-    return JSON.parse(text) as TrialAnswer;
-  } catch {
-    return undefined;
-  }
+  return answerOf(parseJson(text));
 }
 
 function lastLine(words: string): string {
