@@ -44,12 +44,23 @@ export interface Daemon {
 
 export function startDaemon(options: DaemonOptions): Daemon {
   const child = fork(daemonPath, [JSON.stringify(options)], {
-    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   });
   const said: FromDaemon[] = [];
   child.on('message', (message) => said.push(message as FromDaemon));
+  let lastWords = '';
+  child.stderr?.on(
+    'data',
+    (data: Buffer) => (lastWords = `${lastWords}${data.toString()}`.slice(-2000)),
+  );
   const tell = (message: ToDaemon) => {
-    child.send(message);
+    if (child.connected) child.send(message);
+    else {
+      const { exitCode, signalCode } = child;
+      throw new Error(
+        `the daemon is gone (${signalCode ?? exitCode ?? 'it let go'}): ${lastWords}`,
+      );
+    }
   };
   const hear: Daemon['hear'] = async (kind, fits = () => true) => {
     type Wanted = FromDaemon & { kind: typeof kind };
