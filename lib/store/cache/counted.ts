@@ -28,8 +28,7 @@ type How = 'begin' | 'within' | 'whole';
  */
 export function countedShelf(shelf: Shelf): Shelf {
   const expected = new Set<string>();
-  // Whether an object was read from its begin since it was first used.
-  const begun = new Map<string, boolean>();
+  const isUse = openUses();
   const lookedUp = new WeakMap<object, Set<string>>();
   let operation: object = idle;
   let inThis: Set<string> | undefined;
@@ -42,24 +41,15 @@ export function countedShelf(shelf: Shelf): Shelf {
     return true;
   }
 
-  function isUse(key: string, how: How): boolean {
-    const before = begun.get(key);
-    const isNew = how === 'whole' || before === undefined || (how === 'begin' && before);
-    const after = how === 'begin' || before === true;
-    if (before === after) return isNew;
-    if (before === undefined && begun.size >= keysKept) forgetOldest(begun);
-    begun.set(key, after);
-    return isNew;
-  }
-
   function count<T>(want: Want, how: How, found: T | undefined): T | undefined {
     const key = wantKey(want);
     const isNew = isFirst(key);
     const cameAhead = expected.size > 0 && expected.delete(key);
     if (found === undefined) {
-      // Another operation may find what was fetched for this one, before this one is run again.
+      if (inThis === undefined) return undefined;
+      lookedUp.set(operation, inThis);
+      // Another operation may find what is fetched for this one, before this one is run again.
       addBounded(expected, key);
-      if (inThis !== undefined) lookedUp.set(operation, inThis);
       return undefined;
     }
     if (isUse(key, how) && isNew && !cameAhead) hits++;
@@ -94,6 +84,21 @@ export function countedShelf(shelf: Shelf): Shelf {
       shelf.beginRun(begins);
     },
     close: () => shelf.close(),
+  };
+}
+
+/** Tells the uses of objects apart: a file that is read in pieces is used when it is begun. */
+function openUses(): (key: string, how: How) => boolean {
+  // Whether an object was read from its begin since it was first used.
+  const begun = new Map<string, boolean>();
+  return (key, how) => {
+    const before = begun.get(key);
+    const isNew = how === 'whole' || before === undefined || (how === 'begin' && before);
+    const after = how === 'begin' || before === true;
+    if (before === after) return isNew;
+    if (before === undefined && begun.size >= keysKept) forgetOldest(begun);
+    begun.set(key, after);
+    return isNew;
   };
 }
 

@@ -66,7 +66,9 @@ export function stubRepository(
   const repository = {
     fqrn: 'test.example.org',
     verdict: stubVerdict({ rootHash }),
-    opening: { asked: { since: 0, at: 0, again: undefined, errors: 0, failedAt: undefined } },
+    opening: {
+      headRequests: { since: 0, at: 0, again: undefined, errors: 0, failedAt: undefined },
+    },
     judgedAgain: (_opening: unknown, verdict: Verdict) => {
       repository.verdict = verdict;
     },
