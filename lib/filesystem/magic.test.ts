@@ -207,7 +207,8 @@ void t.test('magic names are listed on the root only', (t) => {
   t.same(list('/link'), []);
   const root = list('/');
   t.equal(new Set(root).size, root.length, 'each once');
-  t.ok(root.includes('user.own') && root.includes('user.pinfs.trust'));
+  t.ok(root.includes('user.own') && root.includes('user.pubkeys'));
+  t.notOk(root.includes('user.pinfs.trust'), 'asked for by its name alone');
   t.notOk(root.includes('user.authz'));
   for (const name of root) t.type(text(get(filesystem, '/', name)), 'string', name);
   t.end();

@@ -8,7 +8,7 @@ import { entryValues, globalValues, type MagicContext, type MagicValue } from '.
 export interface ExtendedAttributes {
   /** ENODATA where there is none of this name; EOPNOTSUPP for a label of SELinux. */
   get(entry: Entry, name: ByteString): Outcome<Buffer>;
-  /** Stored names; magic ones on the root only, as is the default of the reference. */
+  /** Stored names; magic ones on the root only, as is the default of the reference, without the long verdict. */
   list(entry: Entry): readonly ByteString[];
 }
 
@@ -37,12 +37,14 @@ export function magicAttributes(context: MagicContext): ExtendedAttributes {
       const mayUser = entry.type === 'file' || entry.type === 'directory';
       const names = new Set(mayUser ? stored : stored.filter((name) => !name.startsWith('user.')));
       if (entry.node === tree.root) {
-        const lacking = new Set([
+        const unlisted = new Set([
+          // Alone it would be most of what ext4 can keep of a file, and who copies attributes copies what is listed.
+          'pinfs.trust',
           ...(tree.properties.vomsAuthz === undefined ? ['authz'] : []),
           ...(identity.externalLabel === undefined ? ['external_host'] : []),
           ...(identity.metainfo === undefined ? ['repo_metainfo'] : []),
         ]);
-        for (const base of globalValues.keys()) if (!lacking.has(base)) names.add(`user.${base}`);
+        for (const base of globalValues.keys()) if (!unlisted.has(base)) names.add(`user.${base}`);
       }
       return [...names];
     },
