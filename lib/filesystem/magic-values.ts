@@ -145,7 +145,7 @@ function metainfo({ identity, shelf }: MagicContext): Outcome<ByteString> {
 function localHash({ shelf }: MagicContext, entry: Entry): Outcome<ByteString> {
   const want = entry.content === undefined ? undefined : wholeWant(entry, entry.content);
   if (want === undefined || entry.content?.chunked === true) return none;
-  return done(shelf.descriptor(want) === undefined ? 'Not in cache' : want.object.hash.text);
+  return done(shelf.isRecorded?.(want) === true ? want.object.hash.text : 'Not in cache');
 }
 
 function authz({ tree }: MagicContext): Outcome<ByteString> {
