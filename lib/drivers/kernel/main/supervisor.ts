@@ -4,7 +4,7 @@ import type { MountLine } from '../../../machine/mountinfo.js';
 /**
  * A small child that outlives the daemon by a moment: its input is a pipe that only the daemon holds,
  * so it sees the end however the daemon dies, and then takes the dead mount away lazily. A mount with our
- * device number that answers is another one, since the kernel gives a number that is free to the next.
+ * device number that answers, or that is closed to us, is another one, since the kernel gives a number that is free to the next.
  * It is asked with statfs, which alone always goes to the daemon: a stat of the root of a dead mount is
  * answered from what the kernel keeps.
  */
@@ -25,7 +25,9 @@ while read -r id parent number root at rest; do
 done < /proc/self/mountinfo
 found=$(printf '%b.' "$(printf '%s' "$found" | sed 's/\\\([0-7][0-7][0-7]\)/\\0\1/g')")
 found=${'$'}{found%.}
-if [ -z "$found" ] || stat -f -- "$found"; then exit 0; fi
+[ -n "$found" ] || exit 0
+why=$(LC_ALL=C stat -f -- "$found" 2>&1) && exit 0
+case $why in *'not connected'* | *'connection abort'*) ;; *) exit 0 ;; esac
 fusermount3 -uz -- "$found" || umount -l -c -- "$found"
 `;
 
