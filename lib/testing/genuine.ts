@@ -9,8 +9,11 @@ export const checkout = join(dirname(fileURLToPath(import.meta.url)), '..', '..'
 export const genuineDirectory =
   process.env['PINFS_GENUINE'] ?? join(checkout, '..', 'shared', 'genuine');
 
+/** Whether the genuine repositories are there; where they are not, lists of their cases are empty, and the tests say why. */
+export const hasGenuine = existsSync(join(genuineDirectory, 'README.md'));
+
 /** `{ skip: reason }` for a tap test that needs the genuine repositories, `{}` where they are there. */
-export const needsGenuine: { skip?: string } = existsSync(join(genuineDirectory, 'README.md'))
+export const needsGenuine: { skip?: string } = hasGenuine
   ? {}
   : { skip: 'the genuine repositories (../shared/genuine) are not beside this checkout' };
 

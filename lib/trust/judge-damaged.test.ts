@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { parseBlacklist } from '../format/blacklist.js';
 import type { ErrorCode } from '../format/errors.js';
-import { genuine, needsGenuine } from '../testing/genuine.js';
+import { genuine, hasGenuine, needsGenuine } from '../testing/genuine.js';
 import { gather, judge, readIfThere, seenOf } from '../testing/judged.js';
 import type { Judgement } from './judge/judge.js';
 import type { SeenHead } from './memory/seen-facts.js';
@@ -62,7 +62,7 @@ const damagedCodes: Readonly<Record<string, ErrorCode | undefined>> = {
 };
 
 function damagedCases(): DamagedCase[] {
-  if (needsGenuine.skip !== undefined) return [];
+  if (!hasGenuine) return [];
   const text = readFileSync(genuine('damaged', 'cases.json'), 'utf8');
   return (JSON.parse(text) as { cases: DamagedCase[] }).cases;
 }
