@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import t from 'tap';
 import { checkout } from '../lib/testing/genuine.js';
+import { pinfsInProcess } from '../native-test/in-process.js';
 import { madeDocuments } from '../tools/documents.js';
 import { makeProgram } from './program.js';
 
@@ -59,6 +60,17 @@ void t.test('the manual has every command and option', (t) => {
     'and no other',
   );
   t.end();
+});
+
+void t.test('help, manual and README have the same exit codes', async (t) => {
+  const help = /Exit codes: ([^]*)\./.exec((await pinfsInProcess(['--help'])).stdout)?.[1] ?? '';
+  const inHelp = [...help.matchAll(/(\d) \S/g)].map(([, code]) => code);
+  const inReadme = [...readme.matchAll(/^\| (\d) \| /gm)].map(([, code]) => code);
+  t.same(inHelp, inReadme);
+  t.equal(inReadme.length, 8);
+  const status = manual.slice(manual.indexOf('.SH EXIT STATUS'));
+  for (const code of inReadme)
+    t.match(status, new RegExp(`\\b${code}\\b`), `${code} in the manual`);
 });
 
 void t.test('the README has every command', (t) => {

@@ -34,7 +34,7 @@ const commandNames: ReadonlySet<string> = new Set([
 
 const exitCodes = `
 Exit codes: 0 done; 1 other failure; 2 wrong usage; 3 refused by trust; 4 not reachable;
-5 damaged or missing object; 6 can't mount here.`;
+5 damaged or missing object; 6 can't mount here; 7 offline, and --strict was given.`;
 
 // What stands for a path in the help of an argument.
 const pathArguments = new Set([

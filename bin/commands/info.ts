@@ -6,6 +6,7 @@ import { errorJson, reportError, runAction, warnOffline } from './failures.js';
 import { openOptions, sourceArgument, sourceOptions, type SourceFlags } from './options.js';
 import { print, printJson } from './output.js';
 import { startWaiting } from './progress.js';
+import { tellingEnvironment } from './with-repository.js';
 
 export function register(program: Command): void {
   sourceOptions(program.command('info'))
@@ -62,10 +63,11 @@ async function inspectAnd(
   print: (inspection: Inspection) => Promise<void>,
 ): Promise<void> {
   await runAction(flags, async () => {
-    const { inspectSource: inspect } = await import('../../lib/repository/inspect.js');
+    const { inspectSource } = await import('../../lib/repository/inspect.js');
     const options = openOptions(source, flags);
     const opened = startWaiting('asking');
-    const inspection = await inspect(options).finally(opened);
+    const environment = await tellingEnvironment();
+    const inspection = await inspectSource(options, environment).finally(opened);
     // What is listed may be the last that was verified here: who reads it should know.
     warnOffline(inspection.verdict);
     await print(inspection);

@@ -1,3 +1,4 @@
+import type { Environment } from '../../lib/repository/open/environment.js';
 import type { Repository } from '../../lib/repository/repository.js';
 import type { ByteString } from '../../lib/format/bytes.js';
 import type { PinfsError } from '../../lib/format/errors.js';
@@ -14,11 +15,7 @@ export async function withRepository(
 ): Promise<void> {
   await runAction(flags, async () => {
     const { openRepository } = await import('../../lib/repository/open.js');
-    const { processEnvironment } = await import('../../lib/repository/open/environment.js');
-    const report = ({ message, advice }: PinfsError): void => {
-      warn(message, advice);
-    };
-    const environment = { ...processEnvironment, report };
+    const environment = await tellingEnvironment();
     const options = openOptions(source, flags);
     const opened = startWaiting('opening');
     const repository = await openRepository(options, environment).finally(opened);
@@ -30,6 +27,15 @@ export async function withRepository(
       await repository.close();
     }
   });
+}
+
+/** That of the process; what the library has to say is told on stderr. */
+export async function tellingEnvironment(): Promise<Environment> {
+  const { processEnvironment } = await import('../../lib/repository/open/environment.js');
+  const report = ({ message, advice }: PinfsError): void => {
+    warn(message, advice);
+  };
+  return { ...processEnvironment, report };
 }
 
 async function printVerdict(repository: Repository): Promise<void> {

@@ -153,7 +153,7 @@ const other = withExit(1, {
   STATE_UNUSABLE: {
     cause:
       'The state, the place for the control socket or for the log is not safe, not writable, or of a later version.',
-    mend: 'Mend the owner and mode that the message names; `--cache`, `--log` and XDG_RUNTIME_DIR give other places.',
+    mend: 'Mend the owner and mode that the message names, free some space, or use the later version; `--cache`, `--log` and XDG_RUNTIME_DIR give other places.',
   },
   MEMORY_LIMITED: {
     cause: 'This machine gives no more memory or address space.',

@@ -15,7 +15,7 @@ export interface SignedEnvelope {
 
 const cut = Buffer.from('\n--\n');
 
-/** Takes a letter apart at its first line `--`; undefined if it has none. */
+/** Takes an envelope apart at its first line `--`; undefined if it has none. */
 export function splitEnvelope(bytes: Buffer): SignedEnvelope | undefined {
   const at = bytes.indexOf(cut);
   if (at < 0) return undefined;
@@ -43,7 +43,7 @@ export function checkHashLine(envelope: SignedEnvelope): {
   return { matches: expected === hash.text, algorithm: hash.algorithm, expected };
 }
 
-/** The lines of a letter's text, one character for each byte, without their LF. */
+/** The lines of an envelope's text, one character for each byte, without their LF. */
 export function envelopeLines(text: Buffer): string[] {
   const lines = text.toString('latin1').split('\n');
   // The text ends with LF, so the last piece is empty.
@@ -51,7 +51,7 @@ export function envelopeLines(text: Buffer): string[] {
   return lines;
 }
 
-/** Why bytes that should be a letter are none, in words for a message. */
+/** Why bytes that should be an envelope are none, in words for a message. */
 export function describeNoEnvelope(bytes: Buffer): string {
   if (bytes.length === 0) return 'is empty';
   const head = bytes.subarray(0, 512).toString('latin1').trimStart().toLowerCase();

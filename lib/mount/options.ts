@@ -24,7 +24,5 @@ export interface MountOptions extends OptionValues<typeof mountOptionTable> {
 
 export type DriverChoice = MountOptions['driver'];
 
-export const driverChoices: readonly DriverChoice[] = mountOptionTable.driver.choices;
-
 /** Milliseconds. */
 export const defaultDeadline = defaultWaitLimits.deadline;

@@ -26,8 +26,6 @@ export interface KindValues {
 
 export type OptionKind = keyof KindValues;
 
-export type OptionValue = string | number | boolean | readonly (string | number)[];
-
 export interface OptionRow {
   readonly flag: `--${string}` | '-o';
   readonly short?: `-${string}`;

@@ -8,7 +8,7 @@ import {
 } from './keys.js';
 
 /** Lines, each with its end, then `--` and the hash of the lines: what both signed files begin with. */
-function letter(
+function envelopeText(
   lines: readonly string[],
   algorithm: HashAlgorithm,
 ): { text: Buffer; hash: Buffer } {
@@ -23,7 +23,7 @@ export function signManifest(
   algorithm: HashAlgorithm = 'sha1',
   key: SigningCertificate = testCertificate,
 ): Buffer {
-  const { text, hash } = letter(lines, algorithm);
+  const { text, hash } = envelopeText(lines, algorithm);
   return Buffer.concat([text, sign('sha1', hash, key.privateKey)]);
 }
 
@@ -33,7 +33,7 @@ export function signWhitelist(
   algorithm: HashAlgorithm = 'sha1',
   master: MasterKeyPair = testMasterKey,
 ): Buffer {
-  const { text, hash } = letter(lines, algorithm);
+  const { text, hash } = envelopeText(lines, algorithm);
   const { privateKey } = master;
   const padding = constants.RSA_PKCS1_PADDING;
   return Buffer.concat([text, privateEncrypt({ key: privateKey, padding }, hash)]);

@@ -212,7 +212,7 @@ function serve(service: Service): Mounted {
   return {
     ended,
     statistics: counters.statistics,
-    replace(_recipe, filesystem) {
+    replace(_descriptor, filesystem) {
       if (allowOther && restricted(filesystem)) return Promise.reject(membersOnly());
       handlers.replace(service.shown(filesystem));
       return Promise.resolve();

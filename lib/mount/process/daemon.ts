@@ -54,8 +54,8 @@ export async function mountInBackground(
   const passed = passedDescriptor(absolute.mount.mountpoint);
   if (passed !== undefined) {
     // Already mounted, and served by nobody: not even the log may lie in it.
-    const { preparePassedMount: claimPassed } = await import('../session/prepare-mountpoint.js');
-    await claimPassed(absolute, undefined, passed);
+    const { preparePassedMount } = await import('../session/prepare-mountpoint.js');
+    await preparePassedMount(absolute, undefined, passed);
   }
   const log = absolute.mount.log ?? defaultLog(absolute);
   const { automountPlace } = await import('../session/prepare-mountpoint.js');

@@ -73,19 +73,15 @@ export async function realParts(mount: MountOptions): Promise<SessionParts> {
   const environment: Environment = {
     ...processEnvironment,
     recentLog: () => log.recent?.() ?? '',
-    report: ({ code, message }) => {
-      log.warn(`${code}: ${message}`);
+    report: ({ code, message, advice }) => {
+      log.warn(`${code}: ${message}${advice === undefined ? '' : ` (${advice})`}`);
     },
   };
-  const {
-    nextCheck,
-    refresh,
-    refuseBannedSnapshot: refuseBanned,
-  } = await import('../../repository/follow.js');
+  const { nextCheck, refresh, refuseBannedSnapshot } = await import('../../repository/follow.js');
   return {
     openRepository: (options) => openRepository(options, environment),
     refresh,
-    refuseBanned,
+    refuseBanned: refuseBannedSnapshot,
     nextCheck,
     loaders: driverLoaders(),
     runtimeDirectory: ownRuntimeDirectory(),

@@ -168,8 +168,10 @@ function tryFile(place: InodePlace): InodeFile | undefined {
   try {
     const size = checkFile(descriptor, path);
     const mode = size === undefined ? undefined : readHeader(descriptor, place.rootHash);
-    if (mode !== undefined && size !== undefined)
-      return { descriptor, size, isNewer: mode === 'newer' };
+    const isNewer = mode === 'newer';
+    if (mode !== undefined && size !== undefined && (isNewer || size <= fileBytesMax))
+      // Of a later version's file, which may be larger, no more is read than of ours.
+      return { descriptor, size: Math.min(size, fileBytesMax), isNewer };
     closeSync(descriptor);
     return undefined;
   } catch (thrown) {
@@ -190,13 +192,13 @@ function openPlain(path: string): number | undefined {
   }
 }
 
-/** The size; undefined: it is no plain file, or too large. @throws PinfsError STATE_UNUSABLE: others can write it. */
+/** The size; undefined: it is no plain file. @throws PinfsError STATE_UNUSABLE: others can write it. */
 function checkFile(descriptor: number, path: string): number | undefined {
   const stats = fstatSync(descriptor);
   const user = process.geteuid?.();
   if ((user !== undefined && stats.uid !== user) || (stats.mode & 0o022) !== 0)
     throw new PinfsError('STATE_UNUSABLE', `others can write ${path}`);
-  return stats.isFile() && stats.size <= fileBytesMax ? stats.size : undefined;
+  return stats.isFile() ? stats.size : undefined;
 }
 
 function readHeader(descriptor: number, rootHash: string): InodeMode | 'newer' | undefined {

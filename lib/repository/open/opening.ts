@@ -33,6 +33,8 @@ export interface Opening {
   /** How long a read waits. */
   readonly waitLimits: WaitLimits;
   readonly seen: Seen;
+  /** Tells once that what was verified is not remembered. */
+  readonly notRemembered: (error: PinfsError) => void;
   readonly keys: readonly MasterKey[];
   readonly blacklist: Blacklist;
   readonly trustAt: Date | undefined;
@@ -89,6 +91,7 @@ export async function prepare(options: OpenOptions, environment: Environment): P
     await source.close();
     await external?.close();
   };
+  const notRemembered = tellOnce(environment);
   let store: Store | undefined;
   let seen: Seen;
   try {
@@ -102,7 +105,7 @@ export async function prepare(options: OpenOptions, environment: Environment): P
       clock: () => environment.now().getTime(),
       ...(external === undefined ? {} : { external }),
     });
-    seen = openSeen(places.state, countsFor(options, keys, trustAt), notRemembered(environment));
+    seen = openSeen(places.state, countsFor(options, keys, trustAt), notRemembered);
   } catch (error) {
     await store?.close();
     await closeSources();
@@ -122,6 +125,7 @@ export async function prepare(options: OpenOptions, environment: Environment): P
     signal: ending.signal,
     waitLimits,
     seen,
+    notRemembered,
     keys,
     blacklist,
     trustAt,
@@ -167,12 +171,12 @@ export function withPresentTrust(opening: Opening): Opening {
   const keys = presentKeys(opening);
   const { state } = directories(options, opening.environment);
   const counts = countsFor(options, keys, trustAt);
-  const seen = openSeen(state, counts, notRemembered(opening.environment));
+  const seen = openSeen(state, counts, opening.notRemembered);
   return { ...opening, keys, seen, blacklist: loadBlacklist(options.blacklist) };
 }
 
 /** A head comes with several facts: one warning is enough. */
-function notRemembered({ report }: Environment): (error: PinfsError) => void {
+function tellOnce({ report }: Environment): (error: PinfsError) => void {
   let isTold = false;
   return ({ code, message, advice }) => {
     if (!isTold)
@@ -206,11 +210,6 @@ function openOrGone(place: string, http: HttpOptions): Source {
       close: () => Promise.resolve(),
     };
   }
-}
-
-/** The moment of judgement. */
-export function judgementTime(opening: Opening): Date {
-  return opening.trustAt ?? opening.environment.now();
 }
 
 export function offlineError(opening: Opening): PinfsError {

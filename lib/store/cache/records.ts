@@ -29,13 +29,6 @@ export interface ObjectRecord {
   readonly used: number;
 }
 
-export interface NewRecord {
-  readonly key: string;
-  readonly size: number;
-  readonly sha256: Buffer;
-  readonly stamp: string;
-}
-
 /** What an object takes on the disk: whole blocks of the usual size. */
 export function charge(size: number): number {
   return Math.max(4096, Math.ceil(size / 4096) * 4096);

@@ -140,7 +140,7 @@ const elsewhere = 'another place with --cache DIR';
 /** Whether a head or tag in this folder has a later format than ours. */
 function isOfLaterVersion(path: string): boolean {
   return listState(path)
-    .filter((name) => /^(head|tag)-/.test(name))
+    .filter((name) => /^(head|tag|evidence)-/.test(name))
     .some((name) => {
       const bytes = readState(join(path, name));
       return bytes !== undefined && readStateFields(bytes)?.isNewer === true;
