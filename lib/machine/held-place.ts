@@ -1,5 +1,5 @@
 import { closeSync, constants, fstatSync, openSync, readlinkSync } from 'node:fs';
-import { PinfsError } from '../format/errors.js';
+import { machineFault, PinfsError } from '../format/errors.js';
 
 /**
  * A mountpoint that was checked, and is held by its descriptor from then on: whoever owns a directory above it
@@ -19,16 +19,17 @@ const O_PATH = 0o10000000;
 
 /**
  * Holds a directory by its path without links. Linux only.
- * @throws PinfsError MOUNTPOINT_UNUSABLE: missing, no directory, or reached by a link.
+ * @throws PinfsError FILES_EXHAUSTED; MOUNTPOINT_UNUSABLE: missing, no directory, or reached by a link.
  */
 export function holdPlace(path: string): HeldPlace {
-  let place: HeldPlace;
+  let place: HeldPlace | undefined;
   try {
     place = takePlace(openSync(path, O_PATH | constants.O_NOFOLLOW));
-  } catch {
-    throw movedAway(path);
+    if (place.now() === path && fstatSync(place.descriptor).isDirectory()) return place;
+  } catch (thrown) {
+    place?.close();
+    throw machineFault(thrown) ?? movedAway(path, thrown);
   }
-  if (place.now() === path && fstatSync(place.descriptor).isDirectory()) return place;
   place.close();
   throw movedAway(path);
 }
@@ -48,8 +49,9 @@ export function takePlace(descriptor: number): HeldPlace {
   };
 }
 
-export function movedAway(path: string): PinfsError {
+export function movedAway(path: string, cause?: unknown): PinfsError {
   return new PinfsError('MOUNTPOINT_UNUSABLE', `${path} is not the directory that was checked`, {
     advice: 'Somebody put another one in its place: mount where nobody else may do that.',
+    cause,
   });
 }

@@ -3,13 +3,16 @@ import { realpath, statfs } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { errorCode } from '../format/errno.js';
-import { findMount, mountType } from './mountinfo.js';
-import { currentMounts, unmountOwn } from './unmount.js';
+import { findMount, mountType, type MountLine } from './mountinfo.js';
+import { currentMounts, unmountFound } from './unmount.js';
 
 /** Mounts whose process is dead: found, and detached. Both ways ask for a statfs, which the kernel never answers by itself. */
 
 // A dead mount answers at once (ms).
 const answerTimeoutMs = 5000;
+
+// ENOTCONN and ECONNABORTED, as glibc and musl put them, at the end: the path, which may hold anything, comes before.
+const deathWords = /(not connected|onnection abort(ed)?)\s*$/;
 
 /** `stale`: its process is dead. `hung`: no answer within a few seconds. */
 export type MountHealth = 'alive' | 'stale' | 'hung';
@@ -33,12 +36,15 @@ export function mountHealth(path: string, milliseconds = answerTimeoutMs): Promi
       { env: { ...process.env, LC_ALL: 'C' }, cwd: '/' },
       (error, _stdout, stderr) => {
         // Any other error, such as EACCES of another user's mount, is an answer of somebody who lives.
-        const isDead = error !== null && /not connected|connection abort/.test(stderr);
+        const isDead = error !== null && deathWords.test(stderr);
         settle(isDead ? 'stale' : 'alive');
       },
     );
     const timer = setTimeout(() => {
+      // One that hangs in the kernel does not even die: it is not waited for.
       child.kill('SIGKILL');
+      child.stdout?.destroy();
+      child.stderr?.destroy();
       child.unref();
       settle('hung');
     }, milliseconds);
@@ -50,15 +56,23 @@ export function mountHealth(path: string, milliseconds = answerTimeoutMs): Promi
  * Mounts of others are left alone.
  */
 export async function recoverStale(mountpoint: string): Promise<boolean> {
+  // What is there before it is asked; what comes after it is another one.
+  const before = await lineAt(mountpoint);
   // A stat of the root of a dead mount may be answered from what the kernel keeps; a statfs never is.
   const asked = statfs(mountpoint).then(() => undefined, errorCode);
   // Who is silent is not dead.
   const code = await Promise.race([asked, wait(answerTimeoutMs, undefined, { ref: false })]);
   if (code !== 'ENOTCONN' && code !== 'ECONNABORTED') return false;
-  // The dead mount itself can't be walked any more, the way to it can.
-  const real = join(await realpath(dirname(mountpoint)), basename(mountpoint));
-  const mount = findMount(await currentMounts(), real);
-  if (mount?.type !== mountType) return false;
-  await unmountOwn(mount, 'lazy');
+  const mount = await lineAt(mountpoint);
+  if (mount?.type !== mountType || mount.id !== before?.id || mount.device !== before.device)
+    return false;
+  await unmountFound(mount, 'lazy');
   return true;
+}
+
+/** A dead mount itself can't be walked any more, the way to it can. */
+async function lineAt(mountpoint: string): Promise<MountLine | undefined> {
+  const above = await realpath(dirname(mountpoint)).catch(() => undefined);
+  if (above === undefined) return undefined;
+  return findMount(await currentMounts(), join(above, basename(mountpoint)));
 }

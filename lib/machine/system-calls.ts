@@ -32,7 +32,6 @@ export interface SystemCalls {
 }
 
 /** Flags of mount(2) and umount2(2). */
-/** Mount flags of mount(2) and umount2(2). */
 export const mountFlags = { RDONLY: 1, NOSUID: 2, NODEV: 4, NOEXEC: 8 } as const;
 export const unmountFlags = { FORCE: 1, DETACH: 2, NOFOLLOW: 8 } as const;
 

@@ -7,7 +7,7 @@ import { fromText, printable, printableText } from '../format/bytes.js';
 import { PinfsError } from '../format/errors.js';
 import { namesOfHolders } from './holders.js';
 import { systemCalls, unmountFlags, type SystemCalls } from './system-calls.js';
-import { findMount, parseMountinfo, mountpointOf, type MountLine } from './mountinfo.js';
+import { findMount, parseMountinfo, mountpointOf, textOf, type MountLine } from './mountinfo.js';
 
 /** The mounts that this process sees now. Reads /proc only, so no mount can make it wait. */
 export async function currentMounts(): Promise<MountLine[]> {
@@ -82,25 +82,42 @@ export async function unmountOwn(own: MountLine, mode: UnmountMode): Promise<voi
   const mounts = await currentMounts();
   const place = mountpointOf(mounts, own);
   if (place !== undefined) refuseCovered(mounts, place, own.device);
-  if (mode === 'force') await abortConnection(own.device, place);
+  // What has no place any more has lost its numbers too, or may lose them: `abortConnection` is for who serves it.
   if (place === undefined) return;
+  if (mode === 'force') await abortConnection(own.device, place);
   const calls = rootsCalls();
   const flags = unmountFlags.NOFOLLOW | (mode !== 'orderly' ? unmountFlags.DETACH : 0);
   const result = calls && unmountAt(calls, place, own.device, flags);
   if (result === 0) return;
   if (result === -EBUSY) throw await busy(place, own);
   // In a namespace of users, root may not do everything: fusermount3 may.
-  if (result === undefined || result === -EPERM) await unmountPath(place, mode);
+  if (result === undefined || result === -EPERM) {
+    await unmountPath(place, mode);
+    // The tools go by the path. Another mount may have both numbers by now, at a place of its own.
+    if (mountpointOf(await currentMounts(), own) !== place) return;
+    throw leadsElsewhere(place);
+  }
   // It may have gone in the meantime, by another hand.
-  if (mountpointOf(await currentMounts(), own) === undefined) return;
-  throw new PinfsError(
-    'MOUNT_FAILED',
-    `${place} could not be unmounted: its path leads elsewhere`,
-    {
-      advice:
-        "Somebody renames a directory above it: try again. 'pinfs status' says where it lies.",
-    },
-  );
+  if (mountpointOf(await currentMounts(), own) !== place) return;
+  if (result === -ESTALE) throw leadsElsewhere(place);
+  throw new PinfsError('MOUNT_FAILED', `${place} could not be unmounted (errno ${-result})`);
+}
+
+function leadsElsewhere(place: string): PinfsError {
+  const text = `${place} could not be unmounted: its path leads elsewhere`;
+  return new PinfsError('MOUNT_FAILED', text, {
+    advice: "Somebody renames a directory above it: try again. 'pinfs status' says where it lies.",
+  });
+}
+
+/**
+ * The same for a mount that was found at its place a moment ago, and is not ours to serve: only while it lies
+ * there still. Both numbers of one that is gone are given to the next at once.
+ * @throws PinfsError MOUNT_BUSY, MOUNT_FAILED.
+ */
+export async function unmountFound(found: MountLine, mode: UnmountMode): Promise<void> {
+  if (mountpointOf(await currentMounts(), found) !== textOf(found.mountpoint)) return;
+  await unmountOwn(found, mode);
 }
 
 const { EBUSY, EPERM, ESTALE } = constants.errno;
@@ -144,11 +161,15 @@ function rootsCalls(): SystemCalls | undefined {
   }
 }
 
-/** Ends the connection of a mount. `place` is where it lies, on top. */
-async function abortConnection(device: string, place: string | undefined): Promise<void> {
+/**
+ * Ends the connection of a mount. `place` is where it lies, on top; whoever serves it, and sees that it is not over,
+ * may do without.
+ */
+export async function abortConnection(device: string, place?: string): Promise<void> {
   const minor = device.slice(device.indexOf(':') + 1);
   const aborted = await writeFile(`/sys/fs/fuse/connections/${minor}/abort`, '1', {
-    flag: 'r+',
+    // The file belongs to who mounted, and can only be written.
+    flag: fileConstants.O_WRONLY,
   }).then(
     () => true,
     () => false,

@@ -25,13 +25,15 @@ import {
   findMount,
   lineOfConnection,
   mountpointOf,
+  mountType,
   textOf,
   type MountLine,
 } from '../../machine/mountinfo.js';
 import { movedAway } from '../../machine/held-place.js';
 import { blockSignals } from '../../machine/signals.js';
 import { isSystemAdministrator, shownNames } from '../../machine/capabilities.js';
-import { currentMounts, unmountOwn, unmountPath } from '../../machine/unmount.js';
+import { isOver, systemCalls } from '../../machine/system-calls.js';
+import { abortConnection, currentMounts, unmountFound, unmountOwn } from '../../machine/unmount.js';
 import { openEnding } from '../../source/ending.js';
 
 type FuseClass = typeof FuseNative;
@@ -84,13 +86,16 @@ async function mountNow(request: MountRequest): Promise<Mounted> {
   const fuse = new Fuse(mountpoint, operationTable(handlers, request.noXattrs), options);
   Object.assign(fuse, xattrOperations(handlers));
   const before = new Set(await openDevices());
-  await start(fuse, mountpoint);
+  const underneath = findMount(await currentMounts(), mountpoint);
+  const takeAway = (): Promise<void> => takeAwayNew(mountpoint, underneath).catch(() => undefined);
+  await start(fuse, mountpoint, takeAway);
   const descriptor = (await openDevices()).find((fd) => !before.has(fd));
   const mounts = await currentMounts();
   const facts = await readFile(`/proc/self/fdinfo/${descriptor ?? 'none'}`, 'utf8').catch(() => '');
-  const line = lineOfConnection(mounts, facts) ?? findMount(mounts, mountpoint);
+  const there = findMount(mounts, mountpoint);
+  const line = lineOfConnection(mounts, facts) ?? (there?.type === mountType ? there : undefined);
   if (descriptor === undefined || line === undefined) {
-    await unmountPath(mountpoint, 'force').catch(() => undefined);
+    await takeAway();
     throw new PinfsError('MOUNT_FAILED', `${mountpoint}: the mount went away at once`);
   }
   // libfuse goes by the path, which somebody may have led elsewhere.
@@ -124,7 +129,18 @@ async function load(): Promise<FuseClass> {
   }
 }
 
-async function start(fuse: FuseInstance, mountpoint: string): Promise<void> {
+/** Takes away what libfuse mounted there and does not serve; not what lay there before, or what is not ours. */
+async function takeAwayNew(mountpoint: string, before: MountLine | undefined): Promise<void> {
+  const there = findMount(await currentMounts(), mountpoint);
+  if (there?.type !== mountType || there.id === before?.id) return;
+  await unmountFound(there, 'force');
+}
+
+async function start(
+  fuse: FuseInstance,
+  mountpoint: string,
+  takeAway: () => Promise<void>,
+): Promise<void> {
   const unblock = blockSignals();
   const started = new Promise<void>((resolve, reject) => {
     fuse.mount((error) => {
@@ -141,7 +157,7 @@ async function start(fuse: FuseInstance, mountpoint: string): Promise<void> {
     gaveUp.abort();
   }
   started.catch(() => undefined);
-  await unmountPath(mountpoint, 'force').catch(() => undefined);
+  await takeAway();
   throw new PinfsError('MOUNT_FAILED', `${mountpoint}: libfuse did not begin to serve`);
 }
 
@@ -152,6 +168,17 @@ async function openDevices(): Promise<string[]> {
     if (await isDevice(fd)) found.push(fd);
   }
   return found;
+}
+
+/** Whether the connection of an open device lives: until it is over, nobody else gets the number of its mount. */
+async function isServing(fd: string): Promise<boolean> {
+  if (!(await isDevice(fd))) return false;
+  try {
+    return !isOver(systemCalls(), Number(fd));
+  } catch {
+    // Without koffi, libfuse's closing it has to do.
+    return true;
+  }
 }
 
 async function isDevice(fd: string): Promise<boolean> {
@@ -203,7 +230,7 @@ function serve(service: Service): Mounted {
   }
   // Resolves true once the connection is over. The descriptor's number may be in use again by then.
   async function look(): Promise<boolean> {
-    if (!gone && (await isDevice(service.descriptor))) return false;
+    if (!gone && (await isServing(service.descriptor))) return false;
     finish();
     return true;
   }
@@ -220,6 +247,8 @@ function serve(service: Service): Mounted {
     line: service.line,
     async unmount(mode) {
       if (await look()) return;
+      // The connection lives, so its number is nobody else's; it may have no place any more.
+      if (mode === 'force') await abortConnection(service.line.device);
       await unmountOwn(service.line, mode);
       // Whoever holds a detached mount, or a copy of it, keeps it going.
       const last = mode === 'orderly' ? leavingTimeoutMs : lazyTimeoutMs;

@@ -207,8 +207,8 @@ async function stillThere(
     return done(undefined);
   }
   const there = Buffer.alloc(bytes.length);
-  const answerRead = await run(() => newest.read(node, position, there.length, there, 0));
-  if (answerRead.kind === 'failure') return answerRead;
+  const again = await run(() => newest.read(node, position, there.length, there, 0));
+  if (again.kind === 'failure') return again;
   return there.equals(bytes) ? done(undefined) : stale;
 }
 

@@ -3,7 +3,7 @@ import { mkdtempSync, realpathSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Driver } from '../../drivers/driver.js';
 import { findMount, mountType } from '../../machine/mountinfo.js';
-import { currentMounts, unmountOwn } from '../../machine/unmount.js';
+import { currentMounts, unmountFound } from '../../machine/unmount.js';
 import { asPinfsError } from '../../format/errors.js';
 import { decoder, parseJson } from '../../format/schema.js';
 import { noValue } from '../../trust/verdict/verdict-schema.js';
@@ -111,7 +111,7 @@ async function remove(place: string | undefined): Promise<void> {
   if (place === undefined) return;
   try {
     const left = findMount(await currentMounts(), place);
-    if (left?.type === mountType) await unmountOwn(left, 'force');
+    if (left?.type === mountType) await unmountFound(left, 'force');
     rmdirSync(place);
   } catch {
     return;

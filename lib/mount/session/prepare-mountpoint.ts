@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { findMount, lineOfConnection, mountType, type MountLine } from '../../machine/mountinfo.js';
 import { holdPlace, takePlace, type HeldPlace } from '../../machine/held-place.js';
-import { currentMounts, unmountOwn } from '../../machine/unmount.js';
+import { currentMounts, unmountFound } from '../../machine/unmount.js';
 import { fromText, printable, toBytes } from '../../format/bytes.js';
 import { PinfsError } from '../../format/errors.js';
 import { mountOptionTable } from '../../options/mount-options.js';
@@ -60,7 +60,7 @@ export async function prepareMountpoint(
     const health = await mountHealth(mountpoint);
     if (health !== 'stale') throw alreadyMounted(mountpoint);
     const dead = findMount(mounts, mountpoint);
-    if (dead !== undefined) await unmountOwn(dead, 'lazy');
+    if (dead !== undefined) await unmountFound(dead, 'lazy');
     log.warn(`removed the mount of a dead process from ${mountpoint}`);
   }
   checkMountpoint(mountpoint, reserved);

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { UnmountMode } from '../../machine/unmount.js';
 import { namesOfHolders } from '../../machine/holders.js';
 import { findMount, mountType, type MountLine } from '../../machine/mountinfo.js';
-import { currentMounts, unmountOwn } from '../../machine/unmount.js';
+import { currentMounts, unmountFound } from '../../machine/unmount.js';
 import { fromText, printable } from '../../format/bytes.js';
 import { asPinfsError, PinfsError } from '../../format/errors.js';
 import { askControl, findRecords, type FoundMount } from '../control/control.js';
@@ -88,7 +88,7 @@ async function bySystem(
   const pid = found !== undefined && lives(found.record.pid) ? found.record.pid : null;
   // Nobody can go on in what is dead.
   const dead = mode !== 'force' && pid === null && (await mountHealth(mountpoint)) === 'stale';
-  await unmountOwn(line, dead ? 'lazy' : mode).catch((thrown: unknown) => {
+  await unmountFound(line, dead ? 'lazy' : mode).catch((thrown: unknown) => {
     // It may have gone in the meantime, by another hand.
     if (asPinfsError(thrown).code !== 'NOT_MOUNTED') throw thrown;
   });

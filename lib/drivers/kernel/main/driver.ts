@@ -191,6 +191,8 @@ async function begin(mount: Mount, link: Link): Promise<Mounted> {
     link.send({ kind: 'stop' });
     await link.ended;
     closeSync(device.device);
+    // Where the connection was aborted, nothing was unmounted.
+    await takeAwayDead(device).catch(() => undefined);
     throw error;
   }
   const { mounted, passed } = device;

@@ -63,10 +63,11 @@ async function mountOn(wish: MountWish, place: HeldPlace): Promise<MountedDevice
   const device = isRoot()
     ? mountAsRoot(wish, place)
     : await fusermount(wish.mountpoint, helperOptions(wish));
-  const mounts = await currentMounts();
-  const facts = await readFile(`/proc/self/fdinfo/${device}`, 'utf8').catch(() => '');
-  // Wherever it really lies by now.
-  const mounted = lineOfConnection(mounts, facts) ?? findMount(mounts, wish.mountpoint);
+  const mounted = await lineOf(device, wish.mountpoint).catch((thrown: unknown) => {
+    // Nobody will serve it: whoever comes must not wait for that.
+    systemCalls().close(device);
+    throw thrown;
+  });
   // fusermount3 goes by the path.
   if (!isRoot() && mounted !== undefined && textOf(mounted.mountpoint) !== place.now()) {
     await unmountOwn(mounted, 'lazy').catch(() => undefined);
@@ -80,6 +81,14 @@ async function mountOn(wish: MountWish, place: HeldPlace): Promise<MountedDevice
     await unmountOwn(mounted, mode === 'orderly' ? mode : 'lazy');
   };
   return { device, mounted, passed: false, unmount };
+}
+
+/** Wherever it really lies by now; by its path where the kernel does not tell. */
+async function lineOf(device: number, mountpoint: string): Promise<MountLine | undefined> {
+  const mounts = await currentMounts();
+  const facts = await readFile(`/proc/self/fdinfo/${device}`, 'utf8').catch(() => '');
+  const there = findMount(mounts, mountpoint);
+  return lineOfConnection(mounts, facts) ?? (there?.type === mountType ? there : undefined);
 }
 
 async function takePassed(device: number): Promise<MountedDevice> {

@@ -40,7 +40,7 @@ export const notifyCodes = { INVAL_INODE: 2, INVAL_ENTRY: 3, INC_EPOCH: 8 } as c
 export const incEpochMinor = 44;
 
 /** "For ever", as a lifetime in seconds. */
-export const unlimitedBytes = 0xffffffff;
+export const foreverSeconds = 0xffffffff;
 
 /** READs of up to 1 MiB (in pages of 4 KiB). */
 export const pagesMax = 256;

@@ -4,7 +4,7 @@ import type { IoErrors } from '../../io-errors.js';
 import { errno } from '../../../format/errno.js';
 import type { WaitLimits } from '../../../source/wait.js';
 import type { NodeId } from '../../../tree/entry.js';
-import { unlimitedBytes } from '../protocol/constants.js';
+import { foreverSeconds } from '../protocol/constants.js';
 import type { Backings } from './backings.js';
 import type { Connection, Wishes } from '../protocol/negotiation.js';
 import type { Frame, Lifetime, Output } from '../protocol/protocol.js';
@@ -66,12 +66,12 @@ export interface Lifetimes {
   readonly rootValues: Lifetime;
 }
 
-const forEver: Lifetime = { seconds: unlimitedBytes, nanoseconds: 0 };
+const forEver: Lifetime = { seconds: foreverSeconds, nanoseconds: 0 };
 
 /** Names keep as long as the settings say. What is behind a node id never changes: but for the root it keeps for ever. */
 export function lifetimesOf(lifetime: Settings['lifetime']): Lifetimes {
   if (lifetime === 'pinned') return { names: forEver, values: forEver, rootValues: forEver };
-  const seconds = Math.min(Math.max(0, Math.floor(lifetime)), unlimitedBytes);
+  const seconds = Math.min(Math.max(0, Math.floor(lifetime)), foreverSeconds);
   const part = Math.min(Math.max(0, lifetime - seconds), 0.999_999_999);
   const short = { seconds, nanoseconds: Math.floor(part * 1e9) };
   return { names: short, values: forEver, rootValues: short };
