@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { checkout } from './testing/genuine.js';
 import { isTest, sourceFiles, violations, type SourceFile } from './testing/house/tidy.js';
-import { exportedNames, homonyms } from './testing/house/tidy-syntax.js';
+import { exportedNames, homonyms, lonelyExports } from './testing/house/tidy-syntax.js';
 
 const readme = readFileSync(join(checkout, 'lib', 'README.md'), 'utf8');
 
@@ -86,6 +86,17 @@ t.test('one exported name means one thing', (t) => {
     (name) => (found.get(name)?.length ?? 1) < (known[name] ?? 1),
   );
   t.same(shrunk, [], 'told apart now: take them out of the list above, or lower their number');
+  t.end();
+});
+
+t.test('what is exported is used elsewhere', (t) => {
+  t.same(lonelyExports(sourceFiles(checkout)), []);
+  const text = 'export const one = 1; export function two() {} export type C = 1;';
+  const files = [
+    { path: 'a.ts', text },
+    { path: 'b.ts', text: "import { two } from './a.js';" },
+  ];
+  t.same(lonelyExports(files), ['a.ts: nobody else uses one']);
   t.end();
 });
 

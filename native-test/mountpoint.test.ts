@@ -44,7 +44,7 @@ function workDirectory(t: Test): string {
 
 const wish = { source: 'pinfs:test', allowOther: false, suid: false, dev: false, noExec: false };
 
-void t.test('another directory in the place of the one that was claimed', needs, async (t) => {
+void t.test('another directory in the place of the one that was checked', needs, async (t) => {
   for (const instead of ['a link', 'a directory'] as const) {
     const work = workDirectory(t);
     const mountpoint = join(work, 'user', 'd');

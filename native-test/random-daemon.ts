@@ -11,7 +11,7 @@ import type { MountOptions } from '../lib/mount/options.js';
 import { realParts, runMount, type MountSession } from '../lib/mount/session/session.js';
 import type { OpenOptions } from '../lib/repository/open/options.js';
 
-export interface DaemonOrder {
+export interface DaemonSpec {
   readonly options: OpenOptions;
   readonly mount: MountOptions;
   /** Speak no newer minor version of the FUSE protocol (kernel driver). */
@@ -85,7 +85,7 @@ function olderDriver(minor: number): DriverLoader {
   return { name: 'kernel', load: () => Promise.resolve({ name: 'kernel', mount }) };
 }
 
-async function serve({ options, mount, minor }: DaemonOrder): Promise<void> {
+async function serve({ options, mount, minor }: DaemonSpec): Promise<void> {
   const timer = turnedTimer();
   const usual = await realParts(mount);
   const loaders = minor === undefined ? usual.loaders : [olderDriver(minor)];
@@ -101,7 +101,7 @@ async function serve({ options, mount, minor }: DaemonOrder): Promise<void> {
 }
 
 try {
-  await serve(JSON.parse(process.argv[2] ?? '{}') as DaemonOrder);
+  await serve(JSON.parse(process.argv[2] ?? '{}') as DaemonSpec);
 } catch (thrown) {
   tell({ kind: 'refused', message: thrown instanceof Error ? thrown.message : String(thrown) });
 }

@@ -18,7 +18,7 @@ import {
 import { isRoot, needsAll, needsDriver, type DriverName } from './machine.js';
 import { needsKoffi } from './random-calls.js';
 import { groundOf, type Ground } from './random-choose.js';
-import type { DaemonOrder, FromDaemon } from './random-daemon.js';
+import type { DaemonSpec, FromDaemon } from './random-daemon.js';
 import { Difference, startGame, type Game } from './random-game.js';
 import {
   allPlaces,
@@ -159,7 +159,7 @@ async function mountHead(
 ): Promise<Head> {
   const { here, server, key } = stage;
   const mountpoint = here.directory('head');
-  const order: DaemonOrder = {
+  const spec: DaemonSpec = {
     options: { source: server.url, keys: [key], cache: here.directory('head-cache') },
     mount: {
       ...{ mountpoint, driver, deadline: defaultDeadline, verbose: false },
@@ -168,7 +168,7 @@ async function mountHead(
     },
     ...(minor === undefined ? {} : { minor }),
   };
-  const child = fork(helper('random-daemon'), [JSON.stringify(order)], {
+  const child = fork(helper('random-daemon'), [JSON.stringify(spec)], {
     cwd: '/',
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });

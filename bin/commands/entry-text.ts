@@ -12,7 +12,7 @@ const typeLetters = {
 } as const;
 
 /** `drwxr-xr-x`, with setuid, setgid and sticky as ls(1) shows them. */
-export function modeText(attributes: Attributes): string {
+function modeText(attributes: Attributes): string {
   const { mode } = attributes;
   const letters = ['r', 'w', 'x', 'r', 'w', 'x', 'r', 'w', 'x'];
   const permissions = letters.map((letter, index) => ((mode >> (8 - index)) & 1 ? letter : '-'));
@@ -35,7 +35,7 @@ export function deviceNumbers(rdev: number): { major: number; minor: number } {
   return { major: Number(major), minor: Number(minor) };
 }
 
-export function timeText(attributes: Attributes): string {
+function timeText(attributes: Attributes): string {
   const date = new Date(attributes.mtime * 1000);
   if (Number.isNaN(date.getTime())) return `@${attributes.mtime}`;
   return date.toISOString().slice(0, 19).replace('T', ' ');

@@ -5,7 +5,7 @@ import { mountCommand, mountSpec, withMountOptions, type MountFlags } from './mo
 const root = process.getuid?.() === 0;
 
 /** What `pinfs mount ARGS` asks the library for. */
-async function order(...args: string[]) {
+async function specOf(...args: string[]) {
   const command = mountCommand(new Command())
     .exitOverride()
     .configureOutput({ writeErr: () => 0 });
@@ -16,7 +16,7 @@ async function order(...args: string[]) {
 }
 
 void t.test('with nothing given, everything is as safe as can be', async (t) => {
-  const { options, mount } = await order('https://127.0.0.1/r@tag', '/mnt');
+  const { options, mount } = await specOf('https://127.0.0.1/r@tag', '/mnt');
   t.same(mount, {
     mountpoint: '/mnt',
     driver: 'auto',
@@ -31,7 +31,7 @@ void t.test('with nothing given, everything is as safe as can be', async (t) => 
 });
 
 void t.test('every option reaches the library', async (t) => {
-  const { options, mount } = await order(
+  const { options, mount } = await specOf(
     ...['--key', 'a', '--key', 'b', '--cache', 'c', '--cache-limit', '2G', '--driver', 'kernel'],
     ...['--allow-other', '--log', 'l', '--trace', 't', '--trust-at', '2015-01-01', '--fqrn', 'f'],
     ...[
@@ -87,7 +87,7 @@ void t.test('every option reaches the library', async (t) => {
 void t.test('the form of mount(8) asks for the same', async (t) => {
   const text =
     'rw,key=a,cache=c,cache_limit=2G,tag=x,no_xattrs,deadline=5,min_rate=8K,env=A=1,dev,suid,inodes=32,protected_xattr=user.a,xattr_gid=5';
-  const { options, mount } = await order('https://127.0.0.1/r', '/mnt', '-o', text);
+  const { options, mount } = await specOf('https://127.0.0.1/r', '/mnt', '-o', text);
   t.match(options, {
     source: 'https://127.0.0.1/r@x',
     keys: ['a'],
@@ -103,18 +103,18 @@ void t.test('the form of mount(8) asks for the same', async (t) => {
     ['--xattr-gid', '5'],
     ['--protected-xattr', 'a', '--xattr-gid', 'users'],
   ])
-    await t.rejects(order(...wrong, 'dir', 'mnt'), { code: 'USAGE' });
+    await t.rejects(specOf(...wrong, 'dir', 'mnt'), { code: 'USAGE' });
   t.match(mount, { noXattrs: true, deadline: 5000, suid: false, dev: false, driver: 'auto' });
   t.equal(mount.fsname, 'https://127.0.0.1/r', 'shown as it stands in fstab');
-  const secret = await order('https://u:p@127.0.0.1/r', '/mnt', '-o', 'tag=x,noexec');
+  const secret = await specOf('https://u:p@127.0.0.1/r', '/mnt', '-o', 'tag=x,noexec');
   t.match(secret.mount, { fsname: 'https://127.0.0.1/r', noExec: true });
-  const named = await order('https://127.0.0.1/r@x', '/mnt', '-o', 'fsname=pinfs#r');
+  const named = await specOf('https://127.0.0.1/r@x', '/mnt', '-o', 'fsname=pinfs#r');
   t.equal(named.mount.fsname, 'pinfs#r');
 });
 
 void t.test('flags and -o add up, and a default undoes nothing', async (t) => {
   const flags = ['--key', 'a', '--deadline', '7', '--driver', 'fuse-native', '--no-xattrs'];
-  const { options, mount } = await order(
+  const { options, mount } = await specOf(
     ...flags,
     'dir',
     'mnt',
@@ -136,16 +136,16 @@ void t.test('wrong values are wrong usage, in either form', async (t) => {
     'frob',
     'uid=0',
   ]) {
-    await t.rejects(order('dir', 'mnt', '-o', option), { code: 'USAGE' }, option);
+    await t.rejects(specOf('dir', 'mnt', '-o', option), { code: 'USAGE' }, option);
   }
-  await t.rejects(order('dir', 'mnt', '--deadline', 'soon'), { code: 'USAGE' });
-  await t.rejects(order('dir', 'mnt', '--driver', 'none'), { code: 'commander.invalidArgument' });
-  await t.rejects(order('dir'), { code: 'commander.missingArgument' });
+  await t.rejects(specOf('dir', 'mnt', '--deadline', 'soon'), { code: 'USAGE' });
+  await t.rejects(specOf('dir', 'mnt', '--driver', 'none'), { code: 'commander.invalidArgument' });
+  await t.rejects(specOf('dir'), { code: 'commander.missingArgument' });
 });
 
 void t.test('set-uid bits and devices are for root', async (t) => {
   for (const args of [['--suid'], ['--dev'], ['-o', 'allow_suid'], ['-o', 'allow_dev']]) {
-    const asked = order('dir', 'mnt', ...args);
+    const asked = specOf('dir', 'mnt', ...args);
     if (root) t.ok((await asked).mount.suid || (await asked).mount.dev, args.join(' '));
     else await t.rejects(asked, { code: 'USAGE' });
   }

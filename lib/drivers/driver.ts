@@ -46,7 +46,7 @@ export interface MountRequest extends WaitLimits {
   readonly live?: (() => LiveFacts) | undefined;
   /** Told of each answer that was an I/O error, by a driver that answers in this thread; others count them in their facts. */
   readonly failed?: (() => void) | undefined;
-  /** A file that gets one line for each request (kernel driver; its grammar is in kernel/trace.ts). */
+  /** A file that gets one line for each request (kernel driver; its grammar is in kernel/worker/trace.ts). */
   readonly trace?: string | undefined;
   /**
    * Large files that the cache holds in one piece are read by the kernel itself, not through us (kernel

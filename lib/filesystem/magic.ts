@@ -2,6 +2,7 @@ import { errno } from '../format/errno.js';
 import { fromText, toBytes, type ByteString } from '../format/bytes.js';
 import { done, type Outcome, andThen, failure } from '../store/want.js';
 import type { Entry } from '../tree/entry.js';
+import type { Filesystem } from './filesystem.js';
 import { entryValues, globalValues, type MagicContext, type MagicValue } from './magic-values.js';
 
 /** Extended attributes of an entry: those stored in the catalog, and the magic ones above them. */
@@ -57,6 +58,11 @@ export function magicAttributes(context: MagicContext): ExtendedAttributes {
  */
 export function absent(name: ByteString): number {
   return name === 'security.selinux' ? errno.EOPNOTSUPP : errno.ENODATA;
+}
+
+/** Whether a repository asks its readers for a membership; then nobody but who mounts it may come in. */
+export function asksForMembership(filesystem: Filesystem): boolean {
+  return filesystem.getxattr(filesystem.root, 'user.authz').kind === 'done';
 }
 
 /** Names of attributes that only some groups may read: to all others they are not there. */

@@ -15,7 +15,7 @@ export interface HeldPlace {
 }
 
 // Not in Node's constants. With it nothing is opened that could wait, and with no O_DIRECTORY no automount is called for.
-const O_PATH = 0o10000000;
+export const O_PATH = 0o10000000;
 
 /**
  * Holds a directory by its path without links. Linux only.

@@ -1,8 +1,7 @@
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { toBytes } from '../format/bytes.js';
 import { systemCalls } from './system-calls.js';
-import { mountType, parseMountinfo, type MountLine } from './mountinfo.js';
+import { mountType, parseMountinfo, textOf, type MountLine } from './mountinfo.js';
 
 /**
  * Who keeps a mount from going: read from /proc and /sys alone. The mount itself is never asked, since its
@@ -143,7 +142,7 @@ async function mountsThatHold(held: MountHolders): Promise<readonly string[]> {
   const mounts = await mountsOf('self');
   const own = new Set(mounts.filter((line) => isCopy(line, held)).map(({ id }) => id));
   return mounts.flatMap((line) => {
-    const at = toBytes(line.mountpoint).toString('utf8');
+    const at = textOf(line.mountpoint);
     if (own.has(line.parent)) return [`the mount on ${at} (${line.type})`];
     return own.has(line.id) && at !== held.place ? [`its copy on ${at}`] : [];
   });

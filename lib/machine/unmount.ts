@@ -7,11 +7,37 @@ import { fromText, printable, printableText } from '../format/bytes.js';
 import { PinfsError } from '../format/errors.js';
 import { namesOfHolders } from './holders.js';
 import { systemCalls, unmountFlags, type SystemCalls } from './system-calls.js';
-import { findMount, parseMountinfo, mountpointOf, textOf, type MountLine } from './mountinfo.js';
+import { O_PATH } from './held-place.js';
+import {
+  findMount,
+  lineOfConnection,
+  mountpointOf,
+  mountType,
+  parseMountinfo,
+  textOf,
+  type MountLine,
+} from './mountinfo.js';
 
 /** The mounts that this process sees now. Reads /proc only, so no mount can make it wait. */
 export async function currentMounts(): Promise<MountLine[]> {
   return parseMountinfo(await readFile('/proc/self/mountinfo', 'latin1'));
+}
+
+/**
+ * The mount that a FUSE device of this process serves, wherever it lies by now. Where the kernel does not tell: the
+ * one of ours on top at `mountpoint`, if that is given.
+ */
+export async function mountOfDevice(
+  descriptor: number | string | undefined,
+  mountpoint?: string,
+): Promise<MountLine | undefined> {
+  const mounts = await currentMounts();
+  const facts =
+    descriptor === undefined
+      ? ''
+      : await readFile(`/proc/self/fdinfo/${descriptor}`, 'utf8').catch(() => '');
+  const there = mountpoint === undefined ? undefined : findMount(mounts, mountpoint);
+  return lineOfConnection(mounts, facts) ?? (there?.type === mountType ? there : undefined);
 }
 
 /**
@@ -121,8 +147,6 @@ export async function unmountFound(found: MountLine, mode: UnmountMode): Promise
 }
 
 const { EBUSY, EPERM, ESTALE } = constants.errno;
-// Not in Node's constants.
-const O_PATH = 0o10000000;
 
 /**
  * umount2(2) through a descriptor of the directory above: who owns one further up may put a link in its place,
@@ -182,11 +206,7 @@ export async function abortConnection(device: string, place?: string): Promise<v
 }
 
 /** @throws PinfsError MOUNT_BUSY: another mount lies on the one with this device number. */
-export function refuseCovered(
-  mounts: readonly MountLine[],
-  mountpoint: string,
-  device: string,
-): void {
+function refuseCovered(mounts: readonly MountLine[], mountpoint: string, device: string): void {
   const top = findMount(mounts, mountpoint);
   if (top === undefined || top.device === device) return;
   throw new PinfsError('MOUNT_BUSY', `${mountpoint} has another mount (${top.type}) on top`, {

@@ -1,6 +1,6 @@
-import { findMount, mountType, type MountLine } from '../machine/mountinfo.js';
+import { findMount, mountType, textOf, type MountLine } from '../machine/mountinfo.js';
 import { currentMounts } from '../machine/unmount.js';
-import { fromText, printable, toBytes } from '../format/bytes.js';
+import { fromText, printable } from '../format/bytes.js';
 import { PinfsError } from '../format/errors.js';
 import { askControl, findRecords, type MountRecord } from './control/control.js';
 import type { TranslatedOptions } from './fstab.js';
@@ -16,16 +16,16 @@ import { optionDigests, shownSource, type MountSpec } from './mount-spec.js';
 const statusTimeoutMs = 5000;
 
 /**
- * Whether a mount that lives there was ordered just like this.
- * @throws PinfsError MOUNT_BUSY, naming what was ordered otherwise.
+ * Whether a mount that lives there was made just like this.
+ * @throws PinfsError MOUNT_BUSY, naming what is otherwise.
  */
 export async function isMountedSo(
   spec: MountSpec,
   directories: readonly string[],
 ): Promise<boolean> {
   const there = await mountThere(spec.mount.mountpoint, directories);
-  if (there?.record?.order === undefined || !(await answers(there.socket))) return false;
-  const differing = differences(optionDigests(spec), there.record.order);
+  if (there?.record?.digests === undefined || !(await answers(there.socket))) return false;
+  const differing = differences(optionDigests(spec), there.record.digests);
   if (differing.length === 0) return true;
   const path = printable(fromText(there.record.mountpoint));
   throw new PinfsError(
@@ -62,7 +62,7 @@ export async function checkRemount(
   );
   const marks = Object.fromEntries(given);
   // mount(8) takes the source from the mount table where fstab has no line for it.
-  const shown = toBytes(line.source).toString('utf8');
+  const shown = textOf(line.source);
   const asked = spec.mount.fsname ?? shownSource(spec.options.source);
   if (pin === undefined && asked === shown) delete marks['source'];
   delete marks['fsname'];
@@ -70,7 +70,9 @@ export async function checkRemount(
   const changes = [
     ...(writable ? ['rw'] : []),
     ...(noExec && !line.options.includes('noexec') ? ['noexec'] : []),
-    ...(record?.order === undefined ? Object.keys(marks) : differences(marks, record.order, true)),
+    ...(record?.digests === undefined
+      ? Object.keys(marks)
+      : differences(marks, record.digests, true)),
   ];
   if (changes.length === 0) return;
   throw new PinfsError('USAGE', `a remount can't change ${changes.join(', ')} of ${path}`, {

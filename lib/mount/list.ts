@@ -1,5 +1,4 @@
-import { mountType, type MountLine } from '../machine/mountinfo.js';
-import { toBytes } from '../format/bytes.js';
+import { mountType, textOf, type MountLine } from '../machine/mountinfo.js';
 import { askControl, findRecords, removeRecord, type FoundMount } from './control/control.js';
 import type { MountHealth } from '../machine/stale-mounts.js';
 import { decoder } from '../format/schema.js';
@@ -33,7 +32,9 @@ export interface ListParts {
 
 /** All mounts of this user (root: of everyone), also those whose process is dead. Clears dead records away. */
 export async function listMounts(parts: ListParts): Promise<readonly ListedMount[]> {
-  const mounted = parts.mounts.filter((line) => line.type === mountType).map(pathOf);
+  const mounted = parts.mounts
+    .filter((line) => line.type === mountType)
+    .map(({ mountpoint }) => textOf(mountpoint));
   const recorded: ListedMount[] = [];
   for (const found of findRecords(parts.directories)) {
     const listed = await listRecord(found, mounted.includes(found.record.mountpoint), parts);
@@ -41,9 +42,12 @@ export async function listMounts(parts: ListParts): Promise<readonly ListedMount
   }
   const known = new Set(recorded.map((mount) => mount.mountpoint));
   const rest = parts.mounts.filter(
-    (line) => line.type === mountType && !known.has(pathOf(line)) && isOf(line, parts.uid),
+    (line) =>
+      line.type === mountType && !known.has(textOf(line.mountpoint)) && isOf(line, parts.uid),
   );
-  const unrecorded = await Promise.all(rest.map((line) => listLine(pathOf(line), parts)));
+  const unrecorded = await Promise.all(
+    rest.map((line) => listLine(textOf(line.mountpoint), parts)),
+  );
   return [...recorded, ...unrecorded].sort((a, b) => (a.mountpoint < b.mountpoint ? -1 : 1));
 }
 
@@ -89,10 +93,6 @@ async function listLine(mountpoint: string, parts: ListParts): Promise<ListedMou
   const health = await parts.health(mountpoint);
   const state = health === 'stale' ? 'stale' : health === 'hung' ? 'silent' : 'other';
   return { mountpoint, state, pid: null, since: null, source: null, status: null };
-}
-
-export function pathOf(line: MountLine): string {
-  return toBytes(line.mountpoint).toString('utf8');
 }
 
 /** The kernel writes who mounted it among the options (`user_id=1000`). */

@@ -18,9 +18,9 @@ export type LogFunction = (message: string, fields?: Readonly<Record<string, unk
 
 /** Lines a minute; the rest is counted. A hostile server must not fill the disk through our log. */
 const linesEachMinuteMax = 600;
-/** Lines that are remembered for `user.logbuffer`, and letters of each. */
+/** Lines that are remembered for `user.logbuffer`, and the length of each (UTF-16 units, as of a string). */
 const recentLinesMax = 32;
-const recentLineBytesMax = 300;
+const recentLineLengthMax = 300;
 
 /**
  * The log of a mount: JSON lines appended to `file` (mode 0600), or lines for people on stderr.
@@ -45,7 +45,7 @@ export function openLog(file: string | undefined, verbose: boolean): Log {
   };
   const lines: string[] = [];
   const remember = (message: string): void => {
-    const text = printable(fromText(message)).slice(0, recentLineBytesMax);
+    const text = printable(fromText(message)).slice(0, recentLineLengthMax);
     lines.push(`[${new Date().toISOString()}] ${text}\n`);
     if (lines.length > recentLinesMax) lines.shift();
   };

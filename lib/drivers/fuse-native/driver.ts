@@ -1,10 +1,10 @@
-import { readdir, readFile, readlink } from 'node:fs/promises';
+import { readdir, readlink } from 'node:fs/promises';
 import { setTimeout as wait } from 'node:timers/promises';
 import { isMainThread } from 'node:worker_threads';
 import type FuseNative from 'fuse-native';
 import { asPinfsError, PinfsError } from '../../format/errors.js';
 import type { Filesystem } from '../../filesystem/filesystem.js';
-import { isKeptFrom } from '../../filesystem/magic.js';
+import { asksForMembership, isKeptFrom } from '../../filesystem/magic.js';
 import { runOperation } from '../../store/run.js';
 import { andThen, done } from '../../store/want.js';
 import {
@@ -23,7 +23,6 @@ import { usableMountpoint } from '../../machine/mountpoint.js';
 import { recoverStale } from '../../machine/stale-mounts.js';
 import {
   findMount,
-  lineOfConnection,
   mountpointOf,
   mountType,
   textOf,
@@ -33,7 +32,13 @@ import { movedAway } from '../../machine/held-place.js';
 import { blockSignals } from '../../machine/signals.js';
 import { isSystemAdministrator, shownNames } from '../../machine/capabilities.js';
 import { isOver, systemCalls } from '../../machine/system-calls.js';
-import { abortConnection, currentMounts, unmountFound, unmountOwn } from '../../machine/unmount.js';
+import {
+  abortConnection,
+  currentMounts,
+  mountOfDevice,
+  unmountFound,
+  unmountOwn,
+} from '../../machine/unmount.js';
 import { openEnding } from '../../source/ending.js';
 
 type FuseClass = typeof FuseNative;
@@ -63,7 +68,7 @@ async function mountNow(request: MountRequest): Promise<Mounted> {
   }
   const { store, log } = request;
   const mountpoint = await usableMountpoint(request.mountpoint, log, request.place);
-  const allowOther = request.allowOther && !restricted(request.filesystem);
+  const allowOther = request.allowOther && !asksForMembership(request.filesystem);
   if (request.allowOther && !allowOther) {
     log('warn', 'the repository asks for a membership: other users are not let in');
   }
@@ -90,10 +95,7 @@ async function mountNow(request: MountRequest): Promise<Mounted> {
   const takeAway = (): Promise<void> => takeAwayNew(mountpoint, underneath).catch(() => undefined);
   await start(fuse, mountpoint, takeAway);
   const descriptor = (await openDevices()).find((fd) => !before.has(fd));
-  const mounts = await currentMounts();
-  const facts = await readFile(`/proc/self/fdinfo/${descriptor ?? 'none'}`, 'utf8').catch(() => '');
-  const there = findMount(mounts, mountpoint);
-  const line = lineOfConnection(mounts, facts) ?? (there?.type === mountType ? there : undefined);
+  const line = await mountOfDevice(descriptor, mountpoint);
   if (descriptor === undefined || line === undefined) {
     await takeAway();
     throw new PinfsError('MOUNT_FAILED', `${mountpoint}: the mount went away at once`);
@@ -104,11 +106,6 @@ async function mountNow(request: MountRequest): Promise<Mounted> {
     throw movedAway(mountpoint);
   }
   return serve({ shown, fuse, mountpoint, descriptor, line, allowOther, handlers, counters, log });
-}
-
-/** Whether a repository admits members only; then nobody but who mounts may come in. */
-function restricted(filesystem: Filesystem): boolean {
-  return filesystem.getxattr(filesystem.root, 'user.authz').kind === 'done';
 }
 
 function membersOnly(): PinfsError {
@@ -240,7 +237,7 @@ function serve(service: Service): Mounted {
     ended,
     statistics: counters.statistics,
     replace(_descriptor, filesystem) {
-      if (allowOther && restricted(filesystem)) return Promise.reject(membersOnly());
+      if (allowOther && asksForMembership(filesystem)) return Promise.reject(membersOnly());
       handlers.replace(service.shown(filesystem));
       return Promise.resolve();
     },

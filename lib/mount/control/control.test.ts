@@ -205,7 +205,7 @@ void t.test('a process of 0.1.0 understands each request, and its answers are', 
   writeFileSync(`${name}.json`, JSON.stringify(recordOfFirstVersion));
   const server = await serveAsFirstVersion(`${name}.sock`, asked);
   const [found] = findRecords([path]);
-  t.match(found?.record, { ...recordOfFirstVersion, order: undefined });
+  t.match(found?.record, { ...recordOfFirstVersion, digests: undefined });
   for (const mode of unmountModes) {
     const answer = await askControl(found?.socket ?? '', { command: 'unmount', mode }, timeoutMs);
     t.equal(answer.kind, 'answer', mode);
@@ -221,8 +221,8 @@ void t.test('a process of 0.1.0 understands each request, and its answers are', 
 void t.test('a record of a later version is read as far as it is known', (t) => {
   const { path, remove } = temporaryDirectory();
   t.teardown(remove);
-  const later = { ...record, order: { source: { of: 'another form' } }, more: [1] };
+  const later = { ...record, digests: { source: { of: 'another form' } }, more: [1] };
   writeFileSync(join(path, '0123456789abcdef.json'), JSON.stringify(later));
-  t.match(findRecords([path]), [{ record: { ...record, order: undefined } }]);
+  t.match(findRecords([path]), [{ record: { ...record, digests: undefined } }]);
   t.end();
 });

@@ -40,11 +40,11 @@ export interface MountRecord {
   /** The source without credentials. */
   readonly source: string;
   /** Digests of its options (mount-spec.ts). */
-  readonly order?: Readonly<Record<string, string>> | undefined;
+  readonly digests?: Readonly<Record<string, string>> | undefined;
 }
 
 /** Limits on what a caller may send, and how long it may take to send it. */
-export const requestLimits: LineLimits = { bytes: 4096, milliseconds: 5000 };
+const requestLimits: LineLimits = { bytes: 4096, milliseconds: 5000 };
 const answerBytesMax = 4 * 1024 * 1024;
 const recordBytesMax = 64 * 1024;
 const callersMax = 16;
@@ -326,7 +326,7 @@ const recordOf = decoder((v) =>
     pid: v.pipe(v.number(), v.safeInteger(), v.minValue(1)),
     since: v.string(),
     source: v.string(),
-    order: v.fallback(v.optional(v.record(v.string(), v.string())), undefined),
+    digests: v.fallback(v.optional(v.record(v.string(), v.string())), undefined),
   }),
 );
 

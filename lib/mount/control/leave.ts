@@ -81,6 +81,6 @@ function stillHeld(mountpoint: string, holders: string | undefined): PinfsError 
 }
 
 /** `by 12 (sh: working directory)`, or that nobody is seen. */
-export function heldBy(holders: string | undefined): string {
+function heldBy(holders: string | undefined): string {
   return holders === undefined ? "by somebody who can't be seen" : `by ${printableText(holders)}`;
 }

@@ -38,7 +38,7 @@ export interface Probes {
   readonly userAllowOther: boolean;
   readonly modules: readonly ModuleProbe[];
   readonly cache: CacheProbe;
-  /** Undefined: it is as usable as the cache, or there is no place for either. */
+  /** Undefined: there is no place for either. */
   readonly state?: CacheProbe | undefined;
   /** By driver, why a tiny tree that it should serve could not be read; undefined: it could, or was not tried. */
   readonly trials: Readonly<Partial<Record<Driver['name'], TrialFailure>>>;

@@ -26,7 +26,7 @@ export type TrialAnswer =
   ({ readonly ok: true } & DirectoryTrial) | ({ readonly ok: false } & TrialFailure);
 
 /** Milliseconds for one trial: mount(2), a lock or a read may never come back. */
-export const trialTimeout = 30_000;
+const trialTimeout = 30_000;
 
 /**
  * Mounts a tiny tree in a private directory through a driver, reads a file of it from another process, and takes

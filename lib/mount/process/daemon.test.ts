@@ -20,13 +20,13 @@ const logless: MountOptions = {
 };
 const mount: MountOptions = { ...logless, log: '/dev/null' };
 
-/** A child that runs a line of JavaScript; `pipe` is its end, `order` what it was sent. */
+/** A child that runs a line of JavaScript; `pipe` is its end, `sent` what it was sent. */
 function child(code: string): StartChild {
   return () => {
     const script = `
       const { Socket } = require('node:net');
       const pipe = new Socket({ fd: 3 });
-      pipe.once('data', (piece) => { const order = JSON.parse(piece); ${code} });`;
+      pipe.once('data', (piece) => { const sent = JSON.parse(piece); ${code} });`;
     const stdio: StdioOptions = ['ignore', 'ignore', 'ignore', 'pipe'];
     const started = spawn(process.execPath, ['-e', script], { stdio, cwd: '/' });
     return { child: started, pipe: started.stdio[3] as Duplex };
@@ -35,8 +35,8 @@ function child(code: string): StartChild {
 
 const options = { source: 'http://127.0.0.1/test@tag' };
 
-void t.test('the order arrives whole, and the answer is given back', async (t) => {
-  const start = child("pipe.end(JSON.stringify({ ok: true, value: order }) + '\\n')");
+void t.test('the mount spec arrives whole, and the answer is given back', async (t) => {
+  const start = child("pipe.end(JSON.stringify({ ok: true, value: sent }) + '\\n')");
   const answer = await mountInBackground(options, mount, start);
   t.same(answer, { options, mount });
 });
@@ -100,7 +100,7 @@ void t.test('a log that can’t be written is said before anything starts', asyn
 });
 
 void t.test('relative paths are those of the caller, since the daemon stands in /', (t) => {
-  const order = withAbsolutePaths(
+  const spec = withAbsolutePaths(
     {
       options: {
         source: 'repo@tag',
@@ -115,7 +115,7 @@ void t.test('relative paths are those of the caller, since the daemon stands in 
     },
     () => '/home/a',
   );
-  t.same(order.options, {
+  t.same(spec.options, {
     source: '/home/a/repo@tag',
     keys: ['/home/a/keys', '/etc/keys'],
     signers: ['/home/a/a.pub'],
@@ -124,20 +124,20 @@ void t.test('relative paths are those of the caller, since the daemon stands in 
     blacklist: '/home/list',
     attestation: '/home/a/a.json',
   });
-  t.match(order.mount, { mountpoint: '/home/a/mnt', log: '/home/a/log', trace: '/home/a/trace' });
+  t.match(spec.mount, { mountpoint: '/home/a/mnt', log: '/home/a/log', trace: '/home/a/trace' });
   t.end();
 });
 
 void t.test('an empty path is no name for the working directory', (t) => {
-  const wrong: [order: MountSpec, message: RegExp][] = [
+  const wrong: [spec: MountSpec, message: RegExp][] = [
     [{ options: { ...options, source: '' }, mount }, /the source is empty/],
     [{ options: { ...options, keys: ['k', ''] }, mount }, /--key is empty/],
     [{ options: { ...options, cache: '' }, mount }, /--cache is empty/],
     [{ options, mount: { ...mount, mountpoint: '' } }, /the mountpoint is empty/],
     [{ options, mount: { ...mount, log: '' } }, /--log is empty/],
   ];
-  for (const [order, message] of wrong) {
-    t.throws(() => withAbsolutePaths(order), { code: 'USAGE', message });
+  for (const [spec, message] of wrong) {
+    t.throws(() => withAbsolutePaths(spec), { code: 'USAGE', message });
   }
   t.end();
 });

@@ -7,14 +7,14 @@ import type { Log } from '../log.js';
 import { describeFault, exitCodeOf, type MountSession } from '../session/session.js';
 
 /** The signals that end a mount. */
-export const endingSignals = ['SIGTERM', 'SIGINT'] as const;
+const endingSignals = ['SIGTERM', 'SIGINT'] as const;
 
 /**
  * Those that ask for the log to be opened anew and for a new head. A terminal that is lost sends the first; to
  * the second Node would open a debugger's port.
  */
-export const refreshingSignals = ['SIGHUP', 'SIGUSR1'] as const;
-export type EndingSignal = (typeof endingSignals)[number];
+const refreshingSignals = ['SIGHUP', 'SIGUSR1'] as const;
+type EndingSignal = (typeof endingSignals)[number];
 
 /** The process, as far as the guard needs it; tests hand in their own. */
 export interface GuardedProcess {

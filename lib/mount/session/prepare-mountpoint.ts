@@ -1,10 +1,9 @@
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { findMount, lineOfConnection, mountType, type MountLine } from '../../machine/mountinfo.js';
+import { findMount, mountType, textOf, type MountLine } from '../../machine/mountinfo.js';
 import { holdPlace, takePlace, type HeldPlace } from '../../machine/held-place.js';
-import { currentMounts, unmountFound } from '../../machine/unmount.js';
-import { fromText, printable, toBytes } from '../../format/bytes.js';
+import { currentMounts, mountOfDevice, unmountFound } from '../../machine/unmount.js';
+import { fromText, printable } from '../../format/bytes.js';
 import { PinfsError } from '../../format/errors.js';
 import { mountOptionTable } from '../../options/mount-options.js';
 import { pathsOf } from '../../options/rows.js';
@@ -23,7 +22,7 @@ import { mountHealth } from '../../machine/stale-mounts.js';
 import type { MountSpec } from '../mount-spec.js';
 
 /** A mountpoint that is free for a mount. */
-export interface ClaimedMountpoint {
+export interface HeldMountpoint {
   /** Its path without links. */
   readonly mountpoint: string;
   /** The directory that was checked; undefined where somebody else mounts, and on other systems than Linux. */
@@ -38,7 +37,7 @@ export async function prepareMountpoint(
   spec: MountSpec,
   runtimeDirectory: string,
   log: Log,
-): Promise<ClaimedMountpoint> {
+): Promise<HeldMountpoint> {
   const { mount } = spec;
   const passed = passedDescriptor(mount.mountpoint);
   if (passed !== undefined) {
@@ -48,11 +47,11 @@ export async function prepareMountpoint(
     };
   }
   const reserved = reservedPaths(spec, runtimeDirectory);
-  if (mount.place !== undefined) return claimHeld(takePlace(mount.place), reserved);
+  if (mount.place !== undefined) return checkHeld(takePlace(mount.place), reserved);
   const mounts = await currentMounts();
   const ours = (path: string) => findMount(mounts, path)?.type === mountType;
   if (isAutomount(mounts, mount.mountpoint)) {
-    return claimHeld(holdAutomount(mount.mountpoint), reserved);
+    return checkHeld(holdAutomount(mount.mountpoint), reserved);
   }
   await refuseHung(mounts, resolve(mount.mountpoint));
   const mountpoint = resolveMountpoint(mount.mountpoint, ours);
@@ -69,7 +68,7 @@ export async function prepareMountpoint(
 }
 
 /** @throws PinfsError MOUNTPOINT_UNUSABLE */
-function claimHeld(place: HeldPlace, reserved: readonly Reserved[]): ClaimedMountpoint {
+function checkHeld(place: HeldPlace, reserved: readonly Reserved[]): HeldMountpoint {
   try {
     const mountpoint = place.now();
     checkReserved(mountpoint, reserved);
@@ -125,11 +124,9 @@ export async function preparePassedMount(
   runtimeDirectory: string | undefined,
   descriptor: number,
 ): Promise<string> {
-  const path = `/proc/self/fdinfo/${descriptor}`;
-  const facts = await readFile(path, 'utf8').catch(() => '');
-  const mounted = lineOfConnection(await currentMounts(), facts);
+  const mounted = await mountOfDevice(descriptor);
   if (mounted === undefined) return spec.mount.mountpoint;
-  const mountpoint = toBytes(mounted.mountpoint).toString('utf8');
+  const mountpoint = textOf(mounted.mountpoint);
   if (mounted.source === unnamed) throw unnamedSource(mountpoint);
   checkReserved(mountpoint, reservedPaths(spec, runtimeDirectory));
   return mountpoint;

@@ -5,7 +5,7 @@ import { quoted } from '../../format/bytes.js';
 import { PinfsError } from '../../format/errors.js';
 import type { Repository } from '../../repository/repository.js';
 import type { WaitLimits } from '../../source/wait.js';
-import type { ClaimedMountpoint } from './prepare-mountpoint.js';
+import type { HeldMountpoint } from './prepare-mountpoint.js';
 import type { Log } from '../log.js';
 import { passedDescriptor } from '../../machine/mountpoint.js';
 import type { MountOptions } from '../options.js';
@@ -58,7 +58,7 @@ export interface RequestFacts {
 export function mountRequest(
   driver: Driver['name'],
   { options, mount }: MountSpec,
-  { mountpoint, place }: ClaimedMountpoint,
+  { mountpoint, place }: HeldMountpoint,
   { repository, nextCheck, live, failed, log }: RequestFacts,
 ): MountRequest {
   const passed = passedDescriptor(mount.mountpoint) !== undefined;

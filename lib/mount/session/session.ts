@@ -9,7 +9,7 @@ import {
   alreadyMounted,
   prepareMountpoint,
   ourMountAt,
-  type ClaimedMountpoint,
+  type HeldMountpoint,
 } from './prepare-mountpoint.js';
 import { driverLoaders, mountWith, prepareDriver, type DriverLoader } from './choose.js';
 import { serveControl, type ControlHandlers, type ControlServer } from '../control/control.js';
@@ -102,22 +102,22 @@ export async function runMount(
   given?: SessionParts,
 ): Promise<MountSession> {
   const parts = given ?? (await realParts(mount));
-  const claimed = await prepareMountpoint({ options, mount }, parts.runtimeDirectory, parts.log);
+  const held = await prepareMountpoint({ options, mount }, parts.runtimeDirectory, parts.log);
   try {
-    return await mountClaimed(options, mount, parts, claimed);
+    return await mountHeld(options, mount, parts, held);
   } finally {
     // The mount table tells from now on where it lies.
-    claimed.place?.close();
+    held.place?.close();
   }
 }
 
-async function mountClaimed(
+async function mountHeld(
   options: OpenOptions,
   mount: MountOptions,
   parts: SessionParts,
-  claimed: ClaimedMountpoint,
+  held: HeldMountpoint,
 ): Promise<MountSession> {
-  const { mountpoint } = claimed;
+  const { mountpoint } = held;
   const life = createLife(mountpoint, mount, parts);
   const control = await serveControl(
     parts.runtimeDirectory,
@@ -126,12 +126,12 @@ async function mountClaimed(
       pid: process.pid,
       since: life.since,
       source: shownSource(options.source),
-      order: optionDigests({ options, mount }),
+      digests: optionDigests({ options, mount }),
     },
     life.handlers,
   );
   try {
-    return await startSession(options, mount, parts, life, control, claimed);
+    return await startSession(options, mount, parts, life, control, held);
   } catch (thrown) {
     await control.close();
     throw thrown;
@@ -182,7 +182,7 @@ async function startSession(
   parts: SessionParts,
   life: Life,
   control: ControlServer,
-  claimed: ClaimedMountpoint,
+  held: HeldMountpoint,
 ): Promise<MountSession> {
   const { log } = parts;
   const { mountpoint } = life;
@@ -201,7 +201,7 @@ async function startSession(
       parts.loaders,
       (candidate) =>
         candidate.mount(
-          mountRequest(candidate.name, { options, mount }, claimed, {
+          mountRequest(candidate.name, { options, mount }, held, {
             repository,
             nextCheck: parts.nextCheck(repository),
             live: () => life.current(repository).live(),

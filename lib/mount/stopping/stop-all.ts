@@ -1,9 +1,9 @@
 import type { UnmountMode } from '../../machine/unmount.js';
-import { mountType } from '../../machine/mountinfo.js';
+import { mountType, textOf } from '../../machine/mountinfo.js';
 import { currentMounts } from '../../machine/unmount.js';
 import { asPinfsError, type PinfsError } from '../../format/errors.js';
 import { askControl, findRecords, type FoundMount } from '../control/control.js';
-import { isOf, pathOf } from '../list.js';
+import { isOf } from '../list.js';
 import { stopMount, stopRecorded, type Stopped, type StopParts } from './stop.js';
 
 /** What came of one of several mounts. */
@@ -32,7 +32,7 @@ export async function stopAll(
   const lines = (await currentMounts()).filter(
     (line) => line.type === mountType && isOf(line, uid),
   );
-  const places = lines.map(pathOf).reverse();
+  const places = lines.map(({ mountpoint }) => textOf(mountpoint)).reverse();
   const results = [...(await stopMounts(places, mode, parts))];
   // What has no place here: detached, or in another mount namespace.
   for (const found of findRecords(parts.directories)) {

@@ -38,7 +38,7 @@ export const fileBytesMax = 112 * 1024 * 1024;
 const draftAgeMs = 600_000;
 
 /** The folder with the numbers of all snapshots of a repository. */
-export function inodeFolder(directory: string, fqrn: string): string {
+function inodeFolder(directory: string, fqrn: string): string {
   return join(directory, 'inodes', fqrn);
 }
 

@@ -22,7 +22,7 @@ import type { ObjectKey } from '../key.js';
  *   objects/ab/…   plain bytes, by key, mode 0444
  *   tmp/           what is being written, `<owner>.<number>`, and a lock `<owner>.lock` of each process
  */
-export const layoutVersion = 1;
+const layoutVersion = 1;
 
 const tag =
   'Signature: 8a477f597d28d172789f06886806bc55\n' +

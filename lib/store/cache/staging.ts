@@ -26,7 +26,7 @@ export type StagingPlace = Pick<
 >;
 
 /** Answers that are no larger stay in memory (bytes). */
-export const inMemoryBytesMax = 256 * 1024;
+const inMemoryBytesMax = 256 * 1024;
 
 /**
  * @param places in which a file may be tried, the best first; undefined: there is no further one.

@@ -71,7 +71,7 @@ export const opcodes = {
 } as const;
 
 /** What a kernel of today offers at INIT. */
-export const offeredFlags = { flags: 0x73fffffb, flags2: 0x5fd };
+const offeredFlags = { flags: 0x73fffffb, flags2: 0x5fd };
 
 /** Bodies of requests. */
 export const bodyOf = {

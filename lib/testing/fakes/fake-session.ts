@@ -39,7 +39,7 @@ export interface FakeSession {
   readonly replies: FakeReply[];
 }
 
-export const fakeIdentity: Identity = {
+const fakeIdentity: Identity = {
   fqrn: 'fake.example.org',
   tag: undefined,
   revision: 7,

@@ -30,7 +30,7 @@ export function functionsOf(file: SourceFile): Measured[] {
 }
 
 /** Names that a file declares and exports; what it only passes on from others does not count. */
-export function exportedNames(file: SourceFile): string[] {
+export function exportedNames(file: SourceFile, of: 'all' | 'values' = 'all'): string[] {
   return parse(file).statements.flatMap((statement) => {
     const isExported =
       ts.canHaveModifiers(statement) &&
@@ -41,13 +41,23 @@ export function exportedNames(file: SourceFile): string[] {
         ts.isIdentifier(name) ? [name.text] : [],
       );
     }
+    const isType = ts.isInterfaceDeclaration(statement) || ts.isTypeAliasDeclaration(statement);
     const named =
+      (isType && of === 'all') ||
       ts.isFunctionDeclaration(statement) ||
-      ts.isClassDeclaration(statement) ||
-      ts.isInterfaceDeclaration(statement) ||
-      ts.isTypeAliasDeclaration(statement);
+      ts.isClassDeclaration(statement);
     return named && statement.name !== undefined ? [statement.name.text] : [];
   });
+}
+
+/** Values that no other file names: they need no export. Types may be exported for what is made of them. */
+export function lonelyExports(files: readonly SourceFile[]): string[] {
+  const words = files.map(({ path, text }) => ({ path, words: new Set(text.match(/[\w$]+/g)) }));
+  return files.flatMap((file) =>
+    exportedNames(file, 'values')
+      .filter((name) => !words.some((other) => other.path !== file.path && other.words.has(name)))
+      .map((name) => `${file.path}: nobody else uses ${name}`),
+  );
 }
 
 /** Names that several files export, with those files: one word is to mean one thing. */

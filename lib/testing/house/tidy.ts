@@ -75,7 +75,7 @@ export function isTest(path: string): boolean {
 }
 
 /** The modules that a file names, in static and dynamic imports alike. */
-export function importsOf(text: string): string[] {
+function importsOf(text: string): string[] {
   const found = text.matchAll(/(?:^|[\s;(])(?:from|import)\s*\(?\s*'([^']+)'/g);
   return [...found].map((match) => match[1] ?? '');
 }

@@ -201,7 +201,7 @@ function record(place: Place, prefix: ByteString, want: Want): Catalog {
 }
 
 /** What a catalog is called in messages. */
-export function catalogSubject(catalog: Pick<Catalog, 'want' | 'mountpoint'>): string {
+function catalogSubject(catalog: Pick<Catalog, 'want' | 'mountpoint'>): string {
   return `catalog ${objectText(catalog.want.object)} of ${printable(catalog.mountpoint) || '/'}`;
 }
 

@@ -10,7 +10,7 @@ import { findFingerprint, type Certificate } from '../../format/certificate.js';
 import { PinfsError } from '../../format/errors.js';
 import { fingerprintText } from '../../format/whitelist.js';
 
-export const defaultBlacklist = '/etc/cvmfs/blacklist';
+const defaultBlacklist = '/etc/cvmfs/blacklist';
 const fileBytesMax = 4 * 1024 * 1024;
 
 /**

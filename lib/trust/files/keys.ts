@@ -83,7 +83,7 @@ export function parseMasterKeys(pem: string, name: string, shipped = false): Mas
 }
 
 /** SHA-256 (hex) of a public key's SubjectPublicKeyInfo. */
-export function spkiSha256(key: KeyObject): string {
+function spkiSha256(key: KeyObject): string {
   return createHash('sha256')
     .update(key.export({ type: 'spki', format: 'der' }))
     .digest('hex');

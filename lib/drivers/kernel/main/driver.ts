@@ -3,6 +3,7 @@ import { relative, resolve } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { quietFacts, type LiveFacts } from '../../../filesystem/live-facts.js';
+import { asksForMembership } from '../../../filesystem/magic.js';
 import { asPinfsError, PinfsError } from '../../../format/errors.js';
 import {
   waitLimitsOf,
@@ -179,7 +180,7 @@ async function begin(mount: Mount, link: Link): Promise<Mounted> {
     mountpoint,
     place: request.place,
     source: request.source,
-    allowOther: request.allowOther && !restricted(request),
+    allowOther: request.allowOther && !asksForMembership(request.filesystem),
     suid: request.suid,
     dev: request.dev,
     noExec: request.noExec === true,
@@ -232,12 +233,6 @@ async function begin(mount: Mount, link: Link): Promise<Mounted> {
       return readStatistics(mount.counters);
     },
   };
-}
-
-/** A repository that asks for a membership lets in only whoever mounts it. */
-function restricted(request: MountRequest): boolean {
-  const { filesystem } = request;
-  return filesystem.getxattr(filesystem.root, 'user.authz').kind === 'done';
 }
 
 /** Reads ahead in pieces of 1 MiB, where we may say so (root); the kernel's own are 128 KiB. */

@@ -1,17 +1,10 @@
 import { constants, openSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { PinfsError } from '../../../format/errors.js';
 import { passedDescriptor } from '../../../machine/mountpoint.js';
 import { mountFlags, isOver, systemCalls } from '../../../machine/system-calls.js';
-import {
-  findMount,
-  lineOfConnection,
-  mountType,
-  textOf,
-  type MountLine,
-} from '../../../machine/mountinfo.js';
+import { mountType, textOf, type MountLine } from '../../../machine/mountinfo.js';
 import { holdPlace, movedAway, type HeldPlace } from '../../../machine/held-place.js';
-import { currentMounts, unmountOwn, type UnmountMode } from '../../../machine/unmount.js';
+import { mountOfDevice, unmountOwn, type UnmountMode } from '../../../machine/unmount.js';
 import { fusermount } from './fusermount.js';
 import { deviceFailed, devicePath, mountFailed, words } from './mount-errors.js';
 
@@ -63,7 +56,7 @@ async function mountOn(wish: MountWish, place: HeldPlace): Promise<MountedDevice
   const device = isRoot()
     ? mountAsRoot(wish, place)
     : await fusermount(wish.mountpoint, helperOptions(wish));
-  const mounted = await lineOf(device, wish.mountpoint).catch((thrown: unknown) => {
+  const mounted = await mountOfDevice(device, wish.mountpoint).catch((thrown: unknown) => {
     // Nobody will serve it: whoever comes must not wait for that.
     systemCalls().close(device);
     throw thrown;
@@ -83,14 +76,6 @@ async function mountOn(wish: MountWish, place: HeldPlace): Promise<MountedDevice
   return { device, mounted, passed: false, unmount };
 }
 
-/** Wherever it really lies by now; by its path where the kernel does not tell. */
-async function lineOf(device: number, mountpoint: string): Promise<MountLine | undefined> {
-  const mounts = await currentMounts();
-  const facts = await readFile(`/proc/self/fdinfo/${device}`, 'utf8').catch(() => '');
-  const there = findMount(mounts, mountpoint);
-  return lineOfConnection(mounts, facts) ?? (there?.type === mountType ? there : undefined);
-}
-
 async function takePassed(device: number): Promise<MountedDevice> {
   const result = systemCalls().adopt(device);
   if (result < 0) {
@@ -100,10 +85,7 @@ async function takePassed(device: number): Promise<MountedDevice> {
     Promise.reject(
       new PinfsError('MOUNT_FAILED', 'this mount was made by mount.fuse3: use umount'),
     );
-  const mounts = await currentMounts();
-  const facts = await readFile(`/proc/self/fdinfo/${device}`, 'utf8').catch(() => '');
-  const mounted = lineOfConnection(mounts, facts);
-  return { device, mounted, passed: true, unmount };
+  return { device, mounted: await mountOfDevice(device), passed: true, unmount };
 }
 
 function openDevice(): number {

@@ -44,7 +44,7 @@ export const foreverSeconds = 0xffffffff;
 
 /** READs of up to 1 MiB (in pages of 4 KiB). */
 export const pagesMax = 256;
-export const maxRead = pagesMax * 4096;
+const maxRead = pagesMax * 4096;
 
 /** The kernel demands at least 8 KiB, and max_write + 80; a larger one takes larger BATCH_FORGETs. */
 export const inputBytes = 128 * 1024;

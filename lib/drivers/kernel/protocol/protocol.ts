@@ -38,7 +38,7 @@ export const isLittleEndian = endianness() === 'LE';
 const two32 = 2 ** 32;
 
 /** A 64-bit field as a number; above 2^53 it is not exact. */
-export function readLong(view: DataView, offset: number): number {
+function readLong(view: DataView, offset: number): number {
   return view.getUint32(offset + 4, true) * two32 + view.getUint32(offset, true);
 }
 
@@ -200,7 +200,7 @@ export interface Lifetime {
 
 const blockBytes = 4096;
 
-export function encodeAttributes(view: DataView, at: number, attributes: Attributes): number {
+function encodeAttributes(view: DataView, at: number, attributes: Attributes): number {
   view.setBigUint64(at, attributes.ino, true);
   writeLong(view, at + 8, attributes.size);
   writeLong(view, at + 16, attributes.blocks);

@@ -42,7 +42,7 @@ interface RecentFailure {
 }
 
 /** How long a failure is remembered, in milliseconds. */
-export const failureMs = 1000;
+const failureMs = 1000;
 
 /**
  * One that may pass is remembered so long behind each request that it answers: those who wait in the kernel
