@@ -1,7 +1,7 @@
 import { PassThrough } from 'node:stream';
 import t from 'tap';
 import { PinfsError } from '../../format/errors.js';
-import { answerValue, failedAnswer, parseObject, readLine } from './wire.js';
+import { answerValue, failedAnswer, readLine } from './wire.js';
 
 const limits = { bytes: 100, milliseconds: 5000 };
 
@@ -55,11 +55,5 @@ void t.test('an answer that is none, or of another version, is an error of ours'
     t.throws(() => answerValue(text), { code: 'INTERNAL' }, text);
   }
   t.equal(answerValue('{"ok":true,"value":3}'), 3);
-  t.end();
-});
-
-void t.test('only objects are objects', (t) => {
-  for (const text of ['1', '"a"', 'null', '[1]', '{', '']) t.equal(parseObject(text), undefined);
-  t.same(parseObject('{"a":1}'), { a: 1 });
   t.end();
 });

@@ -99,13 +99,3 @@ export function answerValue(text: string): unknown {
   const { code, message, advice } = reply;
   throw new PinfsError(code, message, advice === undefined ? {} : { advice });
 }
-
-/** A JSON object, or undefined for any other text. The schema library is not loaded for it: a mount begins here. */
-export function parseObject(text: string): Readonly<Record<string, unknown>> | undefined {
-  const value = parseJson(text);
-  return isObject(value) ? value : undefined;
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}

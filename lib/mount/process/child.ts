@@ -1,16 +1,18 @@
 import { Socket } from 'node:net';
 import { PinfsError } from '../../format/errors.js';
+import { parseJson } from '../../format/schema.js';
 import { driverLoaders, prepareDriver } from '../session/choose.js';
 import type { Log } from '../log.js';
 import type { MountSpec } from '../mount-spec.js';
-import { failedAnswer, parseObject, readLine, writeLine } from '../control/wire.js';
+import { readMountSpec } from '../mount-spec-json.js';
+import { failedAnswer, readLine, writeLine } from '../control/wire.js';
 
 /** The process of a mount in the background: started by daemon.ts, which says what is done here. */
 
-const orderLimits = { bytes: 1024 * 1024, milliseconds: 30_000 };
+const specLimits = { bytes: 1024 * 1024, milliseconds: 30_000 };
 
 /** Reads what to mount from the pipe, mounts, answers, serves. @returns the exit code. */
-async function serveOrder(pipe: Socket): Promise<number> {
+async function serveSpec(pipe: Socket): Promise<number> {
   const answered = { yet: false };
   try {
     const { options, mount } = await readSpec(pipe);
@@ -49,12 +51,16 @@ function outputToLog(log: Log): void {
 }
 
 async function readSpec(pipe: Socket): Promise<MountSpec> {
-  const line = await readLine(pipe, orderLimits);
-  const spec = line.kind === 'line' ? parseObject(line.text) : undefined;
-  if (spec === undefined) throw new PinfsError('INTERNAL', 'the mount spec did not arrive');
-  // Written by the same version of pinfs a moment ago.
-  return spec as unknown as MountSpec;
+  const line = await readLine(pipe, specLimits);
+  if (line.kind !== 'line') throw new PinfsError('INTERNAL', 'the mount spec did not arrive');
+  // Written by this version a moment ago, unless it was replaced meanwhile.
+  const spec = readMountSpec(parseJson(line.text));
+  if (spec === undefined)
+    throw new PinfsError('INTERNAL', 'the mount spec is none', {
+      advice: 'Was pinfs replaced by another version just now? Then try again.',
+    });
+  return spec;
 }
 
 const pipe = new Socket({ fd: Number(process.argv[2]), readable: true, writable: true });
-process.exit(await serveOrder(pipe));
+process.exit(await serveSpec(pipe));

@@ -92,6 +92,15 @@ void t.test(
   },
 );
 
+void t.test('the real child mounts nothing by a spec that is none', async (t) => {
+  const { path, remove } = temporaryDirectory();
+  t.teardown(remove);
+  const real = { source: join(path, 'no-repository'), cache: join(path, 'cache') };
+  const wrong: Record<string, unknown> = { mountpoint: path, suid: 'yes' };
+  const asked = mountInBackground(real, { ...logless, ...wrong });
+  await t.rejects(asked, { code: 'INTERNAL', message: /mount spec is none/ });
+});
+
 void t.test('a log that can’t be written is said before anything starts', async (t) => {
   const asked = mountInBackground(options, { ...mount, log: '/nowhere/log' });
   await t.rejects(asked, { code: 'USAGE', message: /\/nowhere\/log/ });

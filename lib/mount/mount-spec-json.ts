@@ -1,0 +1,67 @@
+import { decoder, type Decoder, type SchemaLibrary } from '../format/schema.js';
+import { mountOptionTable } from '../options/mount-options.js';
+import type { OptionRow, OptionRows, OptionValues } from '../options/option.js';
+import { sourceOptionTable } from '../options/source-options.js';
+import type { OpenOptions } from '../repository/open/options.js';
+import type { MountSpec } from './mount-spec.js';
+import type { MountOptions } from './options.js';
+
+/** What of the options has no row in a table: whoever adds one there adds its schema here. */
+type Rowless<Options, Rows> = Readonly<Record<Exclude<keyof Options, keyof Rows>, unknown>>;
+
+/** A mount spec as it comes over the pipe from the process that asks for the mount; undefined: it is none. */
+export const readMountSpec: Decoder<MountSpec> = decoder((v) =>
+  v.object({
+    options: v.intersect([
+      optionSchema(v, sourceOptionTable),
+      v.object({ source: v.string() } satisfies Rowless<OpenOptions, typeof sourceOptionTable>),
+    ]),
+    mount: v.intersect([
+      optionSchema(v, mountOptionTable),
+      v.object({
+        mountpoint: v.string(),
+        place: v.exactOptional(v.pipe(v.number(), v.integer(), v.minValue(0))),
+        fsname: v.exactOptional(v.string()),
+        noExec: v.exactOptional(v.boolean()),
+        protectedXattrs: v.exactOptional(
+          v.object({ names: v.array(v.string()), gids: v.array(v.number()) }),
+        ),
+        deadline: v.number(),
+        verbose: v.boolean(),
+      } satisfies Rowless<MountOptions, typeof mountOptionTable>),
+    ]),
+  }),
+);
+
+function optionSchema<Rows extends OptionRows>(v: SchemaLibrary, rows: Rows) {
+  const schemas = Object.entries(rows).map(([name, row]) => {
+    const one = valueSchema(v, row);
+    const value = row.repeatable === true ? v.array(one) : one;
+    const isThere = row.default !== undefined || row.required === true;
+    return [name, isThere ? value : v.exactOptional(value)] as const;
+  });
+  return v.pipe(
+    v.object(Object.fromEntries(schemas)),
+    // Each value was looked at as its row says.
+    v.transform((values) => values as OptionValues<Rows>),
+  );
+}
+
+function valueSchema(v: SchemaLibrary, { kind, choices = [] }: OptionRow) {
+  switch (kind) {
+    case 'flag':
+      return v.boolean();
+    case 'text':
+    case 'path':
+    case 'directory':
+    case 'place':
+      return v.string();
+    case 'size':
+    case 'seconds':
+    case 'gid':
+    case 'number':
+      return v.number();
+    case 'choice':
+      return v.picklist(choices);
+  }
+}
