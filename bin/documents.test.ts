@@ -113,6 +113,8 @@ void t.test('what is made from the command line is as it would be made now', (t)
   for (const [path, text] of made) {
     const there = readFileSync(join(checkout, path), 'utf8');
     t.ok(there === text, `${path}: npm run documents makes it anew`);
+    // It tells of the variables only.
+    if (path === 'README.md') continue;
     for (const { words, options } of commands) {
       const isBare = path.endsWith('.fish');
       const missing = options.filter((option) => {
@@ -125,6 +127,17 @@ void t.test('what is made from the command line is as it would be made now', (t)
     }
   }
   t.end();
+});
+
+void t.test('help, manual and README have the variables that stand for options', async (t) => {
+  const help = (await pinfsInProcess(['mount', '--help'])).stdout;
+  const variables = [...help.matchAll(/\(env:\s+(PINFS_[A-Z_]+)\)/g)].map(([, name = '']) => name);
+  t.ok(variables.length >= 4);
+  const environment = manual.slice(manual.indexOf('.SH ENVIRONMENT'));
+  for (const name of variables) {
+    t.match(environment, `\\fB${name}\\fP`, `${name} in the manual`);
+    t.match(readme, `| \`${name}\` |`, `${name} in the README`);
+  }
 });
 
 const shorts = ['-h', '-l', '-R', '-r', '-o'];

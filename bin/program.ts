@@ -2,6 +2,7 @@ import { Command, CommanderError, Help, type Option } from 'commander';
 import { PinfsError } from '../lib/format/errors.js';
 import { namesPath } from '../lib/options/rows.js';
 import { version } from '../lib/machine/version.js';
+import { applyEnvironment } from './commands/environment.js';
 import { declarationOf } from './commands/options.js';
 
 /** The commands in the order of the help: their names, and the module that registers them. */
@@ -89,7 +90,10 @@ export async function makeProgram(command?: string): Promise<Command> {
     .configureHelp({ optionDescription })
     .configureOutput({ outputError: () => undefined })
     .exitOverride()
-    .hook('preAction', (_, command) => refuseEmptyPaths(command));
+    .hook('preAction', (_, command) => {
+      refuseEmptyPaths(command);
+      applyEnvironment(command);
+    });
   const asked = commandModules.filter(
     ([names]) => command !== undefined && names.includes(command),
   );

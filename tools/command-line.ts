@@ -55,6 +55,16 @@ export function ownRows({ options }: CommandForm): OptionRow[] {
   return options.filter((row) => !outputRows.includes(row) && !sourceRows.includes(row));
 }
 
+/** Options for which a variable of the environment stands, each once. */
+export function environmentRows({ commands }: ProgramForm): [variable: string, row: OptionRow][] {
+  const found = new Map<string, OptionRow>();
+  // Commands may have words of their own for it: those of its table come first.
+  for (const row of [...sourceRows, ...commands.flatMap(({ options }) => options)])
+    if (row.environment !== undefined && !found.has(row.environment))
+      found.set(row.environment, row);
+  return [...found];
+}
+
 export async function describeProgram(): Promise<ProgramForm> {
   const program = await makeProgram();
   const groups = program.commands.filter(({ commands }) => commands.length > 0);

@@ -1,4 +1,4 @@
-/** `npm run documents` writes anew what is made from the command line: completions, and a part of the manual. */
+/** `npm run documents` writes anew what is made from the command line: completions, and parts of the manual and of the README. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -7,13 +7,20 @@ import { describeProgram, madeBy } from './command-line.js';
 import { bashCompletion } from './completion-bash.js';
 import { fishCompletion } from './completion-fish.js';
 import { zshCompletion } from './completion-zsh.js';
-import { manualOptions } from './manual.js';
+import { manualEnvironment, manualOptions, readmeEnvironment } from './manual.js';
 
 const completions = join('share', 'completions');
 const manual = join('share', 'man', 'pinfs.1');
+const readme = 'README.md';
 
-const begin = `.\\" ${madeBy}\n`;
-const end = '.\\" Written by hand again.\n';
+interface Marks {
+  readonly begin: string;
+  readonly end: string;
+}
+
+const byHand = 'Written by hand again.';
+const roff: Marks = { begin: `.\\" ${madeBy}\n`, end: `.\\" ${byHand}\n` };
+const markdown: Marks = { begin: `<!-- ${madeBy} -->\n`, end: `<!-- ${byHand} -->\n` };
 
 /** What is made, by its path in the checkout. */
 export async function madeDocuments(): Promise<ReadonlyMap<string, string>> {
@@ -22,16 +29,20 @@ export async function madeDocuments(): Promise<ReadonlyMap<string, string>> {
     [join(completions, 'pinfs.bash'), bashCompletion(program)],
     [join(completions, '_pinfs'), zshCompletion(program)],
     [join(completions, 'pinfs.fish'), fishCompletion(program)],
-    [manual, withOptions(readFileSync(join(checkout, manual), 'utf8'), manualOptions(program))],
+    [manual, withMade(manual, roff, [manualOptions(program), manualEnvironment(program)])],
+    [readme, withMade(readme, markdown, [readmeEnvironment(program)])],
   ]);
 }
 
-/** The manual with these lines between its marks. */
-function withOptions(text: string, options: string): string {
-  const from = text.indexOf(begin);
-  const to = text.indexOf(end);
-  if (from < 0 || to < from) throw new Error(`${manual} has lost its marks`);
-  return text.slice(0, from + begin.length) + options + text.slice(to);
+/** The text of a file with these parts between its marks, one after another. */
+function withMade(path: string, { begin, end }: Marks, parts: readonly string[]): string {
+  const [first = '', ...pieces] = readFileSync(join(checkout, path), 'utf8').split(begin);
+  if (pieces.length !== parts.length) throw new Error(`${path} has lost its marks`);
+  return pieces.reduce((text, piece, index) => {
+    const to = piece.indexOf(end);
+    if (to < 0) throw new Error(`${path} has lost its marks`);
+    return text + begin + (parts[index] ?? '') + piece.slice(to);
+  }, first);
 }
 
 async function main(): Promise<void> {

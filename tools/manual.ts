@@ -1,6 +1,7 @@
 import { writeValue } from '../bin/commands/option-values.js';
 import type { OptionRow } from '../lib/options/option.js';
 import {
+  environmentRows,
   helpRow,
   outputRows,
   ownRows,
@@ -23,6 +24,27 @@ export function manualOptions({ commands }: ProgramForm): string {
   ].join('\n');
 }
 
+/** Of the section ENVIRONMENT, the variables that stand for options. */
+export function manualEnvironment(program: ProgramForm): string {
+  const entries = environmentRows(program).flatMap(([variable, { flag, help, repeatable }]) => [
+    '.TP',
+    bold(variable),
+    ...lines(`\`${flag}\`: ${help}${repeatable === true ? '; several stand between colons' : ''}.`),
+  ]);
+  return [...entries, ''].join('\n');
+}
+
+/** The same for the README. */
+export function readmeEnvironment(program: ProgramForm): string {
+  const entries = environmentRows(program).map(
+    ([variable, { flag, help, repeatable }]) =>
+      `| \`${variable}\` | \`${flag}\` | ${help}${repeatable === true ? '; several stand between colons' : ''} |`,
+  );
+  return ['', '| variable | stands for | is |', '| --- | --- | --- |', ...entries, '', ''].join(
+    '\n',
+  );
+}
+
 /** Commands with the same options share a section. */
 function sections(commands: readonly CommandForm[]): string[] {
   const together = new Map<string, { names: string[]; lines: string[] }>();
@@ -40,7 +62,7 @@ function sections(commands: readonly CommandForm[]): string[] {
 }
 
 function entry(row: OptionRow): string[] {
-  const { flag, short, value, kind, choices, usual, repeatable } = row;
+  const { flag, short, value, kind, choices, usual, repeatable, environment } = row;
   const flags = [...(short === undefined ? [] : [short]), flag].map(bold).join(', ');
   const shown =
     choices === undefined
@@ -53,6 +75,7 @@ function entry(row: OptionRow): string[] {
       ? []
       : [`Default: \`${otherwise === true ? 'yes' : writeValue(kind, otherwise)}\`.`]),
     ...(repeatable === true ? ['Repeatable.'] : []),
+    ...(environment === undefined ? [] : [`Environment: \`${environment}\`.`]),
   ];
   return ['.TP', `${flags}${shown ?? ''}`, ...paragraphs(text.join(' '))];
 }

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import t from 'tap';
-import { mountCommand, mountSpec, withMountOptions, type MountFlags } from './mount.js';
+import { mountCommand, mountSpec, withMountOptions } from './mount.js';
 
 const root = process.getuid?.() === 0;
 
@@ -11,7 +11,7 @@ async function specOf(...args: string[]) {
     .configureOutput({ writeErr: () => 0 });
   command.parse(args, { from: 'user' });
   const [source = '', mountpoint = ''] = command.args;
-  const merged = await withMountOptions(source, mountpoint, command.opts<MountFlags>());
+  const merged = await withMountOptions(source, mountpoint, command);
   return mountSpec(merged.source, mountpoint, merged.flags);
 }
 

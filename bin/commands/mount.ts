@@ -8,6 +8,7 @@ import type { MountStatus } from '../../lib/mount/session/status.js';
 import { mountOptionTable, protectionOptionTable } from '../../lib/options/mount-options.js';
 import type { OptionRows, OptionValues } from '../../lib/options/option.js';
 import { valuesOf } from '../../lib/options/rows.js';
+import { applyEnvironment } from './environment.js';
 import { runAction, warn, warnOffline } from './failures.js';
 import {
   addOptions,
@@ -57,9 +58,9 @@ Goes to the background once the mount can be used. The form that mount(8) calls 
 
 export function register(program: Command): void {
   mountCommand(program.command('mount')).action(
-    async (source: string, mountpoint: string, flags: MountFlags) => {
+    async (source: string, mountpoint: string, flags: MountFlags, command: Command) => {
       await runAction(flags, async () => {
-        const asked = await withMountOptions(source, mountpoint, flags);
+        const asked = await withMountOptions(source, mountpoint, command);
         const spec = mountSpec(asked.source, mountpoint, asked.flags);
         if (asked.translated !== undefined && (await isDone(spec, asked.translated))) return;
         await mountAndPrint(spec, asked.flags);
@@ -93,8 +94,9 @@ interface AskedMount {
 export async function withMountOptions(
   source: string,
   mountpoint: string,
-  flags: MountFlags,
+  command: Command,
 ): Promise<AskedMount> {
+  const flags = command.opts<MountFlags>();
   const { o = [] } = flags;
   if (o.length === 0) return { source, flags };
   const { translateMountOptions } = await import('../../lib/mount/fstab.js');
@@ -106,7 +108,7 @@ export async function withMountOptions(
   const parsed = parseAgain([...given, '--', whole, mountpoint]);
   const merged: MountFlags = {
     ...flags,
-    ...added(flags, parsed),
+    ...added(command, parsed),
     noExec,
     ...(fsname === undefined ? {} : { fsname }),
   };
@@ -126,9 +128,13 @@ function parseAgain(args: readonly string[]): Command {
   }
 }
 
-/** Only what was given: a default must not undo a flag. What may be repeated is added to what is there. */
-function added(flags: MountFlags, parsed: Command): Partial<MountFlags> {
-  const before = new Map<string, unknown>(Object.entries(flags));
+/** Only what was given: a default must not undo a flag. What may be repeated is added to what was given there. */
+function added(command: Command, parsed: Command): Partial<MountFlags> {
+  const before = new Map(
+    Object.entries<unknown>(command.opts()).filter(
+      ([name]) => command.getOptionValueSource(name) === 'cli',
+    ),
+  );
   const list = (value: unknown): unknown[] => (Array.isArray(value) ? value : []);
   const given = Object.entries<unknown>(parsed.opts())
     .filter(([name]) => parsed.getOptionValueSource(name) === 'cli')
@@ -174,7 +180,9 @@ async function isDone(asked: MountSpec, translated: TranslatedOptions): Promise<
   const directories = runtimeDirectories();
   if (translated.remount) {
     const { mountpoint } = spec.mount;
-    const flags = parseAgain(['--', '/', mountpoint]).opts<MountFlags>();
+    const bare = parseAgain(['--', '/', mountpoint]);
+    applyEnvironment(bare);
+    const flags = bare.opts<MountFlags>();
     const nothing = withAbsolutePaths(mountSpec('/', mountpoint, flags));
     await checkRemount(spec, nothing, translated, directories);
     return true;

@@ -44,11 +44,21 @@ export function sourceOptions(command: Command, name = command.name()): Command 
   return addOptions(outputOptions(command), name === 'attest' ? { ...rows, keys } : rows);
 }
 
-const declared = new WeakMap<Option, CommandOptionRow>();
+interface Declared {
+  readonly row: CommandOptionRow;
+  readonly read: (text: string) => string | number;
+}
+
+const declared = new WeakMap<Option, Declared>();
 
 /** How an option was declared; undefined: commander's own. */
 export function declarationOf(option: Option): CommandOptionRow | undefined {
-  return declared.get(option);
+  return declared.get(option)?.row;
+}
+
+/** What reads one value of an option as the command line does. @throws PinfsError, CommanderError */
+export function valueReaderOf(option: Option): (text: string) => string | number {
+  return declared.get(option)?.read ?? ((text) => text);
 }
 
 /** Adds options; the parsed values go by the names of the rows. */
@@ -61,31 +71,31 @@ function makeOption(name: string, row: CommandOptionRow): Option {
   const { flag, short, value, repeatable, choices } = row;
   const flags = short === undefined ? flag : `${short}, ${flag}`;
   const option = new Option(value === undefined ? flags : `${flags} <${value}>`, helpOf(row));
-  declared.set(option, row);
   option.attributeName = () => name;
   // To commander, --no-x is x and its contrary; to the library it is an option as others are.
   option.negate = false;
   if (row.required === true) option.makeOptionMandatory();
   if (row.conflicts !== undefined) option.conflicts(row.conflicts);
-  if (row.kind === 'flag') return option;
-  if (row.default !== undefined) option.default(row.default);
-  if (choices !== undefined) option.choices(choices.map(String));
-  const check = option.parseArg;
+  const check = choices === undefined ? undefined : option.choices(choices.map(String)).parseArg;
   const read = (text: string): string | number => {
     check?.(text, undefined);
     return row.parse?.(text) ?? readValue(row, text);
   };
+  declared.set(option, { row, read });
+  if (row.kind === 'flag') return option;
+  if (row.default !== undefined) option.default(row.default);
   if (repeatable !== true) return option.argParser(read);
   return option
     .default([], 'none')
     .argParser((text: string, before: readonly (string | number)[]) => [...before, read(text)]);
 }
 
-function helpOf({ help, repeatable, kind, usual }: OptionRow): string {
+function helpOf({ help, repeatable, kind, usual, environment }: OptionRow): string {
   return [
     help,
     ...(usual === undefined ? [] : [`(default: ${writeValue(kind, usual)})`]),
     ...(repeatable === true ? ['(repeatable)'] : []),
+    ...(environment === undefined ? [] : [`(env: ${environment})`]),
   ].join(' ');
 }
 

@@ -10,6 +10,7 @@ export const mountOptionTable = {
     default: 'auto',
     on: ['mount', 'bench'],
     help: 'how to speak to the kernel',
+    environment: 'PINFS_DRIVER',
   },
   allowOther: {
     flag: '--allow-other',

@@ -52,6 +52,11 @@ export interface OptionRow {
   readonly manual?: string | undefined;
   /** Name for mount(8), where that is not the flag with underscores; false: it has none. */
   readonly fstab?: string | false;
+  /**
+   * The variable of the environment that stands for it where the command line has nothing; of one that may be given
+   * again, the values stand between colons.
+   */
+  readonly environment?: `PINFS_${string}`;
   /** The commands that have it, where that is not each one that has the others of its table. */
   readonly on?: readonly string[];
   /** Of which other one it is the contrary. */

@@ -12,6 +12,7 @@ export const sourceOptionTable = {
     manual:
       'A PEM master key, or a directory of them. Without it: <$XDG_CONFIG_HOME/pinfs/keys>, ' +
       '</etc/cvmfs/keys>, and the keys that ship with pinfs.',
+    environment: 'PINFS_KEY',
     inUse: 'a key',
   },
   /** Repository name, where it is not the last part of the source's path. */
@@ -28,6 +29,7 @@ export const sourceOptionTable = {
     kind: 'directory',
     help: 'cache directory (its state lies in DIR/state)',
     manual: 'The cache; its state then lies in <DIR/state>. Default: <$XDG_CACHE_HOME/pinfs>.',
+    environment: 'PINFS_CACHE',
   },
   /** Bytes; default 4 GiB, never more than half of what is free. */
   cacheLimit: {
@@ -37,6 +39,7 @@ export const sourceOptionTable = {
     help: 'most that the cache may hold, such as 500M or 4G',
     manual:
       'The most that the cache may hold, such as 500M; default 4G, and never more than half of what is free.',
+    environment: 'PINFS_CACHE_LIMIT',
   },
   /** ISO 8601: judge the chain as of this moment. */
   trustAt: {
