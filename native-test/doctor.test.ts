@@ -45,7 +45,11 @@ const needs = { ...needsDriver('kernel'), timeout: 240_000 };
 for (const driver of ['kernel', 'fuse-native'] as const) {
   void t.test(`a tiny tree through ${driver}`, { ...needs, ...needsDriver(driver) }, async (t) => {
     t.equal(await tryDriver(driver), undefined);
-    t.match(await tryDriver(driver, 1), { message: /did not come back within/ }, 'bound in time');
+    t.match(
+      await tryDriver(driver, { milliseconds: 1 }),
+      { message: /did not come back within/ },
+      'bound in time',
+    );
   });
 }
 

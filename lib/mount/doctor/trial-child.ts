@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Driver, MountRequest } from '../../drivers/driver.js';
 import { tinyFile, tinyFilesystem } from '../../drivers/tiny-filesystem.js';
@@ -102,9 +102,9 @@ function failed(message: string): PinfsError {
   return new PinfsError('MOUNT_FAILED', message);
 }
 
-/** Opens a database there as the cache and the state are, and asks for fs-verity. */
-async function useDirectory(directory: string): Promise<DirectoryTrial> {
-  const place = mkdtempSync(join(directory, '.pinfs-doctor-'));
+/** Makes a directory, opens a database there as the cache and the state are, and asks for fs-verity. */
+async function useDirectory(place: string): Promise<DirectoryTrial> {
+  mkdirSync(place, { mode: 0o700 });
   try {
     const { tryDatabase } = await import('../../store/trial.js');
     tryDatabase(join(place, 'trial.db'));

@@ -1,10 +1,13 @@
 import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { mkdtempSync, realpathSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import type { Driver } from '../../drivers/driver.js';
 import { findMount, mountType } from '../../machine/mountinfo.js';
 import { currentMounts, unmountFound } from '../../machine/unmount.js';
-import { asPinfsError } from '../../format/errors.js';
+import { errorCode, errorReason } from '../../format/errno.js';
+import { asPinfsError, machineFault, PinfsError } from '../../format/errors.js';
 import { decoder, parseJson } from '../../format/schema.js';
 import { noValue } from '../../trust/verdict/verdict-schema.js';
 import { temporaryDirectory } from '../../machine/places.js';
@@ -27,69 +30,120 @@ export type TrialAnswer =
 
 /** Milliseconds for one trial: mount(2), a lock or a read may never come back. */
 const trialTimeout = 30_000;
+/** Milliseconds that a process which is killed has to end: one that hangs in the kernel does not even die. */
+const dyingTimeout = 5000;
+
+/** What only tests change. */
+export interface TrialParts {
+  readonly milliseconds?: number;
+  /** The program that tries. */
+  readonly script?: string;
+}
 
 /**
  * Mounts a tiny tree in a private directory through a driver, reads a file of it from another process, and takes
- * the mount away again. @returns why it can't be done; undefined if it can.
+ * the mount away again. @returns why it can't be done, or what is left of it; undefined if all is well.
  */
 export async function tryDriver(
   name: Driver['name'],
-  milliseconds = trialTimeout,
+  parts: TrialParts = {},
 ): Promise<TrialFailure | undefined> {
   let place: string | undefined;
+  let failure: TrialFailure | undefined;
   try {
     place = realpathSync(mkdtempSync(join(temporaryDirectory(), 'pinfs-trial-')));
-    const answer = await ask(name, place, milliseconds);
-    return answer.ok ? undefined : { message: answer.message, mend: answer.mend };
+    const answer = await ask(name, place, parts);
+    if (!answer.ok) failure = { message: answer.message, mend: answer.mend };
   } catch (thrown) {
-    const { message, advice } = asPinfsError(thrown);
-    return { message, mend: advice };
-  } finally {
-    await remove(place);
+    failure = failureOf(thrown);
+  }
+  const left = place === undefined ? undefined : await remove(place);
+  if (left === undefined) return failure;
+  return failure === undefined
+    ? left
+    : { message: `${failure.message}; ${left.message}`, mend: failure.mend ?? left.mend };
+}
+
+function failureOf(thrown: unknown): TrialFailure {
+  const { message, advice } = asPinfsError(thrown);
+  return { message, mend: advice };
+}
+
+/** Opens a database in a directory, as the cache and the state are. Leaves nothing there, unless it says so. */
+export async function tryDirectory(
+  directory: string,
+  parts: TrialParts = {},
+): Promise<TrialAnswer> {
+  const name = `.pinfs-doctor-${randomBytes(6).toString('hex')}`;
+  const place = join(directory, name);
+  try {
+    return await ask('directory', place, parts);
+  } catch (thrown) {
+    return { ok: false, ...failureOf(thrown) };
   }
 }
 
-/** Opens a database in a directory, as the cache and the state are. Leaves nothing there. */
-export function tryDirectory(directory: string, milliseconds = trialTimeout): Promise<TrialAnswer> {
-  return ask('directory', directory, milliseconds);
-}
-
-function ask(what: string, place: string, milliseconds: number): Promise<TrialAnswer> {
-  return new Promise((resolve) => {
-    const script = join(import.meta.dirname, 'trial-child.js');
-    const child = spawn(process.execPath, [script, what, place], {
-      cwd: '/',
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    let text = '';
-    let words = '';
-    const say = (answer: TrialAnswer): void => {
-      clearTimeout(timer);
-      // One that hangs in the kernel does not even die: it is not waited for.
-      child.kill('SIGKILL');
-      child.stdout.destroy();
-      child.stderr.destroy();
-      child.unref();
-      resolve(answer);
-    };
-    const timer = setTimeout(() => {
-      const message = `it was tried, and did not come back within ${milliseconds / 1000} s`;
-      say({ ok: false, message, mend: undefined });
-    }, milliseconds);
-    child.stdout.on('data', (data: Buffer) => (text += data.toString('utf8')));
-    child.stderr.on('data', (data: Buffer) => {
-      if (words.length < 2000) words += data.toString('utf8');
-    });
-    child.on('error', ({ message }) => {
-      say({ ok: false, message, mend: undefined });
-    });
-    child.on('close', (code, signal) => {
-      const how = signal ?? `exit code ${code ?? '?'}`;
-      say(
-        readAnswer(text) ?? { ok: false, message: `${how}: ${lastLine(words)}`, mend: undefined },
-      );
+/** @throws PinfsError FILES_EXHAUSTED, MEMORY_LIMITED; errors of spawn. */
+async function ask(what: string, place: string, parts: TrialParts): Promise<TrialAnswer> {
+  const { milliseconds = trialTimeout, script = usualScript } = parts;
+  const child = spawn(process.execPath, [script, what, place], {
+    cwd: '/',
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const ended = new Promise<string | Error>((resolve) => {
+    child.once('error', resolve);
+    child.once('close', (code, signal) => {
+      resolve(signal ?? `exit code ${code ?? '?'}`);
     });
   });
+  const text = collect(child.stdout, 64 * 1024);
+  const words = collect(child.stderr, 2000);
+  const how = await within(ended, milliseconds);
+  if (how instanceof Error) throw machineFault(how) ?? how;
+  if (how !== undefined) {
+    return (
+      readAnswer(text()) ?? { ok: false, message: `${how}: ${lastLine(words())}`, mend: undefined }
+    );
+  }
+  // It can do no more harm to what is taken away behind it.
+  child.kill('SIGKILL');
+  const isOver = (await within(ended, dyingTimeout)) !== undefined;
+  child.stdout.destroy();
+  child.stderr.destroy();
+  child.unref();
+  const rest = isOver ? '' : `, and its process ${child.pid ?? '?'} can't be ended`;
+  return {
+    ok: false,
+    message: `it was tried, and did not come back within ${milliseconds / 1000} s${rest}`,
+    mend: what === 'directory' ? `Look whether ${place} is left there, and remove it.` : undefined,
+  };
+}
+
+const usualScript = join(import.meta.dirname, 'trial-child.js');
+
+/** What came of it; undefined: nothing in this time. */
+async function within<Value>(
+  value: Promise<Value>,
+  milliseconds: number,
+): Promise<Value | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const over = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => {
+      resolve(undefined);
+    }, milliseconds);
+  });
+  return await Promise.race([value, over]).finally(() => {
+    clearTimeout(timer);
+  });
+}
+
+/** What a stream says, up to so many characters. Where no descriptor is left, spawn makes no stream. */
+function collect(stream: Readable | undefined, lengthMax: number): () => string {
+  let text = '';
+  stream?.on('data', (data: Buffer) => {
+    if (text.length < lengthMax) text += data.toString('utf8');
+  });
+  return () => text;
 }
 
 const answerOf = decoder((v) =>
@@ -107,13 +161,30 @@ function lastLine(words: string): string {
   return words.trim().split('\n').at(-1)?.slice(0, 300) ?? '';
 }
 
-async function remove(place: string | undefined): Promise<void> {
-  if (place === undefined) return;
+/** Takes away what a trial left. @returns why it can't be. */
+async function remove(place: string): Promise<TrialFailure | undefined> {
   try {
+    if (removeFree(place)) return undefined;
     const left = findMount(await currentMounts(), place);
     if (left?.type === mountType) await unmountFound(left, 'force');
     rmdirSync(place);
-  } catch {
-    return;
+    return undefined;
+  } catch (thrown) {
+    const reason = thrown instanceof PinfsError ? thrown.message : errorReason(thrown);
+    return {
+      message: `what was tried could not be taken away from ${place}: ${reason}`,
+      mend: `Take it away: umount -l ${place}; rm -r ${place}`,
+    };
+  }
+}
+
+/** Whether nothing is mounted there any more, so that it is gone now. @throws errors of the file system but EBUSY. */
+function removeFree(place: string): boolean {
+  try {
+    rmdirSync(place);
+    return true;
+  } catch (thrown) {
+    if (errorCode(thrown) === 'EBUSY') return false;
+    throw thrown;
   }
 }

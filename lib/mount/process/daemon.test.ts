@@ -1,4 +1,4 @@
-import { spawn, type StdioOptions } from 'node:child_process';
+import { ChildProcess, spawn, type StdioOptions } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
@@ -78,6 +78,14 @@ void t.test('a child that can’t be started at all', async (t) => {
     code: 'INTERNAL',
     message: /ENOENT/,
   });
+  // Where no descriptor is left, spawn makes no pipes, and says so a moment later.
+  const bare: StartChild = () => {
+    const started = new ChildProcess();
+    const error = Object.assign(new Error('spawn EMFILE'), { code: 'EMFILE' });
+    setImmediate(() => started.emit('error', error));
+    return { child: started, pipe: undefined };
+  };
+  await t.rejects(mountInBackground(options, mount, bare), { code: 'FILES_EXHAUSTED' });
 });
 
 void t.test(

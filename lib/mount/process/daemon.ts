@@ -7,7 +7,7 @@ import { boundedBytesMax } from '../../files/bounded.js';
 import { holdDirectory } from '../../files/held.js';
 import { makeDirectories } from '../../files/make.js';
 import { errorCode, errorReason } from '../../format/errno.js';
-import { PinfsError } from '../../format/errors.js';
+import { machineFault, PinfsError } from '../../format/errors.js';
 import { loadSchemas } from '../../format/schema.js';
 import { checkAddressSpace, frugalArguments } from '../../machine/address-space.js';
 import { checkFileLimit } from '../../machine/file-budget.js';
@@ -34,8 +34,8 @@ export type StartChild = (spec: MountSpec, log: string) => StartedChild;
 
 export interface StartedChild {
   readonly child: ChildProcess;
-  /** Our end of the pipe for the mount spec and its answer. */
-  readonly pipe: Duplex;
+  /** Our end of the pipe for the mount spec and its answer; undefined: spawn had no descriptor for it, and says so. */
+  readonly pipe: Duplex | undefined;
 }
 
 /**
@@ -67,7 +67,7 @@ export async function mountInBackground(
     try {
       return await handOver(started, spec, log);
     } finally {
-      started.pipe.destroy();
+      started.pipe?.destroy();
       started.child.unref();
     }
   } finally {
@@ -80,14 +80,17 @@ async function handOver(
   spec: MountSpec,
   log: string,
 ): Promise<unknown> {
+  let fault: PinfsError | undefined;
   const exited = new Promise<string>((settle) => {
     child.once('error', (error) => {
+      fault = machineFault(error);
       settle(error.message);
     });
     child.once('exit', (code, signal) => {
       settle(signal === null ? `exit code ${code ?? '?'}` : signal);
     });
   });
+  if (pipe === undefined) throw await exited.then((how) => fault ?? endedEarly(how, log));
   // Our own listener: readLine takes its away, and a child that is gone makes the write fail.
   pipe.on('error', () => undefined);
   void writeLine(pipe, spec);
@@ -96,7 +99,11 @@ async function handOver(
   const line = await readLine(pipe, { bytes: answerBytesMax, milliseconds: 0 });
   if (line.kind === 'line') return answerValue(line.text);
   child.kill();
-  throw new PinfsError('INTERNAL', `the process of the mount ended early (${await exited})`, {
+  throw await exited.then((how) => fault ?? endedEarly(how, log));
+}
+
+function endedEarly(how: string, log: string): PinfsError {
+  return new PinfsError('INTERNAL', `the process of the mount ended early (${how})`, {
     advice: `Its last words may stand in ${log}; 'pinfs mount --foreground' shows them at once.`,
   });
 }
@@ -123,11 +130,18 @@ function startDaemon(spec: MountSpec, log: string): StartedChild {
       env: servingEnvironment(process.env),
       stdio,
     });
-    // Made by spawn as a socket that reads and writes, as asked for by 'pipe' above number 2.
-    return { child, pipe: child.stdio[pipeNumber] as Duplex };
+    return { child, pipe: pipeOf(child, pipeNumber) };
   } finally {
     closeSync(fd);
   }
+}
+
+/** A socket that reads and writes, as spawn makes where a pipe is asked for. Where it finds no descriptor it makes none. */
+function pipeOf(
+  { stdio }: { readonly stdio?: readonly unknown[] },
+  number: number,
+): Duplex | undefined {
+  return stdio?.[number] as Duplex | undefined;
 }
 
 /** @throws PinfsError USAGE when the log can't be written. */

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { PinfsError } from '../../../format/errors.js';
+import { machineFault, PinfsError } from '../../../format/errors.js';
 import { systemCalls } from '../../../machine/system-calls.js';
 import { helperFailed } from './mount-errors.js';
 
@@ -49,14 +49,15 @@ function runHelper(
     });
     child.on('error', (cause) => {
       reject(
-        new PinfsError(
-          'MOUNT_NOT_PERMITTED',
-          `an ordinary user mounts through ${helper}, which does not run here`,
-          {
-            advice: 'install the package fuse3, or mount as root or inside `unshare -Urm`',
-            cause,
-          },
-        ),
+        machineFault(cause) ??
+          new PinfsError(
+            'MOUNT_NOT_PERMITTED',
+            `an ordinary user mounts through ${helper}, which does not run here`,
+            {
+              advice: 'install the package fuse3, or mount as root or inside `unshare -Urm`',
+              cause,
+            },
+          ),
       );
     });
     child.on('close', (code) => {
