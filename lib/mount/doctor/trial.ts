@@ -55,7 +55,7 @@ export async function tryDriver(
     const answer = await ask(name, place, parts);
     if (!answer.ok) failure = { message: answer.message, mend: answer.mend };
   } catch (thrown) {
-    failure = failureOf(thrown);
+    failure = trialFailure(thrown);
   }
   const left = place === undefined ? undefined : await remove(place);
   if (left === undefined) return failure;
@@ -64,7 +64,7 @@ export async function tryDriver(
     : { message: `${failure.message}; ${left.message}`, mend: failure.mend ?? left.mend };
 }
 
-function failureOf(thrown: unknown): TrialFailure {
+function trialFailure(thrown: unknown): TrialFailure {
   const { message, advice } = asPinfsError(thrown);
   return { message, mend: advice };
 }
@@ -79,7 +79,7 @@ export async function tryDirectory(
   try {
     return await ask('directory', place, parts);
   } catch (thrown) {
-    return { ok: false, ...failureOf(thrown) };
+    return { ok: false, ...trialFailure(thrown) };
   }
 }
 

@@ -3,10 +3,12 @@ import { randomBytes } from 'node:crypto';
 import { chmodSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import Database from 'better-sqlite3';
 import t, { type Test } from 'tap';
 import { memorySource } from '../../testing/fakes/memory-source.js';
 import { openShelf } from './open-shelf.js';
 import { objectFile } from './layout.js';
+import { schemaSteps } from './records-schema.js';
 import { openStore } from '../open.js';
 import { readWhole } from '../run.js';
 import { wantKey, type Want } from '../want.js';
@@ -67,6 +69,23 @@ void t.test('a cache that can only be read is read, and what is new is not kept'
     shelf.close();
     await store.close();
   }
+});
+
+void t.test('records of a newer pinfs are not believed there either', async (t) => {
+  const { directory, source, plains, wants } = await filled(t);
+  const db = new Database(join(directory, 'index.db'));
+  db.pragma(`user_version = ${schemaSteps.length + 1}`);
+  db.close();
+  if (!makeReadOnly(t, directory)) {
+    t.comment('no directory can be made read-only here');
+    return;
+  }
+  const before = source.requests.length;
+  const store = openStore({ directory, limit: 1e8, source });
+  for (const [number, want] of wants.entries())
+    t.same(await readWhole(store, want), plains[number]);
+  t.equal(source.requests.length, before + wants.length, 'all of it is fetched');
+  await store.close();
 });
 
 void t.test('what is there counts after a check', async (t) => {

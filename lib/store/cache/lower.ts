@@ -7,6 +7,7 @@ import { PinfsError } from '../../format/errors.js';
 import { holdToRead, type HeldDirectory } from '../../files/held.js';
 import { openTrusted, removeEntry } from '../../files/regular.js';
 import { checkLayout, objectFile } from './layout.js';
+import { isNewer } from './records-schema.js';
 import type { ObjectKey } from '../key.js';
 
 /** A cache that can only be read, of ours or root's: its objects count after a check against its records. */
@@ -103,7 +104,9 @@ function openCopy(at: string, copy: string): LowerRecords {
 
 function prepared(database: Database.Database | undefined) {
   try {
-    return database?.prepare<[string], Known>('SELECT size, sha256 FROM objects WHERE key = ?');
+    // Of records that are not understood nothing is believed.
+    if (database === undefined || isNewer(database)) return undefined;
+    return database.prepare<[string], Known>('SELECT size, sha256 FROM objects WHERE key = ?');
   } catch {
     // Damaged.
     return undefined;

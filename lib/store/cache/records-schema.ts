@@ -35,6 +35,14 @@ export function migrateRecords(
   }).immediate();
 }
 
+/**
+ * Whether a database has taken steps that are not known here. What its rows then mean is not known either: that an
+ * object was verified stands in nothing but its row.
+ */
+export function isNewer(db: Database.Database): boolean {
+  return stepsTaken(db) > schemaSteps.length;
+}
+
 function stepsTaken(db: Database.Database): number {
   const version = Number(db.pragma('user_version', { simple: true }));
   if (version !== 0) return version;
