@@ -2,7 +2,12 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import t from 'tap';
 import { checkout } from './testing/genuine.js';
-import { lostPaths, lostReferences, type Document } from './testing/house/references.js';
+import {
+  lostImports,
+  lostPaths,
+  lostReferences,
+  type Document,
+} from './testing/house/references.js';
 import { sourceFiles } from './testing/house/tidy.js';
 
 const documents: Document[] = readdirSync(join(checkout, 'docs'))
@@ -46,7 +51,7 @@ const paths: string[] = ['.', 'lib', 'bin', 'docs', 'bench', 'native-test', 'too
 // A test that a reader of hacking.md writes.
 const notYet = ['docs/hacking.md: there is no lib/repository/mended.test.ts'];
 
-void t.test('what documents name is there', (t) => {
+function allDocuments(): Document[] {
   const others = [
     'README.md',
     'CONTRIBUTING.md',
@@ -57,11 +62,27 @@ void t.test('what documents name is there', (t) => {
   const decisions = readdirSync(join(checkout, 'docs', 'decisions')).map(
     (name) => `docs/decisions/${name}`,
   );
-  const all = [...documents, ...[...others, ...decisions].map(documentAt)];
+  return [...documents, ...[...others, ...decisions].map(documentAt)];
+}
+
+void t.test('what documents name is there', (t) => {
   t.same(
-    lostPaths(all, paths).filter((line) => !notYet.includes(line)),
+    lostPaths(allDocuments(), paths).filter((line) => !notYet.includes(line)),
     [],
   );
+  t.end();
+});
+
+void t.test('what the code in documents imports is there', (t) => {
+  t.same(lostImports(allDocuments(), paths), []);
+  const hacking = documentAt('docs/hacking.md').text;
+  t.match(hacking, /```ts\nimport t from 'tap';\nimport \{[^}]*\} from '\.\.?\//, 'there is some');
+  const lost = (text: string): string[] => lostImports([{ path: 'docs/a.md', text }], paths);
+  const block = (name: string): string => `\`\`\`ts\nimport { a } from '${name}';\n\`\`\`\n`;
+  const named = 'A new file, `lib/store/new.test.ts`:\n\n';
+  t.same(lost(named + block('./want.js') + block('../testing/bench.js') + block('tap')), []);
+  t.match(lost(named + block('../want.js')), [/lib\/store\/new.test.ts can't import ..\/want.js/]);
+  t.match(lost(block('./want.js')), [/of which file/]);
   t.end();
 });
 

@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 /** References from the code to sections of the documents, and from the documents to files of the project. */
 
@@ -69,6 +69,29 @@ export function lostPaths(documents: readonly Document[], paths: readonly string
         .map((name) => `T ${name}`),
     ].map((name) => `${path}: there is no ${name}`);
   });
+}
+
+const codeBlock = /^[ \t]*```ts\n([^]*?)^[ \t]*```/gm;
+const relativeImport = /(?:from|import)\s*\(?\s*'(\.{1,2}\/[^']+)'/g;
+
+/**
+ * Imports in code blocks of documents that lead to no file; one line each. They are relative to the file that was named
+ * last before the block, in backticks.
+ * @param paths of all files of the project, relative to the checkout.
+ */
+export function lostImports(documents: readonly Document[], paths: readonly string[]): string[] {
+  const there = new Set(paths);
+  return documents.flatMap(({ path, text }) =>
+    [...text.matchAll(codeBlock)].flatMap((block) => {
+      const imports = found(block[1] ?? '', relativeImport);
+      if (imports.length === 0) return [];
+      const from = found(text.slice(0, block.index), namedFile).at(-1);
+      if (from === undefined) return [`${path}: of which file is the code with ${imports.join()}?`];
+      return imports
+        .filter((name) => !there.has(join(dirname(from), name.replace(/\.js$/, '.ts'))))
+        .map((name) => `${path}: ${from} can't import ${name}`);
+    }),
+  );
 }
 
 function found(text: string, pattern: RegExp): string[] {
