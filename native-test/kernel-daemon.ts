@@ -142,9 +142,9 @@ async function main(): Promise<void> {
       ...(options.settings === undefined ? {} : { settings: options.settings }),
     },
   );
-  const orders = new Set<Promise<void>>();
+  const answers = new Set<Promise<void>>();
   process.on('message', (message: ToDaemon) => {
-    const order = obey(mounted, message).then(
+    const answer = obey(mounted, message).then(
       () => {
         tell({ kind: 'done', of: message.kind });
       },
@@ -152,13 +152,13 @@ async function main(): Promise<void> {
         tell({ kind: 'done', of: message.kind, error: asPinfsError(error).code });
       },
     );
-    orders.add(order);
+    answers.add(answer);
   });
   process.on('SIGTERM', () => void mounted.unmount('force'));
   tell({ kind: 'mounted' });
   const { reason } = await mounted.ended;
   tell({ kind: 'ended', reason });
-  await Promise.all(orders);
+  await Promise.all(answers);
   if (process.connected) process.disconnect();
 }
 

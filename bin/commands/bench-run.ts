@@ -3,10 +3,11 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { errorCodes, PinfsError } from '../../lib/format/errors.js';
+import { decoder, parseJson } from '../../lib/format/schema.js';
 import { temporaryDirectory } from '../../lib/machine/places.js';
-import type { ListedMount } from '../../lib/mount/list.js';
 import { shownSource } from '../../lib/mount/mount-spec.js';
 import type { MountStatus } from '../../lib/mount/session/status.js';
+import { readStatus } from '../../lib/mount/session/status-json.js';
 import { hitRate } from '../../lib/store/cache/counted.js';
 
 export interface Figure {
@@ -189,11 +190,17 @@ function killGroup(leader: number): void {
   }
 }
 
+const readList = decoder((v) =>
+  v.object({
+    mounts: v.array(v.object({ mountpoint: v.string(), status: v.optional(v.unknown()) })),
+  }),
+);
+
 async function status(mountpoint: string): Promise<MountStatus> {
   const { stdout } = await pinfs(['status']);
-  const { mounts } = JSON.parse(stdout) as { mounts: readonly ListedMount[] };
-  const found = mounts.find((mount) => mount.mountpoint === mountpoint)?.status;
-  if (found === undefined || found === null) {
+  const listed = readList(parseJson(stdout))?.mounts.find((one) => one.mountpoint === mountpoint);
+  const found = readStatus(listed?.status);
+  if (found === undefined) {
     throw new PinfsError('NOT_MOUNTED', `${mountpoint} is not mounted any more`);
   }
   return found;
@@ -210,18 +217,22 @@ async function pinfs(args: readonly string[]): Promise<{ stdout: string; stderr:
   }
 }
 
+const readPrinted = decoder((v) =>
+  v.object({
+    error: v.object({
+      code: v.picklist(errorCodes),
+      message: v.string(),
+      advice: v.nullish(v.string()),
+    }),
+  }),
+);
+
 /** The error that a pinfs of ours printed. */
 function errorOf(stdout: string): PinfsError | undefined {
-  let printed: { error?: { code?: string; message?: string; advice?: string | null } };
-  try {
-    printed = JSON.parse(stdout) as typeof printed;
-  } catch {
-    return undefined;
-  }
-  const { code, message = '', advice } = printed.error ?? {};
-  const known = errorCodes.find((one) => one === code);
-  if (known === undefined) return undefined;
-  return new PinfsError(known, message, typeof advice === 'string' ? { advice } : {});
+  const error = readPrinted(parseJson(stdout))?.error;
+  if (error === undefined) return undefined;
+  const { code, message, advice } = error;
+  return new PinfsError(code, message, typeof advice === 'string' ? { advice } : {});
 }
 
 function figures(runs: readonly Run[]): StateFigures {

@@ -99,7 +99,7 @@ function givenKeys(path: string): MasterKey[] {
   try {
     stats = statSync(path);
   } catch (cause) {
-    throw malformed(path, 'cannot be read', 'check the path given with --key', cause);
+    throw malformed(path, 'cannot be read', 'check the path given with --key or PINFS_KEY', cause);
   }
   if (!stats.isDirectory()) return readKeyFile(path, false);
   const files = keyFiles(path);
