@@ -30,6 +30,20 @@ void t.test('the whole package has the same class, for versions without that fil
   t.end();
 });
 
+// Room for Node itself, and none for what V8 of Node 20 and 22 reserves for WebAssembly; that of 24 does without.
+const limited = 'ulimit -v 4000000; exec "$0" --input-type=module -e "$1"';
+
+/** Whether this Node makes a parser of WebAssembly there. */
+function parserHasRoom(): boolean {
+  const script = 'new WebAssembly.Memory({ initial: 1 })';
+  try {
+    execFileSync('sh', ['-c', limited, process.execPath, script], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 void t.test('a parser that finds no address space is not the network', async (t) => {
   const server = await startBadServer(new Map([['file', Buffer.from('x')]]));
   t.teardown(() => server.close());
@@ -37,12 +51,16 @@ void t.test('a parser that finds no address space is not the network', async (t)
   const script = `
     const { openSource } = await import(${module});
     const source = openSource(${JSON.stringify(server.url)});
-    const error = await source.get('file', 1).catch((thrown) => thrown);
-    console.log(JSON.stringify([error.code, error.message, error.advice]));
+    const answer = await source.get('file', 1).catch((thrown) => thrown);
+    const { code, message, advice } = answer;
+    console.log(JSON.stringify(answer instanceof Error ? [code, message, advice] : ['here']));
     await source.close();`;
-  const command = 'ulimit -v 4000000; exec "$0" --input-type=module -e "$1"';
-  const { stdout } = await promisify(execFile)('sh', ['-c', command, process.execPath, script]);
+  const { stdout } = await promisify(execFile)('sh', ['-c', limited, process.execPath, script]);
   const [code, message, advice] = JSON.parse(stdout) as string[];
+  if (parserHasRoom()) {
+    t.equal(code, 'here');
+    return;
+  }
   t.equal(code, 'MEMORY_LIMITED');
   t.match(message, /memory/);
   t.match(advice, /NODE_OPTIONS=--disable-wasm-trap-handler/);
