@@ -1,0 +1,39 @@
+import { execFile } from 'node:child_process';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import t from 'tap';
+import { fixtureKey, fixtures, pinfs, script } from './cli.js';
+import { needsDriver } from './machine.js';
+
+// What the environment says reaches the background process, which stands in another directory.
+
+const needs = { ...needsDriver('kernel'), timeout: 240_000 };
+
+void t.test('a mount has what the environment says, by relative paths too', needs, async (t) => {
+  const work = realpathSync(mkdtempSync(join(tmpdir(), 'pinfs-environment-')));
+  t.teardown(() => {
+    rmSync(work, { recursive: true });
+  });
+  mkdirSync(join(work, 'mnt'));
+  copyFileSync(fixtureKey, join(work, 'key.pub'));
+  const env = {
+    ...process.env,
+    PINFS_KEY: 'key.pub',
+    PINFS_CACHE: 'cache',
+    PINFS_CACHE_LIMIT: '100M',
+    PINFS_DRIVER: 'kernel',
+  };
+  const source = `${join(fixtures, 'analysis.example.org')}@2015-legacy`;
+  const args = [script, 'mount', '--json', source, 'mnt'];
+  const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: work, env });
+  t.teardown(() => pinfs(['umount', '--force', join(work, 'mnt')]));
+  t.match(JSON.parse(stdout), {
+    driver: 'kernel',
+    verdict: { status: 'verified', summary: new RegExp(`the key ${work}/key.pub`) },
+    store: { limit: 100 * 2 ** 20 },
+  });
+  t.ok(existsSync(join(work, 'cache', 'index.db')));
+  t.equal((await pinfs(['umount', join(work, 'mnt')])).code, 0);
+});
