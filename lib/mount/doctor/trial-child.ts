@@ -12,7 +12,7 @@ import type { DirectoryTrial, TrialAnswer } from './trial.js';
 /** The process that tries what can hang or end a process: started by trial.ts, which bounds it in time. */
 
 // Milliseconds for one read.
-const readTimeout = 10_000;
+const readTimeoutMs = 10_000;
 
 async function main(what: string, place: string): Promise<TrialAnswer> {
   switch (what) {
@@ -90,7 +90,7 @@ function requestOf(mountpoint: string): MountRequest {
 
 function readBy(path: string): Promise<string> {
   return new Promise((resolve, reject) => {
-    const options = { timeout: readTimeout, killSignal: 'SIGKILL', cwd: '/' } as const;
+    const options = { timeout: readTimeoutMs, killSignal: 'SIGKILL', cwd: '/' } as const;
     execFile('cat', ['--', path], options, (error, stdout, stderr) => {
       if (error === null) resolve(stdout);
       else reject(failed(`a file could not be read: ${stderr.trim() || error.message}`));

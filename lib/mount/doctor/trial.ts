@@ -28,10 +28,10 @@ export interface DirectoryTrial {
 export type TrialAnswer =
   ({ readonly ok: true } & DirectoryTrial) | ({ readonly ok: false } & TrialFailure);
 
-/** Milliseconds for one trial: mount(2), a lock or a read may never come back. */
-const trialTimeout = 30_000;
-/** Milliseconds that a process which is killed has to end: one that hangs in the kernel does not even die. */
-const dyingTimeout = 5000;
+/** How long one trial may take: mount(2), a lock or a read may never come back. */
+const trialTimeoutMs = 30_000;
+/** How long a killed process is waited for: one that hangs in the kernel does not even die. */
+const dyingTimeoutMs = 5000;
 
 /** What only tests change. */
 export interface TrialParts {
@@ -85,7 +85,7 @@ export async function tryDirectory(
 
 /** @throws PinfsError FILES_EXHAUSTED, MEMORY_LIMITED; errors of spawn. */
 async function ask(what: string, place: string, parts: TrialParts): Promise<TrialAnswer> {
-  const { milliseconds = trialTimeout, script = usualScript } = parts;
+  const { milliseconds = trialTimeoutMs, script = usualScript } = parts;
   const child = spawn(process.execPath, [script, what, place], {
     cwd: '/',
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -107,7 +107,7 @@ async function ask(what: string, place: string, parts: TrialParts): Promise<Tria
   }
   // It can do no more harm to what is taken away behind it.
   child.kill('SIGKILL');
-  const isOver = (await within(ended, dyingTimeout)) !== undefined;
+  const isOver = (await within(ended, dyingTimeoutMs)) !== undefined;
   child.stdout.destroy();
   child.stderr.destroy();
   child.unref();

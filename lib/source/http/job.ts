@@ -47,7 +47,7 @@ export function startJob({ shown, limits, limit, signal, demand }: JobOptions): 
     const now = clock();
     if (demand?.urgency === 'wanted' || demand?.urgency === 'held') renewWait(wait, now);
     if (now >= wait.end) stop(tooSlow(shown, limits));
-    else timer = setTimeout(look, Math.min(wait.end - now, longestTimer));
+    else timer = setTimeout(look, Math.min(wait.end - now, timerMsMax));
   };
   const unwatch = demand?.watch(() => {
     renewWait(wait, clock());
@@ -62,7 +62,7 @@ export function startJob({ shown, limits, limit, signal, demand }: JobOptions): 
     await new Promise<void>((resolve) => {
       wake = resolve;
       if (stopped !== undefined) resolve();
-      else alarm = setTimeout(resolve, Math.min(milliseconds, longestTimer));
+      else alarm = setTimeout(resolve, Math.min(milliseconds, timerMsMax));
     });
     clearTimeout(alarm);
     wake = undefined;
@@ -78,7 +78,7 @@ export function startJob({ shown, limits, limit, signal, demand }: JobOptions): 
     },
     pause: sleep,
     async turn() {
-      while (demand?.urgency === 'held') await sleep(longestTimer);
+      while (demand?.urgency === 'held') await sleep(timerMsMax);
     },
     came(received) {
       if (received <= furthest) return false;
@@ -97,7 +97,7 @@ export function startJob({ shown, limits, limit, signal, demand }: JobOptions): 
 }
 
 // setTimeout takes no more.
-const longestTimer = 2 ** 31 - 1;
+const timerMsMax = 2 ** 31 - 1;
 
 function tooSlow(shown: () => string, { deadline, minRate }: WaitLimits): PinfsError {
   const text = `${shown()}: less than ${minRate} bytes a second over ${deadline / 1000} s`;

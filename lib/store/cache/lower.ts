@@ -23,7 +23,7 @@ export interface Lower {
 }
 
 const recordsBytesMax = 512 * 1024 * 1024;
-const largestObject = 2 ** 31 - 2 ** 16;
+const objectBytesMax = 2 ** 31 - 2 ** 16;
 
 type Known = { readonly size: number; readonly sha256: Buffer };
 
@@ -47,7 +47,7 @@ export function openLower(directory: string): Lower | undefined {
       if (record === undefined || typeof file === 'string') return undefined;
       try {
         const { fd, status } = file;
-        if (status.size !== BigInt(record.size) || record.size > largestObject) return undefined;
+        if (status.size !== BigInt(record.size) || record.size > objectBytesMax) return undefined;
         const bytes = readAll(fd, record.size);
         const sha256 = createHash('sha256').update(bytes).digest();
         if (!sha256.equals(record.sha256)) return undefined;

@@ -12,7 +12,7 @@ import { findSpareDirectory } from './spare-directory.js';
 import { withSpare } from './two-shelves.js';
 
 // A cache that can't be opened now is tried again, not before so long (ms).
-const timeBetweenTries = 1000;
+const triesIntervalMs = 1000;
 
 /**
  * Opens the reading side of a cache, in any thread. Keeps up to `fileLimit` files open, so that a
@@ -34,7 +34,7 @@ export function openShelf(
   return shelfForReaders(
     withSpare(
       () => {
-        if (cache !== undefined || performance.now() - lastTry < timeBetweenTries) return cache;
+        if (cache !== undefined || performance.now() - lastTry < triesIntervalMs) return cache;
         lastTry = performance.now();
         return (cache = tryToOpen(() => openDiskShelf(absolute, fileLimit), true));
       },
