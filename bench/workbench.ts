@@ -1,11 +1,10 @@
 /** What the benchmarks run on: a made repository, its copy on the local disk, a server, and mounts of it. */
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { toBytes } from '../lib/format/bytes.js';
 import type { ListedMount } from '../lib/mount/list.js';
 import type { MountStatus } from '../lib/mount/session/status.js';
 import {
@@ -15,6 +14,7 @@ import {
   type TreeSpec,
 } from '../lib/publish/write-repository.js';
 import { makeTree } from '../lib/testing/trees.js';
+import { writeTree } from './kept.js';
 
 const execute = promisify(execFile);
 const here = dirname(fileURLToPath(import.meta.url));
@@ -94,17 +94,6 @@ function noise(length: number): Buffer {
     bytes.writeUInt32LE(state, at);
   }
   return bytes;
-}
-
-function writeTree(target: string, tree: TreeSpec): void {
-  mkdirSync(target, { recursive: true });
-  for (const [name, entry] of Object.entries(tree)) {
-    const path = join(target, name);
-    if (entry.type === 'directory') writeTree(path, entry.entries);
-    else if (entry.type === 'file')
-      writeFileSync(path, entry.content, { mode: entry.mode ?? 0o644 });
-    else if (entry.type === 'symlink') symlinkSync(toBytes(entry.target), path);
-  }
 }
 
 async function startServer(directory: string): Promise<{ server: ChildProcess; url: string }> {
@@ -189,11 +178,4 @@ export async function probe(
   ];
   const { stdout } = await execute(program, rest);
   return Number(stdout);
-}
-
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const low = sorted[Math.ceil(sorted.length / 2) - 1] ?? NaN;
-  const high = sorted[Math.floor(sorted.length / 2)] ?? NaN;
-  return (low + high) / 2;
 }

@@ -3,7 +3,7 @@ import { join, relative, resolve } from 'node:path';
 import { checkout } from '../lib/testing/genuine.js';
 
 /** Where tests lie when nothing else is asked for. */
-const testFolders = ['lib', 'bin', 'tools', 'examples', 'native-test'] as const;
+const testFolders = ['lib', 'bin', 'tools', 'bench', 'examples', 'native-test'] as const;
 
 /**
  * The test files that a word means: a folder or a file, of the sources or of `dist`, relative to the

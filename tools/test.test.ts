@@ -24,7 +24,8 @@ function smallCheckout(t: Test, tests: Readonly<Record<string, string>>): string
   }
   symlinkSync(join(checkout, 'node_modules'), join(root, 'node_modules'));
   writeFileSync(join(root, 'package.json'), '{ "type": "module" }');
-  for (const folder of ['bin', 'tools', 'examples', 'native-test']) mkdirSync(join(root, folder));
+  for (const folder of ['bin', 'tools', 'bench', 'examples', 'native-test'])
+    mkdirSync(join(root, folder));
   for (const [path, text] of Object.entries(tests)) {
     for (const [name, content] of [
       [join(root, path), ''],
@@ -59,7 +60,9 @@ const scenes = {
 };
 
 t.test('what failed, was killed or said nothing is counted, and ends the run badly', async (t) => {
-  const more = { 'tools/good.test.ts': passing, 'examples/good.test.ts': passing };
+  const more = Object.fromEntries(
+    ['tools', 'bench', 'examples'].map((folder) => [`${folder}/good.test.ts`, passing]),
+  );
   const root = smallCheckout(t, { ...scenes, ...more });
   const all = await runTests(root);
   t.equal(all.code, 1);
@@ -68,7 +71,7 @@ t.test('what failed, was killed or said nothing is counted, and ends the run bad
     /^not ok \d+ - dist\/bin\/bad.test.js/m,
     /^not ok \d+ - dist\/bin\/killed.test.js/m,
     /^not ok \d+ - dist\/native-test\/silent.test.js/m,
-    /^# \{ total: 10, pass: 7, fail: 2, skip: 1 \}$/m,
+    /^# \{ total: 12, pass: 9, fail: 2, skip: 1 \}$/m,
   ]) {
     t.match(all.stdout, line);
   }

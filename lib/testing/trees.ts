@@ -17,6 +17,8 @@ export interface TreeSize {
   readonly contents?: number;
   /** Mean size of a file (bytes; default 8 KiB). */
   readonly meanSize?: number;
+  /** Of each 64 bytes so many are noise, a multiple of 4 (default 32, which compresses to about half). */
+  readonly noiseBytes?: number;
 }
 
 /** Numbers in [0, 1) that depend on the seed alone: a linear congruential generator. */
@@ -33,7 +35,7 @@ export function seededRandom(seed: number): () => number {
 
 /**
  * A large tree as software is installed: directories up to five deep, some of them nested catalogs,
- * files of uneven sizes that compress to about half, a link here and there.
+ * files of uneven sizes that compress to about half or as told, a link here and there.
  */
 export function makeTree(size: TreeSize): TreeSpec {
   const random = seededRandom(size.seed);
@@ -90,15 +92,20 @@ function makeContents(size: TreeSize, random: () => number): Buffer[] {
   return Array.from({ length: count }, (_, index) => {
     // Many small ones, few large ones: an exponential distribution.
     const length = Math.round(-Math.log(1 - random()) * mean);
-    return makeContent(index, length, random);
+    return makeContent(index, length, size.noiseBytes ?? 32, random);
   });
 }
 
-/** Text that differs from file to file and of which half the bytes are noise. */
-function makeContent(index: number, length: number, random: () => number): Buffer {
+/** Text that differs from file to file and of which a part is noise. */
+export function makeContent(
+  index: number,
+  length: number,
+  noiseBytes: number,
+  random: () => number,
+): Buffer {
   const bytes = Buffer.alloc(length, `content ${index} of a made file\n`);
   for (let at = 0; at + 64 <= length; at += 64) {
-    for (let offset = 0; offset < 32; offset += 4) {
+    for (let offset = 0; offset < noiseBytes; offset += 4) {
       bytes.writeUInt32LE(Math.floor(random() * 2 ** 32), at + offset);
     }
   }

@@ -1,0 +1,68 @@
+/** The trees that the series reads, as specs: the same each time, so that figures of different days compare. */
+import { directory, file, nested, type TreeSpec } from '../lib/publish/spec.js';
+import { makeContent, makeTree, seededRandom } from '../lib/testing/trees.js';
+
+export const treeNames = ['tree', 'catalogs', 'chunked'] as const;
+
+export type TreeName = (typeof treeNames)[number];
+
+/** Raised when a spec below changes, so that a kept repository of the old one is made anew. */
+export const treesVersion = 1;
+
+const noiseBytes = 16; // A quarter of the bytes: stored at 0.3 of the size, as software is.
+
+export function treeSpec(name: TreeName, small: boolean): TreeSpec {
+  switch (name) {
+    case 'tree':
+      return makeTree({
+        files: small ? 970 : 19_400,
+        directories: small ? 75 : 1500,
+        nestedCatalogs: small ? 4 : 40,
+        meanSize: 8.6 * 1024,
+        noiseBytes,
+        seed: 11,
+      });
+    case 'catalogs':
+      return manyCatalogs(small ? 100 : 2000);
+    case 'chunked':
+      return oneChunkedFile((small ? 32 : 512) * 2 ** 20);
+  }
+}
+
+const filesInCatalog = 20;
+
+/** The catalogs lie in groups, so that no directory is large. */
+function manyCatalogs(catalogs: number): TreeSpec {
+  const contents = [100, 2000, 9000].map((size) =>
+    Buffer.alloc(size, `content of ${size} bytes\n`),
+  );
+  const groupWidth = Math.ceil(Math.sqrt(catalogs));
+  const groups: Record<string, TreeSpec> = {};
+  for (let index = 0; index < catalogs; index++) {
+    const group = (groups[`group${Math.floor(index / groupWidth)}`] ??= {}) as Record<
+      string,
+      TreeSpec[string]
+    >;
+    group[`package${index}`] = nested(
+      Object.fromEntries(
+        Array.from({ length: filesInCatalog }, (_, number) => [
+          `file${index}-${number}`,
+          file(contents[number % contents.length] ?? ''),
+        ]),
+      ),
+    );
+  }
+  return Object.fromEntries(
+    Object.entries(groups).map(([name, entries]) => [name, directory(entries)]),
+  );
+}
+
+/** Chunks of 9 to 12 MiB, as publishers cut by content: 46 to 56 of them in 512 MiB. */
+function oneChunkedFile(length: number): TreeSpec {
+  const random = seededRandom(12);
+  const chunks: number[] = [];
+  for (let sum = 0; sum < length; sum += chunks.at(-1) ?? length) {
+    chunks.push(9 * 2 ** 20 + Math.floor(random() * 3 * 2 ** 20));
+  }
+  return { 'big.bin': file(makeContent(0, length, noiseBytes, random), { chunks }) };
+}
