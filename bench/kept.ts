@@ -91,7 +91,7 @@ function readFacts(path: string): KeptFacts | undefined {
 }
 
 /** Writes the repository, its key and its facts below `place`; the facts last, since they say that it is whole. */
-export function publishTree(place: string, fqrn: string, tree: TreeSpec): KeptFacts {
+function publishTree(place: string, fqrn: string, tree: TreeSpec): KeptFacts {
   rmSync(place, { recursive: true, force: true });
   const made = makeRepository({ fqrn, revisions: [{ tree, tags: { [tag]: '' } }] });
   writeFiles(join(place, 'served', fqrn), made.files);

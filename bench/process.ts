@@ -2,7 +2,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 
 /** Nothing that is measured takes longer unless it hangs. */
-export const commandSecondsMax = 900;
+const commandSecondsMax = 900;
 
 export interface RunOptions {
   readonly cwd?: string;

@@ -46,7 +46,7 @@ export function makeSeries(): Series {
 }
 
 /** Medians, and each time as a ratio to curl and to the local copy of the same row. */
-export function tableOf(measured: readonly Measured[]): string {
+function tableOf(measured: readonly Measured[]): string {
   const lines = measured.map((one) => {
     const value = median(one.values);
     const spread = `${figure(Math.min(...one.values))}–${figure(Math.max(...one.values))}`;
