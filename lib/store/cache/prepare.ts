@@ -51,13 +51,32 @@ export async function prepareLarge(stored: Stored, want: Want, temporary: string
     return { size, sha256: plainHasher.digest() };
   }
   checkPlain(undefined, want);
-  const file = newFile(temporary, want.size.kind === 'exact' ? want.size.bytes : 0);
+  const unpackTo = (take: (piece: Buffer) => void): Promise<number> =>
+    unpackPieces(stored, codec, want, take);
+  const { kind, bytes } = want.size;
   try {
-    const plainBytes = await unpackPieces(stored, codec, want, (piece) => {
-      plainHasher.update(piece);
+    return await writeAsItComes(temporary, kind === 'exact' ? bytes : 0, unpackTo);
+  } catch (thrown) {
+    if (kind === 'exact' || !(thrown instanceof NoRoom)) throw thrown;
+    // Room is made once: nobody said for how much, so it is counted.
+    throw new NoRoom(await unpackTo(() => undefined), thrown.unmeasured);
+  }
+}
+
+/** @param bytes that are expected, where that is known. */
+async function writeAsItComes(
+  path: string,
+  bytes: number,
+  unpackTo: (take: (piece: Buffer) => void) => Promise<number>,
+): Promise<Plain> {
+  const hasher = createHash('sha256');
+  const file = newFile(path, bytes);
+  try {
+    const size = await unpackTo((piece) => {
+      hasher.update(piece);
       file.write(piece);
     });
-    return { size: plainBytes, sha256: plainHasher.digest() };
+    return { size, sha256: hasher.digest() };
   } catch (thrown) {
     file.drop();
     throw thrown;
