@@ -92,7 +92,7 @@ interface LowerRecords {
 /** SQLite can't read a database where it may not write, so that a copy is made. */
 function openCopy(at: string, copy: string): LowerRecords {
   const database = copyDatabase(at, copy);
-  const known = prepared(database);
+  const known = database && prepared(database);
   return {
     get: (key) => known?.get(key),
     close() {
@@ -102,10 +102,10 @@ function openCopy(at: string, copy: string): LowerRecords {
   };
 }
 
-function prepared(database: Database.Database | undefined) {
+function prepared(database: Database.Database) {
   try {
     // Of records that are not understood nothing is believed.
-    if (database === undefined || isNewer(database)) return undefined;
+    if (isNewer(database)) return undefined;
     return database.prepare<[string], Known>('SELECT size, sha256 FROM objects WHERE key = ?');
   } catch {
     // Damaged.

@@ -9,6 +9,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import Database from 'better-sqlite3';
 import t, { type Test } from 'tap';
 import { memorySource } from '../../testing/fakes/memory-source.js';
 import { checkFree, objectFile } from './layout.js';
@@ -53,6 +54,25 @@ void t.test('size', async (t) => {
     onDisk: 40_960,
     held: { objects: 1, bytes: 100 },
   });
+});
+
+void t.test('what is damaged is told, though it can not be thrown out just now', async (t) => {
+  const { directory, first, file } = await filled(t);
+  chmodSync(file(first), 0o644);
+  writeFileSync(file(first), randomBytes(100));
+  const writer = new Database(join(directory, 'index.db'));
+  t.teardown(() => writer.close());
+  writer.exec('BEGIN IMMEDIATE');
+  const report = await verifyAll(directory, (objects) => {
+    if (objects === 10) writer.exec('ROLLBACK');
+  });
+  t.same(report.damaged, [wantKey(first)]);
+  t.match(
+    await verifyAll(directory),
+    { damaged: [wantKey(first)] },
+    'and thrown out the next time',
+  );
+  t.match(await verifyAll(directory), { objects: 9, damaged: [] });
 });
 
 void t.test('verify finds what was damaged, lost, or is known by nobody', async (t) => {

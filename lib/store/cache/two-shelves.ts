@@ -31,8 +31,11 @@ export function withSpare(
     prepare: (want) => findCache()?.prepare?.(want),
     beginRun: (operation) => findCache()?.beginRun(operation),
     close() {
-      findCache()?.close();
-      spare?.close();
+      try {
+        findCache()?.close();
+      } finally {
+        spare?.close();
+      }
     },
   };
 }
