@@ -117,15 +117,12 @@ export async function unmountOwn(own: MountLine, mode: UnmountMode): Promise<voi
   if (result === 0) return;
   if (result === -EBUSY) throw await busy(place, own);
   // In a namespace of users, root may not do everything: fusermount3 may.
-  if (result === undefined || result === -EPERM) {
-    await unmountPath(place, mode);
-    // The tools go by the path. Another mount may have both numbers by now, at a place of its own.
-    if (mountpointOf(await currentMounts(), own) !== place) return;
-    throw leadsElsewhere(place);
-  }
-  // It may have gone in the meantime, by another hand.
+  const isForTools = result === undefined || result === -EPERM;
+  if (isForTools) await unmountPath(place, mode);
+  // It may have gone, also by another hand; another mount may have both numbers by now, at a place of its own.
   if (mountpointOf(await currentMounts(), own) !== place) return;
-  if (result === -ESTALE) throw leadsElsewhere(place);
+  // The tools go by the path.
+  if (isForTools || result === -ESTALE) throw leadsElsewhere(place);
   throw new PinfsError('MOUNT_FAILED', `${place} could not be unmounted (errno ${-result})`);
 }
 
