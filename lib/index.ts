@@ -158,18 +158,8 @@ export async function mount(
   how: Partial<Omit<MountOptions, 'mountpoint'>> = {},
 ): Promise<MountSession> {
   const { runMount } = await import('./mount/session/session.js');
-  const { defaultDeadline } = await import('./mount/options.js');
-  return await runMount(options, {
-    driver: 'auto',
-    allowOther: false,
-    suid: false,
-    dev: false,
-    noXattrs: false,
-    deadline: defaultDeadline,
-    verbose: false,
-    ...how,
-    mountpoint,
-  });
+  const { mountOptions } = await import('./mount/options.js');
+  return await runMount(options, mountOptions({ ...how, mountpoint }));
 }
 
 /** @throws PinfsError USAGE */

@@ -1,20 +1,11 @@
 import t from 'tap';
-import { defaultDeadline } from './options.js';
+import { mountOptions } from './options.js';
 import { readMountSpec } from './mount-spec-json.js';
 import type { MountSpec } from './mount-spec.js';
 
 const least: MountSpec = {
   options: { source: '/repo' },
-  mount: {
-    mountpoint: '/mnt',
-    driver: 'auto',
-    allowOther: false,
-    suid: false,
-    dev: false,
-    noXattrs: false,
-    deadline: defaultDeadline,
-    verbose: false,
-  },
+  mount: mountOptions({ mountpoint: '/mnt' }),
 };
 
 const most: MountSpec = {

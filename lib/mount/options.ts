@@ -1,6 +1,7 @@
 import type { ProtectedAttributes } from '../filesystem/magic.js';
 import { mountOptionTable } from '../options/mount-options.js';
 import type { OptionValues } from '../options/option.js';
+import { valuesOf } from '../options/rows.js';
 import { defaultWaitLimits } from '../source/wait.js';
 
 /**
@@ -26,3 +27,11 @@ export type DriverChoice = MountOptions['driver'];
 
 /** Milliseconds. */
 export const defaultDeadline = defaultWaitLimits.deadline;
+
+/** All options of a mount; what is not given is as the table says. */
+export function mountOptions(
+  given: Pick<MountOptions, 'mountpoint'> & Partial<MountOptions>,
+): MountOptions {
+  const defaults = valuesOf(mountOptionTable, {});
+  return { ...defaults, deadline: defaultDeadline, verbose: false, ...given };
+}

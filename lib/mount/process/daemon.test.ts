@@ -5,20 +5,11 @@ import type { Duplex } from 'node:stream';
 import t from 'tap';
 import { temporaryDirectory } from '../../testing/fakes/stub-mount.js';
 import { mountInBackground, type StartChild } from './daemon.js';
-import { defaultDeadline, type MountOptions } from '../options.js';
+import { mountOptions } from '../options.js';
 import { withAbsolutePaths, shownSource, type MountSpec } from '../mount-spec.js';
 
-const logless: MountOptions = {
-  mountpoint: '/mnt/a',
-  driver: 'auto',
-  allowOther: false,
-  suid: false,
-  dev: false,
-  noXattrs: false,
-  deadline: defaultDeadline,
-  verbose: false,
-};
-const mount: MountOptions = { ...logless, log: '/dev/null' };
+const logless = mountOptions({ mountpoint: '/mnt/a' });
+const mount = { ...logless, log: '/dev/null' };
 
 /** A child that runs a line of JavaScript; `pipe` is its end, `sent` what it was sent. */
 function child(code: string): StartChild {
