@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Filling } from './client.js';
 import type { TreeName } from './made-trees.js';
 import { chosenFiles, readers } from './readers.js';
-import type { Stage } from './stage.js';
+import type { Participant, Stage } from './stage.js';
 
 export interface Row {
   readonly name: string;
@@ -17,31 +17,27 @@ const tar = 'tar cf - . | cat';
 const find = 'find . -ls';
 const list = 'ls -lR .';
 
-const coldTar: Row = {
-  name: 'cold-tar',
-  tree: 'tree',
-  async round(stage) {
-    const kept = stage.kept('tree');
-    await stage.local('tree', tar);
-    await stage.curl('tree', kept.objects, 'server');
-    await stage.cold('tree', 'server', async (mounted) => {
-      await stage.timed(mounted, tar);
-      stage.memory(mounted);
-    });
-  },
-};
-
-const coldReaders: Row = {
-  name: 'cold-readers',
-  tree: 'tree',
-  async round(stage) {
-    const kept = stage.kept('tree');
-    const command = readers(kept.files, 8, stage.work);
-    await stage.local('tree', command);
-    await stage.curl('tree', kept.objects, 'server');
-    await stage.cold('tree', 'server', (mounted) => stage.timed(mounted, command));
-  },
-};
+/** All of a tree, cold, beside the local copy and curl. `then` looks at the mount when it was read. */
+function coldWhole(
+  name: string,
+  tree: TreeName,
+  commandOf: (stage: Stage) => string,
+  then: (stage: Stage, mounted: Participant) => void = () => undefined,
+): Row {
+  return {
+    name,
+    tree,
+    async round(stage) {
+      const command = commandOf(stage);
+      await stage.local(tree, command);
+      await stage.curl(tree, stage.kept(tree).objects, 'server');
+      await stage.cold(tree, 'server', async (mounted) => {
+        await stage.timed(mounted, command);
+        then(stage, mounted);
+      });
+    },
+  };
+}
 
 const coldFind: Row = {
   name: 'cold-find',
@@ -79,18 +75,6 @@ const rttTar: Row = {
   async round(stage) {
     await stage.curl('tree', stage.kept('tree').objects, 'relay');
     await stage.cold('tree', 'relay', (mounted) => stage.timed(mounted, tar));
-  },
-};
-
-const chunked: Row = {
-  name: 'chunked',
-  tree: 'chunked',
-  async round(stage) {
-    const read = 'cat big.bin | cat';
-    const { objects } = stage.kept('chunked');
-    await stage.local('chunked', read);
-    await stage.curl('chunked', objects, 'server');
-    await stage.cold('chunked', 'server', (mounted) => stage.timed(mounted, read));
   },
 };
 
@@ -148,11 +132,16 @@ const fetchRow: Row = {
 
 /** Dear ones last. */
 export const rows: readonly Row[] = [
-  coldTar,
-  coldReaders,
+  coldWhole(
+    'cold-tar',
+    'tree',
+    () => tar,
+    (stage, mounted) => stage.memory(mounted),
+  ),
+  coldWhole('cold-readers', 'tree', (stage) => readers(stage.kept('tree').files, 8, stage.work)),
   coldFind,
   random('random-500', 'noted'),
-  chunked,
+  coldWhole('chunked', 'chunked', () => 'cat big.bin | cat'),
   catalogs,
   fetchRow,
   warm,

@@ -11,7 +11,7 @@ import { output, shell, timed } from './process.js';
 import { serve, urlOf, wasteOf, type Served, type Way } from './served.js';
 import type { Series } from './series.js';
 
-interface Participant extends Mounted {
+export interface Participant extends Mounted {
   readonly client: string;
 }
 
