@@ -121,6 +121,7 @@ const actions: Readonly<Record<OptionKind, string>> = {
   directory: '_files -/',
   place: '_files -/',
   size: '',
+  sizeOrOff: '',
   seconds: '',
   gid: '',
   number: '',

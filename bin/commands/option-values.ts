@@ -13,6 +13,7 @@ const readers: { readonly [Kind in keyof Written]: (text: string) => Written[Kin
   directory: readPath,
   place: readPath,
   size: parseSize,
+  sizeOrOff: (text) => (text === 'off' ? 0 : parseSize(text)),
   seconds: parseSeconds,
   gid: parseGid,
   number: Number,
@@ -38,7 +39,8 @@ export function readValue({ kind, choices = [] }: OptionRow, text: string): stri
 export function writeValue(kind: OptionKind, value: string | number): string {
   if (typeof value === 'string') return value;
   if (kind === 'seconds') return String(value / 1000);
-  return kind === 'size' ? sizeText(value) : String(value);
+  if (kind === 'sizeOrOff' && value === 0) return 'off';
+  return kind === 'size' || kind === 'sizeOrOff' ? sizeText(value) : String(value);
 }
 
 /** In milliseconds. */

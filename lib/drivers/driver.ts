@@ -1,6 +1,7 @@
 import type { ErrorCode } from '../format/errors.js';
 import type { LiveFacts } from '../filesystem/live-facts.js';
 import type { ProtectedAttributes } from '../filesystem/magic.js';
+import type { ReadAheadCounts } from '../filesystem/read-ahead.js';
 import type { Filesystem } from '../filesystem/filesystem.js';
 import type { WaitLimits } from '../source/wait.js';
 import type { SnapshotDescriptor } from '../filesystem/snapshot-descriptor.js';
@@ -37,6 +38,8 @@ export interface MountRequest extends WaitLimits {
   readonly suid: boolean;
   readonly dev: boolean;
   readonly noExec?: boolean | undefined;
+  /** Plain bytes that are fetched before anybody asks, and may wait to be read, at most (kernel driver). */
+  readonly aheadBytesMax?: number | undefined;
   /** Answer ENOSYS to extended attributes, so that the kernel stops asking. */
   readonly noXattrs: boolean;
   /** Attributes that only some groups may read. A driver that can't tell who asks shows them to nobody. */
@@ -91,6 +94,8 @@ export interface ServedMount {
   /** Objects found in the cache. */
   readonly hits: number;
   readonly tree: TreeStatistics;
+  /** What was fetched before anybody asked, where that is done. */
+  readonly ahead?: ReadAheadCounts | undefined;
   /** Of the inode numbers of 32 bits, where they have so many. */
   readonly inodes?: InodeStatus | undefined;
 }

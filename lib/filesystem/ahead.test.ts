@@ -4,6 +4,7 @@ import type { Outcome } from '../store/want.js';
 import type { NodeId } from '../tree/entry.js';
 import type { Tree } from '../tree/tree.js';
 import { openAhead, type Ahead } from './ahead.js';
+import { openReadAhead } from './read-ahead.js';
 import { attributesOf } from './attributes.js';
 
 const bytes = Buffer.from('x');
@@ -24,7 +25,7 @@ function value<T>(outcome: Outcome<T>): T {
 
 /** A tree that notes the paths of what is listed ahead, and a client that lists it. */
 function walking(change: (tree: Tree) => Partial<Tree> = () => ({}), all = content) {
-  const { tree: fake } = makeFakeTree(all);
+  const { tree: fake, shelf } = makeFakeTree(all);
   const loaded: string[] = [];
   const prepared: NodeId[] = [];
   const plain: Tree = { ...fake, ...change(fake) };
@@ -36,7 +37,7 @@ function walking(change: (tree: Tree) => Partial<Tree> = () => ({}), all = conte
       return plain.list(node, after, limit);
     },
   };
-  const ahead = openAhead(tree, (node) => prepared.push(node));
+  const ahead = openAhead(tree, (node) => prepared.push(node), openReadAhead(tree, shelf));
   const list = (path: string) => {
     const directory = value(fake.resolve(path)).node;
     for (const entry of value(fake.list(directory, 0, 1e6)).entries)

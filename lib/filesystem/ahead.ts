@@ -1,10 +1,12 @@
 import type { NodeId } from '../tree/entry.js';
 import type { Listing, Tree } from '../tree/tree.js';
+import type { Want } from '../store/want.js';
 import type { Attributes } from './filesystem.js';
+import type { ReadAhead, ReadAheadCounts } from './read-ahead.js';
 
 /**
- * What a client that goes through the tree in order will ask for next, got ready while nothing else is to
- * be done. Nothing is fetched for it.
+ * What a client that goes through the tree in order will ask for next: got ready while nothing else is to be
+ * done, and named to be fetched.
  */
 export interface Ahead {
   /** An entry was shown in the listing that goes on. */
@@ -15,10 +17,13 @@ export interface Ahead {
   read(node: NodeId): void;
   /** Does a little of what is to be done; false: there is nothing. */
   work(): boolean;
+  readonly counts: ReadAheadCounts;
+  /** Objects to be fetched, so that no more than `bytesMax` wait to be read. */
+  take(bytesMax: number): readonly Want[];
 }
 
 /** `prepare` opens the object in which a file begins, if it is on this machine. */
-export function openAhead(tree: Tree, prepare: (node: NodeId) => void): Ahead {
+export function openAhead(tree: Tree, prepare: (node: NodeId) => void, files: ReadAhead): Ahead {
   const walk = beginWalk(tree.root);
   const reading: Reading = { next: undefined, toPrepare: undefined };
   return {
@@ -29,12 +34,16 @@ export function openAhead(tree: Tree, prepare: (node: NodeId) => void): Ahead {
     },
     listed: (directory) => {
       met(walk, directory);
+      files.listed(directory);
     },
     read: (node) => {
       const inOrder = node === reading.next;
       reading.next = tree.following(node);
       reading.toPrepare = inOrder ? reading.next : undefined;
+      files.read(node);
     },
+    counts: files.counts,
+    take: (bytesMax) => files.take(bytesMax, () => loadedNext(walk)),
     work: () => {
       const { toPrepare } = reading;
       if (toPrepare === undefined) return loadSome(walk, tree);
@@ -134,6 +143,15 @@ function loadSome(walk: Walk, tree: Tree): boolean {
   if (walk.loading === undefined) return false;
   if (loadMore(walk, tree, walk.loading)) walk.loading = undefined;
   return true;
+}
+
+/** The directories that come next, as far as they are loaded. */
+function* loadedNext({ queue, position, window }: Walk): Iterable<NodeId> {
+  for (let step = 0; step < Math.min(window, queue.length); step++) {
+    const directory = queue[(position + step) % queue.length];
+    if (directory?.loaded !== true) return;
+    yield directory.node;
+  }
 }
 
 function nextLoading({ queue, position, window }: Walk): Loading | undefined {

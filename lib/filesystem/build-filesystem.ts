@@ -2,11 +2,13 @@ import type { Shelf } from '../store/shelf.js';
 import { done, type Outcome, andThen } from '../store/want.js';
 import type { InodeNumbers } from '../tree/inode-table.js';
 import { openTree } from '../tree/open-tree.js';
+import type { NodeId } from '../tree/entry.js';
 import type { Tree } from '../tree/tree.js';
 import { openAhead, type Ahead } from './ahead.js';
 import type { Filesystem } from './filesystem.js';
 import type { LiveFacts } from './live-facts.js';
 import { openFilesystem } from './open-filesystem.js';
+import { openReadAhead } from './read-ahead.js';
 import { prepareContent } from './reading.js';
 import type { SnapshotDescriptor } from './snapshot-descriptor.js';
 
@@ -30,9 +32,8 @@ export function buildFilesystem(
 ): Outcome<BuiltFilesystem> {
   return andThen(openTree(descriptor.root, shelf, descriptor.tree, inodes), (tree) => {
     const filesystem = openFilesystem(tree, shelf, descriptor.identity, live);
-    const ahead = openAhead(tree, (node) => {
-      prepareContent(tree, shelf, node);
-    });
+    const prepare = (node: NodeId): void => prepareContent(tree, shelf, node);
+    const ahead = openAhead(tree, prepare, openReadAhead(tree, shelf));
     return done({ filesystem, tree, ahead, close: () => tree.close() });
   });
 }

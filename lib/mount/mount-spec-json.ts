@@ -57,6 +57,7 @@ function valueSchema(v: SchemaLibrary, { kind, choices = [] }: OptionRow) {
     case 'place':
       return v.string();
     case 'size':
+    case 'sizeOrOff':
     case 'seconds':
     case 'gid':
     case 'number':

@@ -33,6 +33,17 @@ export const mountOptionTable = {
     fstab: 'allow_dev',
     help: 'honour device files (root only)',
   },
+  /** Bytes; 0 fetches nothing ahead. */
+  ahead: {
+    flag: '--ahead',
+    value: 'off|size',
+    kind: 'sizeOrOff',
+    suggestions: ['off'],
+    help: 'most that is fetched before anybody asks for it, and waits to be read (kernel driver)',
+    manual:
+      'The most that is fetched before anybody asks for it, and waits to be read; default 16M. Who reads files in order, or ' +
+      'one directory after the other, gets those that follow; `off` fetches only what is asked for. Of the kernel driver.',
+  },
   noXattrs: {
     flag: '--no-xattrs',
     kind: 'flag',

@@ -15,6 +15,8 @@ export interface KindValues {
   readonly place: string;
   /** Bytes. */
   readonly size: number;
+  /** Bytes, or `off`, which is 0. */
+  readonly sizeOrOff: number;
   /** Milliseconds; on the command line they are seconds. */
   readonly seconds: number;
   readonly gid: number;

@@ -21,6 +21,7 @@ const isPath: Readonly<Record<OptionKind, boolean>> = {
   directory: true,
   place: true,
   size: false,
+  sizeOrOff: false,
   seconds: false,
   gid: false,
   number: false,

@@ -37,8 +37,10 @@ const limits: FlightLimits = {
   lightPlaces: 4,
   lightWeight: 2 * 1024 * 1024,
   weight: 512 * 1024 * 1024,
-  ahead: 256,
-  aheadAtOnce: 4,
+  ahead: 1024,
+  aheadAtOnce: 16,
+  aheadBesideBytes: 512 * 1024,
+  aheadBesideMs: 50,
 };
 
 /**

@@ -15,12 +15,13 @@ _pinfs() {
   case $before in
     --inodes) mapfile -t COMPREPLY < <(compgen -W '32 63' -- "$word") && return ;;
     --driver) mapfile -t COMPREPLY < <(compgen -W 'auto fuse-native kernel' -- "$word") && return ;;
+    --ahead) mapfile -t COMPREPLY < <(compgen -W 'off' -- "$word") && return ;;
     --type) mapfile -t COMPREPLY < <(compgen -W 'f d l c b p s' -- "$word") && return ;;
     --workload) mapfile -t COMPREPLY < <(compgen -W 'walk tar' -- "$word") && return ;;
     --fqrn | --cache-limit | --trust-at | --env | --deadline | --min-rate | --protected-xattr | --xattr-gid | --name | --port | --host | --repeats) return ;;
   esac
   case $command in
-    mount) options="$source --inodes --foreground --driver --allow-other --suid --dev --no-xattrs --passthrough --log --trace --protected-xattr --xattr-gid -o" ;;
+    mount) options="$source --inodes --foreground --driver --allow-other --suid --dev --ahead --no-xattrs --passthrough --log --trace --protected-xattr --xattr-gid -o" ;;
     umount) options="$output --lazy --force --all" ;;
     ls) options="$source --long --recursive" ;;
     stat) options=$source ;;

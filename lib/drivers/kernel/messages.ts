@@ -87,6 +87,8 @@ export type FromWorker =
       readonly ahead: readonly Want[];
     }
   | { readonly kind: 'joined'; readonly key: string }
+  /** Objects that will be wanted next; nobody waits for them. */
+  | { readonly kind: 'ahead'; readonly wants: readonly Want[] }
   | { readonly kind: 'drop'; readonly key: string }
   | { readonly kind: 'error'; readonly error: ErrorText }
   /** The loop has ended. */

@@ -75,6 +75,7 @@ export function mountRequest(
     dev: mount.dev,
     noExec: mount.noExec,
     ...boundedWaitLimits({ ...repository.waitLimits, deadline: mount.deadline }, log),
+    aheadBytesMax: mount.ahead,
     noXattrs: mount.noXattrs,
     protectedXattrs: mount.protectedXattrs,
     passthrough: mount.passthrough,

@@ -35,6 +35,10 @@ const statusOf = decoder((v) => {
     errors: counts,
     notCarried: count,
     latencies: v.optional(v.record(v.string(), latencySchema(v)), {}),
+    ahead: v.optional(
+      v.nullable(v.object({ asked: count, askedBytes: count, used: count, usedBytes: count })),
+      null,
+    ),
     tree: v.object({
       catalogsOpened: count,
       catalogsOpen: count,

@@ -1,4 +1,5 @@
 import { fromText, printable } from '../../format/bytes.js';
+import type { ReadAheadCounts } from '../../filesystem/read-ahead.js';
 import type { DriverStatistics, Latency } from '../../drivers/driver.js';
 import type { Repository } from '../../repository/repository.js';
 import type { InodeStatus } from '../../repository/inodes/inode-state.js';
@@ -38,6 +39,8 @@ export interface MountStatus {
   readonly notCarried: number;
   /** Microseconds by operation, where the driver measures them. */
   readonly latencies: Readonly<Partial<Record<string, Latency>>>;
+  /** What was asked for before anybody read it (objects, plain bytes); null: the driver does not do that. */
+  readonly ahead: Readonly<ReadAheadCounts> | null;
   readonly tree: TreeStatistics;
   /** Undefined: the process is of version 0.1. */
   readonly inodes?: InodesStatus;
@@ -111,6 +114,7 @@ export function mountStatus(facts: StatusFacts): MountStatus {
     errors: summed(statistics.errors, store.failures),
     notCarried: statistics.notCarried,
     latencies: statistics.latencies ?? {},
+    ahead: served?.ahead ?? null,
     tree: served?.tree ?? repository.tree.statistics,
     inodes: inodesStatus(repository, served?.inodes),
     head: facts.head,
@@ -140,6 +144,14 @@ function summed(
   return result;
 }
 
+function aheadLines(ahead: MountStatus['ahead'], size: (bytes: number) => string): string[] {
+  if (ahead === null || ahead.asked === 0) return [];
+  const unread = size(Math.max(0, ahead.askedBytes - ahead.usedBytes));
+  return [
+    `  ahead       ${ahead.asked} files asked for ahead, ${ahead.used} of them read, ${unread} not read`,
+  ];
+}
+
 /** A status for people, with no control characters of a server or a path in it. */
 export function statusLines(status: MountStatus, size: (bytes: number) => string): string[] {
   const { store, traffic, verdict } = status;
@@ -161,6 +173,7 @@ export function statusLines(status: MountStatus, size: (bytes: number) => string
     ...tooSmallLines(store, size),
     ...notStoredLines(store.notStored),
     `  network     ${traffic.requests} requests, ${size(traffic.bytes)}, ${traffic.failures} failures`,
+    ...aheadLines(status.ahead, size),
     `  tree        ${status.tree.catalogsOpen} catalogs open of ${status.tree.catalogsOpened} used, ${status.tree.directoriesLoaded} directories loaded, ${status.tree.rowsRefused} rows refused`,
     ...inodesLines(status.inodes),
     `  requests    ${countsText(status.requests)}`,

@@ -31,7 +31,7 @@ type Settings = Required<Omit<HttpOptions, 'retries' | 'longest'>> & {
 };
 
 // More than the store fetches at once: what it asks for is sent, and waits in no queue that nobody sees.
-const connectionsMax = 24;
+const connectionsMax = 32;
 // With pauses of 0.2 s that double they take 3 s at most.
 const retriesMaxOfCommand = 4;
 /** How long a server may take to accept a connection, where nobody says otherwise. */

@@ -11,6 +11,8 @@ const limits: FlightLimits = {
   weight: 100,
   ahead: 10,
   aheadAtOnce: 2,
+  aheadBesideBytes: 0,
+  aheadBesideMs: 50,
 };
 
 /** Flights that are steered by hand. */
@@ -213,4 +215,23 @@ void t.test('a new waiter takes up what the last one gave up', async (t) => {
   it.end('w');
   await again;
   t.same(it.begun, ['w']);
+});
+
+void t.test('what nobody waits for flies beside the rest as far as that holds nobody up', (t) => {
+  const steering = steered(t, { aheadBesideBytes: 3 });
+  const { ahead, begun, join, urgencies } = steering;
+  void join('wanted');
+  ahead('before');
+  t.same(begun, ['wanted'], 'nothing is known of the line');
+  const { demand } = steering.leg('wanted');
+  demand.came(1000);
+  const later = performance.now() + 60;
+  while (performance.now() < later);
+  demand.came(1_000_000);
+  ahead('one');
+  t.same(begun, ['wanted', 'before', 'one']);
+  t.same(urgencies(), { wanted: 'wanted', before: 'ahead', one: 'ahead' });
+  ahead('two', 10);
+  t.same(begun, ['wanted', 'before', 'one'], 'more would');
+  t.end();
 });

@@ -1,6 +1,7 @@
 import { asPinfsError, PinfsError } from '../../format/errors.js';
 import type { Demand, Urgency } from '../../source/http/demand.js';
 import { seeBytes, type Wait } from '../../source/wait.js';
+import { openLineRate } from './rate.js';
 
 export type Work = (leg: Leg) => Promise<void>;
 
@@ -22,6 +23,12 @@ export interface FlightLimits {
   /** How many that nobody waits for stand in their queue, and fly at once. */
   readonly ahead: number;
   readonly aheadAtOnce: number;
+  /**
+   * What nobody waits for flies beside what somebody waits for as long as it weighs no more than this, nor
+   * than comes within `aheadBesideMs`: so long it may hold him up.
+   */
+  readonly aheadBesideBytes: number;
+  readonly aheadBesideMs: number;
 }
 
 /** Somebody who waits for a flight. */
@@ -76,6 +83,7 @@ export class Flights {
   readonly #clock: () => number;
   /** Bytes of what somebody waited for. */
   #received = 0;
+  readonly #rate = openLineRate();
   #telling: NodeJS.Timeout | undefined;
   #closed = false;
 
@@ -193,14 +201,24 @@ export class Flights {
       if (this.#mayFly(flight)) this.#begin(flight);
     }
     const isBusy = this.#wanted.size > 0 || this.#count(takesTheLine) > 0;
+    const { aheadBesideBytes, aheadBesideMs } = this.#limits;
+    const besideMax = isBusy
+      ? Math.min(aheadBesideBytes, this.#rate.bytesPerMs * aheadBesideMs)
+      : Infinity;
+    let beside = 0;
     for (const flight of this.#flying) {
-      const idle = isBusy ? 'held' : 'ahead';
-      this.#urge(flight, isWanted(flight) ? 'wanted' : idle);
+      if (isWanted(flight)) {
+        this.#urge(flight, 'wanted');
+        continue;
+      }
+      beside += flight.weight;
+      this.#urge(flight, beside > besideMax ? 'held' : 'ahead');
     }
-    if (isBusy) return;
     for (const flight of this.#ahead) {
       if (this.#count((one) => !isWanted(one)) >= this.#limits.aheadAtOnce) break;
       if (!this.#fits(flight)) break;
+      beside += flight.weight;
+      if (beside > besideMax) break;
       this.#begin(flight);
     }
   }
@@ -306,6 +324,7 @@ export class Flights {
       },
       came: (bytes) => {
         flight.received += bytes;
+        this.#rate.came(bytes, this.#clock());
         flight.trouble = undefined;
         if (seats.size > 0) this.#received += bytes;
       },

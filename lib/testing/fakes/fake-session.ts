@@ -61,6 +61,7 @@ export function fakeDescriptor(cacheDirectory: string): SnapshotDescriptor {
 
 export const pinnedSettings: Settings = {
   lifetime: 'pinned',
+  aheadBytesMax: 0,
   noXattrs: false,
   noOpen: true,
   noOpendir: true,
@@ -91,6 +92,7 @@ export function fakeSession(root: FakeEntry, options: FakeSessionOptions = {}): 
   let unique = 0;
   const fake = {
     misses: [],
+    fetchAhead: () => undefined,
     joined: [],
     dropped: [],
     reported: [],
@@ -106,6 +108,7 @@ export function fakeSession(root: FakeEntry, options: FakeSessionOptions = {}): 
     clock: () => result.now,
     connected: (connection) => fake.connections.push(connection),
     miss: (key, miss) => fake.misses.push({ key, miss }),
+    fetchAhead: () => undefined,
     joined: (key) => fake.joined.push(key),
     drop: (key) => fake.dropped.push(key),
     report: (error) => fake.reported.push(error),

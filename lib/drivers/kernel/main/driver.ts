@@ -124,12 +124,16 @@ function closePipe(pipe: Pipe): void {
   closeSync(pipe.write);
 }
 
+// Some 0.1 s of a fast line.
+const aheadBytesMaxUsual = 16 * 1024 * 1024;
+
 function startWorker(mount: Mount): Promise<Link> {
   const { request, inner } = mount;
   const pinned = request.lifetime === 'pinned';
   const passthrough = request.passthrough === true;
   const settings: Settings = {
     lifetime: request.lifetime,
+    aheadBytesMax: request.aheadBytesMax ?? aheadBytesMaxUsual,
     noXattrs: request.noXattrs,
     protectedXattrs: request.protectedXattrs,
     // Passthrough is agreed at each OPEN, so these are asked for then.

@@ -9,6 +9,8 @@ import type { Trouble } from '../worker/held.js';
 /** The fetches that requests of the worker wait for. */
 export interface Fetches {
   readonly miss: (key: string, want: Want, ahead: readonly Want[]) => void;
+  /** Nobody waits for these. */
+  readonly ahead: (wants: readonly Want[]) => void;
   /** One more waits. */
   readonly joined: (key: string) => void;
   /** Nobody waits any more. */
@@ -68,6 +70,9 @@ export function openFetches(
       } else renewWait(known.wait, now);
       // Behind it: what is waited for goes first.
       if (ahead.length > 0) store.fetchAhead(ahead);
+    },
+    ahead(wants) {
+      store.fetchAhead(wants);
     },
     joined(key) {
       const known = flights.get(key);

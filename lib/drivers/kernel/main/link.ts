@@ -186,6 +186,9 @@ function receive(state: State, fetches: Fetches, message: FromWorker): void {
     case 'miss':
       fetches.miss(message.key, message.want, message.ahead);
       return;
+    case 'ahead':
+      fetches.ahead(message.wants);
+      return;
     case 'joined':
       fetches.joined(message.key);
       return;

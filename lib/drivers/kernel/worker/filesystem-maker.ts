@@ -40,7 +40,9 @@ export interface ServedFilesystem extends Pick<BuiltFilesystem, 'filesystem' | '
 export function openMaker(report: (error: PinfsError) => void): FilesystemMaker {
   const shelves = new Map<string, ReturnType<typeof openShelf>>();
   const numbered = new Set<InodeState>();
-  let newest: { readonly tree: Tree; readonly inodes: InodeState | undefined } | undefined;
+  let newest:
+    | { readonly tree: Tree; readonly ahead: Ahead; readonly inodes: InodeState | undefined }
+    | undefined;
   return {
     make(descriptor, facts, run) {
       const { cacheDirectory, cachePlace: at } = descriptor;
@@ -51,7 +53,7 @@ export function openMaker(report: (error: PinfsError) => void): FilesystemMaker 
       shelf.expect?.([descriptor.root], true);
       const inodes = descriptor.inodes && openInodeState(descriptor.inodes, { report });
       return andThen(buildFilesystem(descriptor, shelf, facts, inodes), (built) => {
-        newest = { tree: built.tree, inodes };
+        newest = { tree: built.tree, ahead: built.ahead, inodes };
         if (inodes !== undefined) numbered.add(inodes);
         const close = (): void => {
           built.close();
@@ -65,7 +67,12 @@ export function openMaker(report: (error: PinfsError) => void): FilesystemMaker 
       if (newest === undefined) return undefined;
       let hits = 0;
       for (const shelf of shelves.values()) hits += shelf.hits ?? 0;
-      return { hits, tree: newest.tree.statistics, inodes: newest.inodes?.status };
+      return {
+        hits,
+        tree: newest.tree.statistics,
+        ahead: newest.ahead.counts,
+        inodes: newest.inodes?.status,
+      };
     },
     idle() {
       for (const inodes of numbered) inodes.flush();

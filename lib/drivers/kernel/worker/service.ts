@@ -14,6 +14,8 @@ import type { ServedSnapshot, Snapshots } from './snapshots.js';
 export interface Settings extends WaitLimits {
   /** `pinned`, or the lifetime of names in seconds. */
   readonly lifetime: 'pinned' | number;
+  /** Plain bytes of what is fetched ahead that may wait to be read. */
+  readonly aheadBytesMax: number;
   readonly noXattrs: boolean;
   readonly protectedXattrs?: ProtectedAttributes | undefined;
   /** Let the kernel stop asking for OPEN (only for pins, and without passthrough). */

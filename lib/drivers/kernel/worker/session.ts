@@ -77,6 +77,8 @@ export interface SessionOptions {
   readonly clock: () => number;
   readonly connected: (connection: Connection | string) => void;
   readonly miss: (key: string, miss: Miss) => void;
+  /** Objects will be wanted next. */
+  readonly fetchAhead: (wants: readonly Want[]) => void;
   /** One more waits for an object that was missed before: for him its fetch has to go on. */
   readonly joined: (key: string) => void;
   /** Nobody waits any more for an object. */
@@ -249,8 +251,12 @@ function runGuarded(state: State, frame: Frame, run: object): KernelAnswer {
 /** Whatever goes wrong in it, the client that asks for the same will be told. */
 function workAhead({ options }: State): boolean {
   try {
+    const { ahead } = options.snapshots.current;
+    if (ahead === undefined) return false;
     options.beginRun({});
-    return options.snapshots.current.ahead?.work() ?? false;
+    const wants = ahead.take(options.settings.aheadBytesMax);
+    if (wants.length > 0) options.fetchAhead(wants);
+    return ahead.work() || wants.length > 0;
   } catch {
     return false;
   }

@@ -55,8 +55,9 @@ void t.test('what the worker found in cache and tree reaches the main thread', (
   const counted = counters();
   const tree = { catalogsOpened: 3, catalogsOpen: 2, directoriesLoaded: 5, rowsRefused: 1 };
   raiseFlag(counted);
-  publishServed(counted, { hits: 7, tree });
-  t.same(readServed(counters(counted.memory)), { hits: 7, tree });
+  const ahead = { asked: 5, askedBytes: 5 * 2 ** 33 + 2 ** 32 - 1, used: 3, usedBytes: 3 };
+  publishServed(counted, { hits: 7, tree, ahead });
+  t.same(readServed(counters(counted.memory)), { hits: 7, tree, ahead });
   t.ok(takeFlag(counted), 'the flag beside it is untouched');
   t.end();
 });

@@ -1,4 +1,5 @@
 import { errorCodes, type ErrorCode } from '../../../format/errors.js';
+import type { ReadAheadCounts } from '../../../filesystem/read-ahead.js';
 import type { Latency, ServedMount } from '../../driver.js';
 
 /**
@@ -57,10 +58,12 @@ export function countRequest(counted: Counters, slot: number, microseconds: numb
 }
 
 const inodesAt = 12;
+// Two words for each count of bytes.
+const aheadAt = 6;
 const inodeStates = { none: 0, kept: 1, notKept: 2 };
 
 /** Tells the main thread what was found in cache and tree. */
-export function publishServed(counted: Counters, { hits, tree, inodes }: ServedMount): void {
+export function publishServed(counted: Counters, { hits, tree, ahead, inodes }: ServedMount): void {
   const values = [
     hits,
     tree.catalogsOpened,
@@ -69,9 +72,29 @@ export function publishServed(counted: Counters, { hits, tree, inodes }: ServedM
     tree.rowsRefused,
   ];
   counted.words.set(values, servedAt);
+  if (ahead !== undefined) publishAhead(counted, ahead);
   if (inodes === undefined) return;
   const state = inodes.kept ? inodeStates.kept : inodeStates.notKept;
   counted.words.set([state, inodes.seen, inodes.moved], inodesAt);
+}
+
+function publishAhead({ words }: Counters, counts: ReadAheadCounts): void {
+  const values = [counts.asked, counts.used, counts.askedBytes, counts.usedBytes];
+  const [asked = 0, used = 0, askedBytes = 0, usedBytes = 0] = values;
+  const high = (bytes: number) => Math.floor(bytes / 2 ** 32);
+  words.set([asked, used, askedBytes, high(askedBytes), usedBytes, high(usedBytes)], aheadAt);
+}
+
+function readAhead({ words }: Counters): ReadAheadCounts {
+  const [asked = 0, used = 0, askedLow = 0, askedHigh = 0, usedLow = 0, usedHigh = 0] = words
+    .subarray(aheadAt, aheadAt + 6)
+    .map((word) => word);
+  return {
+    asked: asked >>> 0,
+    used: used >>> 0,
+    askedBytes: askedHigh * 2 ** 32 + (askedLow >>> 0),
+    usedBytes: usedHigh * 2 ** 32 + (usedLow >>> 0),
+  };
 }
 
 export function readServed(counted: Counters): ServedMount {
@@ -84,6 +107,7 @@ export function readServed(counted: Counters): ServedMount {
       directoriesLoaded: value(3),
       rowsRefused: value(4),
     },
+    ahead: readAhead(counted),
     ...readInodes(counted),
   };
 }

@@ -179,6 +179,9 @@ function serve(worker: Worker, device: number, start: WorkerStart): void {
     miss: (key, { want, ahead }) => {
       post(port, { kind: 'miss', key, want, ahead: ahead ?? [] });
     },
+    fetchAhead: (wants) => {
+      post(port, { kind: 'ahead', wants });
+    },
     joined: (key) => {
       post(port, { kind: 'joined', key });
     },

@@ -1,0 +1,120 @@
+import t from 'tap';
+import { makeFakeTree, type FakeEntry } from '../testing/fakes/fake-tree.js';
+import type { Outcome } from '../store/want.js';
+import { openReadAhead } from './read-ahead.js';
+
+const fileBytes = 40 * 1024;
+const bytesMax = 1024 * 1024;
+
+function value<T>(outcome: Outcome<T>): T {
+  if (outcome.kind !== 'done') throw new Error('not done');
+  return outcome.value;
+}
+
+function names(count: number): string[] {
+  return Array.from({ length: count }, (_, index) => `f${String(index).padStart(3, '0')}`);
+}
+
+/** Directories of 30 files each, none of which is here, and a client that reads them. */
+function reader(count = 30) {
+  const directory = (of: string): FakeEntry => ({
+    children: Object.fromEntries(
+      names(count).map((name) => [name, { bytes: Buffer.alloc(fileBytes, `${of}${name} `) }]),
+    ),
+  });
+  const { tree: fake, shelf } = makeFakeTree({
+    children: { a: directory('a'), b: directory('b') },
+  });
+  const following = (node: number) => {
+    const { entries } = value(fake.list(value(fake.parent(node)), 0, 1000));
+    return entries[entries.findIndex((it) => it.node === node) + 1]?.node;
+  };
+  const tree = { ...fake, following };
+  const here = new Set<string>();
+  const ahead = openReadAhead(tree, { ...shelf, isRecorded: ({ path }) => here.has(path) });
+  const node = (path: string) => value(tree.resolve(path)).node;
+  return {
+    counts: ahead.counts,
+    list: (path: string) => ahead.listed(node(path)),
+    /** Paths of what is asked for behind a read. */
+    read: (path: string, most = bytesMax, next: string[] = []): string[] => {
+      here.add(path);
+      ahead.read(node(path));
+      return ahead.take(most, () => next.map(node)).map(({ path }) => path);
+    },
+  };
+}
+
+void t.test('who reads in order gets what follows, ever more of it', (t) => {
+  const { read, counts } = reader();
+  t.same(read('/a/f000'), [], 'one file is no order');
+  t.same(read('/a/f001'), [], 'nor is the second: it may be all');
+  const first = read('/a/f002');
+  t.same(first, ['/a/f003', '/a/f004', '/a/f005', '/a/f006'], 'little at first');
+  const more = first.flatMap((path) => read(path));
+  t.same(
+    [...first, ...more],
+    names(30)
+      .slice(3, 3 + first.length + more.length)
+      .map((it) => `/a/${it}`),
+  );
+  t.ok(more.length > first.length, `${more.length} more`);
+  t.equal(counts.used, first.length);
+  t.equal(counts.asked, first.length + more.length);
+  t.end();
+});
+
+void t.test('what waits to be read is bounded, and nothing is asked for with 0', (t) => {
+  const { read } = reader();
+  for (const name of names(3)) t.same(read(`/a/${name}`, 0), []);
+  const asked = read('/a/f003', fileBytes);
+  t.same(asked, ['/a/f004']);
+  t.end();
+});
+
+void t.test('who jumps about gets nothing', (t) => {
+  const { read, counts } = reader();
+  for (const index of [5, 20, 3, 11, 28, 1, 15]) {
+    const name = names(30)[index] ?? '';
+    t.same(read(`/a/${name}`), []);
+    t.same(read(`/b/${name}`), []);
+  }
+  t.equal(counts.asked, 0);
+  t.end();
+});
+
+void t.test('who reads siblings of a directory that he listed gets all of them, in time', (t) => {
+  const { read, list } = reader(8);
+  list('/a');
+  const asked = ['f007', 'f003', 'f005', 'f001', 'f006', 'f000'].flatMap((name) =>
+    read(`/a/${name}`),
+  );
+  t.ok(asked.includes('/a/f002') && asked.includes('/a/f004'), asked.join(' '));
+  t.end();
+});
+
+void t.test('who goes from directory to directory gets the next one', (t) => {
+  const { read, list } = reader(6);
+  list('/a');
+  const asked = names(6).flatMap((name) => read(`/a/${name}`, bytesMax, ['/b']));
+  t.ok(
+    asked.some((path) => path.startsWith('/b/')),
+    asked.join(' '),
+  );
+  t.equal(new Set(asked).size, asked.length, 'nothing twice');
+  t.end();
+});
+
+void t.test('what was asked for in vain makes it ask for less', (t) => {
+  const { read, counts } = reader();
+  for (const name of names(12)) read(`/a/${name}`);
+  const before = counts.asked;
+  // From here on as one who jumps about.
+  const order = names(30).map((_, index) => (index * 7) % 30);
+  const asked = order.flatMap((index) => read(`/b/${names(30)[index] ?? ''}`));
+  t.ok(
+    counts.asked - before <= 8,
+    `${counts.asked - before} more were asked for: ${asked.join(' ')}`,
+  );
+  t.end();
+});

@@ -1,0 +1,245 @@
+import type { Shelf } from '../store/shelf.js';
+import type { Want } from '../store/want.js';
+import { wantsForRange } from '../tree/content.js';
+import type { Entry, NodeId } from '../tree/entry.js';
+import type { Tree } from '../tree/tree.js';
+
+/**
+ * The files that a reader who goes on in order will read next, as objects to be fetched before he asks. What it
+ * asks for begins small, doubles while what was asked for is read, and is halved as soon as it isn't.
+ */
+export interface ReadAhead {
+  /** A client came to the end of a directory's listing. */
+  listed(directory: NodeId): void;
+  /** A file was read from its begin. */
+  read(node: NodeId): void;
+  /**
+   * What is to be fetched now, so that no more than `bytesMax` of it waits to be read.
+   * @param directories those that a walk will come to next, nearest first.
+   */
+  take(bytesMax: number, directories: () => Iterable<NodeId>): readonly Want[];
+  readonly counts: ReadAheadCounts;
+}
+
+/** Objects and plain bytes. */
+export interface ReadAheadCounts {
+  asked: number;
+  askedBytes: number;
+  /** Of those, what was read afterwards. */
+  used: number;
+  usedBytes: number;
+}
+
+const windowBytesMin = 128 * 1024;
+// So many files in order make a reader who goes on; so many of a listed directory one who wants all of it.
+const readsInOrderMin = 2;
+const readsOfListedMin = 4;
+// Of a large file only the first object: who opens it may want no more.
+const wantsAtOnceMax = 64;
+// Entries that are looked at in one call: a client that comes meanwhile waits for no more.
+const looksMax = 64;
+const pageEntries = 8;
+const directoriesKeptMax = 256;
+
+interface Known {
+  reads: number;
+  listed: boolean;
+  queued: boolean;
+}
+
+/** A place in the listing of a directory from which files are taken: behind a file, or behind a cookie. */
+interface Cursor {
+  readonly directory: NodeId;
+  behind: NodeId | undefined;
+  after: number;
+  page: readonly Entry[];
+}
+
+interface Asked {
+  readonly bytes: number;
+  /** How many files had been read by then. */
+  readonly at: number;
+}
+
+interface State {
+  readonly tree: Tree;
+  readonly shelf: Shelf;
+  readonly counts: ReadAheadCounts;
+  readonly asked: Map<NodeId, Asked>;
+  readonly directories: Map<NodeId, Known>;
+  readonly cursors: Cursor[];
+  /** Catalogs that were asked for, by the directory that lacks them. */
+  readonly lacking: Set<NodeId>;
+  askedBytes: number;
+  windowBytes: number;
+  reads: number;
+  inOrder: number;
+  next: NodeId | undefined;
+}
+
+export function openReadAhead(tree: Tree, shelf: Shelf): ReadAhead {
+  const state: State = {
+    tree,
+    shelf,
+    counts: { asked: 0, askedBytes: 0, used: 0, usedBytes: 0 },
+    asked: new Map(),
+    directories: new Map(),
+    cursors: [],
+    lacking: new Set(),
+    askedBytes: 0,
+    windowBytes: windowBytesMin,
+    reads: 0,
+    inOrder: 0,
+    next: undefined,
+  };
+  return {
+    counts: state.counts,
+    listed: (directory) => {
+      known(state, directory).listed = true;
+    },
+    read: (node) => {
+      noteRead(state, node);
+    },
+    take: (bytesMax, directories) => take(state, bytesMax, directories),
+  };
+}
+
+function known({ directories }: State, directory: NodeId): Known {
+  const found = directories.get(directory) ?? { reads: 0, listed: false, queued: false };
+  directories.delete(directory);
+  directories.set(directory, found);
+  if (directories.size > directoriesKeptMax) {
+    const [oldest] = directories.keys();
+    if (oldest !== undefined) directories.delete(oldest);
+  }
+  return found;
+}
+
+function noteRead(state: State, node: NodeId): void {
+  const parent = state.tree.parent(node);
+  if (parent.kind !== 'done') return;
+  const directory = known(state, parent.value);
+  state.reads++;
+  const wasAsked = use(state, node);
+  // Who comes to another directory that he has listed may be going on in order.
+  const isFirst = directory.listed && directory.reads === 0;
+  if (wasAsked || node === state.next) state.inOrder++;
+  else if (!isFirst) {
+    state.inOrder = 0;
+    shrink(state);
+  }
+  directory.reads++;
+  state.next = state.tree.following(node);
+  expire(state);
+  const wantsAll = directory.listed && directory.reads >= readsOfListedMin;
+  if (!directory.queued && (state.inOrder >= readsInOrderMin || wantsAll)) {
+    directory.queued = true;
+    state.cursors.unshift({ directory: parent.value, behind: node, after: 0, page: [] });
+  }
+}
+
+/** @returns whether it had been asked for. */
+function use(state: State, node: NodeId): boolean {
+  const found = state.asked.get(node);
+  if (found === undefined) return false;
+  state.asked.delete(node);
+  state.askedBytes -= found.bytes;
+  state.windowBytes += found.bytes;
+  state.counts.used++;
+  state.counts.usedBytes += found.bytes;
+  return true;
+}
+
+function shrink(state: State): void {
+  state.windowBytes = Math.max(windowBytesMin, state.windowBytes / 2);
+}
+
+/** What others have long been read instead of will not be read. */
+function expire(state: State): void {
+  for (const [node, { bytes, at }] of state.asked) {
+    if (state.reads - at <= 64 + 4 * state.asked.size) return;
+    state.asked.delete(node);
+    state.askedBytes -= bytes;
+    shrink(state);
+  }
+}
+
+function take(
+  state: State,
+  bytesMax: number,
+  directories: () => Iterable<NodeId>,
+): readonly Want[] {
+  state.windowBytes = Math.min(state.windowBytes, Math.max(bytesMax, windowBytesMin));
+  const windowBytes = Math.min(state.windowBytes, bytesMax);
+  const wants: Want[] = [];
+  if (state.askedBytes >= windowBytes) return wants;
+  for (let looks = 0; looks < looksMax && wants.length < wantsAtOnceMax; looks++) {
+    if (state.askedBytes >= windowBytes) break;
+    const cursor = state.cursors[0] ?? nextDirectory(state, directories);
+    if (cursor === undefined) break;
+    const entry = nextFile(state, cursor, wants);
+    if (entry === undefined) state.cursors.shift();
+    else if (entry !== 'none') ask(state, entry, wants);
+  }
+  state.shelf.expect?.(wants);
+  return wants;
+}
+
+/** Who reads all of the directories that he comes to gets those that come next. */
+function nextDirectory(state: State, directories: () => Iterable<NodeId>): Cursor | undefined {
+  if (state.inOrder < readsInOrderMin) return undefined;
+  for (const directory of directories()) {
+    const found = known(state, directory);
+    if (found.queued) continue;
+    found.queued = true;
+    const cursor = { directory, behind: undefined, after: 0, page: [] };
+    state.cursors.push(cursor);
+    return cursor;
+  }
+  return undefined;
+}
+
+/** @returns undefined: there is none any more; none: it was no file. */
+function nextFile(state: State, cursor: Cursor, wants: Want[]): Entry | 'none' | undefined {
+  const { tree } = state;
+  if (cursor.behind !== undefined) {
+    cursor.behind = tree.following(cursor.behind);
+    if (cursor.behind === undefined) return 'none';
+    const entry = tree.entry(cursor.behind);
+    return entry.kind === 'done' ? entry.value : 'none';
+  }
+  const [first, ...rest] = cursor.page;
+  if (first !== undefined) {
+    cursor.page = rest;
+    return first;
+  }
+  const listing = tree.list(cursor.directory, cursor.after, pageEntries);
+  if (listing.kind === 'miss') lack(state, cursor.directory, listing.want, wants);
+  if (listing.kind !== 'done' || listing.value.entries.length === 0) return undefined;
+  cursor.after = listing.value.cookies.at(-1) ?? cursor.after;
+  cursor.page = listing.value.entries;
+  return 'none';
+}
+
+/** A catalog is asked for once; its directory is come back to when it is here. */
+function lack(state: State, directory: NodeId, want: Want, wants: Want[]): void {
+  known(state, directory).queued = false;
+  if (state.lacking.has(directory)) return;
+  if (state.lacking.size >= directoriesKeptMax) state.lacking.clear();
+  state.lacking.add(directory);
+  wants.push(want);
+}
+
+function ask(state: State, entry: Entry, wants: Want[]): void {
+  const { tree, shelf, asked, counts } = state;
+  if (entry.type !== 'file' || entry.size === 0 || asked.has(entry.node)) return;
+  const pieces = wantsForRange(tree, entry, 0, 1);
+  const [piece] = pieces.kind === 'done' ? pieces.value : [];
+  if (piece === undefined || shelf.isRecorded?.(piece.want) === true) return;
+  const { bytes } = piece.want.size;
+  asked.set(entry.node, { bytes, at: state.reads });
+  state.askedBytes += bytes;
+  counts.asked++;
+  counts.askedBytes += bytes;
+  wants.push(piece.want);
+}
