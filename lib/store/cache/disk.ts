@@ -28,8 +28,8 @@ export interface DiskOptions {
 }
 
 const defaultShare = 1 / 2;
-// What is removed beyond need at once: few transactions, none of them long.
 const lookIntervalMs = 5000;
+// What is removed beyond need at once: few transactions, none of them long.
 const evictMoreBytesMax = 4 * 1024 * 1024;
 // What the records may take beside the limit; what is more counts in it, up to a quarter: a database
 // does not become smaller again.
@@ -85,9 +85,11 @@ export class Disk {
       (work) => this.#write(work),
       options.clock ?? Date.now,
     );
+    let known: Pick<Owner, 'close'> | undefined;
     try {
       const begun = withReserve(this.#place.at, () => this.#begin());
-      this.#presence = openPresence(this.#place, this.#records, begun.owner, (sql) =>
+      known = begun.owner;
+      known = this.#presence = openPresence(this.#place, this.#records, begun.owner, (sql) =>
         this.#setLimit(totalOf(sql)),
       );
       this.#setLimit(begun.bytes);
@@ -96,6 +98,8 @@ export class Disk {
       if (begun.strays) this.#stopSweep = this.#sweep();
       this.#timer = setInterval(() => this.#stayKnown(), lookIntervalMs).unref();
     } catch (thrown) {
+      known?.close();
+      this.shelf.close();
       this.#records.close();
       this.#place.close();
       throw cacheUnusable(directory, thrown);
@@ -230,12 +234,20 @@ export class Disk {
   }
 
   #begin(): { owner: Owner; bytes: number; strays: boolean } {
-    return this.#records.write((sql) => {
-      const dead = purgeOwners(this.#place.at, sql, undefined);
-      const strays = dead > 0 || sql.totals.get()?.strays === 1;
-      if (strays) sql.recount.run(1);
-      return { owner: makeOwner(this.#place, sql), bytes: totalOf(sql), strays };
-    });
+    let owner: Owner | undefined;
+    try {
+      return this.#records.write((sql) => {
+        owner?.close();
+        const dead = purgeOwners(this.#place.at, sql, undefined);
+        const strays = dead > 0 || sql.totals.get()?.strays === 1;
+        if (strays) sql.recount.run(1);
+        owner = makeOwner(this.#place, sql);
+        return { owner, bytes: totalOf(sql), strays };
+      });
+    } catch (thrown) {
+      owner?.close();
+      throw thrown;
+    }
   }
 
   /** As `write`, with something removed for it where the disk is full: the records need room as well. */

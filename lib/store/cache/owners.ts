@@ -26,9 +26,14 @@ export function makeOwner(place: Place, sql: Statements, id = newId()): Owner {
   const file = lockFile(place.at, id);
   removeEntry(file);
   const lock = place.openSafely(() => new Database(file));
-  lock.pragma('journal_mode = MEMORY');
-  lock.exec('BEGIN EXCLUSIVE');
-  sql.addOwner.run(id);
+  try {
+    lock.pragma('journal_mode = MEMORY');
+    lock.exec('BEGIN EXCLUSIVE');
+    sql.addOwner.run(id);
+  } catch (thrown) {
+    lock.close();
+    throw thrown;
+  }
   const inode = inodeOf(file);
   return {
     id,

@@ -137,12 +137,17 @@ export interface Statements {
   readonly heldBytes: Database.Statement<[], { objects: number; bytes: number }>;
 }
 
+// A try may have waited some seconds for others, and there may be one at each read.
+const triesIntervalMs = 1000;
+
 export class Records {
   /** Times that the database was set aside, as it was damaged, or begun anew as it was removed. */
   rebuilt = 0;
 
   readonly #place: Place;
   #current: Open;
+  /** Why it could not be opened again, and until when that is not tried. */
+  #failed: { readonly error: unknown; readonly until: number } | undefined;
   #closed = false;
 
   /**
@@ -151,16 +156,7 @@ export class Records {
    */
   constructor(place: Place) {
     this.#place = place;
-    this.#current = this.#guard(() => {
-      try {
-        return this.#open();
-      } catch (thrown) {
-        if (!isDamage(thrown)) throw thrown;
-        this.rebuilt++;
-        setAside(place.at);
-        return this.#open();
-      }
-    });
+    this.#current = this.#guard(() => this.#openWhole());
   }
 
   /** Reads; nobody is waited for. */
@@ -195,6 +191,7 @@ export class Records {
    */
   shrink(patient: boolean): void {
     const { db } = this.#current;
+    if (!db.open) return;
     try {
       if (!patient) db.pragma('busy_timeout = 0');
       db.pragma('wal_checkpoint(TRUNCATE)');
@@ -280,10 +277,30 @@ export class Records {
 
   /** What is begun anew is whole: others find a cache. */
   #reopen(): void {
+    if (this.#failed !== undefined && performance.now() < this.#failed.until)
+      throw this.#failed.error;
     this.#current.db.close();
-    this.rebuilt++;
-    writeLayout(this.#place.at);
-    this.#current = this.#open();
+    try {
+      writeLayout(this.#place.at);
+      this.#current = this.#openWhole();
+      this.rebuilt++;
+      this.#failed = undefined;
+    } catch (thrown) {
+      this.#failed = { error: thrown, until: performance.now() + triesIntervalMs };
+      throw thrown;
+    }
+  }
+
+  #openWhole(): Open {
+    try {
+      return this.#open();
+    } catch (thrown) {
+      if (!isDamage(thrown)) throw thrown;
+      setAside(this.#place.at);
+      const open = this.#open();
+      this.rebuilt++;
+      return open;
+    }
   }
 
   #open(): Open {
