@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import t from 'tap';
 import { PinfsError } from '../../format/errors.js';
 import { memorySource } from '../../testing/fakes/memory-source.js';
@@ -37,4 +38,22 @@ void t.test('where it only can not be kept, it is not asked for again', async (t
   const keep = () => Promise.reject(new PinfsError('CACHE_FULL', 'full'));
   await t.rejects(download(source, want, keep, leg, staging), { code: 'CACHE_FULL' });
   t.equal(source.requests.length, 1);
+});
+
+void t.test('where the first try used the bound up, what was wrong with it is told', async (t) => {
+  const source = memorySource();
+  const size = { kind: 'limit', bytes: 100 } as const;
+  const want = { ...source.put(randomBytes(60), { compression: 'none' }), size };
+  const keep = () => Promise.reject(new PinfsError('OBJECT_HASH_MISMATCH', 'wrong'));
+  await t.rejects(download(source, want, keep, leg, staging), { code: 'OBJECT_HASH_MISMATCH' });
+  t.same(
+    source.requests.map(({ limit }) => limit),
+    [100, 40],
+  );
+  // Of which nothing came.
+  source.before = (_, { fresh }) => {
+    if (fresh !== true) throw new PinfsError('SOURCE_ENCODING', 'gzip');
+    for (const path of source.files.keys()) source.files.set(path, randomBytes(101));
+  };
+  await t.rejects(download(source, want, keep, leg, staging), { code: 'OBJECT_TOO_LARGE' });
 });

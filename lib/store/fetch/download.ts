@@ -53,25 +53,33 @@ export async function download(
 ): Promise<void> {
   const limit = storedLimit(want);
   let came = 0;
-  const once = async (most: number, fresh: boolean): Promise<void> => {
+  const get = async (most: number, fresh: boolean): Promise<Stored> => {
     const path = want.external?.path ?? objectPath(want.object);
     const range = want.external?.range;
     const { signal, demand, transfer } = leg;
     const { sink } = staging;
     const request = { signal, demand, sink, ...(fresh && { fresh }), ...(range && { range }) };
     sink.begin();
-    const stored = staging.take(await transfer(() => source.get(path, most, request)));
-    came = sizeOfStored(stored);
-    await keep(stored);
+    return staging.take(await transfer(() => source.get(path, most, request)));
   };
   try {
-    await once(limit, false);
+    const stored = await get(limit, false);
+    came = sizeOfStored(stored);
+    await keep(stored);
   } catch (thrown) {
     if (!(thrown instanceof PinfsError) || !mayBeMended.has(thrown.code)) throw thrown;
     const isPromised = want.size.kind === 'exact';
     const left = isPromised ? limit : limit - came;
-    const isUsedUp = !isPromised && (thrown.code === 'OBJECT_TOO_LARGE' || left <= 0);
+    const isUsedUp = !isPromised && (isTooLarge(thrown) || left <= 0);
     if (isUsedUp) throw thrown;
-    await once(left, true);
+    const stored = await get(left, true).catch((again: unknown) => {
+      // What is wrong is what used the bound up.
+      throw left < limit && isTooLarge(again) ? thrown : again;
+    });
+    await keep(stored);
   }
+}
+
+function isTooLarge(thrown: unknown): boolean {
+  return thrown instanceof PinfsError && thrown.code === 'OBJECT_TOO_LARGE';
 }
