@@ -9,7 +9,7 @@
  * ```
  */
 import { fromText, printable, toBytes, type ByteString } from './format/bytes.js';
-import type { Attributes } from './filesystem/filesystem.js';
+import type { Entry } from './tree/entry.js';
 import { PinfsError, type ErrorCode } from './format/errors.js';
 import { list, readRange, valueOf, walk } from './repository/use/path.js';
 import { openRepository } from './repository/open.js';
@@ -97,7 +97,7 @@ export async function open(options: OpenOptions): Promise<Snapshot> {
   const repository = await openRepository(options);
   const { identity } = repository.descriptor;
   let closing: Promise<void> | undefined;
-  const find = async (path: Path, follow: boolean): Promise<Attributes> => {
+  const find = async (path: Path, follow: boolean): Promise<Entry> => {
     if (closing !== undefined) throw new PinfsError('INTERRUPTED', 'the snapshot was closed');
     return await walk(repository, bytesOf(path), follow);
   };
@@ -129,7 +129,8 @@ export async function open(options: OpenOptions): Promise<Snapshot> {
     },
     stream,
     async readlink(path) {
-      const { node, entry } = await find(path, false);
+      const entry = await find(path, false);
+      const { node } = entry;
       if (entry.type !== 'symlink') {
         throw new PinfsError('USAGE', `${printable(entry.path) || '/'} is no symlink`);
       }
@@ -176,8 +177,8 @@ function bytesOf(path: Path): ByteString {
   return typeof path === 'string' ? fromText(path) : path.toString('latin1');
 }
 
-function fileEntry(attributes: Attributes): FileEntry {
-  const { entry } = attributes;
+function fileEntry(attributes: Entry): FileEntry {
+  const entry = attributes;
   return {
     name: toBytes(entry.name),
     path: toBytes(entry.path === '' ? '/' : entry.path),

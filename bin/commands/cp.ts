@@ -49,7 +49,7 @@ async function cp(
     const { copyOut } = await import('../../lib/repository/use/copy.js');
     const asked = pathArgument(path);
     const start = await walk(repository, asked, true);
-    if (start.entry.type === 'directory' && flags.recursive !== true) {
+    if (start.type === 'directory' && flags.recursive !== true) {
       throw new PinfsError('USAGE', `${path} is a directory`, { advice: 'Copy it with -r.' });
     }
     const report = await withProgress('copied', undefined, (progress) =>

@@ -1,6 +1,6 @@
 import { printableText } from '../../lib/format/bytes.js';
 import type { PinfsError } from '../../lib/format/errors.js';
-import type { Attributes } from '../../lib/filesystem/filesystem.js';
+import type { Entry } from '../../lib/tree/entry.js';
 import { list } from '../../lib/repository/use/path.js';
 import { openWalkFailures, type WalkFailures } from '../../lib/repository/use/walk-failures.js';
 import type { Repository } from '../../lib/repository/repository.js';
@@ -8,7 +8,7 @@ import { noteExit } from './failures.js';
 
 /** What could be read of a directory, and why that is not all of it. */
 export interface DirectoryRead {
-  readonly entries: Attributes[];
+  readonly entries: Entry[];
   readonly error: PinfsError | undefined;
 }
 
@@ -21,20 +21,20 @@ const mostTold = 10;
  */
 export class DirectoryReader {
   readonly #repository: Repository;
-  readonly #start: Attributes;
+  readonly #start: Entry;
   readonly #failures: WalkFailures;
   readonly #advised = new Set<string>();
   #unreachable = 0;
 
-  constructor(repository: Repository, start: Attributes) {
+  constructor(repository: Repository, start: Entry) {
     this.#repository = repository;
     this.#start = start;
     this.#failures = openWalkFailures(repository.store);
   }
 
   /** @throws PinfsError where there is nothing to go on with. */
-  async read(directory: Attributes): Promise<DirectoryRead> {
-    const entries: Attributes[] = [];
+  async read(directory: Entry): Promise<DirectoryRead> {
+    const entries: Entry[] = [];
     try {
       for await (const attributes of list(this.#repository, directory)) entries.push(attributes);
       return { entries, error: undefined };

@@ -1,5 +1,5 @@
 import { printable, toBytes, type ByteString } from '../../lib/format/bytes.js';
-import type { Attributes } from '../../lib/filesystem/filesystem.js';
+import type { Entry } from '../../lib/tree/entry.js';
 
 const typeLetters = {
   file: '-',
@@ -12,7 +12,7 @@ const typeLetters = {
 } as const;
 
 /** `drwxr-xr-x`, with setuid, setgid and sticky as ls(1) shows them. */
-function modeText(attributes: Attributes): string {
+function modeText(attributes: Entry): string {
   const { mode } = attributes;
   const letters = ['r', 'w', 'x', 'r', 'w', 'x', 'r', 'w', 'x'];
   const permissions = letters.map((letter, index) => ((mode >> (8 - index)) & 1 ? letter : '-'));
@@ -24,7 +24,7 @@ function modeText(attributes: Attributes): string {
   for (const [bit, index, set, unset] of special) {
     if (mode & bit) permissions[index] = permissions[index] === 'x' ? set : unset;
   }
-  return typeLetters[attributes.entry.type] + permissions.join('');
+  return typeLetters[attributes.type] + permissions.join('');
 }
 
 /** Major and minor number out of glibc's packing (docs/format.md, 5.6). */
@@ -35,15 +35,15 @@ export function deviceNumbers(rdev: number): { major: number; minor: number } {
   return { major: Number(major), minor: Number(minor) };
 }
 
-function timeText(attributes: Attributes): string {
+function timeText(attributes: Entry): string {
   const date = new Date(attributes.mtime * 1000);
   if (Number.isNaN(date.getTime())) return `@${attributes.mtime}`;
   return date.toISOString().slice(0, 19).replace('T', ' ');
 }
 
 /** One line as of `ls -l`; times are UTC. */
-export function longLine(attributes: Attributes, name: ByteString): string {
-  const { entry } = attributes;
+export function longLine(attributes: Entry, name: ByteString): string {
+  const entry = attributes;
   const isDevice = entry.type === 'character' || entry.type === 'block';
   const { major, minor } = deviceNumbers(attributes.rdev);
   const size = isDevice ? `${major}, ${minor}` : String(attributes.size);
@@ -69,8 +69,8 @@ export function bytesJson(field: string, bytes: ByteString): Record<string, stri
 }
 
 /** An entry in JSON, the same for ls, stat and find. */
-export function entryJson(attributes: Attributes): Record<string, unknown> {
-  const { entry } = attributes;
+export function entryJson(attributes: Entry): Record<string, unknown> {
+  const entry = attributes;
   const device = deviceNumbers(attributes.rdev);
   return {
     ...bytesJson('path', entry.path === '' ? '/' : entry.path),

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { printable, printableJson, toBytes } from '../../lib/format/bytes.js';
 import type { PinfsError } from '../../lib/format/errors.js';
-import type { Attributes } from '../../lib/filesystem/filesystem.js';
+import type { Entry } from '../../lib/tree/entry.js';
 import type { OptionRows, OptionValues } from '../../lib/options/option.js';
 import { errorJson } from './failures.js';
 import { addOptions, sourceArgument, sourceOptions, type SourceFlags } from './options.js';
@@ -59,7 +59,7 @@ async function find(source: string, path: string, flags: FindFlags): Promise<voi
     const pending = [start];
     for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
       if (wanted(next)) await print(shown(next, flags));
-      if (next.entry.type !== 'directory') continue;
+      if (next.type !== 'directory') continue;
       const { entries, error } = await reader.read(next);
       if (error !== undefined && flags.json === true) await print(errorLine(next, error));
       else if (error !== undefined) reader.tell(error);
@@ -70,22 +70,22 @@ async function find(source: string, path: string, flags: FindFlags): Promise<voi
 }
 
 /** A directory that could not be read, among the values with --json. */
-function errorLine({ entry }: Attributes, error: PinfsError): string {
+function errorLine(entry: Entry, error: PinfsError): string {
   return `${printableJson({ error: { ...bytesJson('path', entry.path), ...errorJson(error) } })}\n`;
 }
 
 /** One JSON value a line with --json: a tree can be larger than memory. */
-function shown(attributes: Attributes, flags: FindFlags): Buffer | string {
-  const path = attributes.entry.path === '' ? '/' : attributes.entry.path;
+function shown(attributes: Entry, flags: FindFlags): Buffer | string {
+  const path = attributes.path === '' ? '/' : attributes.path;
   if (flags.json === true) return `${printableJson(entryJson(attributes))}\n`;
   if (flags.print0 === true) return Buffer.concat([toBytes(path), Buffer.of(0)]);
   return `${flags.ls === true ? longLine(attributes, path) : printable(path)}\n`;
 }
 
-function filter(flags: FindFlags): (attributes: Attributes) => boolean {
+function filter(flags: FindFlags): (attributes: Entry) => boolean {
   const type = flags.type === undefined ? undefined : types[flags.type];
   const pattern = flags.name === undefined ? undefined : argumentBytes(flags.name);
-  return ({ entry }) =>
+  return (entry) =>
     (flags.type === undefined || entry.type === type) &&
     (pattern === undefined || globMatches(pattern, entry.name));
 }

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { printable } from '../../lib/format/bytes.js';
-import type { Attributes } from '../../lib/filesystem/filesystem.js';
+import type { Entry } from '../../lib/tree/entry.js';
 import type { OptionRows, OptionValues } from '../../lib/options/option.js';
 import type { Repository } from '../../lib/repository/repository.js';
 import { errorJson } from './failures.js';
@@ -39,13 +39,13 @@ async function ls(source: string, path: string, flags: LsFlags): Promise<void> {
     const { walk } = await import('../../lib/repository/use/path.js');
     const start = await walk(repository, pathArgument(path), true);
     const json: Record<string, unknown>[] = [];
-    const show = async (attributes: Attributes): Promise<Shown> => {
+    const show = async (attributes: Entry): Promise<Shown> => {
       if (flags.json !== true) await print(`${line(attributes, flags.long === true)}\n`);
       const record = flags.json === true ? entryJson(attributes) : undefined;
       if (record !== undefined) json.push(record);
       return { attributes, record };
     };
-    if (start.entry.type !== 'directory') await show(start);
+    if (start.type !== 'directory') await show(start);
     else await listDirectories(repository, start, flags, show);
     if (flags.json === true) printJson(json);
   });
@@ -53,15 +53,15 @@ async function ls(source: string, path: string, flags: LsFlags): Promise<void> {
 
 /** An entry that was shown; with --json as this record. */
 interface Shown {
-  readonly attributes: Attributes;
+  readonly attributes: Entry;
   readonly record: Record<string, unknown> | undefined;
 }
 
 async function listDirectories(
   repository: Repository,
-  start: Attributes,
+  start: Entry,
   flags: LsFlags,
-  show: (attributes: Attributes) => Promise<Shown>,
+  show: (attributes: Entry) => Promise<Shown>,
 ): Promise<void> {
   const { DirectoryReader } = await import('./directory-reader.js');
   const reader = new DirectoryReader(repository, start);
@@ -69,13 +69,13 @@ async function listDirectories(
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
     const { attributes: directory, record } = next;
     if (flags.recursive === true && flags.json !== true) {
-      const name = printable(directory.entry.path) || '/';
+      const name = printable(directory.path) || '/';
       await print(`${directory === start ? '' : '\n'}${name}:\n`);
     }
     const { entries, error } = await reader.read(directory);
     if (error !== undefined && record !== undefined) record['error'] = errorJson(error);
     else if (error !== undefined) reader.tell(error);
-    entries.sort((a, b) => (a.entry.name < b.entry.name ? -1 : 1));
+    entries.sort((a, b) => (a.name < b.name ? -1 : 1));
     const shown: Shown[] = [];
     for (const entry of entries) shown.push(await show(entry));
     if (flags.recursive !== true) break;
@@ -84,11 +84,11 @@ async function listDirectories(
   reader.end();
 }
 
-function isDirectory({ entry }: Attributes): boolean {
+function isDirectory(entry: Entry): boolean {
   return entry.type === 'directory';
 }
 
-function line(attributes: Attributes, long: boolean): string {
-  const { name } = attributes.entry;
+function line(attributes: Entry, long: boolean): string {
+  const { name } = attributes;
   return long ? longLine(attributes, name) : printable(name);
 }

@@ -21,7 +21,7 @@ async function stat(source: string, path: string, flags: SourceFlags): Promise<v
       printJson(entryJson(attributes));
       return;
     }
-    const { entry } = attributes;
+    const entry = attributes;
     const lines = [
       longLine(attributes, entry.path === '' ? '/' : entry.path),
       `  inode ${attributes.ino.toString()}`,

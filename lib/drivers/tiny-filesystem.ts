@@ -1,5 +1,4 @@
-import { attributesOf } from '../filesystem/attributes.js';
-import type { Attributes, DirectoryPage, Filesystem } from '../filesystem/filesystem.js';
+import type { DirectoryPage, Filesystem } from '../filesystem/filesystem.js';
 import { errno } from '../format/errno.js';
 import { done, failure } from '../store/want.js';
 import type { Entry } from '../tree/entry.js';
@@ -12,8 +11,8 @@ const fileNode = 2;
 
 /** A directory with one file, for which nothing has to be fetched: to see whether a driver serves at all. */
 export function tinyFilesystem(): Filesystem {
-  const root = attributesOf(entry(rootNode, '', 'directory', 0o40555, 4096));
-  const file = attributesOf(entry(fileNode, tinyFile.name, 'file', 0o100444, tinyFile.text.length));
+  const root = entry(rootNode, '', 'directory', 0o40555, 4096);
+  const file = entry(fileNode, tinyFile.name, 'file', 0o100444, tinyFile.text.length);
   const names = ['.', '..', tinyFile.name];
   const all = [root, root, file];
   const of = (node: number) =>
@@ -25,7 +24,7 @@ export function tinyFilesystem(): Filesystem {
     end: true,
   });
   const found = (isFile: boolean, isRoot: boolean) =>
-    isFile ? done<Attributes>(file) : isRoot ? done(root) : failure(errno.ENOENT);
+    isFile ? done<Entry>(file) : isRoot ? done(root) : failure(errno.ENOENT);
   return {
     root: rootNode,
     lookup: (directory, name) => found(directory === rootNode && name === tinyFile.name, false),

@@ -5,7 +5,6 @@ import type { NodeId } from '../tree/entry.js';
 import type { Tree } from '../tree/tree.js';
 import { openAhead, type Ahead } from './ahead.js';
 import { openReadAhead } from './read-ahead.js';
-import { attributesOf } from './attributes.js';
 
 const bytes = Buffer.from('x');
 const leaf: FakeEntry = { children: { file: { bytes } } };
@@ -40,8 +39,7 @@ function walking(change: (tree: Tree) => Partial<Tree> = () => ({}), all = conte
   const ahead = openAhead(tree, (node) => prepared.push(node), openReadAhead(tree, shelf));
   const list = (path: string) => {
     const directory = value(fake.resolve(path)).node;
-    for (const entry of value(fake.list(directory, 0, 1e6)).entries)
-      ahead.shown(attributesOf(entry));
+    for (const entry of value(fake.list(directory, 0, 1e6)).entries) ahead.shown(entry);
     ahead.listed(directory);
   };
   return { ahead, loaded, prepared, list, node: (path: string) => value(fake.resolve(path)).node };

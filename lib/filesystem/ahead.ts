@@ -1,7 +1,6 @@
-import type { NodeId } from '../tree/entry.js';
+import type { Entry, NodeId } from '../tree/entry.js';
 import type { Listing, Tree } from '../tree/tree.js';
 import type { Want } from '../store/want.js';
-import type { Attributes } from './filesystem.js';
 import type { ReadAhead, ReadAheadCounts } from './read-ahead.js';
 
 /**
@@ -10,7 +9,7 @@ import type { ReadAhead, ReadAheadCounts } from './read-ahead.js';
  */
 export interface Ahead {
   /** An entry was shown in the listing that goes on. */
-  shown(attributes: Attributes): void;
+  shown(attributes: Entry): void;
   /** The listing of a directory came to its end. */
   listed(directory: NodeId): void;
   /** A file was read from its begin. */
@@ -27,7 +26,7 @@ export function openAhead(tree: Tree, prepare: (node: NodeId) => void, files: Re
   const walk = beginWalk(tree.root);
   const reading: Reading = { next: undefined, toPrepare: undefined };
   return {
-    shown: ({ entry }) => {
+    shown: (entry) => {
       // Who lists the begin of a large directory again and again must not fill the memory.
       if (entry.type === 'directory' && walk.inListing.length < queueEntriesMax)
         walk.inListing.push(entry.node);

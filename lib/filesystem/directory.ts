@@ -3,8 +3,8 @@ import type { ByteString } from '../format/bytes.js';
 import { done, type Outcome, andThen, failure } from '../store/want.js';
 import type { Entry, NodeId } from '../tree/entry.js';
 import type { Listing, Tree } from '../tree/tree.js';
-import { attributesOf, sound } from './attributes.js';
-import type { Attributes, DirectoryPage } from './filesystem.js';
+import { sound } from './attributes.js';
+import type { DirectoryPage } from './filesystem.js';
 
 // `.` has cookie 1 and `..` cookie 2; those of the tree, which begin at 1, lie behind them.
 const dotCount = 2;
@@ -55,7 +55,7 @@ function listSome(tree: Tree, node: NodeId, after: number, limit: number): Outco
 
 interface Names {
   readonly names: ByteString[];
-  readonly attributes: Attributes[];
+  readonly attributes: Entry[];
   readonly cookies: number[];
 }
 
@@ -82,6 +82,6 @@ function joined(first: Names, listing: Listing): DirectoryPage {
 
 function push(page: Names, name: ByteString, entry: Entry, cookie: number): void {
   page.names.push(name);
-  page.attributes.push(attributesOf(entry));
+  page.attributes.push(entry);
   page.cookies.push(cookie);
 }

@@ -8,13 +8,13 @@ import type { Entry, NodeId } from '../tree/entry.js';
  */
 export interface Filesystem {
   readonly root: NodeId;
-  lookup(directory: NodeId, name: ByteString): Outcome<Attributes>;
-  getattr(node: NodeId): Outcome<Attributes>;
+  lookup(directory: NodeId, name: ByteString): Outcome<Entry>;
+  getattr(node: NodeId): Outcome<Entry>;
   readlink(node: NodeId): Outcome<ByteString>;
   /** `.` and `..` come first (cookies 1 and 2), then the entries. */
   readdir(node: NodeId, after: number, limit: number): Outcome<DirectoryPage>;
   /** Checks that a file may be opened for reading: EISDIR, EIO of a broken row; EROFS for any flag that writes. */
-  open(node: NodeId, flags: number): Outcome<Attributes>;
+  open(node: NodeId, flags: number): Outcome<Entry>;
   /** Reads up to `length` bytes; value: the number read, short only at the end of the file. */
   read(
     node: NodeId,
@@ -28,27 +28,12 @@ export interface Filesystem {
   /** Never waits for anything. */
   statfs(): StatFs;
   /** For path-based drivers: walks from the root; symlinks are not followed. */
-  resolve(path: ByteString): Outcome<Attributes>;
-}
-
-export interface Attributes {
-  readonly entry: Entry;
-  readonly node: NodeId;
-  readonly ino: bigint;
-  readonly mode: number;
-  readonly nlink: number;
-  readonly uid: number;
-  readonly gid: number;
-  readonly rdev: number;
-  readonly size: number;
-  readonly blocks: number;
-  readonly mtime: number;
-  readonly mtimeNs: number;
+  resolve(path: ByteString): Outcome<Entry>;
 }
 
 export interface DirectoryPage {
   readonly names: readonly ByteString[];
-  readonly attributes: readonly Attributes[];
+  readonly attributes: readonly Entry[];
   readonly cookies: readonly number[];
   readonly end: boolean;
 }

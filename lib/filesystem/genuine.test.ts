@@ -13,7 +13,8 @@ import {
 } from '../testing/genuine.js';
 import { rootWant, storedIn, testShelf, type TestShelf } from '../testing/fakes/memory-shelf.js';
 import { buildFilesystem } from './build-filesystem.js';
-import type { Attributes, Filesystem } from './filesystem.js';
+import type { Filesystem } from './filesystem.js';
+import type { Entry } from '../tree/entry.js';
 import { quietFacts } from './live-facts.js';
 import type { SnapshotDescriptor } from './snapshot-descriptor.js';
 
@@ -72,7 +73,7 @@ function pathOf(line: ExpectedEntry): ByteString {
   return path === '/' ? '' : path;
 }
 
-function readWhole(made: Made, { node, size }: Attributes, step: number): string {
+function readWhole(made: Made, { node, size }: Entry, step: number): string {
   const hash = createHash('sha256');
   const buffer = Buffer.alloc(step);
   for (let offset = 0; offset <= size;) {

@@ -6,7 +6,7 @@ import { done, type Outcome, andThen, failure } from '../store/want.js';
 import type { EntryType } from '../format/catalog-row.js';
 import type { Entry, NodeId } from '../tree/entry.js';
 import type { Tree } from '../tree/tree.js';
-import { attributesOf, sound } from './attributes.js';
+import { sound } from './attributes.js';
 import { readDirectory } from './directory.js';
 import type { Filesystem } from './filesystem.js';
 import type { LiveFacts } from './live-facts.js';
@@ -51,7 +51,7 @@ export function openFilesystem(
 }
 
 function attributesIfSound(entry: Entry) {
-  return andThen(sound(entry), (it) => done(attributesOf(it)));
+  return andThen(sound(entry), (it) => done(it));
 }
 
 function entryOf(tree: Tree, node: NodeId): Outcome<Entry> {
@@ -80,11 +80,11 @@ const openErrno: Record<EntryType, number> = {
 
 const writing = constants.O_WRONLY | constants.O_RDWR | constants.O_TRUNC;
 
-function open(entry: Entry, flags: number): Outcome<ReturnType<typeof attributesOf>> {
+function open(entry: Entry, flags: number): Outcome<Entry> {
   const refused = openErrno[entry.type];
   if (refused !== 0) return failure(refused);
   if ((flags & writing) !== 0) return failure(errno.EROFS);
-  return done(attributesOf(entry));
+  return done(entry);
 }
 
 /** What is left for those whom a repository does not admit: the root's attributes, and why. */

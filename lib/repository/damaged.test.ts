@@ -189,11 +189,12 @@ async function show(repository: Repository, { op, path = '/' }: DamagedOperation
     case 'list': {
       const names: string[] = [];
       const directory = await walk(repository, bytes, true);
-      for await (const { entry } of list(repository, directory)) names.push(printable(entry.name));
+      for await (const entry of list(repository, directory)) names.push(printable(entry.name));
       return names.sort().join(' ');
     }
     case 'stat': {
-      const { entry, size } = await walk(repository, bytes, false);
+      const entry = await walk(repository, bytes, false);
+      const { size } = entry;
       return `${entry.type} ${size}`;
     }
     case 'readlink': {

@@ -204,12 +204,12 @@ void t.test(
     await opened({ ...optionsOf(repo, scratch(t)), source: repo.directory }, async (repository) => {
       const outcomes = new Map<ByteString, string>();
       for await (const child of list(repository, await walk(repository, '', false))) {
-        if (child.entry.type !== 'directory') continue;
+        if (child.type !== 'directory') continue;
         const listed = await repository.run(() =>
           repository.filesystem.readdir(child.node, 0, 100),
         );
         outcomes.set(
-          child.entry.name,
+          child.name,
           listed.kind === 'done' ? 'lists' : `${listed.errno} ${listed.error?.code ?? ''}`,
         );
       }

@@ -1,7 +1,9 @@
+import { blocksOf } from '../../filesystem/attributes.js';
 import { isUtf8 } from 'node:buffer';
 import { errno } from '../../format/errno.js';
 import { toBytes, type ByteString } from '../../format/bytes.js';
-import type { Attributes, StatFs } from '../../filesystem/filesystem.js';
+import type { StatFs } from '../../filesystem/filesystem.js';
+import type { Entry } from '../../tree/entry.js';
 import type { MountRequest } from '../driver.js';
 
 /** Pure parts of the fuse-native driver: what it can't carry is dealt with here. */
@@ -34,12 +36,17 @@ export function foldInode(ino: bigint): number {
 }
 
 /** Whether the driver can carry a time: whole milliseconds from 1970 on. */
-export function carriesTime(attributes: Attributes): boolean {
+export function carriesTime(attributes: Pick<Entry, 'mtime' | 'mtimeNs'>): boolean {
   return attributes.mtime >= 0 && attributes.mtimeNs % 1_000_000 === 0;
 }
 
+type StatFields = Pick<
+  Entry,
+  'ino' | 'mode' | 'nlink' | 'uid' | 'gid' | 'rdev' | 'size' | 'mtime' | 'mtimeNs'
+>;
+
 /** Attributes as fuse-native wants them. Times before 1970 become 0: it would show the year 584556019. */
-export function nativeStat(attributes: Attributes): NativeStat {
+export function nativeStat(attributes: StatFields): NativeStat {
   const milliseconds = attributes.mtime * 1000 + Math.floor(attributes.mtimeNs / 1_000_000);
   const time = Math.max(0, milliseconds);
   return {
@@ -51,7 +58,7 @@ export function nativeStat(attributes: Attributes): NativeStat {
     ino: foldInode(attributes.ino),
     rdev: attributes.rdev,
     blksize: 4096,
-    blocks: attributes.blocks,
+    blocks: blocksOf(attributes),
     atime: time,
     mtime: time,
     ctime: time,

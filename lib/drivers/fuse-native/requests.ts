@@ -1,9 +1,9 @@
 import { performance } from 'node:perf_hooks';
 import { errno } from '../../format/errno.js';
 import { fromText, type ByteString } from '../../format/bytes.js';
-import type { Attributes, DirectoryPage, Filesystem } from '../../filesystem/filesystem.js';
+import type { DirectoryPage, Filesystem } from '../../filesystem/filesystem.js';
 import { done, type Done, type Failure, type Outcome, andThen, failure } from '../../store/want.js';
-import type { NodeId } from '../../tree/entry.js';
+import type { Entry, NodeId } from '../../tree/entry.js';
 import { carriesTime, foldInode, nativeStat, nativeText, type NativeStat } from './convert.js';
 import type { DriverCounters } from '../counters.js';
 
@@ -111,7 +111,7 @@ export async function answerListxattr(request: Request): Promise<Outcome<Buffer>
 
 export interface NativeOpenFile {
   filesystem: Filesystem;
-  attributes: Attributes;
+  attributes: Entry;
   /** The last read that nobody could wait for any longer, and until when it counts. */
   late: (Range & { readonly since: number; until: number; readonly failure: Failure }) | undefined;
 }
@@ -132,7 +132,7 @@ export async function answerOpen(
 ): Promise<Outcome<number>> {
   const { filesystem, run } = request;
   const opened = await run(() => at(request, (node) => filesystem.open(node, flags)));
-  return andThen(opened, (attributes: Attributes) => {
+  return andThen(opened, (attributes: Entry) => {
     let handle = files.size + 1;
     while (files.has(handle)) handle = handle >= handleMax ? 1 : handle + 1;
     files.set(handle, { filesystem, attributes, late: undefined });
@@ -196,10 +196,11 @@ async function stillThere(
   bytes: Buffer,
   run: Run,
 ): Promise<Done<undefined> | Failure> {
-  const { entry } = file.attributes;
+  const entry = file.attributes;
   const found = await run(() => newest.resolve(entry.path));
   if (found.kind === 'failure') return isAbsence(found.errno) ? stale : found;
-  const { node, entry: now } = found.value;
+  const now = found.value;
+  const { node } = now;
   if (now.type !== 'file' || now.size !== entry.size) return stale;
   if (now.content?.hash !== undefined && now.content.hash.text === entry.content?.hash?.text) {
     file.filesystem = newest;

@@ -86,15 +86,13 @@ export async function check(repository: Repository, options: CheckOptions): Prom
     met: new Map(),
   };
   const start = await walk(repository, options.path, false);
-  const first = await valueOf(repository, start.entry.path, () =>
-    repository.tree.catalogOf(start.node),
-  );
+  const first = await valueOf(repository, start.path, () => repository.tree.catalogOf(start.node));
   run.visited.add(wantKey(first.want));
   meetCatalog(run, first);
   for (let level = [first]; level.length > 0;) {
     const next: CatalogInfo[] = [];
     await inFlight(run, level, async (catalog) => {
-      next.push(...(await checkCatalog(run, catalog, start.entry.path)));
+      next.push(...(await checkCatalog(run, catalog, start.path)));
     });
     level = next;
   }

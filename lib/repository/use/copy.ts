@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { printable, toBytes, type ByteString } from '../../format/bytes.js';
 import { errorCode } from '../../format/errno.js';
 import { PinfsError, worseExit } from '../../format/errors.js';
-import type { Attributes } from '../../filesystem/filesystem.js';
+import type { Entry } from '../../tree/entry.js';
 import { checkGiven } from '../open/environment.js';
 import { list, readRange } from './path.js';
 import { openWalkFailures, type WalkFailures } from './walk-failures.js';
@@ -36,10 +36,10 @@ interface Copy {
  */
 export async function copyOut(
   repository: Repository,
-  start: Attributes,
+  start: Entry,
   destination: string,
   changed: (report: CopyReport) => void,
-  name = start.entry.name,
+  name = start.name,
 ): Promise<CopyReport> {
   const report: CopyReport = { entries: 0, bytes: 0, skipped: [], exit: 0 };
   const copy: Copy = {
@@ -72,8 +72,8 @@ function firstTarget(destination: string, name: ByteString): Buffer {
 // What a local file system says of an entry that it can't hold; anything else is a fault of its own.
 const notHere = new Set(['EEXIST', 'EILSEQ', 'EINVAL', 'ENAMETOOLONG', 'ENOENT']);
 
-async function copyEntry(copy: Copy, source: Attributes, target: Buffer): Promise<void> {
-  const { entry } = source;
+async function copyEntry(copy: Copy, source: Entry, target: Buffer): Promise<void> {
+  const entry = source;
   copy.report.entries += 1;
   copy.changed(copy.report);
   if (entry.broken !== undefined) {
@@ -89,8 +89,8 @@ async function copyEntry(copy: Copy, source: Attributes, target: Buffer): Promis
   }
 }
 
-async function copyAny(copy: Copy, source: Attributes, target: Buffer): Promise<void> {
-  const { entry } = source;
+async function copyAny(copy: Copy, source: Entry, target: Buffer): Promise<void> {
+  const entry = source;
   switch (entry.type) {
     case 'directory':
       await copyDirectory(copy, source, target);
@@ -118,22 +118,22 @@ function skip(copy: Copy, path: ByteString, reason: PinfsError | string): void {
   copy.report.exit = worseExit(copy.report.exit, exit);
 }
 
-async function copyDirectory(copy: Copy, source: Attributes, target: Buffer): Promise<void> {
+async function copyDirectory(copy: Copy, source: Entry, target: Buffer): Promise<void> {
   fs.mkdirSync(target, { mode: 0o700 });
   const slash = Buffer.from('/');
   try {
     for await (const child of list(copy.repository, source)) {
-      await copyEntry(copy, child, Buffer.concat([target, slash, toBytes(child.entry.name)]));
+      await copyEntry(copy, child, Buffer.concat([target, slash, toBytes(child.name)]));
     }
   } catch (error) {
-    skip(copy, source.entry.path, copy.failures.orEnd(error));
+    skip(copy, source.path, copy.failures.orEnd(error));
   }
   fs.chmodSync(target, source.mode & 0o1777);
   fs.utimesSync(target, time(source), time(source));
 }
 
-async function copyFile(copy: Copy, source: Attributes, target: Buffer): Promise<void> {
-  const first = source.entry.linkGroup === 0 ? undefined : copy.links.get(source.ino);
+async function copyFile(copy: Copy, source: Entry, target: Buffer): Promise<void> {
+  const first = source.linkGroup === 0 ? undefined : copy.links.get(source.ino);
   if (first !== undefined && isLinked(first, target)) return;
   const file = fs.openSync(target, 'wx', 0o600);
   try {
@@ -145,12 +145,12 @@ async function copyFile(copy: Copy, source: Attributes, target: Buffer): Promise
     fs.futimesSync(file, time(source), time(source));
   } catch (error) {
     fs.rmSync(target, { force: true });
-    skip(copy, source.entry.path, copy.failures.orEnd(error));
+    skip(copy, source.path, copy.failures.orEnd(error));
     return;
   } finally {
     fs.closeSync(file);
   }
-  if (source.entry.linkGroup !== 0) copy.links.set(source.ino, target);
+  if (source.linkGroup !== 0) copy.links.set(source.ino, target);
 }
 
 /**
@@ -158,7 +158,7 @@ async function copyFile(copy: Copy, source: Attributes, target: Buffer): Promise
  * cuts them to whole microseconds, towards zero; half of one beyond keeps the digits from rounding. A
  * text, because Node takes a number below zero for now.
  */
-function time({ mtime, mtimeNs }: Attributes): string {
+function time({ mtime, mtimeNs }: Entry): string {
   const beyond = mtime < 0 ? -0.5 : 0.5;
   return String(mtime + (Math.floor(mtimeNs / 1000) + beyond) / 1e6);
 }

@@ -56,6 +56,6 @@ void t.test(
     for (const path of ['/../../etc/passwd', '../etc/passwd', '/root/../../etc/passwd']) {
       t.equal(await readText(repository, path), 'of the repository', path);
     }
-    t.equal((await walk(repository, '/..', true)).entry.path, '');
+    t.equal((await walk(repository, '/..', true)).path, '');
   },
 );

@@ -1,7 +1,7 @@
 import { errno, errnoWords } from '../../format/errno.js';
 import { asPinfsError, PinfsError, type ErrorCode } from '../../format/errors.js';
 import { printable, type ByteString } from '../../format/bytes.js';
-import type { Attributes } from '../../filesystem/filesystem.js';
+import type { Entry } from '../../tree/entry.js';
 import type { Failure, Outcome } from '../../store/want.js';
 import type { Repository } from '../repository.js';
 
@@ -60,7 +60,7 @@ export async function walk(
   repository: Repository,
   path: ByteString,
   followLast: boolean,
-): Promise<Attributes> {
+): Promise<Entry> {
   const { filesystem } = repository;
   const stack = [await valueOf(repository, '', () => filesystem.getattr(filesystem.root))];
   const rest = steps(path, undefined);
@@ -73,9 +73,9 @@ export async function walk(
       continue;
     }
     const here = last(stack);
-    const entryPath = `${here.entry.path}/${name}`;
+    const entryPath = `${here.path}/${name}`;
     const found = await valueOf(repository, entryPath, () => filesystem.lookup(here.node, name));
-    if (found.entry.type !== 'symlink' || (rest.length === 0 && !followLast)) {
+    if (found.type !== 'symlink' || (rest.length === 0 && !followLast)) {
       stack.push(found);
       continue;
     }
@@ -88,7 +88,7 @@ export async function walk(
   return last(stack);
 }
 
-function last(stack: readonly Attributes[]): Attributes {
+function last(stack: readonly Entry[]): Entry {
   const top = stack.at(-1);
   if (top === undefined) throw new PinfsError('INTERNAL', 'the walk left the root');
   return top;
@@ -116,14 +116,11 @@ function outside({ path, target }: Link): PinfsError {
 }
 
 /** Entries of a directory, page by page. */
-export async function* list(
-  repository: Repository,
-  directory: Attributes,
-): AsyncGenerator<Attributes> {
+export async function* list(repository: Repository, directory: Entry): AsyncGenerator<Entry> {
   let after = 2; // behind `.` and `..`
   for (;;) {
     const from = after;
-    const page = await valueOf(repository, directory.entry.path, () =>
+    const page = await valueOf(repository, directory.path, () =>
       repository.filesystem.readdir(directory.node, from, pageEntriesMax),
     );
     yield* page.attributes;
@@ -138,17 +135,17 @@ const pageEntriesMax = 1000;
 /** The bytes of a file from `offset`, at most `length` of them, in pieces. */
 export async function* readRange(
   repository: Repository,
-  file: Attributes,
+  file: Entry,
   offset = 0,
   length = Number.MAX_SAFE_INTEGER,
 ): AsyncGenerator<Buffer> {
-  await valueOf(repository, file.entry.path, () => repository.filesystem.open(file.node, 0));
+  await valueOf(repository, file.path, () => repository.filesystem.open(file.node, 0));
   let position = offset;
   const end = Math.min(file.size, offset + length);
   while (position < end) {
     const piece = Buffer.allocUnsafe(Math.min(pieceBytes, end - position));
     const at = position;
-    const count = await valueOf(repository, file.entry.path, () =>
+    const count = await valueOf(repository, file.path, () =>
       repository.filesystem.read(file.node, at, piece.length, piece, 0),
     );
     if (count === 0) return;

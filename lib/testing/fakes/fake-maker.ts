@@ -78,7 +78,7 @@ function slowed(filesystem: Filesystem, lacks: (file: string) => boolean): Files
     },
     read(node, offset, length, target, targetOffset) {
       const entry = filesystem.getattr(node);
-      const name = entry.kind === 'done' ? entry.value.entry.name : '';
+      const name = entry.kind === 'done' ? entry.value.name : '';
       if (name.startsWith('slow-read') && lacks(name))
         return { kind: 'miss', want: slowWant(name) };
       return filesystem.read(node, offset, length, target, targetOffset);
@@ -90,6 +90,6 @@ function slowed(filesystem: Filesystem, lacks: (file: string) => boolean): Files
 function backing(filesystem: Filesystem, node: NodeId, directory: string): number | undefined {
   const found = filesystem.getattr(node);
   if (found.kind !== 'done') return undefined;
-  const path = join(directory, `backing-${found.value.entry.name}`);
+  const path = join(directory, `backing-${found.value.name}`);
   return existsSync(path) ? openSync(path, 'r') : undefined;
 }

@@ -76,13 +76,13 @@ async function look(
 ): Promise<{ facts: string; below: ByteString[] }> {
   const { filesystem } = repository;
   const it = await walk(repository, path, false);
-  const { entry } = it;
+  const entry = it;
   const facts: unknown[] = [entry.type, it.mode, it.uid, it.gid, it.size, it.nlink, it.mtime];
   facts.push(it.ino.toString(), entry.rawTarget, entry.target);
   for (const [name, value] of entry.xattrs ?? []) facts.push(name, value.toString('hex'));
   const below: ByteString[] = [];
   if (entry.type === 'directory') {
-    for await (const child of list(repository, it)) below.push(child.entry.path);
+    for await (const child of list(repository, it)) below.push(child.path);
     facts.push(...below);
   } else if (entry.type === 'file') {
     const digest = createHash('sha256');

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { toBytes, type ByteString } from '../../format/bytes.js';
-import type { Attributes } from '../../filesystem/filesystem.js';
+import type { Entry } from '../../tree/entry.js';
 import { list, readRange, valueOf, walk } from '../../repository/use/path.js';
 import type { Repository } from '../../repository/repository.js';
 import type { Shown } from './oracle.js';
 
-const typeNames: Readonly<Record<Attributes['entry']['type'], string>> = {
+const typeNames: Readonly<Record<Entry['type'], string>> = {
   file: 'file',
   directory: 'dir',
   symlink: 'symlink',
@@ -15,17 +15,15 @@ const typeNames: Readonly<Record<Attributes['entry']['type'], string>> = {
   socket: 'socket',
 };
 
-async function contentHash(repository: Repository, file: Attributes): Promise<string> {
+async function contentHash(repository: Repository, file: Entry): Promise<string> {
   const digest = createHash('sha256');
   for await (const piece of readRange(repository, file)) digest.update(piece);
   return digest.digest('hex');
 }
 
-async function storedXattrs(
-  repository: Repository,
-  { node, entry }: Attributes,
-): Promise<Record<string, string>> {
+async function storedXattrs(repository: Repository, entry: Entry): Promise<Record<string, string>> {
   const { filesystem } = repository;
+  const { node } = entry;
   // On the root the magic ones are listed as well.
   const names =
     node === filesystem.root
@@ -39,31 +37,31 @@ async function storedXattrs(
   return found;
 }
 
-async function shownOf(repository: Repository, it: Attributes, prefix: string): Promise<Shown> {
-  const { entry, node } = it;
+async function shownOf(repository: Repository, entry: Entry, prefix: string): Promise<Shown> {
+  const { node } = entry;
   const { filesystem } = repository;
   const device = entry.type === 'character' || entry.type === 'block';
   const link = entry.type === 'symlink';
   return {
     path: entry.path.slice(prefix.length) || '/',
     type: typeNames[entry.type],
-    mode: (it.mode & 0o7777).toString(8).padStart(4, '0'),
-    uid: it.uid,
-    gid: it.gid,
-    size: it.size,
-    nlink: it.nlink,
-    mtime: it.mtime,
-    mtimeNs: it.mtimeNs,
-    ino: String(it.ino),
-    xattrs: await storedXattrs(repository, it),
-    ...(device ? { rdev: deviceText(it.rdev) } : {}),
+    mode: (entry.mode & 0o7777).toString(8).padStart(4, '0'),
+    uid: entry.uid,
+    gid: entry.gid,
+    size: entry.size,
+    nlink: entry.nlink,
+    mtime: entry.mtime,
+    mtimeNs: entry.mtimeNs,
+    ino: String(entry.ino),
+    xattrs: await storedXattrs(repository, entry),
+    ...(device ? { rdev: deviceText(entry.rdev) } : {}),
     ...(link
       ? {
           target: await valueOf(repository, entry.path, () => filesystem.readlink(node)),
           rawTarget: entry.rawTarget,
         }
       : {}),
-    ...(entry.type === 'file' ? { sha256: await contentHash(repository, it) } : {}),
+    ...(entry.type === 'file' ? { sha256: await contentHash(repository, entry) } : {}),
   };
 }
 
@@ -81,17 +79,17 @@ async function* everything(repository: Repository, from: ByteString): AsyncGener
   const pending = [start];
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
     yield await shownOf(repository, next, from);
-    if (next.entry.type !== 'directory' || (next !== start && next.entry.bindMountpoint)) continue;
+    if (next.type !== 'directory' || (next !== start && next.bindMountpoint)) continue;
     for await (const child of list(repository, next)) pending.push(child);
   }
   const hidden = await repository.run(() => repository.filesystem.lookup(start.node, '.cvmfs'));
   if (hidden.kind !== 'done') return;
   yield { ...(await shownOf(repository, hidden.value, from)), unlisted: true };
   for await (const child of list(repository, hidden.value)) {
-    for await (const below of everything(repository, child.entry.path)) {
+    for await (const below of everything(repository, child.path)) {
       yield {
         ...below,
-        path: child.entry.path.slice(from.length) + below.path.replace(/^\/$/, ''),
+        path: child.path.slice(from.length) + below.path.replace(/^\/$/, ''),
       };
     }
   }

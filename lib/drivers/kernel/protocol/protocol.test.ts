@@ -1,5 +1,5 @@
 import t, { type Test as Tap } from 'tap';
-import type { Attributes } from '../../../filesystem/filesystem.js';
+import type { Entry } from '../../../tree/entry.js';
 import { makeFakeTree } from '../../../testing/fakes/fake-tree.js';
 import { fakeFilesystem } from '../../../testing/fakes/fake-session.js';
 import { encodeInit, negotiate, usualWishes } from './negotiation.js';
@@ -8,7 +8,7 @@ import * as protocol from './protocol.js';
 
 // The bytes below were written by a C program compiled with the kernel's own linux/fuse.h.
 
-const attributes: Attributes = (() => {
+const attributes: Entry = (() => {
   const filesystem = fakeFilesystem(makeFakeTree({ children: {} }));
   const root = filesystem.getattr(filesystem.root);
   if (root.kind !== 'done') throw new Error('the fake root has attributes');

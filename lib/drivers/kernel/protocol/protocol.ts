@@ -1,5 +1,7 @@
+import { blocksOf } from '../../../filesystem/attributes.js';
 import { endianness } from 'node:os';
-import type { Attributes, StatFs } from '../../../filesystem/filesystem.js';
+import type { StatFs } from '../../../filesystem/filesystem.js';
+import type { Entry } from '../../../tree/entry.js';
 import { headerSize } from './constants.js';
 
 /**
@@ -200,10 +202,10 @@ export interface Lifetime {
 
 const blockBytes = 4096;
 
-function encodeAttributes(view: DataView, at: number, attributes: Attributes): number {
+function encodeAttributes(view: DataView, at: number, attributes: Entry): number {
   view.setBigUint64(at, attributes.ino, true);
   writeLong(view, at + 8, attributes.size);
-  writeLong(view, at + 16, attributes.blocks);
+  writeLong(view, at + 16, blocksOf(attributes));
   for (let time = 0; time < 3; time += 1) {
     writeLong(view, at + 24 + time * 8, attributes.mtime);
     view.setUint32(at + 48 + time * 4, attributes.mtimeNs, true);
@@ -225,7 +227,7 @@ export function encodeEntry(
   nodeLow: number,
   nodeHigh: number,
   generation: number,
-  attributes: Attributes,
+  attributes: Entry,
   names: Lifetime,
   values: Lifetime,
 ): number {
@@ -251,7 +253,7 @@ export function encodeNoEntry(output: Output, at: number, names: Lifetime): numb
 export function encodeAttrOut(
   view: DataView,
   at: number,
-  attributes: Attributes,
+  attributes: Entry,
   values: Lifetime,
 ): number {
   writeLong(view, at, values.seconds);
@@ -283,7 +285,7 @@ export function encodeDirent(
   output: Output,
   at: number,
   name: string,
-  attributes: Attributes,
+  attributes: Entry,
   cookie: number,
 ): number {
   const { view } = output;

@@ -1,5 +1,5 @@
 import { errno } from '../../../format/errno.js';
-import type { Attributes } from '../../../filesystem/filesystem.js';
+import type { Entry } from '../../../tree/entry.js';
 import { absent, isKeptFrom } from '../../../filesystem/magic.js';
 import { done, type Done, type Failure, type Outcome } from '../../../store/want.js';
 import { isSystemAdministrator, shownNames } from '../../../machine/capabilities.js';
@@ -71,12 +71,12 @@ export function runInterrupt(call: Call): KernelAnswer {
 const noValue: Done<undefined> = done(undefined);
 
 /** An absent name is a value, so that the kernel can keep it. */
-export function lookup(call: Call, name: string): Outcome<Attributes | undefined> {
+export function lookup(call: Call, name: string): Outcome<Entry | undefined> {
   const outcome = call.snapshot.filesystem.lookup(call.node, name);
   return outcome.kind === 'failure' && outcome.errno === errno.ENOENT ? noValue : outcome;
 }
 
-export function encodeLookup(call: Call, attributes: Attributes | undefined): number {
+export function encodeLookup(call: Call, attributes: Entry | undefined): number {
   const names = isTold(call, attributes) ? call.service.lifetimes.names : never;
   if (attributes === undefined) return encodeNoEntry(call.output, body, names);
   call.snapshot.lookups += 1;
@@ -87,29 +87,29 @@ export function encodeLookup(call: Call, attributes: Attributes | undefined): nu
  * Whether the kernel will be told when a name goes over to another snapshot. A kernel without epochs
  * is told the names that the roots list: what is hidden or absent there it must not keep.
  */
-function isTold(call: Call, attributes: Attributes | undefined): boolean {
+function isTold(call: Call, attributes: Entry | undefined): boolean {
   const { settings, connection } = call.service;
   if (!call.isRoot || settings.lifetime === 'pinned') return true;
   if ((connection?.minor ?? 0) >= incEpochMinor) return true;
-  return attributes?.entry.hidden === false;
+  return attributes?.hidden === false;
 }
 
-function encodeNode(call: Call, at: number, attributes: Attributes, names: Lifetime): number {
+function encodeNode(call: Call, at: number, attributes: Entry, names: Lifetime): number {
   const { values } = call.service.lifetimes;
   const low = kernelNodeLow(attributes.node);
-  const plain = attributes.entry.xattrs === undefined;
+  const plain = attributes.xattrs === undefined;
   const high = kernelNodeHigh(call.snapshot, attributes.node, plain);
   const { generation } = call.snapshot;
   return encodeEntry(call.output.view, at, low, high, generation, attributes, names, values);
 }
 
-export function encodeGetattr(call: Call, attributes: Attributes): number {
+export function encodeGetattr(call: Call, attributes: Entry): number {
   const { lifetimes } = call.service;
   const values = call.isRoot ? lifetimes.rootValues : lifetimes.values;
   return encodeAttrOut(call.output.view, body, attributes, values);
 }
 
-export function openFile(call: Call, flags: number): Outcome<Attributes> {
+export function openFile(call: Call, flags: number): Outcome<Entry> {
   const outcome = call.snapshot.filesystem.open(call.node, flags);
   if (outcome.kind !== 'done') return outcome;
   const { connection, settings } = call.service;
@@ -120,7 +120,7 @@ export function openFile(call: Call, flags: number): Outcome<Attributes> {
 const backedBytesMin = 128 * 1024;
 
 /** Pages keep over opens: what is behind a node id never changes. */
-export function encodeOpenFile(call: Call, { size }: Attributes): number {
+export function encodeOpenFile(call: Call, { size }: Entry): number {
   const { service, snapshot, node } = call;
   service.opens += 1;
   const backings = service.connection?.passthrough === true ? service.backings : undefined;
@@ -144,7 +144,7 @@ export function release(call: Call): number | Failure {
   return 0;
 }
 
-export function opendir(call: Call): Outcome<Attributes> {
+export function opendir(call: Call): Outcome<Entry> {
   const { connection, settings } = call.service;
   if (settings.noOpendir && connection?.noOpendir === true) return notSupported;
   return call.snapshot.filesystem.getattr(call.node);
@@ -264,13 +264,13 @@ const never = { seconds: 0, nanoseconds: 0 };
  * asked, so that one from before a change would stay believed behind it. What is below hangs on node
  * ids of its revision.
  */
-function encodeEntryPlus(call: Call, at: number, name: string, attributes: Attributes): number {
+function encodeEntryPlus(call: Call, at: number, name: string, attributes: Entry): number {
   if (call.isRoot && call.service.settings.lifetime !== 'pinned') {
     encodeNoEntry(call.output, at, never);
     return 0;
   }
   // A broken entry says why only when it is looked up; `.` and `..` have no entry by the protocol.
-  if (name === '.' || name === '..' || attributes.entry.broken !== undefined) {
+  if (name === '.' || name === '..' || attributes.broken !== undefined) {
     encodeNoEntry(call.output, at, never);
     return 0;
   }
