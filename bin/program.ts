@@ -14,6 +14,7 @@ const commandModules: readonly (readonly [readonly string[], () => Promise<Comma
   [['cat'], () => import('./commands/cat.js')],
   [['cp'], () => import('./commands/cp.js')],
   [['find'], () => import('./commands/find.js')],
+  [['fetch'], () => import('./commands/fetch.js')],
   [['info', 'tags'], () => import('./commands/info.js')],
   [['status'], () => import('./commands/status.js')],
   [['check'], () => import('./commands/check.js')],

@@ -1,0 +1,145 @@
+import type { Command } from 'commander';
+import { printableText } from '../../lib/format/bytes.js';
+import { exitOf, PinfsError } from '../../lib/format/errors.js';
+import type { OptionValues } from '../../lib/options/option.js';
+import type { Repository } from '../../lib/repository/repository.js';
+import type { Amount, FetchList, FetchReport } from '../../lib/repository/use/fetch.js';
+import { noteExit } from './failures.js';
+import {
+  addOptions,
+  sourceArgument,
+  sourceOptions,
+  type CommandOptionRows,
+  type SourceFlags,
+} from './options.js';
+import { print, printJson } from './output.js';
+import { withProgress } from './progress.js';
+import { openPace } from './pace.js';
+import { formatSize } from './sizes.js';
+import { pathArgument, withRepository } from './with-repository.js';
+
+const jobsMax = 32;
+
+const fetchOptions = {
+  catalogs: {
+    flag: '--catalogs',
+    kind: 'flag',
+    help: 'only the catalogs, not the content of files',
+  },
+  jobs: {
+    flag: '--jobs',
+    value: 'n',
+    kind: 'number',
+    default: jobsMax,
+    parse: parseJobs,
+    help: `objects that are fetched at once, 1 to ${jobsMax}`,
+  },
+} as const satisfies CommandOptionRows;
+
+type FetchFlags = SourceFlags & OptionValues<typeof fetchOptions>;
+
+export function register(program: Command): void {
+  addOptions(sourceOptions(program.command('fetch')), fetchOptions)
+    .description(
+      `fetch everything at or below a path into the cache, for later, or for no network
+
+What is here already is not asked for again: a fetch that was interrupted goes on. Where the limit of the
+cache is too small, that is said before any content is fetched. What can't be had is listed, and the rest is fetched.`,
+    )
+    .summary('fetch everything at or below a path into the cache')
+    .argument('<source[@pin]>', sourceArgument)
+    .argument('[path]', 'only what is at or below this path', '/')
+    .action(fetchCommand);
+}
+
+/** @throws PinfsError USAGE */
+function parseJobs(text: string): number {
+  const jobs = /^\d{1,2}$/.test(text) ? Number(text) : NaN;
+  if (jobs >= 1 && jobs <= jobsMax) return jobs;
+  throw new PinfsError('USAGE', `'${text}' is no number of jobs`, {
+    advice: `Give one from 1 to ${jobsMax}.`,
+  });
+}
+
+async function fetchCommand(source: string, path: string, flags: FetchFlags): Promise<void> {
+  await withRepository(source, flags, async (repository) => {
+    const began = performance.now();
+    const list = await listed(repository, path, flags);
+    refuseTooLarge(list);
+    const report = await fetched(list);
+    const seconds = (performance.now() - began) / 1000;
+    for (const { code } of report.problems) noteExit(exitOf(code));
+    if (report.notKept > 0) noteExit(exitOf('CACHE_FULL'));
+    if (flags.json === true) {
+      const endedEarly = report.endedEarly ?? null;
+      printJson({ ...report, endedEarly, seconds, trust: repository.verdict });
+    } else await tell(report, seconds);
+  });
+}
+
+async function listed(repository: Repository, path: string, flags: FetchFlags): Promise<FetchList> {
+  const { walk } = await import('../../lib/repository/use/path.js');
+  const { listToFetch } = await import('../../lib/repository/use/fetch.js');
+  const start = await walk(repository, pathArgument(path), true);
+  const options = {
+    catalogsOnly: flags.catalogs === true,
+    external: flags.external !== undefined,
+    jobs: flags.jobs,
+  };
+  return withProgress('catalogs', undefined, (progress) =>
+    listToFetch(repository, start, options, (catalogs, total) => {
+      progress.update(catalogs, amountText(total));
+    }),
+  );
+}
+
+/** What does not fit would push out what was fetched first. @throws PinfsError CACHE_FULL */
+function refuseTooLarge({ onDisk, repository }: FetchList): void {
+  const { limit } = repository.store.statistics;
+  if (onDisk <= limit) return;
+  throw new PinfsError(
+    'CACHE_FULL',
+    `it takes ${formatSize(onDisk)} of the cache, which may have ${formatSize(limit)}: no content was fetched`,
+    { advice: '--cache-limit SIZE raises the limit; a PATH fetches only what is below it.' },
+  );
+}
+
+async function fetched(list: FetchList): Promise<FetchReport> {
+  const { fetchListed } = await import('../../lib/repository/use/fetch.js');
+  const { total } = list;
+  const pace = openPace(total.bytes, () => performance.now());
+  return withProgress('fetched', total.objects, (progress) =>
+    fetchListed(list, ({ objects, bytes }) => {
+      const isShown = pace.add(bytes);
+      if (isShown || objects === total.objects)
+        progress.update(
+          objects,
+          `${formatSize(bytes)} of ${formatSize(total.bytes)}${pace.text()}`,
+        );
+    }),
+  );
+}
+
+async function tell(report: FetchReport, seconds: number): Promise<void> {
+  for (const { path, code, message } of report.problems)
+    await print(`${path}: ${printableText(message)} [${code}]\n`);
+  const { catalogs, total, done, externalSkipped, notKept, endedEarly } = report;
+  const all = done.objects === total.objects ? '' : ` of ${amountText(total)}`;
+  const rest = report.problems.length > 0 ? `, ${report.problems.length} problems` : '';
+  await print(
+    `${catalogs.objects} catalogs, ${amountText(done)}${all} are in the cache (${seconds.toFixed(1)} s)${rest}\n`,
+  );
+  if (externalSkipped > 0)
+    await print(
+      `${externalSkipped} external files were left out (--external says where they lie)\n`,
+    );
+  if (notKept > 0)
+    await print(
+      `warning: ${formatSize(notKept)} of it are not in the cache any more, or could not be stored\n`,
+    );
+  if (endedEarly !== undefined) await print(`Not everything was asked for. ${endedEarly}\n`);
+}
+
+function amountText({ objects, bytes }: Amount): string {
+  return `${objects} objects, ${formatSize(bytes)}`;
+}

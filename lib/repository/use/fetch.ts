@@ -1,0 +1,209 @@
+import { PinfsError } from '../../format/errors.js';
+import { charge } from '../../store/cache/records.js';
+import type { StoreStatistics } from '../../store/store.js';
+import { flightKey, wantKey, type Want } from '../../store/want.js';
+import type { Entry } from '../../tree/entry.js';
+import type { CatalogInfo } from '../../tree/tree.js';
+import type { Repository } from '../repository.js';
+import { bytesNotKept, objectsAtOnceMax, sizeOfCatalog } from './check.js';
+import { openPlaces } from './places.js';
+import { openProblems, type Problem, type Problems } from './problems.js';
+import { reachAgain, reachCatalogs, reachObjects } from './reach.js';
+
+export interface FetchOptions {
+  /** Only catalogs, no content. */
+  readonly catalogsOnly: boolean;
+  /** External files too; else they are left out, and counted. */
+  readonly external: boolean;
+  /** Objects that are fetched at once, at most `objectsAtOnceMax`. */
+  readonly jobs: number;
+}
+
+/** Plain objects, each once, and their plain bytes. */
+export interface Amount {
+  objects: number;
+  bytes: number;
+}
+
+/** All that there is to fetch below a path. Its catalogs are here by then. */
+export interface FetchList {
+  readonly repository: Repository;
+  readonly start: Entry;
+  readonly options: FetchOptions;
+  readonly catalogs: Amount;
+  /** Content. */
+  readonly total: Amount;
+  /** What it all takes in the cache, with the catalogs (bytes). */
+  readonly onDisk: number;
+  /** External objects that are left out, by `flightKey`. */
+  readonly leftOut: ReadonlySet<string>;
+  readonly problems: Problems;
+  /** Plain bytes by `wantKey`, catalogs too. */
+  readonly met: Map<string, number>;
+  /** Content that was not taken on yet, by `flightKey`. */
+  readonly todo: Set<string>;
+  readonly listed: readonly Want[];
+  /** Where the wants lie that are too many to be kept. */
+  readonly unlisted: readonly { readonly catalog: CatalogInfo; readonly from: number }[];
+}
+
+export interface FetchReport {
+  readonly catalogs: Amount;
+  /** All content below the path, each object once. */
+  readonly total: Amount;
+  /** Of the content: what is here now, whether it came now or before. */
+  readonly done: Amount;
+  readonly externalSkipped: number;
+  readonly problems: readonly Problem[];
+  /** Bytes on the disk of what was here and is not in the cache any more, or could not be stored. */
+  readonly notKept: number;
+  /** Why not everything was asked for: the source answers no more, or nothing can be stored. */
+  readonly endedEarly: string | undefined;
+}
+
+// Each takes about half a KiB; what is beyond is read from its catalog again (wants).
+const listedMax = 100_000;
+
+/**
+ * Fetches all catalogs below a path, and finds out what content there is: objects that several files have, once.
+ * @throws PinfsError if the first catalog can't be read, or nothing can be stored in the cache.
+ */
+export async function listToFetch(
+  repository: Repository,
+  start: Entry,
+  options: FetchOptions,
+  progress: (catalogs: number, total: Amount) => void = () => undefined,
+): Promise<FetchList> {
+  refuseUnstored(repository.store.statistics);
+  const problems = openProblems(repository.store);
+  const [listed, unlisted] = [[] as Want[], [] as { catalog: CatalogInfo; from: number }[]];
+  const list = {
+    ...{ repository, start, options, problems, listed, unlisted },
+    catalogs: { objects: 0, bytes: 0 },
+    total: { objects: 0, bytes: 0 },
+    onDisk: 0,
+    leftOut: new Set<string>(),
+    met: new Map<string, number>(),
+    todo: new Set<string>(),
+  };
+  const reach = { problem: problems.add, isOver: () => problems.endedEarly !== undefined };
+  await reachCatalogs(repository, start, {
+    ...reach,
+    async catalog(catalog) {
+      noteCatalog(list, catalog);
+      try {
+        if (!options.catalogsOnly)
+          for await (const { wants, from } of reachObjects(
+            repository,
+            catalog,
+            start.path,
+            reach,
+          )) {
+            const fresh = wants.filter((want) => note(list, want));
+            if (listed.length + fresh.length <= listedMax) listed.push(...fresh);
+            else if (fresh.length > 0) unlisted.push({ catalog, from });
+          }
+      } catch (thrown) {
+        problems.add(catalog.mountpoint, thrown);
+      }
+      progress(list.catalogs.objects, list.total);
+    },
+  });
+  return list;
+}
+
+/** @throws PinfsError why nothing can be stored in the cache. */
+function refuseUnstored({ notStored }: StoreStatistics): void {
+  if (notStored === undefined) return;
+  const { reason, advice } = notStored;
+  throw new PinfsError('CACHE_UNUSABLE', reason, advice === undefined ? {} : { advice });
+}
+
+type Noted = Pick<FetchList, 'options' | 'total' | 'met' | 'todo'> & {
+  onDisk: number;
+  readonly leftOut: Set<string>;
+};
+
+function noteCatalog(
+  list: Noted & Pick<FetchList, 'repository' | 'catalogs'>,
+  catalog: CatalogInfo,
+): void {
+  const bytes = sizeOfCatalog(list.repository, catalog);
+  list.catalogs.objects += 1;
+  list.catalogs.bytes += bytes;
+  list.onDisk += charge(bytes);
+  list.met.set(wantKey(catalog.want), bytes);
+}
+
+/** Notes an object, unless it was met before. @returns whether it is to be fetched. */
+function note(list: Noted, want: Want): boolean {
+  const key = flightKey(want);
+  if (list.todo.has(key)) return false;
+  if (want.external !== undefined && !list.options.external) {
+    list.leftOut.add(key);
+    return false;
+  }
+  list.todo.add(key);
+  list.total.objects += 1;
+  list.total.bytes += want.size.bytes;
+  list.onDisk += charge(want.size.bytes);
+  return true;
+}
+
+/**
+ * Fetches what was listed into the cache, so many objects at once; what is here already is asked for nowhere. What can't be
+ * had is told in the report.
+ * @param progress told of what is done so far, often.
+ */
+export async function fetchListed(
+  list: FetchList,
+  progress: (done: Amount) => void = () => undefined,
+): Promise<FetchReport> {
+  const { repository, problems, start } = list;
+  const done = { objects: 0, bytes: 0 };
+  const places = openPlaces(Math.min(list.options.jobs, objectsAtOnceMax));
+  const fetchAll = async (wants: readonly Want[]): Promise<void> => {
+    for (const want of wants) {
+      if (problems.endedEarly !== undefined) return;
+      if (list.todo.delete(flightKey(want)))
+        await places.begin(() => fetchOne(list, want, done, progress));
+    }
+  };
+  await fetchAll(list.listed);
+  for (const { catalog, from } of list.unlisted) {
+    try {
+      await fetchAll(await reachAgain(repository, catalog, start.path, from));
+    } catch (thrown) {
+      problems.add(catalog.mountpoint, thrown);
+    }
+  }
+  await places.end();
+  return {
+    ...{ catalogs: list.catalogs, total: list.total, done },
+    externalSkipped: list.leftOut.size,
+    problems: problems.sorted(),
+    notKept: await bytesNotKept(repository, list.met),
+    endedEarly: problems.endedEarly,
+  };
+}
+
+async function fetchOne(
+  { repository, problems, met }: FetchList,
+  want: Want,
+  done: Amount,
+  progress: (done: Amount) => void,
+): Promise<void> {
+  const { store, opening } = repository;
+  if (problems.endedEarly !== undefined) return;
+  try {
+    await store.fetch(want, opening.signal, { readElsewhere: true });
+    done.objects += 1;
+    done.bytes += want.size.bytes;
+    met.set(wantKey(want), want.size.bytes);
+  } catch (thrown) {
+    problems.add(want.path, thrown);
+  }
+  const { notStored } = store.statistics;
+  if (notStored !== undefined) problems.endFor(`Nothing can be stored: ${notStored.reason}`);
+  progress(done);
+}
