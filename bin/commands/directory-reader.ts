@@ -1,6 +1,7 @@
 import { printableText } from '../../lib/format/bytes.js';
 import type { PinfsError } from '../../lib/format/errors.js';
 import type { Entry } from '../../lib/tree/entry.js';
+import { openCatalogsAhead, type CatalogsAhead } from '../../lib/repository/use/catalogs-ahead.js';
 import { list } from '../../lib/repository/use/path.js';
 import { openWalkFailures, type WalkFailures } from '../../lib/repository/use/walk-failures.js';
 import type { Repository } from '../../lib/repository/repository.js';
@@ -23,13 +24,16 @@ export class DirectoryReader {
   readonly #repository: Repository;
   readonly #start: Entry;
   readonly #failures: WalkFailures;
+  /** Undefined: one directory is read, and none below it. */
+  readonly #ahead: CatalogsAhead | undefined;
   readonly #advised = new Set<string>();
   #unreachable = 0;
 
-  constructor(repository: Repository, start: Entry) {
+  constructor(repository: Repository, start: Entry, isRecursive: boolean) {
     this.#repository = repository;
     this.#start = start;
     this.#failures = openWalkFailures(repository.store);
+    this.#ahead = isRecursive ? openCatalogsAhead(repository, start) : undefined;
   }
 
   /** @throws PinfsError where there is nothing to go on with. */
@@ -37,6 +41,7 @@ export class DirectoryReader {
     const entries: Entry[] = [];
     try {
       for await (const attributes of list(this.#repository, directory)) entries.push(attributes);
+      this.#ahead?.entered(directory);
       return { entries, error: undefined };
     } catch (thrown) {
       if (directory === this.#start) throw thrown;
@@ -57,6 +62,7 @@ export class DirectoryReader {
 
   /** Tells of how many was not told. */
   end(): void {
+    this.#ahead?.end();
     const untold = this.#unreachable - mostTold;
     if (untold > 0) process.stderr.write(`pinfs: ${untold} more directories are not reachable\n`);
   }

@@ -55,7 +55,7 @@ async function find(source: string, path: string, flags: FindFlags): Promise<voi
     const { walk } = await import('../../lib/repository/use/path.js');
     const { DirectoryReader } = await import('./directory-reader.js');
     const start = await walk(repository, pathArgument(path), false);
-    const reader = new DirectoryReader(repository, start);
+    const reader = new DirectoryReader(repository, start, true);
     const pending = [start];
     for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
       if (wanted(next)) await print(shown(next, flags));

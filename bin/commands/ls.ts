@@ -64,7 +64,7 @@ async function listDirectories(
   show: (attributes: Entry) => Promise<Shown>,
 ): Promise<void> {
   const { DirectoryReader } = await import('./directory-reader.js');
-  const reader = new DirectoryReader(repository, start);
+  const reader = new DirectoryReader(repository, start, flags.recursive === true);
   const pending: Shown[] = [{ attributes: start, record: undefined }];
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
     const { attributes: directory, record } = next;

@@ -5,7 +5,9 @@ import { errorCode } from '../../format/errno.js';
 import { PinfsError, worseExit } from '../../format/errors.js';
 import type { Entry } from '../../tree/entry.js';
 import { checkGiven } from '../open/environment.js';
+import { openCatalogsAhead, type CatalogsAhead } from './catalogs-ahead.js';
 import { list, readRange } from './path.js';
+import { openPlaces, type Places } from './places.js';
 import { openWalkFailures, type WalkFailures } from './walk-failures.js';
 import type { Repository } from '../repository.js';
 
@@ -22,10 +24,25 @@ interface Copy {
   readonly repository: Repository;
   readonly report: CopyReport;
   readonly changed: (report: CopyReport) => void;
-  /** Where the first name of each hard-linked file was written, by inode number. */
-  readonly links: Map<bigint, Buffer>;
+  /** Where a name of each hard-linked file was written, by inode number; undefined: nowhere. */
+  readonly links: Map<bigint, Promise<Buffer | undefined>>;
   readonly failures: WalkFailures;
+  /** For files: they are copied several at once, while the walk goes on. */
+  readonly places: Places;
+  readonly ahead: CatalogsAhead;
 }
+
+/** A directory of the copy as long as something is put into it. */
+interface OpenDirectory {
+  /** What is not done: the list of its entries, and those of them that are files and directories. */
+  left: number;
+  /** Gives it its own mode and times. */
+  readonly finish: () => void;
+  readonly above: OpenDirectory | undefined;
+}
+
+/** Each has a buffer of up to 1 MiB, and a descriptor. */
+const filesAtOnceMax = 16;
 
 /**
  * Copies an entry, and all below a directory, to `destination` (or into it, where it is a directory).
@@ -48,15 +65,18 @@ export async function copyOut(
     changed,
     links: new Map(),
     failures: openWalkFailures(repository.store),
+    places: openPlaces(filesAtOnceMax),
+    ahead: openCatalogsAhead(repository, start),
   };
-  await copyEntry(
-    copy,
-    start,
-    firstTarget(
-      resolve(checkGiven('the destination', destination)),
-      name === '' ? repository.fqrn : name,
-    ),
-  );
+  const given = resolve(checkGiven('the destination', destination));
+  const target = firstTarget(given, name === '' ? repository.fqrn : name);
+  try {
+    await copyEntry(copy, start, target, undefined);
+  } finally {
+    copy.ahead.end();
+    await copy.places.end();
+  }
+  report.skipped.sort();
   return report;
 }
 
@@ -72,41 +92,61 @@ function firstTarget(destination: string, name: ByteString): Buffer {
 // What a local file system says of an entry that it can't hold; anything else is a fault of its own.
 const notHere = new Set(['EEXIST', 'EILSEQ', 'EINVAL', 'ENAMETOOLONG', 'ENOENT']);
 
-async function copyEntry(copy: Copy, source: Entry, target: Buffer): Promise<void> {
-  const entry = source;
+async function copyEntry(
+  copy: Copy,
+  source: Entry,
+  target: Buffer,
+  above: OpenDirectory | undefined,
+): Promise<void> {
   copy.report.entries += 1;
   copy.changed(copy.report);
-  if (entry.broken !== undefined) {
-    skip(copy, entry.path, entry.broken);
+  if (source.broken !== undefined) {
+    skip(copy, source.path, source.broken);
     return;
   }
+  await unlessNotHere(copy, source, () => copyAny(copy, source, target, above));
+}
+
+async function unlessNotHere(
+  copy: Copy,
+  { path }: Entry,
+  work: () => Promise<void>,
+): Promise<void> {
   try {
-    await copyAny(copy, source, target);
+    await work();
   } catch (error) {
     const code = errorCode(error) ?? '';
     if (error instanceof PinfsError || !notHere.has(code)) throw error;
-    skip(copy, entry.path, `it can't be made here: ${code}`);
+    skip(copy, path, `it can't be made here: ${code}`);
   }
 }
 
-async function copyAny(copy: Copy, source: Entry, target: Buffer): Promise<void> {
-  const entry = source;
-  switch (entry.type) {
+async function copyAny(
+  copy: Copy,
+  source: Entry,
+  target: Buffer,
+  above: OpenDirectory | undefined,
+): Promise<void> {
+  switch (source.type) {
     case 'directory':
-      await copyDirectory(copy, source, target);
+      await copyDirectory(copy, source, target, above);
       return;
     case 'file':
-      await copyFile(copy, source, target);
+      if (above !== undefined) above.left += 1;
+      await copy.places.begin(async () => {
+        await unlessNotHere(copy, source, () => copyFile(copy, source, target));
+        oneDone(above);
+      });
       return;
     case 'symlink':
-      fs.symlinkSync(toBytes(entry.target), target);
+      fs.symlinkSync(toBytes(source.target), target);
       fs.lutimesSync(target, time(source), time(source));
       return;
     case 'character':
     case 'block':
     case 'fifo':
     case 'socket':
-      skip(copy, entry.path, `it is a ${entry.type}`);
+      skip(copy, source.path, `it is a ${source.type}`);
   }
 }
 
@@ -118,23 +158,67 @@ function skip(copy: Copy, path: ByteString, reason: PinfsError | string): void {
   copy.report.exit = worseExit(copy.report.exit, exit);
 }
 
-async function copyDirectory(copy: Copy, source: Entry, target: Buffer): Promise<void> {
+async function copyDirectory(
+  copy: Copy,
+  source: Entry,
+  target: Buffer,
+  above: OpenDirectory | undefined,
+): Promise<void> {
   fs.mkdirSync(target, { mode: 0o700 });
   const slash = Buffer.from('/');
+  const finish = (): void => {
+    fs.chmodSync(target, source.mode & 0o1777);
+    fs.utimesSync(target, time(source), time(source));
+  };
+  const here = { left: 1, finish, above };
+  if (above !== undefined) above.left += 1;
+  let isFirst = true;
   try {
     for await (const child of list(copy.repository, source)) {
-      await copyEntry(copy, child, Buffer.concat([target, slash, toBytes(child.name)]));
+      if (isFirst) copy.ahead.entered(source);
+      isFirst = false;
+      await copyEntry(copy, child, Buffer.concat([target, slash, toBytes(child.name)]), here);
     }
   } catch (error) {
     skip(copy, source.path, copy.failures.orEnd(error));
   }
-  fs.chmodSync(target, source.mode & 0o1777);
-  fs.utimesSync(target, time(source), time(source));
+  oneDone(here);
+}
+
+/** Something in a directory is done: a directory is finished when all in it is, and those above it after it. */
+function oneDone(directory: OpenDirectory | undefined): void {
+  for (let one = directory; one !== undefined; one = one.above) {
+    one.left -= 1;
+    if (one.left > 0) return;
+    one.finish();
+  }
 }
 
 async function copyFile(copy: Copy, source: Entry, target: Buffer): Promise<void> {
-  const first = source.linkGroup === 0 ? undefined : copy.links.get(source.ino);
-  if (first !== undefined && isLinked(first, target)) return;
+  if (source.linkGroup === 0) {
+    await copyContent(copy, source, target);
+    return;
+  }
+  const before = copy.links.get(source.ino);
+  const written = copyLinked(copy, source, target, before);
+  copy.links.set(source.ino, written);
+  await written;
+}
+
+/** @returns where a name of it lies that others can be linked to. */
+async function copyLinked(
+  copy: Copy,
+  source: Entry,
+  target: Buffer,
+  before: Promise<Buffer | undefined> | undefined,
+): Promise<Buffer | undefined> {
+  const first = await before;
+  if (first !== undefined && isLinked(first, target)) return first;
+  return (await copyContent(copy, source, target)) ? target : undefined;
+}
+
+/** @returns whether it is there now. */
+async function copyContent(copy: Copy, source: Entry, target: Buffer): Promise<boolean> {
   const file = fs.openSync(target, 'wx', 0o600);
   try {
     for await (const piece of readRange(copy.repository, source)) {
@@ -143,14 +227,14 @@ async function copyFile(copy: Copy, source: Entry, target: Buffer): Promise<void
     }
     fs.fchmodSync(file, source.mode & 0o1777);
     fs.futimesSync(file, time(source), time(source));
+    return true;
   } catch (error) {
     fs.rmSync(target, { force: true });
     skip(copy, source.path, copy.failures.orEnd(error));
-    return;
+    return false;
   } finally {
     fs.closeSync(file);
   }
-  if (source.linkGroup !== 0) copy.links.set(source.ino, target);
 }
 
 /**

@@ -155,6 +155,6 @@ function tellBroken(
 }
 
 /** Whether `path` is at or below `directory`, by whole components. */
-function isBelow(path: ByteString, directory: ByteString): boolean {
+export function isBelow(path: ByteString, directory: ByteString): boolean {
   return directory === '' || path === directory || path.startsWith(`${directory}/`);
 }
