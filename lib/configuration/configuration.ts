@@ -1,4 +1,4 @@
-import type { LinePlace, Problem } from './shell/state.js';
+import type { LinePlace, LineProblem } from './shell/state.js';
 
 /** Where a value comes from: a line of a file, or the command line. */
 export type Origin = LinePlace | { readonly option: '--set' };
@@ -18,7 +18,7 @@ export interface Setting {
   /** What it stands in the place of, the last one first. */
   readonly overrode: readonly Overridden[];
   /** Why it is not known: it counts as not set. */
-  readonly unknown?: Problem;
+  readonly unknown?: LineProblem;
 }
 
 /** What the files of a site say for one repository. */
@@ -26,7 +26,7 @@ export interface Configuration {
   /** Empty: what they say for all. */
   readonly fqrn: string;
   readonly settings: ReadonlyMap<string, Setting>;
-  readonly problems: readonly Problem[];
+  readonly problems: readonly LineProblem[];
   /** The files that were read, in that order; sourced ones are not among them. */
   readonly files: readonly string[];
   /** The config repository; empty: there is none. */

@@ -3,7 +3,7 @@ import { fromBytes, type ByteString } from '../format/bytes.js';
 import { configurationBytesMax } from './shell/bounds.js';
 import { readScript } from './shell/commands.js';
 import { FileEnded, runScript } from './shell/run.js';
-import type { LinePlace, Problem, ShellState, Surroundings, Variable } from './shell/state.js';
+import type { LinePlace, LineProblem, ShellState, Surroundings, Variable } from './shell/state.js';
 import { isVariableName } from './shell/syntax.js';
 
 /** A value of a file, or why it is not known. */
@@ -12,13 +12,13 @@ export interface FileValue extends LinePlace {
   /** As the reference reads it back. */
   readonly value: ByteString;
   /** It counts as not set. */
-  readonly unknown?: Problem;
+  readonly unknown?: LineProblem;
 }
 
 export interface EvaluatedFile {
   /** In the order in which the file names them; each name once. */
   readonly values: readonly FileValue[];
-  readonly problems: readonly Problem[];
+  readonly problems: readonly LineProblem[];
 }
 
 /** What was set before a file, by name: its value, or why that is not known. */
@@ -35,7 +35,7 @@ export function evaluateFile(
   before: Before,
   surroundings: Surroundings,
 ): EvaluatedFile {
-  const problems: Problem[] = [];
+  const problems: LineProblem[] = [];
   const state: ShellState = {
     variables: new Map(before),
     surroundings,
@@ -64,8 +64,8 @@ export function evaluateFile(
 
 function allUnknown(
   named: ReadonlyMap<string, number>,
-  unknown: Problem,
-  problems: readonly Problem[],
+  unknown: LineProblem,
+  problems: readonly LineProblem[],
 ): EvaluatedFile {
   const values = [...named].map(([name, line]): FileValue => ({
     name,
@@ -77,8 +77,8 @@ function allUnknown(
   return { values, problems };
 }
 
-function unfitFile(file: string, bytes: Uint8Array): Problem | undefined {
-  const unfit = (text: string, mend: string): Problem => ({
+function unfitFile(file: string, bytes: Uint8Array): LineProblem | undefined {
+  const unfit = (text: string, mend: string): LineProblem => ({
     severity: 'error',
     file,
     line: 1,
@@ -94,7 +94,7 @@ function unfitFile(file: string, bytes: Uint8Array): Problem | undefined {
   return undefined;
 }
 
-function carriageReturns(file: string, text: ByteString): Problem {
+function carriageReturns(file: string, text: ByteString): LineProblem {
   const line = text.slice(0, text.indexOf('\r\n')).split('\n').length;
   const mend = `Take them away: sed -i 's/\\r$//' ${file}`;
   const what =
@@ -129,7 +129,7 @@ function readBack(state: ShellState, name: string, line: number): FileValue {
   const read: FileValue = { name, value: words.join(' '), ...place };
   if (variable?.unknown !== undefined) return { ...read, value: '', unknown: variable.unknown };
   const refuse = (text: string, mend: string): FileValue => {
-    const unknown: Problem = { severity: 'error', ...place, text: `${name}: ${text}`, mend };
+    const unknown: LineProblem = { severity: 'error', ...place, text: `${name}: ${text}`, mend };
     state.problems.push(unknown);
     return { ...read, value: '', unknown };
   };
@@ -147,8 +147,8 @@ function readBack(state: ShellState, name: string, line: number): FileValue {
 }
 
 /** Names that the file sets where the reference doesn't see it. */
-function notRead(state: ShellState, named: ReadonlyMap<string, number>): Problem[] {
-  return [...state.variables].flatMap(([name, { place, fixed }]): Problem[] => {
+function notRead(state: ShellState, named: ReadonlyMap<string, number>): LineProblem[] {
+  return [...state.variables].flatMap(([name, { place, fixed }]): LineProblem[] => {
     if (place?.file !== state.file || named.has(name) || fixed === true) return [];
     if (!name.startsWith('CVMFS_')) return [];
     const text = `${name} is set where the reference does not see it, and counts as not set`;

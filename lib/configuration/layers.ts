@@ -4,7 +4,7 @@ import { isRepositoryName } from '../format/names.js';
 import type { Configuration, Origin, Overridden, Setting } from './configuration.js';
 import { evaluateFile, type FileValue } from './file.js';
 import { filesMax } from './shell/bounds.js';
-import type { FileFacts, Problem, Surroundings, Variable } from './shell/state.js';
+import type { FileFacts, LineProblem, Surroundings, Variable } from './shell/state.js';
 import { Refused } from './shell/syntax.js';
 import { withTemplates } from './templates.js';
 
@@ -35,7 +35,7 @@ interface Reading {
   readonly site: Site;
   readonly fqrn: string;
   readonly settings: Map<string, ShellSetting>;
-  readonly problems: Problem[];
+  readonly problems: LineProblem[];
   readonly files: string[];
   opened: number;
   /** CVMFS_CONFIG_REPOSITORY, once it is fixed. */
@@ -46,7 +46,7 @@ interface ShellSetting {
   readonly value: ByteString;
   readonly origin: Origin;
   readonly overrode: readonly Overridden[];
-  readonly unknown?: Problem;
+  readonly unknown?: LineProblem;
 }
 
 /**

@@ -12,7 +12,7 @@ import {
   setUnknown,
   setVariable,
   unsetVariable,
-  type Problem,
+  type LineProblem,
   type ShellState,
 } from './state.js';
 import {
@@ -30,9 +30,9 @@ type Status = 'true' | 'false' | 'unknown';
 
 /** Nothing of the file is run any more: its values are not known, as with the shell of the reference. */
 export class FileEnded extends Error {
-  readonly problem: Problem;
+  readonly problem: LineProblem;
 
-  constructor(problem: Problem) {
+  constructor(problem: LineProblem) {
     super(problem.text);
     this.problem = problem;
   }
@@ -92,12 +92,12 @@ function leaveUnknown(
   state: ShellState,
   commands: readonly ShellCommand[],
   line: number,
-  because?: Problem,
+  because?: LineProblem,
 ): 'unknown' {
   const names = commands.flatMap(namesSet);
   const problem = because ?? state.problems.findLast(({ file }) => file === state.file);
   for (const name of names) {
-    const unknown: Problem = problem ?? {
+    const unknown: LineProblem = problem ?? {
       severity: 'error',
       file: state.file,
       line,

@@ -9,7 +9,7 @@ export interface LinePlace {
 }
 
 /** What is wrong with a line: `error` where a value counts as not set for it. */
-export interface Problem extends LinePlace {
+export interface LineProblem extends LinePlace {
   readonly severity: 'error' | 'warning';
   readonly text: string;
   readonly mend: string;
@@ -25,7 +25,7 @@ export interface Variable {
   /** No file changes it, and none that tries is wrong: the command line has it so. */
   readonly fixed?: true;
   /** Why the value is not known; then it counts as not set, and so does what is made from it. */
-  readonly unknown?: Problem;
+  readonly unknown?: LineProblem;
 }
 
 export interface FileFacts {
@@ -52,7 +52,7 @@ export interface Surroundings {
 export interface ShellState {
   readonly variables: Map<string, Variable>;
   readonly surroundings: Surroundings;
-  readonly problems: Problem[];
+  readonly problems: LineProblem[];
   /** The file whose lines are run now. */
   file: string;
   /** Directory of the first file: where the shell of the reference stands. */
@@ -154,16 +154,16 @@ export function unsetVariable({ variables }: ShellState, name: string, line: num
 }
 
 /** A value that is not known: what is refused says why. */
-export function setUnknown(state: ShellState, name: string, unknown: Problem): void {
+export function setUnknown(state: ShellState, name: string, unknown: LineProblem): void {
   if (state.variables.get(name)?.fixed === true) return;
   const { file, line } = unknown;
   state.variables.set(name, { value: '', place: { file, line }, unknown });
 }
 
 /** Notes what is wrong; the same is noted once. */
-export function noteProblem(state: ShellState, thrown: Refused, name?: string): Problem {
+export function noteProblem(state: ShellState, thrown: Refused, name?: string): LineProblem {
   const { reason, instead } = thrown.refusal;
-  const problem: Problem = {
+  const problem: LineProblem = {
     severity: 'error',
     file: state.file,
     line: thrown.line,
