@@ -13,6 +13,11 @@ const wrongUsage = withExit(2, {
     cause: 'What stands behind the `@` is no root hash, tag or date.',
     mend: 'Give 40 hex digits, a tag that `pinfs tags` lists, or a date such as `2015-09-30`.',
   },
+  PROXY_MALFORMED: {
+    cause:
+      'A list of proxies is none, or asks for what is not supported: `auto` with no `http_proxy`, PAC files, SOCKS.',
+    mend: 'Write it like `http://a:3128|http://b:3128;DIRECT`: `|` inside a group, `;` between groups.',
+  },
   KEY_MALFORMED: {
     cause:
       "A file that was given as a key can't be read, or holds no key of the kind that is needed.",
