@@ -272,7 +272,8 @@ void t.test('P7 nobody is asked but who was named', async (t) => {
   const bench = await openBench(t, made);
   const other = await startBadServer(made.files, fqrn);
   t.teardown(() => other.close());
-  const names = ['http_proxy', 'HTTP_PROXY', 'https_proxy', 'ALL_PROXY', 'CVMFS_HTTP_PROXY'];
+  // http_proxy names somebody.
+  const names = ['HTTP_PROXY', 'https_proxy', 'ALL_PROXY', 'CVMFS_HTTP_PROXY'];
   for (const name of names) process.env[name] = `http://127.0.0.1:${other.port}`;
   t.teardown(() => names.forEach((name) => Reflect.deleteProperty(process.env, name)));
   const where = { status: 302, headers: { Location: `${other.url}/.cvmfspublished` } };

@@ -1,3 +1,5 @@
+import { environmentHops, isExcepted } from '../../lib/source/failover/environment.js';
+
 type Variables = Readonly<Record<string, string | undefined>>;
 
 /** Of the reference's client: what would pin, or lead elsewhere. Any other CVMFS_* may be meant for links. */
@@ -20,25 +22,14 @@ export function ignoredVariables(source: string, variables: Variables): string[]
   return [...pinning.filter(isSet), ...proxyNames(source, variables).filter(isSet)];
 }
 
+/** HTTP_PROXY could be set by a request, where a web server runs this; http_proxy and https_proxy are heeded. */
 function proxyNames(source: string, variables: Variables): string[] {
-  const scheme = /^(https?):\/\//i.exec(source)?.[1]?.toLowerCase();
-  if (scheme === undefined || isExcepted(source, variables)) return [];
-  const names = [`${scheme}_proxy`, 'all_proxy'];
-  return names.flatMap((name) => [name, name.toUpperCase()]);
-}
-
-/** Whether no_proxy names the host, a domain above it, or all. */
-function isExcepted(source: string, variables: Variables): boolean {
-  const host =
-    /^https?:\/\/(?:[^/@]*@)?(\[[^\]]*\]|[^/:]*)/i.exec(source)?.[1]?.toLowerCase() ?? '';
-  const list = variables['no_proxy'] ?? variables['NO_PROXY'] ?? '';
-  return list
-    .toLowerCase()
-    .split(/[\s,]+/)
-    .map((entry) => entry.replace(/^\*?\./, '').replace(/:\d+$/, ''))
-    .some(
-      (entry) => entry !== '' && (entry === '*' || host === entry || host.endsWith(`.${entry}`)),
-    );
+  if (!/^https?:/i.test(source) || !URL.canParse(source)) return [];
+  const url = new URL(source);
+  if (isExcepted(url, variables) || environmentHops(url, variables).variable !== undefined)
+    return [];
+  const ofBoth = ['all_proxy', 'ALL_PROXY'];
+  return url.protocol === 'http:' ? ['HTTP_PROXY', ...ofBoth] : ofBoth;
 }
 
 let warned = false;

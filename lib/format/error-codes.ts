@@ -52,6 +52,10 @@ const notReachable = withExit(4, {
     mend: 'Have that switched off for this address.',
     errno: 'EIO',
   },
+  SOURCE_CHANGED: {
+    cause: 'Another mirror or proxy is asked from now on: the one before failed, or answers later.',
+    mend: 'Nothing, where all is read. The log names who failed, and why; `pinfs probe` tries each of them.',
+  },
   SOURCE_OFFLINE: {
     cause: 'It is not in the cache, and `--offline` was given.',
     mend: 'Leave `--offline` away once, to have it fetched.',

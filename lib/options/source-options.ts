@@ -66,6 +66,31 @@ export const sourceOptionTable = {
     help: 'where external files lie',
     inUse: 'the directory of external files',
   },
+  /** URLs of the same repository on other servers; `@fqrn@` and `@org@` stand for its name and the first part of it. */
+  mirrors: {
+    flag: '--mirror',
+    value: 'url',
+    kind: 'text',
+    repeatable: true,
+    help: 'another server that has the same repository',
+    manual:
+      'The URL of the same repository on another server, for when SOURCE fails, lacks an object, or gives what is damaged. ' +
+      '`@fqrn@` in it stands for the name of the repository, `@org@` for its first part. The head is the newest valid ' +
+      'one that any of them has. See MIRRORS AND PROXIES.',
+    fstab: 'mirror',
+  },
+  /** Groups of proxies: `a|b;c;DIRECT`. Not given: `http_proxy`, `https_proxy` and `no_proxy` of the environment. */
+  proxy: {
+    flag: '--proxy',
+    value: 'list',
+    kind: 'text',
+    help: "proxies, such as 'http://a:3128|http://b:3128;DIRECT'",
+    manual:
+      'Proxies, in groups: `|` stands between those of one group, which share the load, `;` between groups, of which the ' +
+      'next one is for when all of one fail. `DIRECT` asks the server itself; nothing is asked directly unless it ' +
+      'stands there. Without this option <http_proxy>, <https_proxy> and <no_proxy> of the environment count.',
+    environment: 'PINFS_PROXY',
+  },
   /** `NAME` or `NAME=VALUE` for variables in links; `CVMFS_*` of the environment are added. */
   variables: {
     flag: '--env',

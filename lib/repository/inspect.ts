@@ -7,7 +7,8 @@ import { refusedVerdict, withoutRootCatalog } from '../trust/verdicts.js';
 import type { Verdict } from '../trust/verdict/verdict.js';
 import { processEnvironment, type Environment } from './open/environment.js';
 import { headFiles } from './open/evidence.js';
-import { judgedHead, type JudgedHead } from './open/head.js';
+import { judgedHead } from './open/head.js';
+import type { JudgedHead } from './open/newest-head.js';
 import { findTag, readHistory, verdictOfTag } from './open/history.js';
 import { openAsAsked } from './open.js';
 import { prepare, type Opening } from './open/opening.js';
@@ -79,6 +80,8 @@ function askedOnce(source: Source): Source {
   return {
     label: source.label,
     traffic: source.traffic,
+    mirrors: source.mirrors?.map(askedOnce),
+    judged: source.judged,
     close: () => source.close(),
     get(path, limit, request) {
       if (!headFiles.has(path)) return source.get(path, limit, request);

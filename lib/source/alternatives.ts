@@ -10,6 +10,8 @@ export function withAlternatives(source: Source, alternatives: Alternatives): So
   return {
     label: source.label,
     traffic: source.traffic,
+    mirrors: source.mirrors,
+    judged: source.judged,
     close: () => source.close(),
     async get(path, limit, request) {
       const alternative = alternatives.get(path);

@@ -1,3 +1,4 @@
+import type { PinfsError } from '../format/errors.js';
 import type { Demand } from './http/demand.js';
 
 /**
@@ -18,8 +19,27 @@ export interface Source {
    */
   get(path: string, limit: number, request?: SourceRequest): Promise<Buffer>;
 
+  /**
+   * Told what became of what it gave: `error` is what is wrong with the last of `served`; undefined: it is what was
+   * asked for. Whoever gave what is damaged is counted by name, and asked after the others.
+   * @returns how many other ways there are to ask for it again, with the same `served`.
+   */
+  readonly judged?:
+    ((served: readonly Served[], error: PinfsError | undefined) => number) | undefined;
+
+  /** The same repository on each of its servers alone, where there are several; closed with this one. */
+  readonly mirrors?: readonly Source[] | undefined;
+
   readonly traffic: Traffic;
   close(): Promise<void>;
+}
+
+/** Who gave something: a mirror and what it was asked through, by their numbers. */
+export interface Served {
+  readonly mirror: number;
+  readonly hop: number;
+  /** Caches on the way were asked for a fresh copy. */
+  readonly fresh: boolean;
 }
 
 /** Where the bytes of a large answer go, so that they need not be held in memory. */
@@ -36,6 +56,11 @@ export interface SourceRequest {
   readonly demand?: Demand;
   /** Ask caches on the way for a fresh copy: the last one was damaged (docs/format.md, 9.6). */
   readonly fresh?: boolean;
+  /**
+   * Kept by whoever can tell what is damaged: each answer is added. What stands there when it is asked for again was
+   * damaged: the same is asked once for a fresh copy, and after that another way is taken.
+   */
+  readonly served?: Served[];
   /** Takes the bytes; the result has what it was not given, which may be all of them. */
   readonly sink?: Sink;
   /** A byte range, for chunks of external files. The result (with what the sink took) has exactly `length` bytes. */
@@ -47,4 +72,10 @@ export interface Traffic {
   requests: number;
   bytes: number;
   failures: number;
+  /** Changes of mirror or proxy. */
+  changes?: number;
+  /** What is asked first now, where there is a choice or a proxy. */
+  way?: string;
+  /** Answers that were damaged, by who gave them. */
+  damaged?: Record<string, number>;
 }

@@ -5,7 +5,7 @@
 _pinfs() {
   local commands='mount umount ls stat cat cp find fetch info tags status check serve bench attest key cache forget doctor help'
   local output='--json --verbose --help'
-  local source="$output --key --fqrn --cache --cache-limit --trust-at --blacklist --external --env --attestation --signer --offline --strict --deadline --min-rate --follow-redirects --weak-key"
+  local source="$output --key --fqrn --cache --cache-limit --trust-at --blacklist --external --mirror --proxy --env --attestation --signer --offline --strict --deadline --min-rate --follow-redirects --weak-key"
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]} options=
   COMPREPLY=()
   if ((COMP_CWORD == 1)); then
@@ -18,7 +18,7 @@ _pinfs() {
     --ahead) mapfile -t COMPREPLY < <(compgen -W 'off' -- "$word") && return ;;
     --type) mapfile -t COMPREPLY < <(compgen -W 'f d l c b p s' -- "$word") && return ;;
     --workload) mapfile -t COMPREPLY < <(compgen -W 'walk tar' -- "$word") && return ;;
-    --fqrn | --cache-limit | --trust-at | --env | --deadline | --min-rate | --protected-xattr | --xattr-gid | --name | --jobs | --port | --host | --repeats) return ;;
+    --fqrn | --cache-limit | --trust-at | --mirror | --proxy | --env | --deadline | --min-rate | --protected-xattr | --xattr-gid | --name | --jobs | --port | --host | --repeats) return ;;
   esac
   case $command in
     mount) options="$source --inodes --foreground --driver --allow-other --suid --dev --ahead --no-xattrs --passthrough --log --trace --protected-xattr --xattr-gid -o" ;;

@@ -36,6 +36,8 @@ complete -c pinfs -n '__fish_seen_subcommand_from mount ls stat cat cp find fetc
 complete -c pinfs -n '__fish_seen_subcommand_from mount ls stat cat cp find fetch info tags check bench attest' -l trust-at -x -d 'judge the chain of signatures as of this day (ISO 8601)'
 complete -c pinfs -n '__fish_seen_subcommand_from mount ls stat cat cp find fetch info tags check bench attest' -l blacklist -r -F -d 'fingerprints and revisions that are refused'
 complete -c pinfs -n '__fish_seen_subcommand_from mount ls stat cat cp find fetch info tags check bench attest' -l external -x -a '(__fish_complete_directories)' -d 'where external files lie'
+complete -c pinfs -n '__fish_seen_subcommand_from mount ls stat cat cp find fetch info tags check bench attest' -l mirror -x -d 'another server that has the same repository'
+complete -c pinfs -n '__fish_seen_subcommand_from mount ls stat cat cp find fetch info tags check bench attest' -l proxy -x -d 'proxies, such as \'http://a:3128|http://b:3128;DIRECT\''
 complete -c pinfs -n '__fish_seen_subcommand_from mount ls stat cat cp find fetch info tags check bench attest' -l env -x -d 'a variable for links like $(NAME)'
 complete -c pinfs -n '__fish_seen_subcommand_from mount ls stat cat cp find fetch info tags check bench attest' -l attestation -r -F -d 'exactly the snapshot that this file attests, or nothing'
 complete -c pinfs -n '__fish_seen_subcommand_from mount ls stat cat cp find fetch info tags check bench attest' -l signer -r -F -d 'public key that may have signed the attestation'

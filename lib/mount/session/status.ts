@@ -144,6 +144,15 @@ function summed(
   return result;
 }
 
+/** Where there is a choice, or a proxy. */
+function wayLines({ way, changes = 0, damaged = {} }: Traffic): string[] {
+  const names = Object.entries(damaged).map(([name, count]) => `${clean(name)} ${count}`);
+  return [
+    ...(way === undefined ? [] : [`  asked       ${clean(way)}, ${changes} changes so far`]),
+    ...(names.length === 0 ? [] : [`  DAMAGED     what came from ${names.join(', ')}`]),
+  ];
+}
+
 function aheadLines(ahead: MountStatus['ahead'], size: (bytes: number) => string): string[] {
   if (ahead === null || ahead.asked === 0) return [];
   const unread = size(Math.max(0, ahead.askedBytes - ahead.usedBytes));
@@ -173,6 +182,7 @@ export function statusLines(status: MountStatus, size: (bytes: number) => string
     ...tooSmallLines(store, size),
     ...notStoredLines(store.notStored),
     `  network     ${traffic.requests} requests, ${size(traffic.bytes)}, ${traffic.failures} failures`,
+    ...wayLines(traffic),
     ...aheadLines(status.ahead, size),
     `  tree        ${status.tree.catalogsOpen} catalogs open of ${status.tree.catalogsOpened} used, ${status.tree.directoriesLoaded} directories loaded, ${status.tree.rowsRefused} rows refused`,
     ...inodesLines(status.inodes),

@@ -2,7 +2,7 @@ import { asPinfsError, PinfsError } from '../../format/errors.js';
 import { parseManifest } from '../../format/manifest.js';
 import { objectPath, type ObjectName } from '../../format/hash.js';
 import { addAlternative, type Alternatives } from '../../source/alternatives.js';
-import type { Source } from '../../source/source.js';
+import type { Served, Source } from '../../source/source.js';
 import { readWhole } from '../../store/run.js';
 import type { Store } from '../../store/store.js';
 import { sizeLimits, type Want } from '../../store/want.js';
@@ -14,33 +14,40 @@ const whitelistFile = '.cvmfswhitelist';
 /** What a head is made of, apart from objects. */
 export const headFiles: ReadonlySet<string> = new Set([manifestFile, whitelistFile]);
 
+/** Whom to ask. */
+export interface EvidencePlaces {
+  /** For manifest and whitelist: one server alone, where there are several. */
+  readonly asked: Source;
+  /** For the certificate, which is bound by its hash. */
+  readonly source: Source;
+  readonly store: Store;
+}
+
 /**
  * Asks for manifest and whitelist, and has the certificate from the cache, where it is not there from the
  * source. All are as they are stored. What can't be had stands in the evidence as its error: the judge says
- * what that means.
+ * what that means. @param served who gave it, and who gave before what was none.
  */
 export async function gatherEvidence(
-  source: Source,
-  store: Store,
+  places: EvidencePlaces,
   alternatives: Alternatives,
   signal: AbortSignal,
+  served: Served[],
 ): Promise<Evidence> {
+  const { asked } = places;
+  const before = [...served];
   const request = { signal };
   const [manifest, whitelist] = await Promise.all([
-    attempt(source.get(manifestFile, sizeLimits.manifest, request)),
-    attempt(source.get(whitelistFile, sizeLimits.whitelist, request)),
+    attempt(asked.get(manifestFile, sizeLimits.manifest, { ...request, served })),
+    attempt(asked.get(whitelistFile, sizeLimits.whitelist, { ...request, served: before })),
   ]);
-  const certificate = await certificateOf(manifest, { source, store, alternatives }, request);
+  const certificate = await certificateOf(manifest, { ...places, alternatives }, request);
   return { manifest, whitelist, certificate };
 }
 
 async function certificateOf(
   manifestBytes: Buffer | PinfsError,
-  places: {
-    readonly source: Source;
-    readonly store: Store;
-    readonly alternatives: Alternatives;
-  },
+  places: EvidencePlaces & { readonly alternatives: Alternatives },
   request: { readonly signal: AbortSignal },
 ): Promise<Buffer | PinfsError | undefined> {
   if (manifestBytes instanceof PinfsError) return undefined;

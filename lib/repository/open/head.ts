@@ -1,23 +1,61 @@
-import { PinfsError } from '../../format/errors.js';
+import { PinfsError, type ErrorCode } from '../../format/errors.js';
+import type { Served, Source } from '../../source/source.js';
 import type { Manifest } from '../../format/manifest.js';
 import { sizeLimits, type Want } from '../../store/want.js';
 import { judgeHead, type Evidence, type Judgement } from '../../trust/judge/judge.js';
 import { gatherEvidence } from './evidence.js';
+import { newestHead, type JudgedHead } from './newest-head.js';
 import { offlineError, type Opening } from './opening.js';
 import type { ContentHash } from '../../format/hash.js';
 
-export interface JudgedHead extends Judgement {
-  readonly evidence: Evidence;
-}
-
-/** Asks the source for its head and judges it, against what was seen on this machine before. */
+/**
+ * Asks for the head and judges it, against what was seen on this machine before. Of several mirrors that answer in
+ * time it is the newest valid one: a mirror that lags behind never decides.
+ */
 export async function judgedHead(opening: Opening, signal: AbortSignal): Promise<JudgedHead> {
   opening.headRequests.at = opening.environment.now().getTime();
-  const evidence =
-    opening.options.offline === true
-      ? nothing(offlineError(opening))
-      : await gatherEvidence(opening.source, opening.store, opening.alternatives, signal);
-  return { evidence, ...judgeEvidence(opening, evidence, true) };
+  if (opening.options.offline === true) {
+    const evidence = nothing(offlineError(opening));
+    return { evidence, ...judgeEvidence(opening, evidence, true) };
+  }
+  const { mirrors } = opening.source;
+  if (mirrors === undefined) return await headOf(opening, opening.source, signal);
+  return await newestHead(
+    mirrors.map((mirror) => (signal) => headOf(opening, mirror, signal)),
+    signal,
+  );
+}
+
+/** The head that one server has; where what it gave is none, also by its other ways. */
+async function headOf(opening: Opening, asked: Source, signal: AbortSignal): Promise<JudgedHead> {
+  const served: Served[] = [];
+  for (;;) {
+    const places = { asked, source: opening.source, store: opening.store };
+    const evidence = await gatherEvidence(places, opening.alternatives, signal, served);
+    const head = { evidence, ...judgeEvidence(opening, evidence, true) };
+    const { failure } = head;
+    if (failure === undefined || !isOfContent(failure)) {
+      if (failure === undefined && served.length > 1) asked.judged?.(served, undefined);
+      return head;
+    }
+    // One way is not asked twice: what is signed wrongly is not damaged on the way.
+    const others = asked.judged?.(served, failure) ?? 0;
+    if (others === 0 || signal.aborted) return head;
+  }
+}
+
+const contentCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'MANIFEST_MALFORMED',
+  'MANIFEST_HASH_MISMATCH',
+  'MANIFEST_SIGNATURE',
+  'WHITELIST_MALFORMED',
+  'WHITELIST_HASH_MISMATCH',
+  'WHITELIST_SIGNATURE',
+  'SOURCE_ENCODING',
+]);
+
+function isOfContent({ code }: PinfsError): boolean {
+  return contentCodes.has(code);
 }
 
 /** Judges evidence that is at hand; `againstSeen` is left out for evidence of the past. */

@@ -2,7 +2,9 @@ import { existsSync } from 'node:fs';
 import { PinfsError } from '../../format/errors.js';
 import { checkAddressSpace } from '../../machine/address-space.js';
 import type { Blacklist } from '../../format/blacklist.js';
-import { defaultFqrn, openSource, splitSourcePin } from '../../source/open.js';
+import { quoted } from '../../format/bytes.js';
+import { planNetwork, type EnvironmentProxies, type NetworkData } from '../../source/network.js';
+import { defaultFqrn, isUrl, openSource, splitSourcePin } from '../../source/open.js';
 import type { HttpOptions } from '../../source/http/http.js';
 import { defaultWaitLimits, type WaitLimits } from '../../source/wait.js';
 import type { Source } from '../../source/source.js';
@@ -25,6 +27,8 @@ export interface Opening {
   readonly pin: Pin;
   readonly source: Source;
   readonly alternatives: Alternatives;
+  /** Proxies that nobody named but the environment; undefined: none. */
+  readonly fromEnvironment: EnvironmentProxies | undefined;
   /** Where external files lie, without credentials; undefined: nobody said. */
   readonly externalLabel: string | undefined;
   readonly store: Store;
@@ -81,12 +85,15 @@ export async function prepare(options: OpenOptions, environment: Environment): P
   const blacklist = loadBlacklist(options.blacklist);
   const places = directories(options, environment);
   const waitLimits = waitLimitsOf(options, environment);
-  const followRedirects = options.followRedirects ?? false;
-  const http = { ...environment.network, ...waitLimits, followRedirects };
+  const plan = planNetwork(place, networkData(options, place, fqrn), environment.variables);
   const alternatives: Alternatives = new Map();
-  const plain = openOrGone(place, http);
-  const source = withAlternatives(plain, alternatives);
-  const external = options.external === undefined ? undefined : openOrGone(options.external, http);
+  const { source, external } = openSources(options, place, alternatives, {
+    ...plan.options,
+    ...environment.network,
+    ...waitLimits,
+    followRedirects: options.followRedirects ?? false,
+    ...(environment.report === undefined ? {} : { tell: environment.report }),
+  });
   const closeSources = async (): Promise<void> => {
     await source.close();
     await external?.close();
@@ -120,6 +127,7 @@ export async function prepare(options: OpenOptions, environment: Environment): P
     pin,
     source,
     alternatives,
+    fromEnvironment: plan.fromEnvironment,
     externalLabel: external?.label,
     store,
     signal: ending.signal,
@@ -136,6 +144,43 @@ export async function prepare(options: OpenOptions, environment: Environment): P
       await closeSources();
     },
   };
+}
+
+interface OpenedSources {
+  readonly source: Source;
+  readonly external: Source | undefined;
+}
+
+function openSources(
+  { external }: OpenOptions,
+  place: string,
+  alternatives: Alternatives,
+  http: HttpOptions,
+): OpenedSources {
+  const source = withAlternatives(openOrGone(place, http), alternatives);
+  // What lies outside has servers of its own.
+  const others = { ...http, mirrors: [] };
+  return { source, external: external === undefined ? undefined : openOrGone(external, others) };
+}
+
+/** @throws PinfsError USAGE */
+function networkData(options: OpenOptions, place: string, fqrn: string): NetworkData {
+  const { mirrors = [], proxy } = options;
+  if (mirrors.length > 0 && !isUrl(place)) {
+    throw new PinfsError('USAGE', '--mirror is for a source on a server', {
+      advice: 'Give the URL of one of the servers as SOURCE.',
+    });
+  }
+  const wrong = mirrors.find((mirror) => !isUrl(mirror));
+  if (wrong !== undefined) {
+    throw new PinfsError('USAGE', `--mirror ${quoted(wrong)} is no URL`, {
+      advice: 'Give a URL that begins with http:// or https://.',
+    });
+  }
+  const [org = ''] = fqrn.split('.');
+  const named = (mirror: string): string =>
+    mirror.replaceAll('@fqrn@', fqrn).replaceAll('@org@', org);
+  return { mirrors: mirrors.map(named), proxies: proxy };
 }
 
 function waitLimitsOf(options: OpenOptions, { network }: Environment): WaitLimits {

@@ -9,24 +9,33 @@ import {
   addRootCatalogStep,
 } from '../../trust/verdicts.js';
 import type { Verdict } from '../../trust/verdict/verdict.js';
-import {
-  isUnavailable,
-  judgeEvidence,
-  judgedHead,
-  manifestRoot,
-  rootWant,
-  type JudgedHead,
-} from './head.js';
+import { isUnavailable, judgeEvidence, judgedHead, manifestRoot, rootWant } from './head.js';
+import type { JudgedHead } from './newest-head.js';
 import { findTag, verdictOfTag, type ResolvedTag } from './history.js';
+import { environmentText } from '../../source/network.js';
 import type { Opening } from './opening.js';
 import type { ResolvedSnapshot } from './snapshot.js';
 import { refuseBlacklisted, resolveHash } from './pinned.js';
 
-/** The snapshot that a pin means. @throws PinfsError of any kind of the chain, the history or the source. */
+/**
+ * The snapshot that a pin means. Its verdict names the proxies that only the environment named.
+ * @throws PinfsError of any kind of the chain, the history or the source.
+ */
 export async function resolveSnapshot(
   opening: Opening,
   signal: AbortSignal,
 ): Promise<ResolvedSnapshot> {
+  const snapshot = await resolvePin(opening, signal);
+  const { fromEnvironment } = opening;
+  if (fromEnvironment === undefined) return snapshot;
+  const judge: ResolvedSnapshot['judge'] = (root) => {
+    const verdict = snapshot.judge(root);
+    return { ...verdict, summary: `${verdict.summary}; ${environmentText(fromEnvironment)}` };
+  };
+  return { ...snapshot, judge };
+}
+
+async function resolvePin(opening: Opening, signal: AbortSignal): Promise<ResolvedSnapshot> {
   const { pin } = opening;
   if (opening.options.attestation !== undefined) {
     const { resolveAttested } = await import('./attested.js');

@@ -49,8 +49,9 @@ void t.test('the preferred one returns after its time, not before, or when it an
   t.same(failover.current(1819), way(1, 0));
   t.same(failover.current(1820), way(0, 0));
   t.same(failover.current(5), way(0, 0), 'a clock that was set back');
-  t.match(failover.answered(way(1, 0), 'hop', 30), { to: way(1, 0) });
-  t.match(failover.answered(way(0, 0), 'mirror', 31), { to: way(0, 0) });
+  t.equal(failover.answered(way(0, 0), 9, 30), undefined, 'what was asked before says nothing');
+  t.match(failover.answered(way(1, 0), 25, 30), { to: way(1, 0) });
+  t.match(failover.answered(way(0, 0), 25, 31), { to: way(0, 0) });
   t.end();
 });
 
@@ -64,7 +65,21 @@ void t.test('after 0 it never returns by itself', (t) => {
 void t.test('where either may be at fault both are changed', (t) => {
   const failover = openFailover(plan, inOrder());
   t.match(failover.failed(way(0, 0), 'either', 10), { to: way(1, 1) });
-  t.match(failover.answered(way(1, 0), 'hop', 11), { to: way(1, 0) }, 'it was the mirror');
+  const probes = failover.probes(way(0, 0), 11);
+  t.same(probes, [
+    { way: way(0, 1), clears: 'mirror' },
+    { way: way(1, 0), clears: 'hop' },
+  ]);
+  const clear = (): unknown => probes[1] && failover.cleared(probes[1], 11);
+  t.match(clear(), { to: way(1, 0) }, 'it was the mirror');
+  failover.failed(way(1, 0), 'hop', 12);
+  t.match(clear(), { to: way(1, 0) });
+  failover.failed(way(1, 0), 'hop', 13);
+  t.equal(clear(), undefined, 'it only answers probes');
+  t.same(
+    openFailover({ ...plan, mirrors: 1, groups: [[[0]]] }, inOrder()).probes(way(0, 0), 1),
+    [],
+  );
   t.end();
 });
 
@@ -131,7 +146,7 @@ void t.test('DIRECT only where it is named: never another hop than a mirror has'
   const few: Plan = { ...plan, groups: [[[0]], [[1]]] };
   const step = fc.record({
     mirror: fc.nat(1),
-    fault: fc.constantFrom('mirror', 'hop', 'either') as fc.Arbitrary<'mirror' | 'hop' | 'either'>,
+    fault: fc.constantFrom('mirror' as const, 'hop' as const, 'either' as const),
     now: fc.nat(4000),
     answers: fc.boolean(),
   });
@@ -140,7 +155,7 @@ void t.test('DIRECT only where it is named: never another hop than a mirror has'
       const failover = openFailover(few, inOrder());
       for (const { mirror, fault, now, answers } of steps) {
         const one = way(mirror, mirror);
-        if (answers) failover.answered(one, fault, now);
+        if (answers) failover.answered(one, now, now);
         else failover.failed(one, fault, now);
         const next = failover.current(now);
         if (next.mirror !== next.hop) return false;

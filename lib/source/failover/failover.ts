@@ -50,8 +50,12 @@ export interface Failover {
   pick(key: string, met: Met, now: number): Way | undefined;
   /** A way failed. @returns the change of what is asked first, if that is one. */
   failed(way: Way, fault: Fault, now: number): Change | undefined;
-  /** One part of a way is well: it answered. */
-  answered(way: Way, part: Fault, now: number): Change | undefined;
+  /** A way answered what was asked at `asked`: what failed before that is well. */
+  answered(way: Way, asked: number, now: number): Change | undefined;
+  /** Ways by which it shows who was at fault, where either may have been: each clears one part of the way that failed. */
+  probes(way: Way, now: number): readonly Probe[];
+  /** A probe was answered. What is cleared too often and fails all the same is believed no more for a while. */
+  cleared(probe: Probe, now: number): Change | undefined;
   /** A mirror answered through whatever is between, so many milliseconds after it was asked. */
   measured(mirror: number, milliseconds: number, now: number): Change | undefined;
   current(now: number): Way;
@@ -59,10 +63,21 @@ export interface Failover {
   order(now: number): readonly number[];
 }
 
+export interface Probe {
+  readonly way: Way;
+  readonly clears: 'mirror' | 'hop';
+}
+
 interface Part {
   /** When it failed last, unless it has answered since. */
   failedAt: number | undefined;
+  /** When probes cleared it, as far as that counts. */
+  clearedAt: readonly number[];
 }
+
+const newPart = (): Part => ({ failedAt: undefined, clearedAt: [] });
+
+const clearingsMax = 2;
 
 // A mirror that answers this much sooner goes before the others (factor, milliseconds).
 const soonerFactor = 2;
@@ -71,113 +86,160 @@ const smoothing = 0.3;
 
 /** @param random from 0 to 1 */
 export function openFailover(plan: Plan, random: () => number): Failover {
-  const mirrors: Part[] = Array.from({ length: plan.mirrors }, () => ({ failedAt: undefined }));
-  const hopCount = Math.max(-1, ...plan.groups.flat(2)) + 1;
-  const hops: Part[] = Array.from({ length: hopCount }, () => ({ failedAt: undefined }));
-  // Drawn once: the same proxy serves all that one process asks for.
-  const draws = hops.map(() => random());
-  const times = new Map<number, number>();
-  let first: number | undefined;
-  const ways = plan.groups.flatMap((groups, mirror) =>
-    groups.flat().map((hop): Way => ({ mirror, hop })),
-  );
-  let known = ways[0] ?? { mirror: 0, hop: 0 };
+  return new PlannedFailover(plan, random);
+}
 
-  const isOut = (part: Part | undefined, resetAfter: number, now: number): boolean => {
-    if (part?.failedAt === undefined) return false;
-    // A clock that was set back must not lengthen it.
-    const ago = now - part.failedAt;
-    return resetAfter === 0 || (ago >= 0 && ago < resetAfter);
-  };
-  const mirrorOut = (mirror: number, now: number): boolean =>
-    isOut(mirrors[mirror], plan.mirrorResetAfter, now);
-  const hopOut = (hop: number, now: number): boolean => isOut(hops[hop], plan.hopResetAfter, now);
-  const failedAt = (way: Way, now: number): number =>
-    Math.max(
-      mirrorOut(way.mirror, now) ? (mirrors[way.mirror]?.failedAt ?? 0) : -Infinity,
-      hopOut(way.hop, now) ? (hops[way.hop]?.failedAt ?? 0) : -Infinity,
+class PlannedFailover implements Failover {
+  readonly ways: readonly Way[];
+  readonly #plan: Plan;
+  readonly #mirrors: readonly Part[];
+  readonly #hops: readonly Part[];
+  /** One for each hop, drawn once: the same proxy serves all that one process asks for. */
+  readonly #draws: readonly number[];
+  /** Milliseconds in which mirrors answer. */
+  readonly #times = new Map<number, number>();
+  /** The mirror that answers soonest, where that is not the first. */
+  #soonest: number | undefined;
+  /** What was asked first when that was looked at last. */
+  #known: Way;
+
+  constructor(plan: Plan, random: () => number) {
+    this.#plan = plan;
+    this.#mirrors = Array.from({ length: plan.mirrors }, newPart);
+    this.#hops = Array.from({ length: Math.max(-1, ...plan.groups.flat(2)) + 1 }, newPart);
+    this.#draws = this.#hops.map(() => random());
+    this.ways = plan.groups.flatMap((groups, mirror) =>
+      groups.flat().map((hop): Way => ({ mirror, hop })),
     );
-  const draw = (hop: number, key: string): number =>
-    plan.shard ? spread(`${key} ${hop}`) : (draws[hop] ?? 0);
-  const mirrorPlace = (mirror: number): number => (mirror === first ? -1 : mirror);
+    this.#known = this.ways[0] ?? { mirror: 0, hop: 0 };
+    this.#known = this.current(0);
+  }
+
+  pick(key: string, met: Met, now: number): Way | undefined {
+    let best: { readonly way: Way; readonly rank: readonly number[] } | undefined;
+    for (const way of this.ways) {
+      if (met.missing.has(way.mirror) || met.damaged.some((one) => isSame(one, way))) continue;
+      const rank = this.#rank(way, key, met, now);
+      if (best === undefined || isLess(rank, best.rank)) best = { way, rank };
+    }
+    return best?.way;
+  }
+
+  current(now: number): Way {
+    return this.pick('', nothingMet, now) ?? this.#known;
+  }
+
+  order(now: number): readonly number[] {
+    const out = (mirror: number): number => Number(this.#isMirrorOut(mirror, now));
+    return [...this.#mirrors.keys()].sort(
+      (a, b) => out(a) - out(b) || this.#placeOf(a) - this.#placeOf(b),
+    );
+  }
+
+  failed(way: Way, fault: Fault, now: number): Change | undefined {
+    if (fault !== 'hop') fail(this.#mirrors[way.mirror], now);
+    if (fault !== 'mirror') fail(this.#hops[way.hop], now);
+    return this.#change(now);
+  }
+
+  answered(way: Way, asked: number, now: number): Change | undefined {
+    for (const part of [this.#mirrors[way.mirror], this.#hops[way.hop]]) {
+      if (part?.failedAt !== undefined && part.failedAt <= asked) part.failedAt = undefined;
+    }
+    return this.#change(now);
+  }
+
+  probes(way: Way, now: number): readonly Probe[] {
+    const through = (clears: Probe['clears'], isOne: (one: Way) => boolean): Probe[] => {
+      const damaged = this.ways.filter((one) => isSame(one, way) || !isOne(one));
+      const best = this.pick('', { ...nothingMet, damaged }, now);
+      return best === undefined ? [] : [{ way: best, clears }];
+    };
+    return [
+      ...through('mirror', ({ mirror }) => mirror === way.mirror),
+      ...through('hop', ({ hop }) => hop === way.hop),
+    ];
+  }
+
+  cleared({ way, clears }: Probe, now: number): Change | undefined {
+    const { hopResetAfter, mirrorResetAfter } = this.#plan;
+    const isHop = clears === 'hop';
+    const part = isHop ? this.#hops[way.hop] : this.#mirrors[way.mirror];
+    const resetAfter = isHop ? hopResetAfter : mirrorResetAfter;
+    if (part?.failedAt === undefined) return undefined;
+    const before = part.clearedAt.filter((at) => resetAfter === 0 || now - at < resetAfter);
+    if (before.length >= clearingsMax) return undefined;
+    part.clearedAt = [...before, now];
+    part.failedAt = undefined;
+    return this.#change(now);
+  }
+
+  measured(mirror: number, milliseconds: number, now: number): Change | undefined {
+    const before = this.#times.get(mirror) ?? milliseconds;
+    this.#times.set(mirror, before + (milliseconds - before) * smoothing);
+    const first = this.#soonest ?? 0;
+    const held = this.#times.get(first);
+    const [best] = [...this.#times].sort((a, b) => a[1] - b[1]);
+    if (best !== undefined && held !== undefined && best[0] !== first) {
+      const isSooner = best[1] * soonerFactor < held && held - best[1] >= soonerMsMin;
+      if (isSooner) this.#soonest = best[0];
+    }
+    return this.#change(now);
+  }
+
+  /** What is asked first may have changed, also by the time. */
+  #change(now: number): Change | undefined {
+    const from = this.#known;
+    const to = this.current(now);
+    if (isSame(from, to)) return undefined;
+    this.#known = to;
+    return { from, to, isLast: this.#isMirrorOut(to.mirror, now) || this.#isHopOut(to.hop, now) };
+  }
 
   /** Smaller is better, from left to right. */
-  const rank = (way: Way, key: string, met: Met, now: number): number[] => {
-    const groups = plan.groups[way.mirror] ?? [];
+  #rank(way: Way, key: string, met: Met, now: number): number[] {
+    const groups = this.#plan.groups[way.mirror] ?? [];
     const last = met.damaged.at(-1);
+    const isMirrorOut = this.#isMirrorOut(way.mirror, now);
+    const isHopOut = this.#isHopOut(way.hop, now);
     return [
       met.failed.filter((one) => isSame(one, way)).length,
       // Another proxy first, then another mirror.
-      last !== undefined && last.mirror !== way.mirror ? 1 : 0,
-      Number(mirrorOut(way.mirror, now)) + Number(hopOut(way.hop, now)),
-      failedAt(way, now),
+      Number(last !== undefined && last.mirror !== way.mirror),
+      Number(isMirrorOut) + Number(isHopOut),
+      // What failed longest ago.
+      Math.max(
+        isMirrorOut ? (this.#mirrors[way.mirror]?.failedAt ?? 0) : -Infinity,
+        isHopOut ? (this.#hops[way.hop]?.failedAt ?? 0) : -Infinity,
+      ),
       groups.findIndex((group) => group.includes(way.hop)),
-      mirrorPlace(way.mirror),
-      draw(way.hop, key),
+      this.#placeOf(way.mirror),
+      this.#plan.shard ? spread(`${key} ${way.hop}`) : (this.#draws[way.hop] ?? 0),
     ];
-  };
-  const pick = (key: string, met: Met, now: number): Way | undefined => {
-    let best: { way: Way; rank: number[] } | undefined;
-    for (const way of ways) {
-      if (met.missing.has(way.mirror) || met.damaged.some((one) => isSame(one, way))) continue;
-      const ranked = rank(way, key, met, now);
-      if (best === undefined || isLess(ranked, best.rank)) best = { way, rank: ranked };
-    }
-    return best?.way;
-  };
-  const current = (now: number): Way => pick('', nothingMet, now) ?? known;
-  /** What is asked first may have changed, also by the time. */
-  const change = (now: number): Change | undefined => {
-    const [from, to] = [known, current(now)];
-    if (isSame(from, to)) return undefined;
-    known = to;
-    return { from, to, isLast: mirrorOut(to.mirror, now) || hopOut(to.hop, now) };
-  };
-  known = current(0);
-  return {
-    ways,
-    pick,
-    current,
-    failed(way, fault, now) {
-      if (fault !== 'hop') fail(mirrors[way.mirror], now);
-      if (fault !== 'mirror') fail(hops[way.hop], now);
-      return change(now);
-    },
-    answered(way, part, now) {
-      if (part !== 'hop') clear(mirrors[way.mirror]);
-      if (part !== 'mirror') clear(hops[way.hop]);
-      return change(now);
-    },
-    measured(mirror, milliseconds, now) {
-      const before = times.get(mirror) ?? milliseconds;
-      times.set(mirror, before + (milliseconds - before) * smoothing);
-      const holder = first ?? 0;
-      const best = [...times].sort((a, b) => a[1] - b[1])[0];
-      const held = times.get(holder);
-      if (best !== undefined && held !== undefined && best[0] !== holder) {
-        const isSooner = best[1] * soonerFactor < held && held - best[1] >= soonerMsMin;
-        if (isSooner) first = best[0];
-      }
-      return change(now);
-    },
-    order(now) {
-      return mirrors
-        .map((_, mirror) => mirror)
-        .sort(
-          (a, b) =>
-            Number(mirrorOut(a, now)) - Number(mirrorOut(b, now)) ||
-            mirrorPlace(a) - mirrorPlace(b),
-        );
-    },
-  };
+  }
+
+  #placeOf(mirror: number): number {
+    return mirror === this.#soonest ? -1 : mirror;
+  }
+
+  #isMirrorOut(mirror: number, now: number): boolean {
+    return isOut(this.#mirrors[mirror], this.#plan.mirrorResetAfter, now);
+  }
+
+  #isHopOut(hop: number, now: number): boolean {
+    return isOut(this.#hops[hop], this.#plan.hopResetAfter, now);
+  }
+}
+
+function isOut(part: Part | undefined, resetAfter: number, now: number): boolean {
+  if (part?.failedAt === undefined) return false;
+  // A clock that was set back must not lengthen it.
+  const ago = now - part.failedAt;
+  return resetAfter === 0 || (ago >= 0 && ago < resetAfter);
 }
 
 function fail(part: Part | undefined, now: number): void {
   if (part !== undefined) part.failedAt = now;
-}
-
-function clear(part: Part | undefined): void {
-  if (part !== undefined) part.failedAt = undefined;
 }
 
 export function isSame(a: Way, b: Way): boolean {

@@ -1,6 +1,7 @@
 import { errorCode } from '../../format/errno.js';
 import { PinfsError, type ErrorCode } from '../../format/errors.js';
 import { takeBackFiles } from '../../machine/file-budget.js';
+import type { Fault } from '../failover/failover.js';
 import type { Retry } from './request.js';
 import { faultBehind } from '../../machine/descriptors.js';
 
@@ -20,6 +21,15 @@ const reasons: Record<string, string> = {
   UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'the answer was cut short',
   UND_ERR_HEADERS_OVERFLOW: 'the headers of the answer are too long',
 };
+
+// Nothing was asked yet: the proxy is to blame, where there is one.
+const beforeAnyRequest: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+]);
 
 const authorityCodes: ReadonlySet<string> = new Set([
   'CERT_CHAIN_TOO_LONG',
@@ -91,12 +101,34 @@ function opensslReason(error: Error): string {
   return parts[2] ?? error.message.slice(0, 300);
 }
 
+interface Described {
+  readonly error: PinfsError;
+  readonly retry: Exclude<Retry, 'stale'>;
+  readonly fault: Fault | undefined;
+}
+
+/** What undici says where a proxy did not do what it was asked to. */
+function proxyRefusal(shown: () => string, error: Error): Described | undefined {
+  const status = /^Proxy (?:response|Authentication Required) \((\d{3})\)/.exec(error.message)?.[1];
+  if (status === undefined) return undefined;
+  if (status === '407') return { error: unauthorized(shown), retry: 'never', fault: 'hop' };
+  const text = `${shown()}: the proxy could not connect (HTTP ${status})`;
+  const failed = new PinfsError('SOURCE_UNREACHABLE', text, {
+    advice: 'Ask who runs the proxy whether it lets through what goes to that server.',
+    passing: true,
+  });
+  return { error: failed, retry: 'later', fault: 'either' };
+}
+
+/** A proxy wants to know who asks. */
+export function unauthorized(shown: () => string): PinfsError {
+  return new PinfsError('SOURCE_STATUS', `${shown()}: the proxy asks for a name and a password`, {
+    advice: 'Give them in the address of the proxy: http://name:password@host:port.',
+  });
+}
+
 /** A connection's error in our words, and whether asking again can help. */
-export function describeConnection(
-  shown: () => string,
-  error: Error,
-  begun: boolean,
-): { error: PinfsError; retry: Exclude<Retry, 'stale'> } {
+export function describeConnection(shown: () => string, error: Error, begun: boolean): Described {
   const name = errorCode(error) ?? '';
   const ours = faultBehind(error);
   if (ours !== undefined) {
@@ -107,14 +139,17 @@ export function describeConnection(
       cause: error,
       passing: ours.code === 'FILES_EXHAUSTED',
     });
-    return { error: fault, retry: fault.passing ? 'later' : 'never' };
+    return { error: fault, retry: fault.passing ? 'later' : 'never', fault: undefined };
   }
   if (name === 'UND_ERR_CONNECT_TIMEOUT' || name === 'ETIMEDOUT') {
     const text = `${shown()}: no connection in time`;
-    return { error: new PinfsError('SOURCE_TIMEOUT', text, { passing: true }), retry: 'later' };
+    const late = new PinfsError('SOURCE_TIMEOUT', text, { passing: true });
+    return { error: late, retry: 'later', fault: 'hop' };
   }
+  const refused = proxyRefusal(shown, error);
+  if (refused !== undefined) return refused;
   const insecure = tlsError(shown(), error);
-  if (insecure !== undefined) return { error: insecure, retry: 'never' };
+  if (insecure !== undefined) return { error: insecure, retry: 'never', fault: 'mirror' };
   const reason =
     begun && isClosedConnection(error)
       ? 'the answer was cut short'
@@ -130,5 +165,6 @@ export function describeConnection(
     passing: true,
   });
   // With no network a resolver often says that there is no such host.
-  return { error: unreachable, retry: name === 'ENOTFOUND' ? 'mounted' : 'later' };
+  const fault = beforeAnyRequest.has(name) ? 'hop' : 'either';
+  return { error: unreachable, retry: name === 'ENOTFOUND' ? 'mounted' : 'later', fault };
 }

@@ -1,7 +1,8 @@
-import type { Dispatcher, Pool } from 'undici';
+import type { Dispatcher } from 'undici';
 import { PinfsError } from '../../format/errors.js';
 import { judgeResponseHead, type Body, type Headers } from './response.js';
 import { describeConnection, isClosedConnection } from './connection-error.js';
+import type { Fault } from '../failover/failover.js';
 import type { SourceAnswer, Question, Retry } from './request.js';
 import type { Traffic } from '../source.js';
 
@@ -20,13 +21,14 @@ const drainMsMax = 2_000;
 
 /**
  * Sends one GET and collects the answer in a bounded buffer. Never rejects. `came` is told how many bytes
- * of the body are here.
+ * of the body are here; `answered`, that the headers are.
  */
 export function exchange(
-  pool: Pool,
+  dispatcher: Dispatcher,
   question: Question,
   traffic: Traffic,
   came: (received: number) => void = () => undefined,
+  answered: () => void = () => undefined,
 ): Exchange {
   let settle: (answer: SourceAnswer) => void = () => undefined;
   const answer = new Promise<SourceAnswer>((resolve) => (settle = resolve));
@@ -34,6 +36,7 @@ export function exchange(
     question,
     traffic,
     came,
+    answered,
     settle,
     controller: undefined,
     timer: undefined,
@@ -45,10 +48,10 @@ export function exchange(
   };
   // Our own timers are exact; undici's run on a clock of half a second.
   const options = { headersTimeout: 0, bodyTimeout: 0 };
-  const { path, headers } = question;
+  const { origin, path, headers } = question;
   try {
-    pool.dispatch(
-      { path, method: 'GET', headers, ...options },
+    dispatcher.dispatch(
+      { origin, path, method: 'GET', headers, ...options },
       {
         onRequestStart: (controller) => start(call, controller),
         onResponseStart: (_, status, fields) => head(call, status, fields),
@@ -62,7 +65,7 @@ export function exchange(
   }
   return {
     answer,
-    cancel: (error) => fail(call, error, 'never'),
+    cancel: (error) => fail(call, error, 'never', undefined),
     hold: (held) => hold(call, held),
   };
 }
@@ -74,6 +77,7 @@ interface Call {
   readonly question: Question;
   readonly traffic: Traffic;
   readonly came: (received: number) => void;
+  readonly answered: () => void;
   readonly settle: (answer: SourceAnswer) => void;
   controller: Controller | undefined;
   timer: NodeJS.Timeout | undefined;
@@ -123,6 +127,7 @@ function watchHead(call: Call): void {
 
 function head(call: Call, status: number, headers: Headers): void {
   if (call.ended || status < 200) return;
+  call.answered();
   const judged = judgeResponseHead(call.question, status, headers);
   if ('kind' in judged) {
     end(call, judged);
@@ -155,7 +160,7 @@ function data(call: Call, chunk: Buffer): void {
   }
   const problem = body.add(chunk);
   call.came(body.received);
-  if (problem !== undefined) fail(call, problem, 'never');
+  if (problem !== undefined) fail(call, problem, 'never', undefined);
   else if (body.cut) enough(call, body);
 }
 
@@ -165,15 +170,15 @@ function finish(call: Call): void {
   if (call.ended || body === undefined) return;
   const short = body.missing();
   if (short === undefined) end(call, { kind: 'body', bytes: body.take() });
-  else fail(call, short, 'never');
+  else fail(call, short, 'never', undefined);
 }
 
 function broken(call: Call, error: Error): void {
   clearTimeout(call.timer);
   const begun = call.body !== undefined;
   const stale = !begun && isClosedConnection(error);
-  const { error: described, retry } = describeConnection(call.question.shown, error, begun);
-  fail(call, described, stale ? 'stale' : retry);
+  const { error: described, retry, fault } = describeConnection(call.question.shown, error, begun);
+  fail(call, described, stale ? 'stale' : retry, fault);
 }
 
 function end(call: Call, answer: SourceAnswer): void {
@@ -183,9 +188,9 @@ function end(call: Call, answer: SourceAnswer): void {
   call.settle(answer);
 }
 
-function fail(call: Call, error: PinfsError, retry: Retry): void {
+function fail(call: Call, error: PinfsError, retry: Retry, fault: Fault | undefined): void {
   if (call.ended) return;
-  end(call, { kind: 'failed', error, retry });
+  end(call, { kind: 'failed', error, retry, fault });
   // undici may know the call for a while: what came is of no use, and may be large.
   call.body = undefined;
   hangUp(call);
@@ -199,7 +204,7 @@ function enough(call: Call, body: Body): void {
 
 function expire(call: Call, what: string): void {
   const text = `${call.question.shown()}: ${what}`;
-  fail(call, new PinfsError('SOURCE_TIMEOUT', text, { passing: true }), 'later');
+  fail(call, new PinfsError('SOURCE_TIMEOUT', text, { passing: true }), 'later', 'either');
 }
 
 /** Closes the connection, if the answer has not come to its end. */

@@ -1,10 +1,12 @@
 import type { PinfsError } from '../../format/errors.js';
+import type { Fault } from '../failover/failover.js';
 import type { Sink } from '../source.js';
 
 /** One request, and what of its answer is wanted. */
 export interface Question {
   /** For messages: the URL without credentials. Called only when something is wrong. */
   readonly shown: () => string;
+  readonly origin: string;
   /** Path and query as sent. */
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
@@ -32,6 +34,8 @@ export type SourceAnswer =
       readonly kind: 'failed';
       readonly error: PinfsError;
       readonly retry: Retry;
+      /** Whose it is; undefined: nobody else can do better. */
+      readonly fault: Fault | undefined;
       /** Milliseconds after which the server wants to be asked again (Retry-After). */
       readonly after?: number;
     };

@@ -4,6 +4,7 @@ import type { Question } from './request.js';
 
 const question: Question = {
   shown: () => 'http://server/file',
+  origin: 'http://x',
   path: '/file',
   headers: {},
   limit: 1000,

@@ -1,5 +1,7 @@
 import { fromText, printable } from '../../format/bytes.js';
 import { asPinfsError, PinfsError } from '../../format/errors.js';
+import { unauthorized } from './connection-error.js';
+import type { Fault } from '../failover/failover.js';
 import type { SourceAnswer, Question } from './request.js';
 import type { Sink } from '../source.js';
 
@@ -17,7 +19,12 @@ export function judgeResponseHead(
   headers: Headers,
 ): SourceAnswer | Body {
   const { shown, range, limit, sink } = question;
-  const failed = (error: PinfsError): SourceAnswer => ({ kind: 'failed', error, retry: 'never' });
+  const failed = (error: PinfsError, fault?: Fault): SourceAnswer => ({
+    kind: 'failed',
+    error,
+    retry: 'never',
+    fault,
+  });
   if (status === 404 || status === 410) {
     return failed(new PinfsError('OBJECT_MISSING', `${shown()} is not there (HTTP ${status})`));
   }
@@ -26,12 +33,14 @@ export function judgeResponseHead(
   }
   if (status === 416 && range !== undefined) return failed(shorter(question));
   if (status !== 200 && !(status === 206 && range !== undefined)) {
-    const text = `${shown()}: the server answered HTTP ${status}`;
+    if (status === 407) return failed(unauthorized(shown), 'hop');
+    const fault = faultOf(status, headers);
+    const text = `${shown()}: the server answered HTTP ${status}${proxyWords(headers)}`;
     if (!passingStatuses.has(status) && status < 500)
-      return failed(new PinfsError('SOURCE_STATUS', text));
+      return failed(new PinfsError('SOURCE_STATUS', text), fault);
     const error = new PinfsError('SOURCE_STATUS', text, { passing: true });
     const after = retryAfter(header(headers, 'retry-after'), Date.now());
-    return { kind: 'failed', error, retry: 'later', after };
+    return { kind: 'failed', error, retry: 'later', fault, after };
   }
   const encoding = encodingOf(headers);
   if (encoding !== undefined) return failed(encoded(shown, encoding));
@@ -51,6 +60,23 @@ export function judgeResponseHead(
   const skip = status === 206 ? 0 : range.offset;
   if (sink !== undefined) return sunkBody(question, sink, { skip, length: range.length });
   return rangeBody(question, range.length, skip);
+}
+
+/**
+ * Whose an answer is that is no success: a proxy says so where it could not ask, and one that forbids answers with
+ * what a server could as well (docs/format.md, 9.9).
+ */
+function faultOf(status: number, headers: Headers): Fault {
+  if (proxyWords(headers) !== '') return 'either';
+  return status >= 500 || status === 429 || status === 400 ? 'mirror' : 'either';
+}
+
+/** What a proxy says of itself: `X-Squid-Error: ERR_CONNECT_FAIL 111`, `Proxy-Status: …; error=…`. */
+function proxyWords(headers: Headers): string {
+  const squid = header(headers, 'x-squid-error');
+  const standard = header(headers, 'proxy-status');
+  const words = squid ?? (standard?.includes('error=') === true ? standard : undefined);
+  return words === undefined ? '' : ` (a proxy says: ${printable(fromText(words.slice(0, 100)))})`;
 }
 
 /** A coding that the bytes are in, other than the one that was asked for: as they are stored. */

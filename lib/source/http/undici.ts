@@ -1,9 +1,10 @@
 import { createRequire } from 'node:module';
-import type { buildConnector, Pool } from 'undici';
+import type { buildConnector, Dispatcher, Pool, ProxyAgent } from 'undici';
 import { systemContext } from '../../machine/authorities.js';
 import { isUnknownAuthority } from './connection-error.js';
 
 type PoolConstructor = new (origin: string, options: Pool.Options) => Pool;
+type ProxyAgentConstructor = new (options: ProxyAgent.Options) => Dispatcher;
 type BuildConnector = (options: buildConnector.BuildOptions) => buildConnector.connector;
 
 interface Undici {
@@ -28,6 +29,46 @@ export function makePool(origin: string, { connections, connectTimeout }: PoolOp
   const options = { connections, connectTimeout, allowH2: false };
   if (!origin.startsWith('https:')) return new loaded.Pool(origin, options);
   return new loaded.Pool(origin, { ...options, connect: secureConnector(loaded, connectTimeout) });
+}
+
+export interface ProxyOptions extends PoolOptions {
+  readonly origin: string;
+  /** What it gets as Proxy-Authorization. */
+  readonly authorization: string | undefined;
+}
+
+/**
+ * Sends requests for any server through one proxy: those of http as they are, those of https through a tunnel.
+ * undici's ProxyAgent is loaded when the first proxy is used.
+ */
+export function makeProxyDispatcher(options: ProxyOptions): Dispatcher {
+  loaded ??= load();
+  const { Pool } = loaded;
+  const { origin, authorization, connections, connectTimeout } = options;
+  const secureContext = systemContext();
+  const secure = secureContext === undefined ? {} : { secureContext };
+  const connect = { timeout: connectTimeout, allowH2: false };
+  // The answer to CONNECT is bounded as a connection is.
+  const common = { connections, allowH2: false, headersTimeout: connectTimeout };
+  const ProxyAgent = loadProxyAgent();
+  return new ProxyAgent({
+    uri: origin,
+    proxyTunnel: false,
+    ...(authorization === undefined ? {} : { token: authorization }),
+    proxyTls: { ...connect, ...secure },
+    requestTls: { ...connect, ...secure },
+    factory: (to: string | URL, given: object) => new Pool(String(to), { ...given, ...common }),
+    clientFactory: (to: URL, given: object) => new Pool(to.origin, { ...given, ...common }),
+  });
+}
+
+function loadProxyAgent(): ProxyAgentConstructor {
+  const require = createRequire(import.meta.url);
+  try {
+    return require('undici/lib/dispatcher/proxy-agent.js') as ProxyAgentConstructor;
+  } catch {
+    return (require('undici') as { ProxyAgent: ProxyAgentConstructor }).ProxyAgent;
+  }
 }
 
 // An authority that the administrator adds is known to running mounts after a minute at most.

@@ -1,6 +1,6 @@
 import { PinfsError } from '../../format/errors.js';
 import { objectPath } from '../../format/hash.js';
-import type { Source } from '../../source/source.js';
+import type { Served, Source } from '../../source/source.js';
 import type { Leg } from './flights.js';
 import { describe, storedLimit } from '../inflate.js';
 import type { Staging } from '../cache/staging.js';
@@ -41,8 +41,9 @@ const mayBeMended = new Set<string>([
 export type Keep = (stored: Stored) => Promise<void>;
 
 /**
- * Gets an object and has it kept; once more, past caches on the way, when what came is not it. Where nobody
- * promised a size, both tries count in the one bound.
+ * Gets an object and has it kept; when what came is not it, once more, past caches on the way, and then by each other
+ * way that the source has. Where nobody promised a size, both tries of the first way count in the one bound, and each
+ * other way has its own.
  */
 export async function download(
   source: Source,
@@ -52,32 +53,51 @@ export async function download(
   staging: Staging,
 ): Promise<void> {
   const limit = storedLimit(want);
+  const isPromised = want.size.kind === 'exact';
+  const served: Served[] = [];
   let came = 0;
   const get = async (most: number, fresh: boolean): Promise<Stored> => {
     const path = want.external?.path ?? objectPath(want.object);
     const range = want.external?.range;
     const { signal, demand, transfer } = leg;
     const { sink } = staging;
-    const request = { signal, demand, sink, ...(fresh && { fresh }), ...(range && { range }) };
+    const request = {
+      signal,
+      demand,
+      sink,
+      served,
+      ...(fresh && { fresh }),
+      ...(range && { range }),
+    };
     sink.begin();
     return staging.take(await transfer(() => source.get(path, most, request)));
   };
-  try {
-    const stored = await get(limit, false);
-    came = sizeOfStored(stored);
-    await keep(stored);
-  } catch (thrown) {
-    if (!(thrown instanceof PinfsError) || !mayBeMended.has(thrown.code)) throw thrown;
-    const isPromised = want.size.kind === 'exact';
-    const left = isPromised ? limit : limit - came;
-    const isUsedUp = !isPromised && (isTooLarge(thrown) || left <= 0);
-    if (isUsedUp) throw thrown;
-    const stored = await get(left, true).catch((again: unknown) => {
-      // What is wrong is what used the bound up.
-      throw left < limit && isTooLarge(again) ? thrown : again;
-    });
-    await keep(stored);
+  let first: PinfsError | undefined;
+  let left = limit;
+  for (let tries = 1; ; tries++) {
+    try {
+      const stored = await get(left, tries > 1);
+      came = sizeOfStored(stored);
+      await keep(stored);
+      if (tries > 1) source.judged?.(served, undefined);
+      return;
+    } catch (thrown) {
+      const error = whatIsWrong(thrown, first, left < limit);
+      if (!(error instanceof PinfsError) || !mayBeMended.has(error.code)) throw error;
+      first ??= error;
+      const others = source.judged?.(served, error) ?? 0;
+      const isUsedUp = !isPromised && (isTooLarge(error) || came >= limit);
+      if (others === 0 && (tries > 1 || isUsedUp)) throw error;
+      left = isPromised || isUsedUp || tries > 1 ? limit : limit - came;
+    }
   }
+}
+
+/** What came first says more than that its bytes used the bound up, or that nobody else has it. */
+function whatIsWrong(thrown: unknown, first: PinfsError | undefined, isCut: boolean): unknown {
+  if (first === undefined || !(thrown instanceof PinfsError)) return thrown;
+  const isOfBound = isCut && isTooLarge(thrown);
+  return isOfBound || thrown.code === 'OBJECT_MISSING' ? first : thrown;
 }
 
 function isTooLarge(thrown: unknown): boolean {

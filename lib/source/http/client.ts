@@ -1,0 +1,151 @@
+import { version } from '../../machine/version.js';
+import { PinfsError } from '../../format/errors.js';
+import type { Probe, Way } from '../failover/failover.js';
+import type { SourceRequest, Traffic } from '../source.js';
+import { redirected, show, type Base, type HttpTarget } from './base.js';
+import { exchange } from './exchange.js';
+import type { Job } from './job.js';
+import { throughText, type Network } from './network.js';
+import type { Question, SourceAnswer } from './request.js';
+import { timingOf, type HttpOptions, type HttpSettings } from './settings.js';
+
+export interface Client {
+  readonly settings: HttpSettings;
+  readonly network: Network;
+  readonly traffic: Traffic;
+  /** Stops each request that is under way. */
+  readonly running: Set<(error: PinfsError) => void>;
+  closed: boolean;
+  readonly tell: HttpOptions['tell'];
+}
+
+/** Milliseconds of a clock that nobody sets. */
+export const now = (): number => performance.now();
+
+export function closedError(): PinfsError {
+  return new PinfsError('INTERRUPTED', 'the source was closed');
+}
+
+export function targetOn(base: Base | undefined, path: string): HttpTarget {
+  return { origin: base?.origin ?? '', path: `${base?.path ?? ''}/${path}` };
+}
+
+/** What is asked by one way. */
+export interface WayRequest {
+  /** As in a URL. */
+  readonly path: string;
+  readonly limit: number;
+  readonly request: SourceRequest;
+  /** Caches on the way are to ask the server themselves. */
+  readonly fresh: boolean;
+  readonly tries: number;
+  readonly came: (received: number) => void;
+  readonly answered: () => void;
+}
+
+const userAgent = `cvmfs pinfs/${version}`;
+
+/** Asks by one way, and follows redirections where that is allowed. */
+export async function askWay(
+  client: Client,
+  way: Way,
+  asked: WayRequest,
+  job: Pick<Job, 'run'>,
+): Promise<Exclude<SourceAnswer, { kind: 'redirect' }>> {
+  const { network, settings, traffic } = client;
+  let target = targetOn(network.bases[way.mirror], asked.path);
+  for (let count = 0; ; count++) {
+    const question = makeQuestion(client, way, target, asked);
+    const { origin } = target;
+    asked.request.sink?.begin();
+    const answer = await job.run(() =>
+      exchange(
+        network.dispatcher(network.hop(way), origin),
+        question,
+        traffic,
+        asked.came,
+        asked.answered,
+      ),
+    );
+    if (answer.kind !== 'redirect') return answer;
+    const allowed = settings.followRedirects;
+    const { origins } = network;
+    const to = redirected(target, answer, { allowed, count, origins });
+    if (to instanceof PinfsError)
+      return { kind: 'failed', error: to, retry: 'never', fault: 'mirror' };
+    target = to;
+  }
+}
+
+function makeQuestion(
+  { network, settings }: Client,
+  way: Way,
+  target: HttpTarget,
+  { request, limit, fresh, tries }: WayRequest,
+): Question {
+  const { range, sink } = request;
+  const base = network.bases[way.mirror];
+  const hop = network.hop(way);
+  const headers: Record<string, string> = {
+    'User-Agent': userAgent,
+    'Accept-Encoding': 'identity',
+  };
+  if (base?.authorization !== undefined && target.origin === base.origin) {
+    headers['Authorization'] = base.authorization;
+  }
+  if (fresh) {
+    headers['Cache-Control'] = 'no-cache';
+    headers['Pragma'] = 'no-cache';
+  }
+  if (range !== undefined && range.length > 0) {
+    headers['Range'] = `bytes=${range.offset}-${range.offset + range.length - 1}`;
+  }
+  return {
+    shown: () => show(target) + throughText(hop),
+    origin: target.origin,
+    path: target.path,
+    headers,
+    limit,
+    range,
+    sink,
+    timing: timingOf(settings, hop.kind === 'proxy', tries),
+  };
+}
+
+const probedFile = '.cvmfspublished';
+const probedBytesMax = 64 * 1024;
+
+/** Asks for a small file, so that a mirror or a proxy that was not at fault is asked again. */
+export async function runProbe(client: Client, probe: Probe): Promise<void> {
+  const { network } = client;
+  let stop: (error: PinfsError) => void = () => undefined;
+  const asked: WayRequest = {
+    path: probedFile,
+    limit: probedBytesMax,
+    request: {},
+    fresh: true,
+    tries: 0,
+    came: () => undefined,
+    answered: () => undefined,
+  };
+  const answer = await askWay(client, probe.way, asked, {
+    run: async (start) => {
+      if (client.closed) throw closedError();
+      const current = start();
+      stop = (error) => current.cancel(error);
+      client.running.add(stop);
+      return await current.answer.finally(() => client.running.delete(stop));
+    },
+  }).catch(() => undefined);
+  if (answer === undefined || client.closed || !speaksFor(probe, answer)) return;
+  network.changed(network.failover.cleared(probe, now()), 'it was not at fault');
+}
+
+/** Of a proxy, each answer of the server; of a server, that it is there, or says that it isn't. */
+function speaksFor(
+  { clears }: Probe,
+  answer: Exclude<SourceAnswer, { kind: 'redirect' }>,
+): boolean {
+  if (answer.kind === 'body' || answer.error.code === 'OBJECT_MISSING') return true;
+  return clears === 'hop' && answer.fault === 'mirror';
+}

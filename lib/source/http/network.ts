@@ -1,0 +1,114 @@
+import type { Dispatcher } from 'undici';
+import { PinfsError } from '../../format/errors.js';
+import { openFailover, type Change, type Failover, type Way } from '../failover/failover.js';
+import { direct, hopLabel, type Hop } from '../failover/proxies.js';
+import type { Traffic } from '../source.js';
+import { parseBase, show, type Base } from './base.js';
+import type { HttpOptions, HttpSettings } from './settings.js';
+import { makePool, makeProxyDispatcher } from './undici.js';
+
+/** The servers of one repository, what lies between, and the connections to them. */
+export interface Network {
+  readonly bases: readonly Base[];
+  readonly failover: Failover;
+  /** Every server that was asked so far. */
+  readonly origins: Set<string>;
+  hop(way: Way): Hop;
+  dispatcher(hop: Hop, origin: string): Dispatcher;
+  /** For people: the server and what it is asked through. */
+  label(way: Way): string;
+  changed(change: Change | undefined, why: string): void;
+  close(): Promise<void>;
+}
+
+const directHop: Hop = { kind: 'direct' };
+// A list of more than these is no list of a site.
+const mirrorsMax = 64;
+
+/** @throws PinfsError USAGE, PROXY_MALFORMED. */
+export function openNetwork(
+  text: string,
+  settings: HttpSettings,
+  options: HttpOptions,
+  traffic: Traffic,
+): Network {
+  const urls = [...new Set([text, ...(options.mirrors ?? [])])];
+  if (urls.length > mirrorsMax)
+    throw new PinfsError('USAGE', `there are more than ${mirrorsMax} mirrors`);
+  const bases = urls.map(parseBase);
+  const { hops, groups } = numbered(urls, options);
+  const { shard, hopResetAfter, mirrorResetAfter } = settings;
+  const plan = { mirrors: bases.length, groups, shard, hopResetAfter, mirrorResetAfter };
+  const failover = openFailover(plan, Math.random);
+  const dispatchers = new Map<string, Dispatcher>();
+  const origins = new Set<string>();
+  const network: Network = {
+    bases,
+    failover,
+    origins,
+    hop: (way) => hops[way.hop] ?? directHop,
+    dispatcher(hop, origin) {
+      origins.add(origin);
+      const key = hop.kind === 'direct' ? origin : `through ${hop.origin}`;
+      const known = dispatchers.get(key);
+      if (known !== undefined) return known;
+      const made = makeDispatcher(hop, origin, settings);
+      dispatchers.set(key, made);
+      return made;
+    },
+    label(way) {
+      const base = bases[way.mirror];
+      return `${base === undefined ? '' : show(base)}${throughText(network.hop(way))}`;
+    },
+    changed(change, why) {
+      if (change === undefined) return;
+      traffic.changes = (traffic.changes ?? 0) + 1;
+      traffic.way = network.label(change.to);
+      const last = change.isLast ? ', though it failed before: so did all others' : '';
+      const now = `from now on ${traffic.way} is asked, no longer ${network.label(change.from)}${last}`;
+      options.tell?.(new PinfsError('SOURCE_CHANGED', `${now}: ${why}`));
+    },
+    async close() {
+      const open = [...dispatchers.values()];
+      dispatchers.clear();
+      await Promise.all(open.map((dispatcher) => dispatcher.destroy()));
+    },
+  };
+  if (failover.ways.length > 1 || network.hop(failover.current(0)).kind === 'proxy')
+    traffic.way = network.label(failover.current(0));
+  return network;
+}
+
+export function throughText(hop: Hop): string {
+  return hop.kind === 'direct' ? '' : ` through ${hopLabel(hop)}`;
+}
+
+function makeDispatcher(hop: Hop, origin: string, settings: HttpSettings): Dispatcher {
+  const { connections, connectTimeout, proxied } = settings;
+  if (hop.kind === 'direct') return makePool(origin, { connections, connectTimeout });
+  return makeProxyDispatcher({
+    origin: hop.origin,
+    authorization: hop.authorization,
+    connections,
+    connectTimeout: proxied.connectTimeout,
+  });
+}
+
+/** Every hop once, and the groups of each mirror by their numbers. */
+function numbered(
+  urls: readonly string[],
+  { hopsFor }: HttpOptions,
+): { hops: readonly Hop[]; groups: readonly (readonly (readonly number[])[])[] } {
+  const numbers = new Map<string, number>();
+  const hops: Hop[] = [];
+  const numberOf = (hop: Hop): number => {
+    const key = JSON.stringify(hop);
+    const number = numbers.get(key) ?? hops.push(hop) - 1;
+    numbers.set(key, number);
+    return number;
+  };
+  const groups = urls.map((url) =>
+    (hopsFor?.(new URL(url)) ?? direct).map((group) => group.map(numberOf)),
+  );
+  return { hops, groups };
+}

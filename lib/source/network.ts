@@ -1,0 +1,120 @@
+import { environmentHops } from './failover/environment.js';
+import { hopLabel, parseProxies, type HopGroups } from './failover/proxies.js';
+import type { HttpOptions } from './http/settings.js';
+import { isUrl } from './open.js';
+
+/**
+ * How the servers of a repository are reached, as it stands on a command line or in the files of a site
+ * (CVMFS_SERVER_URL and the others that are named here). Times are milliseconds.
+ */
+export interface NetworkData {
+  /** URLs of the other servers. */
+  readonly mirrors?: readonly string[] | undefined;
+  /** CVMFS_HTTP_PROXY; undefined: what the environment says (`http_proxy`). */
+  readonly proxies?: string | undefined;
+  /** CVMFS_FALLBACK_PROXY */
+  readonly fallbackProxies?: string | undefined;
+  /** CVMFS_TIMEOUT, through a proxy: to connect, to the first byte, and without the least rate. */
+  readonly timeout?: number | undefined;
+  /** CVMFS_TIMEOUT_DIRECT */
+  readonly timeoutDirect?: number | undefined;
+  /** CVMFS_LOW_SPEED_LIMIT, bytes a second. */
+  readonly lowSpeedLimit?: number | undefined;
+  /** CVMFS_MAX_RETRIES. Who reads a mount has it asked for as long as he waits. */
+  readonly maxRetries?: number | undefined;
+  /** CVMFS_BACKOFF_INIT */
+  readonly backoff?: number | undefined;
+  /** CVMFS_BACKOFF_MAX */
+  readonly backoffMax?: number | undefined;
+  /** CVMFS_PROXY_RESET_AFTER; 0: never by itself. */
+  readonly proxyResetAfter?: number | undefined;
+  /** CVMFS_HOST_RESET_AFTER */
+  readonly hostResetAfter?: number | undefined;
+  /** CVMFS_PROXY_SHARD */
+  readonly proxyShard?: boolean | undefined;
+  /** CVMFS_MAX_SERVERS, the one that is named as the source included. */
+  readonly maxServers?: number | undefined;
+}
+
+/** Proxies that nobody named on the command line. */
+export interface EnvironmentProxies {
+  /** The variables that name them, such as `http_proxy`. */
+  readonly variables: readonly string[];
+  readonly proxies: readonly string[];
+}
+
+export interface NetworkPlan {
+  readonly options: HttpOptions;
+  /** undefined: the environment has no say. */
+  readonly fromEnvironment: EnvironmentProxies | undefined;
+}
+
+/**
+ * What an HTTP source needs to know of mirrors and proxies. Without a list of proxies the environment is asked, for
+ * each server by itself.
+ * @throws PinfsError PROXY_MALFORMED
+ */
+export function planNetwork(
+  source: string,
+  data: NetworkData,
+  variables: Readonly<Record<string, string | undefined>>,
+): NetworkPlan {
+  const others = data.mirrors ?? [];
+  const mirrors = others.slice(0, Math.max(0, (data.maxServers ?? Infinity) - 1));
+  const options = { ...httpOptions(data), mirrors };
+  if (data.proxies !== undefined || data.fallbackProxies !== undefined) {
+    const auto = variables['http_proxy'];
+    const groups = parseProxies(data.proxies ?? '', { fallback: data.fallbackProxies, auto });
+    return { options: { ...options, hopsFor: () => groups }, fromEnvironment: undefined };
+  }
+  const hopsFor = (url: URL): HopGroups => environmentHops(url, variables).groups;
+  const found = [source, ...mirrors]
+    .filter((text) => isUrl(text) && URL.canParse(text))
+    .map((text) => environmentHops(new URL(text), variables))
+    .filter(({ variable }) => variable !== undefined);
+  const unique = (texts: readonly string[]): string[] => [...new Set(texts)];
+  return {
+    options: { ...options, hopsFor },
+    fromEnvironment:
+      found.length === 0
+        ? undefined
+        : {
+            variables: unique(found.flatMap(({ variable = '' }) => variable)),
+            proxies: unique(found.flatMap(({ groups }) => groups.flat().map(hopLabel))),
+          },
+  };
+}
+
+/** Only what is given: the rest is as it is without. */
+function httpOptions(data: NetworkData): HttpOptions {
+  const { timeout, timeoutDirect, lowSpeedLimit } = data;
+  const direct = timeoutDirect ?? timeout;
+  const given = {
+    ...(direct === undefined ? {} : timesOf(direct, lowSpeedLimit)),
+    ...(timeout === undefined ? {} : { proxied: timesOf(timeout, lowSpeedLimit) }),
+    retriesOfCommand: data.maxRetries,
+    backoff: data.backoff,
+    backoffMax: data.backoffMax,
+    hopResetAfter: data.proxyResetAfter,
+    mirrorResetAfter: data.hostResetAfter,
+    shard: data.proxyShard,
+  };
+  const isGiven = ([, value]: readonly [string, unknown]): boolean => value !== undefined;
+  return Object.fromEntries(Object.entries(given).filter(isGiven));
+}
+
+const lowSpeedLimitUsual = 1024;
+
+function timesOf(milliseconds: number, lowSpeedLimit = lowSpeedLimitUsual) {
+  return {
+    connectTimeout: milliseconds,
+    headersTimeout: milliseconds,
+    lowSpeedTime: milliseconds,
+    lowSpeedBytes: (lowSpeedLimit * milliseconds) / 1000,
+  };
+}
+
+/** For verdicts and logs. */
+export function environmentText({ variables, proxies }: EnvironmentProxies): string {
+  return `asked for through ${proxies.join(', ')}, as ${variables.join(' and ')} in the environment ${variables.length === 1 ? 'says' : 'say'}`;
+}
