@@ -72,6 +72,8 @@ void t.test('where either may be at fault both are changed', (t) => {
   ]);
   const clear = (): unknown => probes[1] && failover.cleared(probes[1], 11);
   t.match(clear(), { to: way(1, 0) }, 'it was the mirror');
+  t.equal(failover.failed(way(0, 0), 'either', 11), undefined, 'the mirror failed before');
+  t.same(failover.probes(way(0, 0), 11)[0], { way: way(0, 1), clears: 'mirror' });
   failover.failed(way(1, 0), 'hop', 12);
   t.match(clear(), { to: way(1, 0) });
   failover.failed(way(1, 0), 'hop', 13);
@@ -137,7 +139,7 @@ void t.test('a mirror that answers much sooner goes first', (t) => {
   failover.failed(way(1, 0), 'mirror', 2);
   t.same(failover.order(2), [0, 1]);
   const near = openFailover(plan, inOrder());
-  near.measured(0, 9, 1);
+  near.measured(0, 24, 1);
   t.equal(near.measured(1, 1, 1), undefined, 'not for a few milliseconds');
   t.end();
 });

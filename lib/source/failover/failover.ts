@@ -81,7 +81,7 @@ const clearingsMax = 2;
 
 // A mirror that answers this much sooner goes before the others (factor, milliseconds).
 const soonerFactor = 2;
-const soonerMsMin = 10;
+const soonerMsMin = 25;
 const smoothing = 0.3;
 
 /** @param random from 0 to 1 */
@@ -137,8 +137,12 @@ class PlannedFailover implements Failover {
   }
 
   failed(way: Way, fault: Fault, now: number): Change | undefined {
-    if (fault !== 'hop') fail(this.#mirrors[way.mirror], now);
-    if (fault !== 'mirror') fail(this.#hops[way.hop], now);
+    const isMirrorOut = this.#isMirrorOut(way.mirror, now);
+    const isHopOut = this.#isHopOut(way.hop, now);
+    // Of one that failed before it is no news, and nothing is said of the other.
+    const isKnown = fault === 'either' && isMirrorOut !== isHopOut;
+    if (isKnown ? isMirrorOut : fault !== 'hop') fail(this.#mirrors[way.mirror], now);
+    if (isKnown ? isHopOut : fault !== 'mirror') fail(this.#hops[way.hop], now);
     return this.#change(now);
   }
 

@@ -83,7 +83,7 @@ export async function ask(start: AskingStart): Promise<Buffer> {
     const way = asking.repeated ?? network.failover.pick(path, asking, now());
     if (way === undefined) throw notThere(asking);
     const asked = now();
-    const answered = (): void => measure(asking, way, now() - asked);
+    const answered = (milliseconds: number): void => measure(asking, way, milliseconds);
     const fresh = request.fresh === true || (request.served ?? []).length > 0;
     const { tries } = asking;
     const wanted = { path, limit, request, fresh, tries, came, answered };

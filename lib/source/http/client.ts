@@ -40,7 +40,7 @@ export interface WayRequest {
   readonly fresh: boolean;
   readonly tries: number;
   readonly came: (received: number) => void;
-  readonly answered: () => void;
+  readonly answered: (milliseconds: number) => void;
 }
 
 const userAgent = `cvmfs pinfs/${version}`;

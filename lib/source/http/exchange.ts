@@ -21,14 +21,15 @@ const drainMsMax = 2_000;
 
 /**
  * Sends one GET and collects the answer in a bounded buffer. Never rejects. `came` is told how many bytes
- * of the body are here; `answered`, that the headers are.
+ * of the body are here; `answered`, how long
+ * after it was sent the headers are (ms).
  */
 export function exchange(
   dispatcher: Dispatcher,
   question: Question,
   traffic: Traffic,
   came: (received: number) => void = () => undefined,
-  answered: () => void = () => undefined,
+  answered: (milliseconds: number) => void = () => undefined,
 ): Exchange {
   let settle: (answer: SourceAnswer) => void = () => undefined;
   const answer = new Promise<SourceAnswer>((resolve) => (settle = resolve));
@@ -37,6 +38,7 @@ export function exchange(
     traffic,
     came,
     answered,
+    sentAt: 0,
     settle,
     controller: undefined,
     timer: undefined,
@@ -77,7 +79,8 @@ interface Call {
   readonly question: Question;
   readonly traffic: Traffic;
   readonly came: (received: number) => void;
-  readonly answered: () => void;
+  readonly answered: (milliseconds: number) => void;
+  sentAt: number;
   readonly settle: (answer: SourceAnswer) => void;
   controller: Controller | undefined;
   timer: NodeJS.Timeout | undefined;
@@ -98,6 +101,7 @@ function start(call: Call, controller: Controller): void {
   }
   if (call.held) controller.pause();
   call.traffic.requests++;
+  call.sentAt = performance.now();
   watchBy(call, () => watchHead(call));
 }
 
@@ -127,7 +131,7 @@ function watchHead(call: Call): void {
 
 function head(call: Call, status: number, headers: Headers): void {
   if (call.ended || status < 200) return;
-  call.answered();
+  call.answered(performance.now() - call.sentAt);
   const judged = judgeResponseHead(call.question, status, headers);
   if ('kind' in judged) {
     end(call, judged);

@@ -33,8 +33,9 @@ export function judgeResponseHead(
   }
   if (status === 416 && range !== undefined) return failed(shorter(question));
   if (status !== 200 && !(status === 206 && range !== undefined)) {
+    // A proxy that can't, or may not, answers as a server would, and not each one says that it was the proxy.
+    const fault = 'either';
     if (status === 407) return failed(unauthorized(shown), 'hop');
-    const fault = faultOf(status, headers);
     const text = `${shown()}: the server answered HTTP ${status}${proxyWords(headers)}`;
     if (!passingStatuses.has(status) && status < 500)
       return failed(new PinfsError('SOURCE_STATUS', text), fault);
@@ -60,15 +61,6 @@ export function judgeResponseHead(
   const skip = status === 206 ? 0 : range.offset;
   if (sink !== undefined) return sunkBody(question, sink, { skip, length: range.length });
   return rangeBody(question, range.length, skip);
-}
-
-/**
- * Whose an answer is that is no success: a proxy says so where it could not ask, and one that forbids answers with
- * what a server could as well (docs/format.md, 9.9).
- */
-function faultOf(status: number, headers: Headers): Fault {
-  if (proxyWords(headers) !== '') return 'either';
-  return status >= 500 || status === 429 || status === 400 ? 'mirror' : 'either';
 }
 
 /** What a proxy says of itself: `X-Squid-Error: ERR_CONNECT_FAIL 111`, `Proxy-Status: …; error=…`. */
