@@ -49,7 +49,7 @@ ${[...lists].map(([flag, words]) => `    ${flag}) mapfile -t COMPREPLY < <(compg
   case $command in
 ${commands
   .filter(({ words }) => words.length === 1)
-  .map((command) => `    ${command.words[0] ?? ''}) options=${optionsOf([command])} ;;`)
+  .map((command) => `    ${command.words[0] ?? ''}) options=${optionsOf(command)} ;;`)
   .join('\n')}
 ${grouped.map((name) => groupLine(name, commands)).join('\n')}
     help) options=$commands ;;
@@ -58,7 +58,7 @@ ${grouped.map((name) => groupLine(name, commands)).join('\n')}
     local mountpoints
     mountpoints=$(${listMounts})
     mapfile -t COMPREPLY < <(compgen -W "$mountpoints" -- "$word")
-  elif [[ $word == -* || $command =~ ^(${[...grouped, 'help'].join('|')})$ ]]; then
+  elif [[ $word == -* || $COMP_CWORD == 2 && $command =~ ^(${[...grouped, 'help'].join('|')})$ ]]; then
     mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")
   fi
 }
@@ -70,18 +70,24 @@ complete -o default -F _pinfs pinfs
 
 function groupLine(name: string, commands: readonly CommandForm[]): string {
   const below = commands.filter(({ words }) => words[0] === name);
-  const words = below.map((command) => command.words[1] ?? '').join(' ');
-  return `    ${name}) options=${optionsOf(below, words)} ;;`;
+  const words = below.map((command) => command.words[1] ?? '');
+  const cases = below.map(
+    (command) => `      ${command.words[1] ?? ''}) options=${optionsOf(command)} ;;`,
+  );
+  return `    ${name}) case \${COMP_WORDS[2]} in
+${cases.join('\n')}
+      *) options='${words.join(' ')}' ;;
+    esac ;;`;
 }
 
-/** A word of bash with all flags of these commands, and what stands before them. */
-function optionsOf(commands: readonly CommandForm[], before?: string): string {
-  const flags = new Set(commands.flatMap(({ options }) => options.map(({ flag }) => flag)));
+/** A word of bash with all flags of a command. */
+function optionsOf({ options }: CommandForm): string {
+  const flags = new Set(options.map(({ flag }) => flag));
   const isSource = sourceFlags.every((flag) => flags.has(flag));
   const [name, known] = isSource
     ? ['$source', [...outputFlags, ...sourceFlags]]
     : ['$output', outputFlags];
   const own = [...flags].filter((flag) => !(known as string[]).includes(flag));
-  const words = [...(before === undefined ? [] : [before]), name, ...own];
+  const words = [name, ...own];
   return words.length === 1 ? name : `"${words.join(' ')}"`;
 }

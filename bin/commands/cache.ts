@@ -1,29 +1,51 @@
 import type { Command } from 'commander';
 import type { OptionRows, OptionValues } from '../../lib/options/option.js';
-import { sourceOptionTable } from '../../lib/options/source-options.js';
-import { printableText } from '../../lib/format/bytes.js';
-import { directories, processEnvironment } from '../../lib/repository/open/environment.js';
+import type { LostObject } from '../../lib/store/cache/maintain.js';
+import { evict, listCache, size, sizeOptions } from './cache-contents.js';
+import { cacheDirectory, cacheOptions, type CacheFlags } from './cache-directory.js';
 import { runAction } from './failures.js';
-import { addOptions, outputOptions, type OutputFlags } from './options.js';
+import { addOptions, outputOptions, sourceArgument, sourceOptions } from './options.js';
 import { formatSize } from './sizes.js';
 import { print, printJson } from './output.js';
 import { withProgress } from './progress.js';
 
-const cacheOptions = {
-  cache: { ...sourceOptionTable.cache, help: 'cache directory', manual: undefined },
+const verifyOptions = {
+  repair: {
+    flag: '--repair',
+    kind: 'flag',
+    help: 'fetch again what is damaged or gone',
+    manual:
+      'Fetches again what is damaged or gone: from the sources that are named behind it, else from those that were used last.',
+  },
 } as const satisfies OptionRows;
 
-type CacheFlags = OutputFlags & OptionValues<typeof cacheOptions>;
+type VerifyFlags = CacheFlags & OptionValues<typeof verifyOptions>;
 
 export function register(program: Command): void {
   const cache = program.command('cache').description('look after the cache directory');
-  for (const [name, description, action] of [
-    ['size', 'how many objects and bytes the cache holds', size],
-    ['verify', 'hash every object again; damaged ones are thrown away', verify],
-    ['clear', 'remove every object that no mount holds', clear],
-  ] as const) {
-    cacheOption(cache.command(name)).description(description).action(action);
-  }
+  cacheOption(cache.command('list'))
+    .description('the objects that the cache has')
+    .action(listCache);
+  addOptions(cacheOption(cache.command('size')), sizeOptions)
+    .description('how many objects and bytes the cache holds')
+    .action(size);
+  addOptions(cacheOption(cache.command('verify')), verifyOptions)
+    .description('hash every object again; damaged ones are thrown away')
+    .argument('[source...]', 'URLs or directories of repositories that may have it')
+    .action(verify);
+  cacheOption(cache.command('clear'))
+    .description('remove every object that no mount holds')
+    .action(clear);
+  sourceOptions(cache.command('evict'))
+    .description(
+      `remove what is at or below a path of a snapshot, unless a mount holds it
+
+Whoever reads it later fetches it again. An object that is also elsewhere in this snapshot, or in another one, goes too.`,
+    )
+    .summary('remove what is at or below a path of a snapshot')
+    .argument('<source[@pin]>', sourceArgument)
+    .argument('[path]', 'path in the repository', '/')
+    .action(evict);
   cacheOption(program.command('forget'))
     .description('forget what was seen of a repository: its newest revision, tags, inode numbers')
     .argument('<fqrn>')
@@ -34,43 +56,38 @@ function cacheOption(command: Command): Command {
   return addOptions(outputOptions(command), cacheOptions);
 }
 
-function cacheDirectory(flags: CacheFlags): { cache: string; state: string } {
-  return directories(
-    { source: '', ...(flags.cache === undefined ? {} : { cache: flags.cache }) },
-    processEnvironment,
-  );
-}
-
-async function size(flags: CacheFlags): Promise<void> {
-  await runAction(flags, async () => {
-    const { cacheSize } = await import('../../lib/store/cache/maintain.js');
-    const { cache } = cacheDirectory(flags);
-    const found = await cacheSize(cache);
-    if (flags.json === true) printJson({ directory: cache, ...found });
-    else
-      await print(
-        `${printableText(cache)}: ${found.objects} objects, ${formatSize(found.bytes)}\n`,
-      );
-  });
-}
-
-async function verify(flags: CacheFlags): Promise<void> {
+async function verify(sources: readonly string[], flags: VerifyFlags): Promise<void> {
   await runAction(flags, async () => {
     const { verifyAll } = await import('../../lib/store/cache/maintain.js');
+    const lost: LostObject[] = [];
     const report = await withProgress('verified', undefined, (progress) =>
-      verifyAll(cacheDirectory(flags).cache, (objects, bytes) => {
-        progress.update(objects, formatSize(bytes));
-      }),
+      verifyAll(
+        cacheDirectory(flags).cache,
+        (objects, bytes) => progress.update(objects, formatSize(bytes)),
+        (object) => lost.push(object),
+      ),
     );
-    if (report.damaged.length > 0) process.exitCode = 5;
-    if (flags.json === true) printJson(report);
+    const repaired = flags.repair === true ? await repairAll(lost, sources, flags) : undefined;
+    const left = repaired === undefined ? report.damaged : repaired.notRepaired;
+    if (left.length > 0) process.exitCode = 5;
+    if (flags.json === true) printJson({ ...report, ...repaired });
     else {
       await print(
         `${report.objects} objects, ${formatSize(report.bytes)}: ${report.damaged.length} damaged and thrown away\n`,
       );
       for (const key of report.damaged) await print(`  ${key}\n`);
+      if (repaired === undefined) return;
+      await print(`${repaired.repaired} of ${lost.length} fetched again\n`);
+      for (const { key, code } of repaired.notRepaired) await print(`  not ${key} [${code}]\n`);
     }
   });
+}
+
+async function repairAll(lost: readonly LostObject[], given: readonly string[], flags: CacheFlags) {
+  const { repair } = await import('../../lib/repository/use/repair.js');
+  const { knownSources } = await import('../../lib/repository/open/known-sources.js');
+  const { cache, state } = cacheDirectory(flags);
+  return repair(cache, lost, given.length > 0 ? given : knownSources(state));
 }
 
 async function clear(flags: CacheFlags): Promise<void> {

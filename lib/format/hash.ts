@@ -88,6 +88,18 @@ export function isObjectText(text: string): boolean {
   return objectTextForm.test(text);
 }
 
+/** The object of such a text; undefined for anything else. */
+export function objectNameOf(text: string): ObjectName | undefined {
+  for (const [kind, suffix] of Object.entries(suffixes)) {
+    const hash = text.endsWith(suffix)
+      ? parseHash(text.slice(0, text.length - suffix.length))
+      : undefined;
+    // The keys of this record are the kinds.
+    if (hash !== undefined) return { hash, kind: kind as ObjectKind };
+  }
+  return undefined;
+}
+
 /** Path of an object below a repository's base URL: `data/ab/cdef…`. */
 export function objectPath(object: ObjectName): string {
   const text = objectText(object);

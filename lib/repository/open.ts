@@ -9,8 +9,14 @@ import { runOperation } from '../store/run.js';
 import { openTree } from '../tree/open-tree.js';
 import type { TreeOptions } from '../tree/tree.js';
 import { catalogBytesLeast } from './catalog-bytes.js';
-import { givenLinkVariables, processEnvironment, type Environment } from './open/environment.js';
+import {
+  directories,
+  givenLinkVariables,
+  processEnvironment,
+  type Environment,
+} from './open/environment.js';
 import { isUnavailable } from './open/head.js';
+import { rememberSource } from './open/known-sources.js';
 import { openFiles } from './open-files.js';
 import { openInodes, type OpenedInodes } from './inodes/open-inodes.js';
 import { failureError } from './use/path.js';
@@ -106,6 +112,7 @@ async function judgedRepository(
     const sha256 = (): string => rootSha256(opening, snapshot);
     const verdict = snapshot.judge({ properties: tree.properties, sha256 });
     snapshot.record();
+    rememberSource(directories(opening.options, opening.environment).state, opening.source.label);
     opening.store.setVolatile?.(tree.properties.volatile);
     const descriptor: SnapshotDescriptor = {
       cacheDirectory: opening.store.directory,

@@ -18,6 +18,7 @@ _pinfs() {
     --ahead) mapfile -t COMPREPLY < <(compgen -W 'off' -- "$word") && return ;;
     --type) mapfile -t COMPREPLY < <(compgen -W 'f d l c b p s' -- "$word") && return ;;
     --workload) mapfile -t COMPREPLY < <(compgen -W 'walk tar' -- "$word") && return ;;
+    --by) mapfile -t COMPREPLY < <(compgen -W 'snapshot' -- "$word") && return ;;
     --fqrn | --cache-limit | --trust-at | --mirror | --proxy | --env | --deadline | --min-rate | --protected-xattr | --xattr-gid | --name | --jobs | --port | --host | --repeats) return ;;
   esac
   case $command in
@@ -38,15 +39,25 @@ _pinfs() {
     attest) options="$source --master-key --output" ;;
     forget) options="$output --cache" ;;
     doctor) options="$output --cache" ;;
-    key) options="generate $output --output" ;;
-    cache) options="size verify clear $output --cache" ;;
+    key) case ${COMP_WORDS[2]} in
+      generate) options="$output --output" ;;
+      *) options='generate' ;;
+    esac ;;
+    cache) case ${COMP_WORDS[2]} in
+      list) options="$output --cache" ;;
+      size) options="$output --cache --by" ;;
+      verify) options="$output --cache --repair" ;;
+      clear) options="$output --cache" ;;
+      evict) options=$source ;;
+      *) options='list size verify clear evict' ;;
+    esac ;;
     help) options=$commands ;;
   esac
   if [[ $word != -* && $command == umount ]]; then
     local mountpoints
     mountpoints=$(awk '$3 == "fuse.pinfs" { print $2 }' /proc/mounts)
     mapfile -t COMPREPLY < <(compgen -W "$mountpoints" -- "$word")
-  elif [[ $word == -* || $command =~ ^(key|cache|help)$ ]]; then
+  elif [[ $word == -* || $COMP_CWORD == 2 && $command =~ ^(key|cache|help)$ ]]; then
     mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")
   fi
 }

@@ -10,7 +10,7 @@ const linksMax = 40;
 
 /** The value of an operation, or an error that names the path. @throws PinfsError */
 export async function valueOf<T>(
-  repository: Repository,
+  repository: Pick<Repository, 'run'>,
   path: ByteString,
   operation: () => Outcome<T>,
   signal?: AbortSignal,

@@ -10,12 +10,17 @@ import { openPlaces } from './places.js';
 
 /* All that is reachable from a snapshot's root, or from a directory in it: catalog by catalog, and the objects of each. */
 
+/** What is walked through: a tree, and how objects that it lacks are had. */
+export type Reached = Pick<Repository, 'tree' | 'run'>;
+
 /** What is done with what is met. */
 export interface Reach {
   /** A catalog that is here now, each once, whatever the catalogs above lead to; several at a time. */
   readonly catalog: (catalog: CatalogInfo) => Promise<void> | void;
   /** What is damaged, missing or not reachable at or below the start. */
   readonly problem: (path: ByteString, thrown: unknown) => void;
+  /** Whether a catalog is looked into, where that is not so for each. */
+  readonly enters?: (catalog: NestedCatalog) => boolean;
   /** Whether nothing more shall be asked for. */
   readonly isOver: () => boolean;
 }
@@ -29,8 +34,8 @@ const pageRowsMax = 512;
  * @throws PinfsError where the first one can't be read; what `reach` throws.
  */
 export async function reachCatalogs(
-  repository: Repository,
-  start: Entry,
+  repository: Reached,
+  start: Pick<Entry, 'node' | 'path'>,
   reach: Reach,
 ): Promise<void> {
   const below = start.path;
@@ -75,17 +80,20 @@ export async function reachCatalogs(
  * A snapshot bound into the tree is a repository of its own, and left out.
  */
 async function nestedCatalogs(
-  repository: Repository,
+  repository: Reached,
   catalog: CatalogInfo,
   below: ByteString,
-  reach: Pick<Reach, 'problem'>,
+  reach: Pick<Reach, 'problem' | 'enters'>,
 ): Promise<NestedCatalog[]> {
   const nested = await valueOf(repository, catalog.mountpoint, () =>
     repository.tree.nested(catalog),
   );
   tellBroken(nested.broken, below, reach);
   return nested.catalogs.filter(
-    ({ bind, mountpoint }) => !bind && (isBelow(mountpoint, below) || isBelow(below, mountpoint)),
+    (listed) =>
+      !listed.bind &&
+      (isBelow(listed.mountpoint, below) || isBelow(below, listed.mountpoint)) &&
+      reach.enters?.(listed) !== false,
   );
 }
 
@@ -95,7 +103,7 @@ async function nestedCatalogs(
  * (docs/format.md, 5.10), would show the listed one: all the more is it a problem.
  * @throws PinfsError CATALOG_SCHEMA if it isn't the one that is listed.
  */
-async function mountedCatalog(repository: Repository, listed: NestedCatalog): Promise<CatalogInfo> {
+async function mountedCatalog(repository: Reached, listed: NestedCatalog): Promise<CatalogInfo> {
   const { mountpoint, want } = listed;
   const { node } = await valueOf(repository, mountpoint, () => repository.tree.resolve(mountpoint));
   const found = await valueOf(repository, mountpoint, () => repository.tree.catalogOf(node));
@@ -114,7 +122,7 @@ export interface ReachedObjects {
 
 /** The objects of one catalog that is here, page by page; of damaged rows `reach` is told. */
 export async function* reachObjects(
-  repository: Repository,
+  repository: Reached,
   catalog: CatalogInfo,
   below: ByteString,
   reach: Pick<Reach, 'problem' | 'isOver'>,
@@ -131,7 +139,7 @@ export async function* reachObjects(
 
 /** One page of them, that was read before. */
 export async function reachAgain(
-  repository: Repository,
+  repository: Reached,
   catalog: CatalogInfo,
   below: ByteString,
   from: number,
@@ -140,7 +148,7 @@ export async function reachAgain(
   return wants.filter(({ path }) => isBelow(path, below));
 }
 
-function objectsPage(repository: Repository, catalog: CatalogInfo, from: number) {
+function objectsPage(repository: Reached, catalog: CatalogInfo, from: number) {
   return valueOf(repository, catalog.mountpoint, () =>
     repository.tree.objects(catalog, from, pageRowsMax),
   );

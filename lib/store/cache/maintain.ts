@@ -35,6 +35,13 @@ export interface VerifyReport {
   readonly strays: number;
 }
 
+/** An object that was damaged or gone. */
+export interface LostObject {
+  readonly key: string;
+  /** Plain bytes. */
+  readonly bytes: number;
+}
+
 const nothing = { objects: 0, bytes: 0 };
 
 /** @throws PinfsError CACHE_UNUSABLE. */
@@ -52,11 +59,13 @@ export async function cacheSize(directory: string): Promise<CacheSize> {
 
 /**
  * Hashes every object again, throws away what is not what had been verified, and what nobody knows of.
+ * @param lost told of each object that is damaged or gone.
  * @throws PinfsError CACHE_UNUSABLE.
  */
 export async function verifyAll(
   directory: string,
   progress: (objects: number, bytes: number) => void = () => undefined,
+  lost: (object: LostObject) => void = () => undefined,
 ): Promise<VerifyReport> {
   const report = { objects: 0, bytes: 0, damaged: [] as string[], missing: 0, strays: 0 };
   return withRecords(directory, report, async (records, place) => {
@@ -69,6 +78,7 @@ export async function verifyAll(
         const found = verifyOne(place, records, key);
         if (found === 'damaged') report.damaged.push(key);
         if (found === 'missing') report.missing++;
+        if (found !== 'right') lost({ key, bytes: size });
         report.objects++;
         report.bytes += size;
         progress(report.objects, report.bytes);
@@ -142,7 +152,7 @@ export async function clearCache(
  * One transaction. Where the disk is too full to write it down, it is done again in the room of the log, of what it has
  * removed already, or of the reserve.
  */
-function writeAnyway<T>(records: Records, place: Place, work: (sql: Statements) => T): T {
+export function writeAnyway<T>(records: Records, place: Place, work: (sql: Statements) => T): T {
   try {
     return records.write(work);
   } catch (thrown) {
@@ -152,7 +162,8 @@ function writeAnyway<T>(records: Records, place: Place, work: (sql: Statements) 
   }
 }
 
-async function withRecords<T>(
+/** Works on the records of a cache; `none` where there is no cache. @throws PinfsError CACHE_UNUSABLE. */
+export async function withRecords<T>(
   directory: string,
   none: T,
   work: (records: Records, place: Place) => T | Promise<T>,
