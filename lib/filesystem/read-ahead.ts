@@ -69,7 +69,7 @@ interface State {
   readonly directories: Map<NodeId, Known>;
   readonly cursors: Cursor[];
   /** Catalogs that were asked for, by the directory that lacks them. */
-  readonly lacking: Set<NodeId>;
+  readonly lacking: Map<NodeId, Want>;
   askedBytes: number;
   windowBytes: number;
   reads: number;
@@ -85,7 +85,7 @@ export function openReadAhead(tree: Tree, shelf: Shelf): ReadAhead {
     asked: new Map(),
     directories: new Map(),
     cursors: [],
-    lacking: new Set(),
+    lacking: new Map(),
     askedBytes: 0,
     windowBytes: windowBytesMin,
     reads: 0,
@@ -190,7 +190,7 @@ function nextDirectory(state: State, directories: () => Iterable<NodeId>): Curso
   if (state.inOrder < readsInOrderMin) return undefined;
   for (const directory of directories()) {
     const found = known(state, directory);
-    if (found.queued) continue;
+    if (found.queued || isStillLacking(state, directory)) continue;
     found.queued = true;
     const cursor = { directory, behind: undefined, after: 0, page: [] };
     state.cursors.push(cursor);
@@ -224,10 +224,17 @@ function nextFile(state: State, cursor: Cursor, wants: Want[]): Entry | 'none' |
 /** A catalog is asked for once; its directory is come back to when it is here. */
 function lack(state: State, directory: NodeId, want: Want, wants: Want[]): void {
   known(state, directory).queued = false;
-  if (state.lacking.has(directory)) return;
   if (state.lacking.size >= directoriesKeptMax) state.lacking.clear();
-  state.lacking.add(directory);
+  state.lacking.set(directory, want);
   wants.push(want);
+}
+
+function isStillLacking({ lacking, shelf }: State, directory: NodeId): boolean {
+  const want = lacking.get(directory);
+  if (want === undefined) return false;
+  if (shelf.isRecorded?.(want) === false) return true;
+  lacking.delete(directory);
+  return false;
 }
 
 function ask(state: State, entry: Entry, wants: Want[]): void {

@@ -89,7 +89,7 @@ export class DiskShelf implements Shelf {
   }
 
   beginRun(): void {
-    // Nothing to do: only a shelf that lies keeps account of runs.
+    this.#records.lookAgain();
   }
 
   close(): void {

@@ -141,6 +141,7 @@ export class Disk {
 
   /** A name for a file in tmp/ that nobody else uses; in a cache that was lost meanwhile, in the next one. @throws PinfsError CACHE_UNUSABLE */
   temporary(): string {
+    this.#records.lookAgain();
     if (!this.#records.isCurrent()) this.#write(() => undefined);
     return join(this.#place.at, 'tmp', `${this.#presence.id}.${++this.#temporaries}`);
   }

@@ -149,6 +149,8 @@ export class Records {
   /** Why it could not be opened again, and until when that is not tried. */
   #failed: { readonly error: unknown; readonly until: number } | undefined;
   #closed = false;
+  /** Whether it was looked after just now that the database is the one that others see. */
+  #wasLookedAt = false;
 
   /**
    * Opens the records of a cache directory. A damaged database is set aside and begun anew.
@@ -175,7 +177,7 @@ export class Records {
   /** One transaction under the write lock; waits at most some seconds for other processes. */
   write<T>(work: (sql: Statements) => T): T {
     return this.#mending(() => {
-      if (!this.isCurrent()) this.#goOver();
+      if (!this.#looksCurrent()) this.#goOver();
       return this.#transaction(work);
     });
   }
@@ -239,8 +241,24 @@ export class Records {
     });
   }
 
-  /** Whether the database is still the one that others see; it, or the whole cache, may have been removed or replaced. */
+  /**
+   * Whether the database is still the one that others see; it, or the whole cache, may have been removed or replaced.
+   * That takes a dozen system calls: it is looked at once in a turn of the event loop, or after `lookAgain`.
+   */
   isCurrent(): boolean {
+    if (this.#wasLookedAt) return true;
+    if (!this.#looksCurrent()) return false;
+    this.#wasLookedAt = true;
+    setImmediate(() => this.lookAgain()).unref();
+    return true;
+  }
+
+  /** For threads that stay in one turn of the event loop. */
+  lookAgain(): void {
+    this.#wasLookedAt = false;
+  }
+
+  #looksCurrent(): boolean {
     return (
       this.#closed ||
       (this.#current.db.open &&
@@ -280,6 +298,7 @@ export class Records {
     if (this.#failed !== undefined && performance.now() < this.#failed.until)
       throw this.#failed.error;
     this.#current.db.close();
+    this.lookAgain();
     try {
       writeLayout(this.#place.at);
       this.#current = this.#openWhole();

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { lstatSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { processToken } from '../../machine/process-token.js';
 import { livingOwner } from './owners.js';
 import { freeBytes } from './room.js';
@@ -16,22 +16,36 @@ const prefix = (): string => `pinfs-spare-${process.geteuid?.() ?? 0}-`;
 // One that was just made may have no owner yet.
 const ageMsMin = 60_000;
 
-/** Places in memory or for what is temporary, where nobody can put his directory in the place of ours. */
+/** Places in memory or for what is temporary. */
+const allPlaces = [...new Set(['/dev/shm', tmpdir()])];
+
+/** Those where nobody can put his directory in the place of ours. */
 function places(): string[] {
-  return [...new Set(['/dev/shm', tmpdir()])].filter((place) => {
-    const status = statSync(place, { throwIfNoEntry: false });
-    if (status === undefined) return false;
-    const othersMayWrite = (status.mode & 0o022) !== 0;
-    const isSticky = (status.mode & 0o1000) !== 0;
-    return (status.uid === 0 || isOurs(status.uid)) && (!othersMayWrite || isSticky);
-  });
+  return allPlaces.filter(isSafe);
+}
+
+function isSafe(place: string): boolean {
+  const status = statSync(place, { throwIfNoEntry: false });
+  if (status === undefined) return false;
+  const othersMayWrite = (status.mode & 0o022) !== 0;
+  const isSticky = (status.mode & 0o1000) !== 0;
+  return (status.uid === 0 || isOurs(status.uid)) && (!othersMayWrite || isSticky);
 }
 
 function isOurs(uid: number): boolean {
   return uid === (process.geteuid?.() ?? uid);
 }
 
+const names = new Map<string, string>();
+
+/** It is asked for at every miss. */
 function nameFor(cache: string): string {
+  const known = names.get(cache) ?? makeName(cache);
+  names.set(cache, known);
+  return known;
+}
+
+function makeName(cache: string): string {
   const digest = createHash('sha256').update(cache).digest('hex').slice(0, 12);
   return `${prefix()}${processToken()}-${digest}`;
 }
@@ -43,9 +57,10 @@ function isPrivate(directory: string): boolean {
 
 /** The spare's directory of a cache, if this process has made it. */
 export function findSpareDirectory(cache: string): string | undefined {
-  return places()
-    .map((place) => join(place, nameFor(cache)))
-    .find(isPrivate);
+  const name = nameFor(cache);
+  return allPlaces
+    .map((place) => join(place, name))
+    .find((directory) => isPrivate(directory) && isSafe(dirname(directory)));
 }
 
 /** Makes it, where there is most room. @returns undefined where there is no place for it. */

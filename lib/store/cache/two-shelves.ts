@@ -27,7 +27,9 @@ export function withSpare(
     stillThere: () => giver?.stillThere?.() ?? true,
     descriptor: (want) => either((shelf) => shelf.descriptor(want)),
     has: (want) => either((shelf) => shelf.has(want) || undefined) === true,
-    isRecorded: (want) => either((shelf) => shelf.isRecorded?.(want) || undefined) === true,
+    // Where nothing passed through the spare so far, it isn't looked for: this is asked for many at once.
+    isRecorded: (want) =>
+      findCache()?.isRecorded?.(want) === true || spare?.isRecorded?.(want) === true,
     prepare: (want) => findCache()?.prepare?.(want),
     beginRun: (operation) => findCache()?.beginRun(operation),
     close() {
