@@ -110,7 +110,7 @@ void t.test('where no size was promised, two tries count in one bound', async (t
   const want = wantFor(Buffer.from('history'), { kind: 'limit', bytes: limit });
   const wrong = Buffer.alloc(3 * mebibyte, 'wrong');
   const { server, store } = await serve(t, new Map([[objectPath(want.object), wrong]]));
-  await t.rejects(store.fetch(want), { code: 'OBJECT_TOO_LARGE' });
+  await t.rejects(store.fetch(want), { code: 'OBJECT_HASH_MISMATCH' }, 'what used the bound up');
   t.equal(server.requests.length, 2, 'the second may have what is left, and would be larger');
 });
 

@@ -173,7 +173,7 @@ class DiskStore implements Store {
       if (await this.#copyFromLower(want)) return;
       const source = sourceOf(want, this.#sources);
       const keep = async (stored: Stored): Promise<void> => {
-        this.statistics.stored += await this.#keeper.keep(want, stored);
+        this.statistics.stored += await this.#keeper.keep(want, stored, leg.demand);
       };
       await download(source, want, keep, leg, staging);
       this.#failures.forget(key);

@@ -110,11 +110,15 @@ function surplus(
   return undefined;
 }
 
+const smallBytesMax = 1024 * 1024;
+
 /** All plain bytes of an object on a shelf; for small ones. */
 export function readAllOf(shelf: Shelf, want: Want): Outcome<Buffer> {
-  const fd = shelf.descriptor(want);
-  if (fd === undefined) return { kind: 'miss', want };
-  const bytes = Buffer.alloc(fstatSync(fd).size);
+  // A small object whose size is known may have no file of its own.
+  const isSmall = want.size.kind === 'exact' && want.size.bytes <= smallBytesMax;
+  const fd = isSmall ? undefined : shelf.descriptor(want);
+  if (fd === undefined && !isSmall) return { kind: 'miss', want };
+  const bytes = Buffer.alloc(fd === undefined ? want.size.bytes : fstatSync(fd).size);
   const count = shelf.read(want, 0, bytes.length, bytes, 0);
   return count === bytes.length ? done(bytes) : { kind: 'miss', want };
 }

@@ -1,14 +1,22 @@
 import { PinfsError } from '../../format/errors.js';
-import type { Prepared } from './commit.js';
+import type { Demand } from '../../source/http/demand.js';
+import { chargeOf, discard, type Prepared } from './commit.js';
 import type { Disk } from './disk.js';
-import { unlinkIfThere } from './object-files.js';
-import { charge } from './records.js';
 
 const commitsAtOnceMax = 64;
+// What nobody waits for is recorded together with others: when there are so many, or after so long (ms).
+const restingMax = 32;
+const restMsMax = 4;
 
 export interface Committer {
-  add(prepared: Prepared): Promise<void>;
+  /** @param demand whether somebody waits for it; without it somebody does. */
+  add(prepared: Prepared, demand?: Pick<Demand, 'urgency' | 'watch'>): Promise<void>;
   close(): void;
+}
+
+interface Resting {
+  readonly prepared: Prepared;
+  readonly settle: (error: Error | undefined) => void;
 }
 
 /**
@@ -16,34 +24,55 @@ export interface Committer {
  * long work at once, and where the limit is tight whoever waits can open an object before the next come.
  */
 export function openCommitter(disk: Disk): Committer {
-  let batch: { prepared: Prepared; settle: (error: PinfsError | undefined) => void }[] = [];
+  let batch: Resting[] = [];
+  let soon: NodeJS.Immediate | undefined;
+  let later: NodeJS.Timeout | undefined;
+
+  function flushSoon(): void {
+    soon ??= setImmediate(flush);
+  }
 
   function flush(): void {
+    soon = undefined;
+    clearTimeout(later);
+    later = undefined;
     let count = 0;
     let room = disk.limit / 4;
     for (const { prepared } of batch) {
-      room -= charge(prepared.size);
+      room -= chargeOf(prepared);
       if (count > 0 && (room < 0 || count >= commitsAtOnceMax)) break;
       count++;
     }
     const taken = batch.splice(0, count);
     if (taken.length === 0) return;
-    if (batch.length > 0) setImmediate(flush);
+    if (batch.length > 0) flushSoon();
     const results = disk.commit(taken.map((each) => each.prepared));
     taken.forEach((each, index) => each.settle(results[index]));
   }
 
   return {
-    add(prepared: Prepared): Promise<void> {
-      return new Promise((resolve, reject) => {
-        const settle = (error: PinfsError | undefined): void =>
-          error === undefined ? resolve() : reject(error);
-        if (batch.push({ prepared, settle }) === 1) setImmediate(flush);
+    async add(prepared, demand): Promise<void> {
+      const isAwaited = (): boolean => demand?.urgency !== 'ahead' && demand?.urgency !== 'held';
+      const forget = demand?.watch(() => {
+        if (isAwaited()) flushSoon();
       });
+      try {
+        await new Promise<void>((resolve, reject) => {
+          const settle = (error: Error | undefined): void =>
+            error === undefined ? resolve() : reject(error);
+          const resting = batch.push({ prepared, settle });
+          if (isAwaited() || resting >= restingMax) flushSoon();
+          else later ??= setTimeout(flush, restMsMax);
+        });
+      } finally {
+        forget?.();
+      }
     },
     close(): void {
+      clearImmediate(soon);
+      clearTimeout(later);
       for (const { prepared, settle } of batch) {
-        unlinkIfThere(prepared.temporary);
+        discard(prepared);
         settle(new PinfsError('INTERRUPTED', 'the cache was closed'));
       }
       batch = [];

@@ -6,11 +6,13 @@ import { fits } from '../inflate.js';
 import type { ObjectKey } from '../key.js';
 import { objectFile } from './layout.js';
 import { openObject } from './object-files.js';
-import { inOrder, openObjects, type OpenObject, type OpenObjects } from './open-objects.js';
+import { inOrder, openObjects } from './open-objects.js';
+import type { FoundInSegment, OpenFile, OpenObject, OpenObjects } from './open-objects.js';
 import type { Place } from './place.js';
 import { readFully, sha256OfFile } from './read-fully.js';
 import { Records, tick, type ObjectRecord } from './records.js';
 import { freeBytes } from './room.js';
+import { openSegmentReader, type SegmentReader } from './segment-reader.js';
 import type { Shelf } from '../shelf.js';
 import { stampOf } from './stamp.js';
 import { wantKey, type Want } from '../want.js';
@@ -26,6 +28,7 @@ export class DiskShelf implements Shelf {
   readonly #place: Place;
   readonly #records: Records;
   readonly #files: OpenObjects;
+  readonly #segments: SegmentReader;
   readonly #closed: () => void;
 
   constructor(
@@ -38,6 +41,7 @@ export class DiskShelf implements Shelf {
     this.#records = records;
     this.#closed = closed;
     this.#files = openObjects(fileLimit);
+    this.#segments = openSegmentReader(() => place.at, fileLimit);
   }
 
   read(
@@ -50,6 +54,11 @@ export class DiskShelf implements Shelf {
     const object = this.#lookup(want);
     if (object === undefined) return undefined;
     const wanted = Math.max(0, Math.min(length, object.size - position));
+    if (object.kind === 'segment') {
+      const bytes = this.#readSmall(object);
+      bytes?.copy(target, targetOffset, position, position + wanted);
+      return bytes && wanted;
+    }
     const count = readFully(object.fd, target, targetOffset, wanted, position);
     if (count === wanted) return count;
     // Someone cut the file: it is no longer what was checked.
@@ -72,11 +81,13 @@ export class DiskShelf implements Shelf {
   }
 
   descriptor(want: Want): number | undefined {
-    return this.#lookup(want)?.fd;
+    const object = this.#lookup(want);
+    return object?.kind === 'file' ? object.fd : undefined;
   }
 
   has(want: Want): boolean {
-    return this.#lookup(want) !== undefined;
+    const object = this.#lookup(want);
+    return object?.kind === 'segment' ? this.#readSmall(object) !== undefined : object !== undefined;
   }
 
   isRecorded(want: Want): boolean {
@@ -95,6 +106,7 @@ export class DiskShelf implements Shelf {
   close(): void {
     this.#saveUses();
     this.#files.closeAll();
+    this.#segments.closeAll();
     this.#closed();
   }
 
@@ -108,6 +120,10 @@ export class DiskShelf implements Shelf {
     const kept = this.#files.get(key);
     const object = kept ?? this.#open(key);
     if (object === undefined) return undefined;
+    if (object.kind === 'segment' && !this.#segments.reaches(object)) {
+      this.#dropSmall(object);
+      return undefined;
+    }
     object.used = tick();
     // Another thread may be the one that reads it.
     if (kept === undefined) this.#files.close(key);
@@ -117,6 +133,11 @@ export class DiskShelf implements Shelf {
   /** Closes an object that was removed, so that its room is free. */
   forget(key: string): void {
     this.#files.close(key);
+  }
+
+  /** Closes segments that were removed, so that their room is free. */
+  letRemovedGo(): void {
+    this.#segments.letRemovedGo();
   }
 
   /** Opens an object that was just put here, in place of what was open before. */
@@ -134,7 +155,7 @@ export class DiskShelf implements Shelf {
     const key = wantKey(want);
     let object = this.#files.get(key) ?? this.#open(key);
     const now = tick();
-    if (object !== undefined && now - object.looked > timeBetweenChecks) {
+    if (object?.kind === 'file' && now - object.looked > timeBetweenChecks) {
       object = this.#unlessChanged(object, now);
     }
     if (object === undefined || !fits(object.size, want)) return undefined;
@@ -143,7 +164,7 @@ export class DiskShelf implements Shelf {
   }
 
   /** An open object, or, where its file was changed since it was checked, what is right in its place. */
-  #unlessChanged(object: OpenObject, now: number): OpenObject | undefined {
+  #unlessChanged(object: OpenFile, now: number): OpenObject | undefined {
     object.looked = now;
     const status = fstatSync(object.fd, { bigint: true });
     const stamp = stampOf(status);
@@ -167,6 +188,7 @@ export class DiskShelf implements Shelf {
       this.#lookWhereRoomIsScarce();
       return undefined;
     }
+    if (record.segment !== null) return this.#foundInSegment(key, record, record.segment);
     const file = this.#openFile(key);
     if (typeof file === 'string' || !this.#isWhatWasChecked(record, file)) {
       if (typeof file !== 'string') closeSync(file.fd);
@@ -177,10 +199,39 @@ export class DiskShelf implements Shelf {
     }
     const { id, size, sha256, used } = record;
     const seen = { stamp: stampOf(file.status), looked: tick() };
-    const object = { key, id, fd: file.fd, size, sha256, ...seen, used, saved: used };
+    const known = { key, id, size, sha256, used, saved: used };
+    return this.#keep({ kind: 'file', fd: file.fd, ...known, ...seen });
+  }
+
+  #foundInSegment(key: ObjectKey, record: ObjectRecord, segment: string): OpenObject {
+    const { id, size, sha256, used, place } = record;
+    return this.#keep({ kind: 'segment', key, id, size, sha256, segment, place, used, saved: used });
+  }
+
+  #keep(object: OpenObject): OpenObject {
     this.#files.add(object);
     if (this.#files.usesAreDue()) this.#saveUses();
     return object;
+  }
+
+  /** All bytes of a small object, checked; what isn't right is thrown out. */
+  #readSmall(object: FoundInSegment): Buffer | undefined {
+    const bytes = this.#segments.read(object);
+    if (typeof bytes !== 'string') return bytes;
+    // Others may have moved it, or put it somewhere else since.
+    this.#files.close(object.key);
+    const now = this.#open(object.key);
+    const again = now?.kind === 'segment' ? this.#segments.read(now) : 'missing';
+    if (typeof again !== 'string') return again;
+    if (now?.kind === 'segment') this.#dropSmall(now);
+    return undefined;
+  }
+
+  #dropSmall(object: FoundInSegment): void {
+    this.#files.close(object.key);
+    const record = this.#recordOf(object.key);
+    const isSame = record?.segment === object.segment && record.place === object.place;
+    if (isSame) drop(this.#place.at, this.#records, object.key, record);
   }
 
   #recordOf(key: string): ObjectRecord | undefined {
@@ -203,7 +254,9 @@ export class DiskShelf implements Shelf {
   /** What is lacking is about to be fetched: the room of what was evicted for it may be ours. */
   #lookWhereRoomIsScarce(): void {
     try {
-      if (freeBytes(this.#place.at) < scarceBytes) this.#files.letEvictedGo(missIntervalMs);
+      if (freeBytes(this.#place.at) >= scarceBytes) return;
+      this.#files.letEvictedGo(missIntervalMs);
+      this.#segments.letRemovedGo();
     } catch {
       // Somebody removed the cache below us: there is nothing to let go for.
     }

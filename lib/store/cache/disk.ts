@@ -1,13 +1,14 @@
 import { join } from 'node:path';
 import { PinfsError } from '../../format/errors.js';
 import { fileShares } from '../../machine/file-budget.js';
-import { putAll, totalOf, type Prepared } from './commit.js';
+import { chargeOf, discard, putAll, totalOf, type Prepared } from './commit.js';
+import { openSegmentStore, type SegmentStore } from './compact.js';
 import { DiskShelf } from './disk-shelf.js';
 import { Eviction, openRoomByEviction } from './eviction.js';
 import { DiskFull } from './full.js';
 import { hasLayout, cacheUnusable, writeLayout } from './layout.js';
 import { openLimit, type Limit } from './limit.js';
-import { removeObject, unlinkIfThere } from './object-files.js';
+import { removeObject } from './object-files.js';
 import { inOrder } from './open-objects.js';
 import { forgetOwner, makeOwner, purgeOwners, type Owner } from './owners.js';
 import { openPlace, type Place } from './place.js';
@@ -15,6 +16,7 @@ import { openPresence, type Presence } from './presence.js';
 import { charge, Records, type Statements } from './records.js';
 import { keepReserve, withReserve } from './reserve.js';
 import { freeBytes, slackBytes, type Room } from './room.js';
+import { openSegmentWriter, segmentLimit, smallObjectBytesMax } from './segments.js';
 import { sweepLater } from './sweep.js';
 
 /** How a cache is opened for writing. */
@@ -51,6 +53,7 @@ export class Disk {
   readonly #eviction: Eviction;
   readonly #room: Room;
   readonly #limit: Limit;
+  readonly #segments: SegmentStore;
   #temporaries = 0;
   #closed = false;
 
@@ -74,9 +77,15 @@ export class Disk {
       taken: () => this.bytes,
       free: () => freeBytes(this.#place.at),
     });
+    this.#segments = openSegmentStore(
+      openSegmentWriter(),
+      () => this.#place.at,
+      () => segmentLimit(this.limit),
+    );
     this.#eviction = new Eviction(
       () => this.#place.at,
       this.shelf,
+      (sql, name) => this.#segments.compact(sql, name),
       () => this.#presence.id,
     );
     this.#room = openRoomByEviction(
@@ -147,12 +156,17 @@ export class Disk {
   }
 
   /** Whether what was prepared lies in the cache, and not in one that was lost since. */
-  isInPlace({ temporary }: Pick<Prepared, 'temporary'>): boolean {
+  isInPlace(temporary: string): boolean {
     return temporary.startsWith(`${this.#place.at}/`);
   }
 
-  /** Puts objects on the shelf, for all threads and processes, and keeps the limit. One error or none for each. */
-  commit(batch: readonly Prepared[]): (PinfsError | undefined)[] {
+  /** Up to which size objects are put beside others, and need no file in tmp/ (bytes); below 0: none. */
+  get smallBytesMax(): number {
+    return segmentLimit(this.limit) === 0 ? -1 : smallObjectBytesMax;
+  }
+
+  /** Puts objects on the shelf, for all threads and processes, and keeps the limit. One error or none for each: PinfsError, or NoRoom. */
+  commit(batch: readonly Prepared[]): (Error | undefined)[] {
     try {
       return this.#writeAnyway((sql) => this.#commitOnce(sql, batch));
     } catch (thrown) {
@@ -203,18 +217,25 @@ export class Disk {
       // The lock is gone in a moment, and the next one to open finds that out.
     }
     this.#presence.close();
+    this.#segments.close();
     this.#records.close();
     this.#place.close();
   }
 
-  #commitOnce(sql: Statements, batch: readonly Prepared[]): (PinfsError | undefined)[] {
+  #commitOnce(sql: Statements, batch: readonly Prepared[]): (Error | undefined)[] {
     const keys = new Set(batch.map((object) => object.key));
-    const need = batch.reduce((sum, object) => sum + charge(object.size), 0);
+    const need = batch.reduce((sum, object) => sum + chargeOf(object), 0);
     const { database, log } = this.#records.sizes();
     const { limit } = this;
     const room = limit - Math.min(limit / 4, Math.max(0, database + log - recordsFreeBytes));
     this.#makeRoom(sql, need, room, keys);
-    const to = { place: this.#place, limit: this.#limit, room, isVolatile: this.isVolatile };
+    const to = {
+      place: this.#place,
+      segments: this.#segments,
+      limit: this.#limit,
+      room,
+      isVolatile: this.isVolatile,
+    };
     const { results, bytes } = putAll(sql, batch, to);
     this.bytes = bytes;
     return results;
@@ -222,10 +243,11 @@ export class Disk {
 
   /** Removes the files of a batch that could not be recorded. */
   #undo(batch: readonly Prepared[]): void {
-    for (const { temporary } of batch) unlinkIfThere(temporary);
+    for (const object of batch) discard(object);
+    const files = batch.filter((object) => 'temporary' in object);
     try {
       this.#records.tryWrite((sql) => {
-        for (const { key } of batch) {
+        for (const { key } of files) {
           if (sql.get.get(key) === undefined) removeObject(this.#place.at, key);
         }
       });

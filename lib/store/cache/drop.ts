@@ -1,5 +1,5 @@
-import { removeObject } from './object-files.js';
-import { charge, type ObjectRecord, type Records } from './records.js';
+import type { ObjectRecord, Records } from './records.js';
+import { removeRecorded } from './remove.js';
 
 /** Takes an object out that isn't what its record says, unless someone has mended it meanwhile. */
 export function drop(
@@ -10,10 +10,13 @@ export function drop(
 ): boolean | undefined {
   return records.tryWrite((sql) => {
     const now = sql.get.get(key);
-    if (now?.id !== record.id || now.stamp !== record.stamp) return false;
-    sql.remove.run(record.id);
-    sql.grow.run(-charge(record.size));
-    removeObject(at, key);
+    const isSame =
+      now?.id === record.id &&
+      now.stamp === record.stamp &&
+      now.segment === record.segment &&
+      now.place === record.place;
+    if (!isSame) return false;
+    removeRecorded(sql, at, { ...record, key });
     return true;
   });
 }

@@ -1,8 +1,9 @@
 import type { DiskShelf } from './disk-shelf.js';
 import { DiskFull } from './full.js';
-import { removeObject } from './object-files.js';
+import type { SegmentStore } from './compact.js';
 import { purgeOwners } from './owners.js';
-import { charge, type Candidate, type Records, type Statements } from './records.js';
+import type { Candidate, Records, Statements } from './records.js';
+import { removeRecorded, type Removable } from './remove.js';
 import { freeBytes, openRoom, type Room } from './room.js';
 
 // What is looked at in one go, of the oldest; a query goes through all of them.
@@ -15,17 +16,25 @@ export class Eviction {
 
   /** Leads to the cache directory that is held now. */
   readonly at: () => string;
-  readonly #shelf: Pick<DiskShelf, 'forget'>;
+  readonly #shelf: Pick<DiskShelf, 'forget' | 'letRemovedGo'>;
+  readonly #compact: SegmentStore['compact'];
   readonly #self: () => string;
   #candidates: Candidate[] = [];
 
   /**
    * @param at leads to the cache directory that is held now.
+   * @param compact moves what is left in a segment that is mostly gaps.
    * @param self the id of the owner on whose behalf it is done.
    */
-  constructor(at: () => string, shelf: Pick<DiskShelf, 'forget'>, self: () => string) {
+  constructor(
+    at: () => string,
+    shelf: Pick<DiskShelf, 'forget' | 'letRemovedGo'>,
+    compact: SegmentStore['compact'],
+    self: () => string,
+  ) {
     this.at = at;
     this.#shelf = shelf;
+    this.#compact = compact;
     this.#self = self;
   }
 
@@ -36,27 +45,35 @@ export class Eviction {
    */
   remove(sql: Statements, goal: number, spared: ReadonlySet<string>): number {
     let freed = 0;
-    for (const { id, key, size } of this.#oldest(sql, spared)) {
-      sql.remove.run(id);
-      sql.grow.run(-charge(size));
-      removeObject(this.at(), key);
+    let isSegmentGone = false;
+    for (const object of this.#oldest(sql, spared)) {
+      const { key, segment } = object;
+      let bytes = removeRecorded(sql, this.at(), object);
+      if (segment !== null && bytes === 0) bytes = this.#compact(sql, segment);
+      isSegmentGone ||= segment !== null && bytes > 0;
       this.#shelf.forget(key);
       this.count++;
-      freed += charge(size);
+      freed += bytes;
       if (freed >= goal) break;
     }
+    if (isSegmentGone) this.#shelf.letRemovedGo();
     return freed;
   }
 
   /** All that may go, the longest unused first: what is left of the last list, and then from the begin again. */
-  *#oldest(sql: Statements, spared: ReadonlySet<string>): Generator<Candidate> {
-    // The list may be old: held or used since then, or gone.
-    const mayGo = ({ key, used }: Candidate): boolean =>
-      !spared.has(key) && sql.held.get(key) === undefined && sql.get.get(key)?.used === used;
+  *#oldest(sql: Statements, spared: ReadonlySet<string>): Generator<Removable> {
+    // The list may be old: held or used since then, gone, or moved.
+    const mayGo = ({ key, used }: Candidate): Removable | undefined => {
+      if (spared.has(key) || sql.held.get(key) !== undefined) return undefined;
+      const now = sql.get.get(key);
+      return now?.used === used ? { ...now, key } : undefined;
+    };
     let behind: Pick<Candidate, 'rank' | 'id'> = { rank: -Infinity, id: -1 };
     for (let isFirst = true; ;) {
-      for (let next = this.#candidates.pop(); next !== undefined; next = this.#candidates.pop())
-        if (mayGo(next)) yield next;
+      for (let next = this.#candidates.pop(); next !== undefined; next = this.#candidates.pop()) {
+        const object = mayGo(next);
+        if (object !== undefined) yield object;
+      }
       if (isFirst) purgeOwners(this.at(), sql, this.#self());
       isFirst = false;
       // Only a part: what is new by then is not in the list, and may be older than its end.

@@ -1,4 +1,6 @@
+import { createHash } from 'node:crypto';
 import { asPinfsError, PinfsError } from '../../format/errors.js';
+import type { Demand } from '../../source/http/demand.js';
 import type { Committer } from './committer.js';
 import type { Disk } from './disk.js';
 import { DiskFull, NoRoom } from './full.js';
@@ -6,7 +8,8 @@ import { diskFull, cacheUnusable } from './layout.js';
 import { charge } from './records.js';
 import type { Spare } from './spare.js';
 import type { NotStored } from '../store.js';
-import type { Stored } from './stored.js';
+import { piecesOf, type Stored } from './stored.js';
+import { unpack } from '../inflate.js';
 import type { Unpacker } from './unpacker.js';
 import { wantKey, type Want } from '../want.js';
 
@@ -20,10 +23,11 @@ export interface Target {
 export interface Keeper {
   /**
    * Unpacks the stored bytes of an object and puts them on a shelf.
+   * @param demand whether somebody waits for it; without it somebody does.
    * @returns its plain size.
    * @throws PinfsError as `unpack`; CACHE_FULL: no place has room for it; CACHE_UNUSABLE.
    */
-  keep(want: Want, stored: Stored): Promise<number>;
+  keep(want: Want, stored: Stored, demand?: Demand): Promise<number>;
   /** Why what came last was not stored in the cache; undefined: it was. */
   readonly notStored: NotStored | undefined;
 }
@@ -36,10 +40,10 @@ export function openKeeper(
 ): Keeper {
   let notStored = cache instanceof PinfsError ? begun(cache) : undefined;
 
-  async function keepElsewhere(want: Want, stored: Stored, reason: PinfsError) {
+  async function keepElsewhere({ want, stored, demand }: Came, reason: PinfsError) {
     const place = spare.place();
     if (place === undefined) throw reason;
-    const size = await put(place, unpacker, want, stored).catch((thrown: unknown) => {
+    const size = await put(place, unpacker, { want, stored, demand }).catch((thrown: unknown) => {
       const error = asPinfsError(thrown);
       // What is wrong with the spare helps nobody.
       throw ['CACHE_FULL', 'CACHE_UNUSABLE'].includes(error.code) ? reason : error;
@@ -54,18 +58,19 @@ export function openKeeper(
     get notStored() {
       return notStored;
     },
-    async keep(want, stored) {
-      if (cache instanceof PinfsError) return keepElsewhere(want, stored, cache);
+    async keep(want, stored, demand) {
+      const came = { want, stored, demand };
+      if (cache instanceof PinfsError) return keepElsewhere(came, cache);
       try {
         if (!mayFit(want, cache.disk.limit)) throw diskFull(cache.disk.directory);
-        const size = await put(cache, unpacker, want, stored);
+        const size = await put(cache, unpacker, came);
         notStored = undefined;
         return size;
       } catch (thrown) {
         // At a limit that the user set reading ends; he may raise it.
         const isOfDisk = thrown instanceof DiskFull || isUnusable(thrown);
         if (!isOfDisk) throw thrown;
-        return keepElsewhere(want, stored, thrown);
+        return keepElsewhere(came, thrown);
       }
     },
   };
@@ -85,22 +90,32 @@ export function mayFit(want: Want, limit: number): boolean {
   return want.size.kind === 'limit' || charge(want.size.bytes) <= limit;
 }
 
+/** What came of an object, and whether somebody waits for it. */
+interface Came {
+  readonly want: Want;
+  readonly stored: Stored;
+  readonly demand: Demand | undefined;
+}
+
 async function put(
   { disk, committer }: Target,
   unpacker: Pick<Unpacker, 'prepare'>,
-  want: Want,
-  stored: Stored,
+  { want, stored, demand }: Came,
 ): Promise<number> {
   const key = wantKey(want);
+  const isSmall = isBesideOthers(want, disk.smallBytesMax);
   for (let isSecond = false; ; isSecond = true) {
-    const temporary = disk.temporary();
+    const temporary = isSmall ? undefined : disk.temporary();
     try {
-      const { size, sha256 } = await unpacker.prepare(stored, want, temporary);
-      await committer.add({ key, temporary, size, sha256 });
-      return size;
+      const prepared =
+        temporary === undefined
+          ? unpackSmall(stored, want)
+          : { temporary, ...(await unpacker.prepare(stored, want, temporary)) };
+      await committer.add({ key, ...prepared }, demand);
+      return prepared.size;
     } catch (thrown) {
       // The cache was lost meanwhile, and goes on in another place.
-      const wasLost = !isSecond && !disk.isInPlace({ temporary });
+      const wasLost = !isSecond && temporary !== undefined && !disk.isInPlace(temporary);
       if (wasLost) continue;
       if (!(thrown instanceof NoRoom)) throw cacheUnusable(disk.directory, thrown);
       // Room is made once, for as much as is needed; what came is still here.
@@ -109,4 +124,17 @@ async function put(
         throw diskFull(disk.directory);
     }
   }
+}
+
+/** Content of a promised size; what SQLite opens, and what is read as a whole, has a file of its own. */
+function isBesideOthers({ object, size }: Want, smallBytesMax: number): boolean {
+  const isContent = object.kind === 'data' || object.kind === 'chunk';
+  return isContent && size.kind === 'exact' && size.bytes <= smallBytesMax;
+}
+
+/** What is this small came in memory, whatever it was staged in. */
+function unpackSmall(stored: Stored, want: Want) {
+  const bytes = Buffer.isBuffer(stored) ? stored : Buffer.concat([...piecesOf(stored)]);
+  const plain = unpack(bytes, want);
+  return { plain, size: plain.length, sha256: createHash('sha256').update(plain).digest() };
 }

@@ -20,6 +20,7 @@ import type { ObjectKey } from '../key.js';
  *   index.db       the records (records.ts)
  *   reserve        gives its room to the records when the disk is full (reserve.ts)
  *   objects/ab/…   plain bytes, by key, mode 0444
+ *   segments/…     plain bytes of small objects, one behind the other (segments.ts)
  *   tmp/           what is being written, `<owner>.<number>`, and a lock `<owner>.lock` of each process
  */
 const layoutVersion = 1;
@@ -49,7 +50,7 @@ export function keyOfFile(folder: string, name: string): string {
   return folder + name;
 }
 
-const folders = ['tmp', 'objects'] as const;
+const folders = ['tmp', 'objects', 'segments'] as const;
 
 /**
  * Makes a directory that is ours a cache, or checks that it is one: tag, version, folders.

@@ -1,4 +1,4 @@
-import { accessSync, closeSync, constants, readSync, writeFileSync } from 'node:fs';
+import { accessSync, closeSync, constants, writeFileSync } from 'node:fs';
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
@@ -7,7 +7,10 @@ import { PinfsError } from '../../format/errors.js';
 import { holdToRead, type HeldDirectory } from '../../files/held.js';
 import { openTrusted, removeEntry } from '../../files/regular.js';
 import { checkLayout, objectFile } from './layout.js';
+import { readFully } from './read-fully.js';
+import type { ObjectRecord } from './records.js';
 import { isNewer } from './records-schema.js';
+import { isSegmentName, segmentFile } from './segments.js';
 import type { ObjectKey } from '../key.js';
 
 /** A cache that can only be read, of ours or root's: its objects count after a check against its records. */
@@ -25,7 +28,7 @@ export interface Lower {
 const recordsBytesMax = 512 * 1024 * 1024;
 const objectBytesMax = 2 ** 31 - 2 ** 16;
 
-type Known = { readonly size: number; readonly sha256: Buffer };
+type Known = Pick<ObjectRecord, 'size' | 'sha256' | 'segment' | 'place'>;
 
 /**
  * Opens a cache for reading that we can't write to; undefined if it is no such one.
@@ -43,12 +46,11 @@ export function openLower(directory: string): Lower | undefined {
     copy(key, target) {
       records ??= openCopy(at, `${target}.lower`);
       const record = records.get(key);
-      const file = record === undefined ? 'missing' : openTrusted(objectFile(at, key));
-      if (record === undefined || typeof file === 'string') return undefined;
+      if (record === undefined || record.size > objectBytesMax) return undefined;
+      const file = openTrusted(fileOf(at, key, record));
+      if (typeof file === 'string') return undefined;
       try {
-        const { fd, status } = file;
-        if (status.size !== BigInt(record.size) || record.size > objectBytesMax) return undefined;
-        const bytes = readAll(fd, record.size);
+        const bytes = readAll(file.fd, record.size, record.place);
         const sha256 = createHash('sha256').update(bytes).digest();
         if (!sha256.equals(record.sha256)) return undefined;
         writeFileSync(target, bytes, { flag: 'wx', mode: 0o444 });
@@ -106,7 +108,12 @@ function prepared(database: Database.Database) {
   try {
     // Of records that are not understood nothing is believed.
     if (isNewer(database)) return undefined;
-    return database.prepare<[string], Known>('SELECT size, sha256 FROM objects WHERE key = ?');
+    const { rows } = database.prepare<[], { rows: number }>("SELECT count(*) AS rows FROM pragma_table_info('objects') WHERE name = 'segment'").get() ?? { rows: 0 };
+    // Those of before have no segments.
+    const where = rows > 0 ? 'segment, place' : 'NULL AS segment, 0 AS place';
+    return database.prepare<[string], Known>(
+      `SELECT size, sha256, ${where} FROM objects WHERE key = ?`,
+    );
   } catch {
     // Damaged.
     return undefined;
@@ -120,7 +127,7 @@ function copyDatabase(at: string, copy: string): Database.Database | undefined {
       if (typeof file === 'string') continue;
       try {
         if (file.status.size > recordsBytesMax) return undefined;
-        const bytes = readAll(file.fd, Number(file.status.size));
+        const bytes = readAll(file.fd, Number(file.status.size), 0);
         writeFileSync(copy + end, bytes, { flag: 'wx', mode: 0o600 });
       } finally {
         closeSync(file.fd);
@@ -133,13 +140,12 @@ function copyDatabase(at: string, copy: string): Database.Database | undefined {
   }
 }
 
-function readAll(fd: number, size: number): Buffer {
+function readAll(fd: number, size: number, place: number): Buffer {
   const bytes = Buffer.alloc(size);
-  let filled = 0;
-  while (filled < size) {
-    const count = readSync(fd, bytes, filled, size - filled, filled);
-    if (count === 0) break;
-    filled += count;
-  }
-  return bytes.subarray(0, filled);
+  return bytes.subarray(0, Math.max(0, readFully(fd, bytes, 0, size, place)));
+}
+
+function fileOf(at: string, key: ObjectKey, { segment }: Known): string {
+  if (segment === null) return objectFile(at, key);
+  return segmentFile(at, isSegmentName(segment) ? segment : 'none');
 }

@@ -5,13 +5,15 @@ import { drop } from './drop.js';
 import { DiskFull } from './full.js';
 import { sha256OfFile } from './read-fully.js';
 import { parseKey } from '../key.js';
-import { openObject, removeObject } from './object-files.js';
+import { openObject } from './object-files.js';
 import { purgeOwners } from './owners.js';
 import { checkLayout, refuseAnothers } from './layout.js';
 import { openPlace, type Place } from './place.js';
-import { charge, Records, type ObjectRecord, type Statements } from './records.js';
+import { Records, type ObjectRecord, type Statements } from './records.js';
+import { removeRecorded } from './remove.js';
 import { withReserve } from './reserve.js';
-import { objectFolders, sweepFolder } from './sweep.js';
+import { readFromSegment } from './segment-reader.js';
+import { objectFolders, sweepFolder, sweepSegments } from './sweep.js';
 
 /** What people do with a cache; mounts may use it meanwhile. */
 export interface CacheSize {
@@ -89,6 +91,7 @@ export async function verifyAll(
     for (const folder of objectFolders(place.at)) {
       report.strays += sweepFolder(place, records, folder);
     }
+    report.strays += sweepSegments(place, records);
     writeAnyway(records, place, (sql) => sql.recount.run(0));
     return report;
   });
@@ -98,12 +101,22 @@ function verifyOne(place: Place, records: Records, key: string): 'right' | 'dama
   const record = records.read((sql) => sql.get.get(key));
   // Evicted meanwhile.
   if (record === undefined) return 'right';
-  const parsed = parseKey(key);
-  const file = parsed === undefined ? 'other' : openObject(place.at, parsed);
-  const found = typeof file === 'string' ? file : isRight(file, record) ? 'right' : 'damaged';
+  const found = look(place.at, key, record);
   // Somebody may have mended it meanwhile; what can't be thrown out just now is told all the same.
   if (found === 'right' || drop(place.at, records, key, record) === false) return 'right';
   return found === 'missing' ? 'missing' : 'damaged';
+}
+
+function look(at: string, key: string, record: ObjectRecord): 'right' | 'damaged' | 'missing' {
+  const { segment } = record;
+  if (segment !== null) {
+    const bytes = readFromSegment(at, { ...record, segment });
+    return typeof bytes === 'string' ? bytes : 'right';
+  }
+  const parsed = parseKey(key);
+  const file = parsed === undefined ? 'other' : openObject(at, parsed);
+  if (file === 'missing') return file;
+  return file !== 'other' && isRight(file, record) ? 'right' : 'damaged';
 }
 
 /** Whether the bytes of a file are those of its record; closes it. */
@@ -129,11 +142,7 @@ export async function clearCache(
       const gone = writeAnyway(records, place, (sql) => {
         purgeOwners(place.at, sql, undefined);
         const page = sql.oldest.all(-Infinity, -1, 1024);
-        for (const { id, key, size } of page) {
-          sql.remove.run(id);
-          sql.grow.run(-charge(size));
-          removeObject(place.at, key);
-        }
+        for (const object of page) removeRecorded(sql, place.at, object);
         return page;
       });
       if (gone.length === 0) break;
@@ -144,6 +153,7 @@ export async function clearCache(
     for (const folder of objectFolders(place.at)) {
       sweepFolder(place, records, folder);
     }
+    sweepSegments(place, records);
     return removed;
   });
 }

@@ -2,21 +2,33 @@ import { closeSync, fstatSync } from 'node:fs';
 import { LRUCache } from 'lru-cache';
 import { givesBackFiles } from '../../machine/file-budget.js';
 import type { ObjectKey } from '../key.js';
+import type { Located } from './segment-reader.js';
 
-/** An object whose file is open and was checked. */
-export interface OpenObject {
+interface KnownObject {
   readonly key: ObjectKey;
   /** Of its record. */
   readonly id: number;
-  readonly fd: number;
   readonly size: number;
   readonly sha256: Buffer;
-  /** By what it is known as the file that was checked, and when (µs, as `tick`) that was looked at. */
-  stamp: string;
-  looked: number;
   used: number;
   saved: number;
 }
+
+/** An object whose file is open and was checked. */
+export interface OpenFile extends KnownObject {
+  readonly kind: 'file';
+  readonly fd: number;
+  /** By what it is known as the file that was checked, and when (µs, as `tick`) that was looked at. */
+  stamp: string;
+  looked: number;
+}
+
+/** A small object of which it is known where it lies; it is checked when it is read. */
+export interface FoundInSegment extends KnownObject, Located {
+  readonly kind: 'segment';
+}
+
+export type OpenObject = OpenFile | FoundInSegment;
 
 /** The objects that a shelf keeps open, and when they were used. */
 export interface OpenObjects {
@@ -38,6 +50,8 @@ export interface OpenObjects {
 
 // A file that is open takes room even when it was evicted: large ones count for as many as they have MiB.
 const weightUnit = 1024 * 1024;
+// So many places in segments, which need no descriptor, count as one file.
+const placesPerFile = 16;
 // After so many openings, and not before so long (ms), those that others evicted are looked for and let go.
 const opensBetweenLooks = 64;
 const timeBetweenLooks = 500;
@@ -54,15 +68,23 @@ export function openObjects(fileLimit: number): OpenObjects {
   const most = Math.max(2, fileLimit);
   const heaviest = Math.min(64, Math.floor(most / 2));
   const files = new LRUCache<string, OpenObject>({
-    max: most,
-    maxSize: most,
-    sizeCalculation: ({ size }) => Math.min(heaviest, 1 + Math.floor(size / weightUnit)),
+    maxSize: most * placesPerFile,
+    sizeCalculation: ({ kind, size }) =>
+      kind === 'segment'
+        ? 1
+        : placesPerFile * Math.min(heaviest, 1 + Math.floor(size / weightUnit)),
     dispose: (object) => {
       note(object);
-      closeSync(object.fd);
+      if (object.kind === 'file') closeSync(object.fd);
     },
   });
-  const forgetGiver = givesBackFiles(() => files.pop() !== undefined);
+  const forgetGiver = givesBackFiles(giveBack);
+
+  function giveBack(): boolean {
+    for (let object = files.pop(); object !== undefined; object = files.pop())
+      if (object.kind === 'file') return true;
+    return false;
+  }
 
   function note(object: OpenObject): void {
     if (object.used > object.saved) uses.set(object.id, object.used);
@@ -74,7 +96,7 @@ export function openObjects(fileLimit: number): OpenObjects {
     if (now - lastLook < interval) return;
     lastLook = now;
     for (const object of [...files.values()]) {
-      if (fstatSync(object.fd).nlink === 0) files.delete(object.key);
+      if (object.kind === 'file' && fstatSync(object.fd).nlink === 0) files.delete(object.key);
     }
   }
 

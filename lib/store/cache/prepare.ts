@@ -8,7 +8,7 @@ import { unlinkIfThere } from './object-files.js';
 import { NoRoom } from './full.js';
 import { checkHash, checkPlain, unpack, unpackPieces } from '../inflate.js';
 import { compressions } from '../../format/compression.js';
-import { freeBytes, slackBytes } from './room.js';
+import { isFull } from './room.js';
 import { piecesOf, sizeOfStored, type Stored } from './stored.js';
 import type { Want } from '../want.js';
 import { errorCode } from '../../format/errno.js';
@@ -141,16 +141,6 @@ function asNoRoom<T>(bytes: number, work: () => T): T {
   } catch (thrown) {
     const code = errorCode(thrown);
     throw code === 'ENOSPC' || code === 'EDQUOT' ? new NoRoom(bytes, true) : thrown;
-  }
-}
-
-function isFull(directory: string, bytes: number): boolean {
-  try {
-    return freeBytes(directory) < bytes + slackBytes;
-  } catch (thrown) {
-    // Someone emptied the cache below us.
-    if (errorCode(thrown) === 'ENOENT') return false;
-    throw thrown;
   }
 }
 

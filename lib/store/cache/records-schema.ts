@@ -12,6 +12,11 @@ export const schemaSteps: readonly string[] = [
   CREATE TABLE IF NOT EXISTS owners(id TEXT PRIMARY KEY) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS totals(one INTEGER PRIMARY KEY CHECK(one = 1), bytes INTEGER NOT NULL, strays INTEGER NOT NULL);
   INSERT OR IGNORE INTO totals VALUES (1, 0, 1);`,
+  // Small objects lie in segments (segments.ts): which, and where in it; none is a file of its own.
+  `CREATE TABLE segments(name TEXT PRIMARY KEY, bytes INTEGER NOT NULL, live INTEGER NOT NULL) WITHOUT ROWID;
+  ALTER TABLE objects ADD COLUMN segment TEXT;
+  ALTER TABLE objects ADD COLUMN place INTEGER NOT NULL DEFAULT 0;
+  CREATE INDEX objects_of_segment ON objects(segment) WHERE segment IS NOT NULL;`,
 ];
 
 /**

@@ -27,6 +27,15 @@ export interface ObjectRecord {
   readonly sha256: Buffer;
   readonly stamp: string;
   readonly used: number;
+  /** Among which others it lies, and where; null: it has a file of its own. */
+  readonly segment: string | null;
+  readonly place: number;
+}
+
+/** A segment: what it takes on the disk, and how much of that objects are (bytes). */
+export interface SegmentRecord {
+  readonly bytes: number;
+  readonly live: number;
 }
 
 /** What an object takes on the disk: whole blocks of the usual size. */
@@ -53,11 +62,12 @@ export function firstUse(key: string, isVolatile: boolean): number {
 function prepare(db: Database.Database): Statements {
   return {
     get: db.prepare<[string], ObjectRecord>(
-      'SELECT id, size, sha256, stamp, used FROM objects WHERE key = ?',
+      'SELECT id, size, sha256, stamp, used, segment, place FROM objects WHERE key = ?',
     ),
     insert: db.prepare(
-      'INSERT INTO objects(key, size, sha256, stamp, used) VALUES (?, ?, ?, ?, ?) ' +
-        'ON CONFLICT(key) DO UPDATE SET size = excluded.size, sha256 = excluded.sha256, stamp = excluded.stamp, used = excluded.used',
+      'INSERT INTO objects(key, size, sha256, stamp, used, segment, place) VALUES (?, ?, ?, ?, ?, ?, ?) ' +
+        'ON CONFLICT(key) DO UPDATE SET size = excluded.size, sha256 = excluded.sha256, stamp = excluded.stamp, ' +
+        'used = excluded.used, segment = excluded.segment, place = excluded.place',
     ),
     remove: db.prepare('DELETE FROM objects WHERE id = ?'),
     restamp: db.prepare('UPDATE objects SET stamp = ? WHERE id = ? AND sha256 = ?'),
@@ -69,21 +79,36 @@ function prepare(db: Database.Database): Statements {
     ),
     recount: db.prepare(
       'UPDATE totals SET strays = ?, bytes = ' +
-        '(SELECT coalesce(sum(max(4096, (size + 4095) / 4096 * 4096)), 0) FROM objects)',
+        '(SELECT coalesce(sum(max(4096, (size + 4095) / 4096 * 4096)), 0) FROM objects WHERE segment IS NULL) + ' +
+        '(SELECT coalesce(sum(bytes), 0) FROM segments)',
     ),
     oldest: db.prepare<[number, number, number], Candidate>(
-      `SELECT * FROM (SELECT id, key, size, used, ${policy.rank} AS rank FROM objects WHERE ${policy.removable}) ` +
+      `SELECT * FROM (SELECT id, key, size, used, segment, ${policy.rank} AS rank FROM objects WHERE ${policy.removable}) ` +
         'WHERE (rank, id) > (?, ?) ORDER BY rank, id LIMIT ?',
     ),
     removable: db
       .prepare<[], number>(
-        'SELECT coalesce(sum(max(4096, (size + 4095) / 4096 * 4096)), 0) FROM objects ' +
+        'SELECT coalesce(sum(iif(segment IS NULL, max(4096, (size + 4095) / 4096 * 4096), size)), 0) FROM objects ' +
           `WHERE ${policy.removable}`,
       )
       .pluck(),
     after: db.prepare<[number, number], { id: number; key: string; size: number }>(
       'SELECT id, key, size FROM objects WHERE id > ? ORDER BY id LIMIT ?',
     ),
+    segment: db.prepare<[string], SegmentRecord>('SELECT bytes, live FROM segments WHERE name = ?'),
+    segments: db.prepare<[], string>('SELECT name FROM segments').pluck(),
+    segmentGrown: db.prepare(
+      'INSERT INTO segments(name, bytes, live) VALUES (?, ?, ?) ' +
+        'ON CONFLICT(name) DO UPDATE SET bytes = excluded.bytes, live = live + excluded.live',
+    ),
+    segmentLost: db.prepare('UPDATE segments SET live = live - ? WHERE name = ?'),
+    removeSegment: db.prepare('DELETE FROM segments WHERE name = ?'),
+    ofSegment: db.prepare<[string], { id: number; size: number; place: number }>(
+      'SELECT id, size, place FROM objects WHERE segment = ? ORDER BY place',
+    ),
+    inSegment: db.prepare<[string]>('SELECT 1 FROM objects WHERE segment = ? LIMIT 1'),
+    forgetSegment: db.prepare('DELETE FROM objects WHERE segment = ?'),
+    move: db.prepare('UPDATE objects SET segment = ?, place = ? WHERE id = ?'),
     held: db.prepare<[string]>('SELECT 1 FROM holds WHERE key = ? LIMIT 1'),
     hold: db.prepare('INSERT OR IGNORE INTO holds(key, owner) VALUES (?, ?)'),
     release: db.prepare('DELETE FROM holds WHERE key = ? AND owner = ?'),
@@ -107,6 +132,7 @@ export interface Candidate {
   readonly key: string;
   readonly size: number;
   readonly used: number;
+  readonly segment: string | null;
   /** By which they go, lowest first. */
   readonly rank: number;
 }
@@ -126,6 +152,17 @@ export interface Statements {
   /** Bytes on the disk of what may go. */
   readonly removable: Database.Statement<[], number>;
   readonly after: Database.Statement<[number, number], { id: number; key: string; size: number }>;
+  readonly segment: Database.Statement<[string], SegmentRecord>;
+  /** The names of all. */
+  readonly segments: Database.Statement<[], string>;
+  /** Name, bytes that it takes now, bytes of objects that came to it. */
+  readonly segmentGrown: Database.Statement;
+  readonly segmentLost: Database.Statement;
+  readonly removeSegment: Database.Statement;
+  readonly ofSegment: Database.Statement<[string], { id: number; size: number; place: number }>;
+  readonly inSegment: Database.Statement<[string]>;
+  readonly forgetSegment: Database.Statement;
+  readonly move: Database.Statement;
   readonly held: Database.Statement<[string]>;
   readonly hold: Database.Statement;
   readonly release: Database.Statement;

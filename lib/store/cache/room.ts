@@ -1,4 +1,5 @@
 import { statfsSync } from 'node:fs';
+import { errorCode } from '../../format/errno.js';
 
 /**
  * What stays free beside an object that is written: the records need a little room for each. Nothing
@@ -10,6 +11,17 @@ export const slackBytes = 128 * 1024;
 export function freeBytes(directory: string): number {
   const status = statfsSync(directory);
   return status.bavail * status.bsize;
+}
+
+/** Whether a directory's disk has no room for so much more. @throws errors of the file system. */
+export function isFull(directory: string, bytes: number): boolean {
+  try {
+    return freeBytes(directory) < bytes + slackBytes;
+  } catch (thrown) {
+    // Someone emptied the cache below us.
+    if (errorCode(thrown) === 'ENOENT') return false;
+    throw thrown;
+  }
 }
 
 /** What `openRoom` works with. */

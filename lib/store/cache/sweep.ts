@@ -4,6 +4,8 @@ import { removeEntry } from '../../files/regular.js';
 import { keyOfFile, listFolder } from './layout.js';
 import type { Place } from './place.js';
 import type { Records } from './records.js';
+import { removeSegment } from './remove.js';
+import { listSegments, segmentFile } from './segments.js';
 
 /**
  * Removes, a folder at a time and while nothing else happens, the objects without record that a
@@ -17,6 +19,7 @@ export function sweepLater(place: Place, records: Records, done: () => void): ()
     try {
       const folder = folders.pop();
       if (folder === undefined) {
+        sweepSegments(place, records);
         done();
         return;
       }
@@ -52,6 +55,24 @@ export function sweepFolder(place: Place, records: Records, folder: string): num
   return records.write((sql) => {
     const strays = suspects.filter((name) => sql.get.get(keyOfFile(folder, name)) === undefined);
     for (const name of strays) removeEntry(join(place.at, 'objects', folder, name));
+    return strays.length;
+  });
+}
+
+/**
+ * Removes segments that nothing is recorded of, and records of segments that are gone. @returns the number of files.
+ */
+export function sweepSegments(place: Place, records: Records): number {
+  return records.write((sql) => {
+    const known = new Set(sql.segments.all());
+    const found = listSegments(place.at);
+    const strays = found.filter((name) => !known.has(name));
+    for (const name of strays) removeEntry(segmentFile(place.at, name));
+    for (const name of found) known.delete(name);
+    for (const name of known) {
+      sql.forgetSegment.run(name);
+      removeSegment(sql, place.at, name, sql.segment.get(name)?.bytes ?? 0);
+    }
     return strays.length;
   });
 }

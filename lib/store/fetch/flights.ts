@@ -215,7 +215,10 @@ export class Flights {
       this.#urge(flight, beside > besideMax ? 'held' : 'ahead');
     }
     for (const flight of this.#ahead) {
-      if (this.#count((one) => !isWanted(one)) >= this.#limits.aheadAtOnce) break;
+      const { aheadAtOnce, ahead } = this.#limits;
+      if (this.#count((one) => !isWanted(one) && one.transfers) >= aheadAtOnce) break;
+      // What came and is being put away needs no place on the line.
+      if (this.#flying.size >= ahead) break;
       if (!this.#fits(flight)) break;
       beside += flight.weight;
       if (beside > besideMax) break;
