@@ -191,7 +191,9 @@ void t.test('a record with a key that leads out of the cache', async (t) => {
     const { directory, parent, store } = await running(t);
     writeFileSync(join(parent, 'precious'), 'years of work');
     const db = new Database(join(directory, 'index.db'));
-    const insert = db.prepare("INSERT INTO objects(key, size, sha256, stamp, used) VALUES (?, 5, x'00', '', 0)");
+    const insert = db.prepare(
+      "INSERT INTO objects(key, size, sha256, stamp, used) VALUES (?, 5, x'00', '', 0)",
+    );
     for (const key of keys) insert.run(key);
     await work(directory);
     t.equal(db.prepare('SELECT count(*) FROM objects WHERE size = 5').pluck().get(), 0);
@@ -205,7 +207,9 @@ void t.test('eviction of such a record removes it, and no file', async (t) => {
   const { directory, parent, store, source } = await running(t);
   writeFileSync(join(parent, 'precious'), 'years of work');
   const db = new Database(join(directory, 'index.db'));
-  const insert = db.prepare("INSERT INTO objects(key, size, sha256, stamp, used) VALUES (?, 5, x'00', '', 0)");
+  const insert = db.prepare(
+    "INSERT INTO objects(key, size, sha256, stamp, used) VALUES (?, 5, x'00', '', 0)",
+  );
   insert.run('../../precious');
   const small = openStore({ directory, limit: 5 * 4096, source });
   for (let count = 0; count < 10; count++) await small.fetch(source.put(randomBytes(1000)));

@@ -1,5 +1,5 @@
 import { asPinfsError } from '../../format/errors.js';
-import { charge } from '../../store/cache/records.js';
+import { charge } from '../../store/cache/statements.js';
 import { runNow } from '../../store/run.js';
 import type { Want } from '../../store/want.js';
 import type { Entry } from '../../tree/entry.js';

@@ -1,5 +1,5 @@
 import { PinfsError } from '../../format/errors.js';
-import { charge } from '../../store/cache/records.js';
+import { charge } from '../../store/cache/statements.js';
 import type { StoreStatistics } from '../../store/store.js';
 import { flightKey, wantKey, type Want } from '../../store/want.js';
 import type { Entry } from '../../tree/entry.js';

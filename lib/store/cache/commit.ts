@@ -6,7 +6,7 @@ import { cacheUnusable } from './layout.js';
 import type { Limit } from './limit.js';
 import { moveInto, stampInPlace, unlinkIfThere } from './object-files.js';
 import type { Place } from './place.js';
-import { charge, firstUse, type ObjectRecord, type Statements } from './records.js';
+import { charge, firstUse, type ObjectRecord, type Statements } from './statements.js';
 import { removeRecorded } from './remove.js';
 import { isRightInSegment } from './segment-reader.js';
 import { stampOf } from './stamp.js';
@@ -60,7 +60,9 @@ export function putAll(
   batch: readonly Prepared[],
   to: Destination,
 ): { readonly results: (Error | undefined)[]; readonly bytes: number } {
-  const results = batch.map((object) => ('temporary' in object ? putFile(sql, object, to) : undefined));
+  const results = batch.map((object) =>
+    'temporary' in object ? putFile(sql, object, to) : undefined,
+  );
   putSmall(sql, batch, to, results);
   return { results, bytes: totalOf(sql) };
 }

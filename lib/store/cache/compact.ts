@@ -3,7 +3,7 @@ import { openOurs } from '../../files/regular.js';
 import { withFiles } from '../../machine/file-budget.js';
 import { NoRoom } from './full.js';
 import { readFully } from './read-fully.js';
-import type { Statements } from './records.js';
+import type { Statements } from './statements.js';
 import { removeSegment } from './remove.js';
 import { segmentCharge, segmentFile, type SegmentWriter } from './segments.js';
 

@@ -1,9 +1,8 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { parseKey, type ObjectKey } from '../key.js';
 import { withRecords, writeAnyway } from './maintain.js';
-import { removeObject } from './object-files.js';
 import { purgeOwners } from './owners.js';
-import { charge } from './records.js';
+import { removeRecorded } from './remove.js';
 
 /* Which objects a cache has, and taking some of them out. Mounts may use it meanwhile. */
 
@@ -81,9 +80,7 @@ export async function evictObjects(
             found.held += 1;
             continue;
           }
-          sql.remove.run(record.id);
-          sql.grow.run(-charge(record.size));
-          removeObject(place.at, key);
+          removeRecorded(sql, place.at, { ...record, key });
           found.objects += 1;
           found.bytes += record.size;
         }

@@ -10,7 +10,8 @@ import { inOrder, openObjects } from './open-objects.js';
 import type { FoundInSegment, OpenFile, OpenObject, OpenObjects } from './open-objects.js';
 import type { Place } from './place.js';
 import { readFully, sha256OfFile } from './read-fully.js';
-import { Records, tick, type ObjectRecord } from './records.js';
+import { Records } from './records.js';
+import { tick, type ObjectRecord } from './statements.js';
 import { freeBytes } from './room.js';
 import { openSegmentReader, type SegmentReader } from './segment-reader.js';
 import type { Shelf } from '../shelf.js';
@@ -87,7 +88,9 @@ export class DiskShelf implements Shelf {
 
   has(want: Want): boolean {
     const object = this.#lookup(want);
-    return object?.kind === 'segment' ? this.#readSmall(object) !== undefined : object !== undefined;
+    return object?.kind === 'segment'
+      ? this.#readSmall(object) !== undefined
+      : object !== undefined;
   }
 
   isRecorded(want: Want): boolean {
@@ -205,7 +208,17 @@ export class DiskShelf implements Shelf {
 
   #foundInSegment(key: ObjectKey, record: ObjectRecord, segment: string): OpenObject {
     const { id, size, sha256, used, place } = record;
-    return this.#keep({ kind: 'segment', key, id, size, sha256, segment, place, used, saved: used });
+    return this.#keep({
+      kind: 'segment',
+      key,
+      id,
+      size,
+      sha256,
+      segment,
+      place,
+      used,
+      saved: used,
+    });
   }
 
   #keep(object: OpenObject): OpenObject {

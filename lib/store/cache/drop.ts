@@ -1,4 +1,5 @@
-import type { ObjectRecord, Records } from './records.js';
+import type { Records } from './records.js';
+import type { ObjectRecord } from './statements.js';
 import { removeRecorded } from './remove.js';
 
 /** Takes an object out that isn't what its record says, unless someone has mended it meanwhile. */

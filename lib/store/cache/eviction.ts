@@ -2,7 +2,8 @@ import type { DiskShelf } from './disk-shelf.js';
 import { DiskFull } from './full.js';
 import type { SegmentStore } from './compact.js';
 import { purgeOwners } from './owners.js';
-import type { Candidate, Records, Statements } from './records.js';
+import type { Records } from './records.js';
+import type { Candidate, Statements } from './statements.js';
 import { removeRecorded, type Removable } from './remove.js';
 import { freeBytes, openRoom, type Room } from './room.js';
 

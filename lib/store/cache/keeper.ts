@@ -5,7 +5,7 @@ import type { Committer } from './committer.js';
 import type { Disk } from './disk.js';
 import { DiskFull, NoRoom } from './full.js';
 import { diskFull, cacheUnusable } from './layout.js';
-import { charge } from './records.js';
+import { charge } from './statements.js';
 import type { Spare } from './spare.js';
 import type { NotStored } from '../store.js';
 import { piecesOf, type Stored } from './stored.js';

@@ -8,7 +8,7 @@ import { holdToRead, type HeldDirectory } from '../../files/held.js';
 import { openTrusted, removeEntry } from '../../files/regular.js';
 import { checkLayout, objectFile } from './layout.js';
 import { readFully } from './read-fully.js';
-import type { ObjectRecord } from './records.js';
+import type { ObjectRecord } from './statements.js';
 import { isNewer } from './records-schema.js';
 import { isSegmentName, segmentFile } from './segments.js';
 import type { ObjectKey } from '../key.js';
@@ -108,7 +108,11 @@ function prepared(database: Database.Database) {
   try {
     // Of records that are not understood nothing is believed.
     if (isNewer(database)) return undefined;
-    const { rows } = database.prepare<[], { rows: number }>("SELECT count(*) AS rows FROM pragma_table_info('objects') WHERE name = 'segment'").get() ?? { rows: 0 };
+    const { rows } = database
+      .prepare<[], { rows: number }>(
+        "SELECT count(*) AS rows FROM pragma_table_info('objects') WHERE name = 'segment'",
+      )
+      .get() ?? { rows: 0 };
     // Those of before have no segments.
     const where = rows > 0 ? 'segment, place' : 'NULL AS segment, 0 AS place';
     return database.prepare<[string], Known>(

@@ -5,7 +5,7 @@ import { makeDirectory } from '../../files/make.js';
 import { lookAtOurs, removeEntry } from '../../files/regular.js';
 import { listFolder } from './layout.js';
 import type { Place } from './place.js';
-import { tick, type Statements } from './records.js';
+import { tick, type Statements } from './statements.js';
 import { errorCode } from '../../format/errno.js';
 
 /**

@@ -1,6 +1,7 @@
 import { makeOwner, type Owner } from './owners.js';
 import type { Place } from './place.js';
-import { tick, type Records, type Statements } from './records.js';
+import type { Records } from './records.js';
+import { tick, type Statements } from './statements.js';
 
 /** What the others that use a cache know of this store: that it lives, and what it holds. */
 export interface Presence {

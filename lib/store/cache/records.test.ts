@@ -22,7 +22,8 @@ import { cacheSize, clearCache, verifyAll } from './maintain.js';
 import { openStore } from '../open.js';
 import { openPlace } from './place.js';
 import { readWhole } from '../run.js';
-import { charge, Records, tick } from './records.js';
+import { Records } from './records.js';
+import { charge, tick } from './statements.js';
 import { wantKey } from '../want.js';
 
 async function filled(t: Test) {

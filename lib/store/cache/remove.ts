@@ -1,5 +1,5 @@
 import { removeObject } from './object-files.js';
-import { charge, type Statements } from './records.js';
+import { charge, type Statements } from './statements.js';
 import { removeSegmentFile } from './segments.js';
 
 /** What has to be known of an object to take it out. */

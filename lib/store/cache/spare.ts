@@ -2,7 +2,7 @@ import { fileShares } from '../../machine/file-budget.js';
 import { openCommitter } from './committer.js';
 import { Disk } from './disk.js';
 import type { Target } from './keeper.js';
-import { charge } from './records.js';
+import { charge } from './statements.js';
 import {
   makeSpareDirectory,
   removeSpareDirectory,
