@@ -11,6 +11,7 @@ export function withAlternatives(source: Source, alternatives: Alternatives): So
     label: source.label,
     traffic: source.traffic,
     mirrors: source.mirrors,
+    ways: source.ways,
     judged: source.judged,
     close: () => source.close(),
     async get(path, limit, request) {

@@ -30,6 +30,9 @@ export interface Source {
   /** The same repository on each of its servers alone, where there are several; closed with this one. */
   readonly mirrors?: readonly Source[] | undefined;
 
+  /** The same by each way alone: each server through each proxy, or directly; closed with this one. */
+  readonly ways?: readonly Source[] | undefined;
+
   readonly traffic: Traffic;
   close(): Promise<void>;
 }

@@ -3,7 +3,7 @@
 # Made by `npm run documents` from what the commands declare.
 
 _pinfs() {
-  local commands='mount umount ls stat cat cp find fetch info tags status check serve bench attest key cache forget doctor help'
+  local commands='mount umount ls stat cat cp find fetch info tags status check probe serve bench attest key cache forget doctor help'
   local output='--json --verbose --help'
   local source="$output --key --fqrn --cache --cache-limit --trust-at --blacklist --external --mirror --proxy --env --attestation --signer --offline --strict --deadline --min-rate --follow-redirects --weak-key"
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]} options=
@@ -34,6 +34,7 @@ _pinfs() {
     tags) options=$source ;;
     status) options=$output ;;
     check) options="$source --catalogs" ;;
+    probe) options=$source ;;
     serve) options="$output --port --host --follow-links" ;;
     bench) options="$source --workload --repeats --driver" ;;
     attest) options="$source --master-key --output" ;;

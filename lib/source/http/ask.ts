@@ -2,7 +2,7 @@ import { PinfsError } from '../../format/errors.js';
 import { isSame, type Way } from '../failover/failover.js';
 import type { SourceRequest } from '../source.js';
 import { withAttempts } from './attempts.js';
-import { askWay, now, runProbe, type Client } from './client.js';
+import { askWay, isOneOf, now, runProbe, type Client, type Only } from './client.js';
 import type { Job } from './job.js';
 import type { Network } from './network.js';
 import type { Retry, SourceAnswer } from './request.js';
@@ -22,8 +22,8 @@ interface Asking {
   readonly limit: number;
   readonly request: SourceRequest;
   readonly job: Job;
-  /** The one mirror that is asked; undefined: any. */
-  readonly only: number | undefined;
+  /** The one mirror or way that is asked; undefined: any. */
+  readonly only: Only | undefined;
   readonly began: number;
   /** Ways that failed since the last pause. */
   failed: Way[];
@@ -54,7 +54,10 @@ function begin(start: AskingStart): Asking {
     began: now(),
     failed: [],
     missing: new Set(othersThan(client.network, only)),
-    damaged: repeated === undefined ? served : served.slice(0, -1),
+    damaged: [
+      ...leftOut(client.network, only),
+      ...(repeated === undefined ? served : served.slice(0, -1)),
+    ],
     repeated,
     errors: [],
     hope: 'never',
@@ -65,8 +68,13 @@ function begin(start: AskingStart): Asking {
   };
 }
 
-function othersThan({ bases }: Network, only: number | undefined): number[] {
-  return only === undefined ? [] : [...bases.keys()].filter((mirror) => mirror !== only);
+function othersThan({ bases }: Network, only: Only | undefined): number[] {
+  return only === undefined ? [] : [...bases.keys()].filter((mirror) => mirror !== only.mirror);
+}
+
+/** Ways that are not asked. */
+function leftOut({ failover }: Network, only: Only | undefined): Way[] {
+  return failover.ways.filter((way) => only?.hop !== undefined && way.hop !== only.hop);
 }
 
 /** Asks one way after the other, and again with pauses where that may help. */
@@ -165,8 +173,9 @@ function note({ errors }: Asking, error: PinfsError): void {
 
 function totalError({ errors, client, only }: Asking): PinfsError {
   const { ways } = client.network.failover;
-  const count = only === undefined ? ways.length : ways.filter((way) => way.mirror === only).length;
-  return withAttempts(errors, count);
+  const count = ways.filter((way) => isOneOf(only, way)).length;
+  const isProxied = ways.some((way) => client.network.hop(way).kind === 'proxy');
+  return withAttempts(errors, isProxied && only?.hop === undefined ? Math.max(2, count) : count);
 }
 
 /** It is missing at each mirror that answered. */

@@ -19,6 +19,17 @@ export interface Client {
   readonly tell: HttpOptions['tell'];
 }
 
+/** The one mirror that is asked, and through what; undefined: any. */
+export interface Only {
+  readonly mirror: number;
+  readonly hop?: number;
+}
+
+export function isOneOf(only: Only | undefined, way: Way): boolean {
+  if (only === undefined) return true;
+  return way.mirror === only.mirror && (only.hop === undefined || way.hop === only.hop);
+}
+
 /** Milliseconds of a clock that nobody sets. */
 export const now = (): number => performance.now();
 

@@ -3,10 +3,10 @@ import { escapePath } from '../path.js';
 import type { Source, SourceRequest, Traffic } from '../source.js';
 import { ask } from './ask.js';
 import { show } from './base.js';
-import { closedError, targetOn, type Client } from './client.js';
+import { closedError, targetOn, type Client, type Only } from './client.js';
 import { startJob } from './job.js';
 import { judged } from './judged.js';
-import { openNetwork } from './network.js';
+import { openNetwork, throughText } from './network.js';
 import { settingsOf, type HttpOptions } from './settings.js';
 
 export { connectTimeoutMs, type HttpOptions } from './settings.js';
@@ -25,17 +25,23 @@ export function httpSource(text: string, options: HttpOptions = {}): Source {
   const network = openNetwork(text, settings, options, traffic);
   const { tell } = options;
   const client: Client = { settings, network, traffic, running: new Set(), closed: false, tell };
-  const { bases } = network;
-  const alone = bases.length < 2 ? undefined : bases.map((_, mirror) => viewOf(client, mirror));
-  return { ...viewOf(client, undefined), mirrors: alone };
+  const alone = network.bases.map((_, mirror) => viewOf(client, { mirror }));
+  return {
+    ...viewOf(client, undefined),
+    mirrors: alone.length < 2 ? undefined : alone,
+    ways: network.failover.ways.map((way) => viewOf(client, way)),
+  };
 }
 
-/** @param only the one mirror that is asked; undefined: any. */
-function viewOf(client: Client, only: number | undefined): Source {
-  const { bases } = client.network;
-  const base = bases[only ?? 0];
+/** @param only the one mirror or way that is asked; undefined: any. */
+function viewOf(client: Client, only: Only | undefined): Source {
+  const { network } = client;
+  const base = network.bases[only?.mirror ?? 0];
+  const { hop } = only ?? {};
+  const through =
+    only === undefined || hop === undefined ? '' : throughText(network.hop({ ...only, hop }));
   return {
-    label: base === undefined ? '' : show(base),
+    label: base === undefined ? '' : show(base) + through,
     traffic: client.traffic,
     get: (path, limit, request = {}) => get(client, path, limit, request, only),
     judged: (served, error) => judged(client, only, served, error),
@@ -52,11 +58,11 @@ async function get(
   path: string,
   limit: number,
   request: SourceRequest,
-  only: number | undefined,
+  only: Only | undefined,
 ): Promise<Buffer> {
   const { signal, range, demand } = request;
   const escaped = escapePath(path);
-  const shown = (): string => show(targetOn(client.network.bases[only ?? 0], escaped));
+  const shown = (): string => show(targetOn(client.network.bases[only?.mirror ?? 0], escaped));
   if (range !== undefined && range.length > limit) {
     const excess = `${shown()}: ${range.length} bytes are more than the ${limit} expected`;
     throw new PinfsError('OBJECT_TOO_LARGE', excess);

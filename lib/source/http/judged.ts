@@ -1,19 +1,19 @@
 import { PinfsError } from '../../format/errors.js';
 import { isSame, type Fault } from '../failover/failover.js';
 import type { Served } from '../source.js';
-import { now, type Client } from './client.js';
+import { isOneOf, now, type Client, type Only } from './client.js';
 
 // Of one object, each time by another way.
 const damagedMax = 8;
 
 /**
  * Counts who gave what is damaged, by name; once it is known who did not, the others come after him.
- * @param only the one mirror that is asked; undefined: any.
+ * @param only the one mirror or way that is asked; undefined: any.
  * @returns how many other ways there are to ask.
  */
 export function judged(
   client: Client,
-  only: number | undefined,
+  only: Only | undefined,
   served: readonly Served[],
   error: PinfsError | undefined,
 ): number {
@@ -32,7 +32,7 @@ export function judged(
     client.tell?.(new PinfsError(error.code, `${label} gave what is damaged: ${error.message}`));
   if (served.length >= damagedMax) return 0;
   return network.failover.ways.filter(
-    (way) => (only === undefined || way.mirror === only) && !served.some((one) => isSame(one, way)),
+    (way) => isOneOf(only, way) && !served.some((one) => isSame(one, way)),
   ).length;
 }
 

@@ -1,0 +1,70 @@
+import type { Command } from 'commander';
+import { printableText } from '../../lib/format/bytes.js';
+import { exitOf, worseExit } from '../../lib/format/errors.js';
+import type { ProbedWay, ProbeReport } from '../../lib/repository/probe.js';
+import { runAction } from './failures.js';
+import { openOptions, sourceOptions, type SourceFlags } from './options.js';
+import { print, printJson } from './output.js';
+import { startWaiting } from './progress.js';
+
+export function register(program: Command): void {
+  sourceOptions(program.command('probe'))
+    .description(
+      `ask each mirror through each proxy, and tell what they answer
+
+One line for each way: its place in the order, milliseconds to the answer to a small request, revision, age of the whitelist, and what is wrong. Exit code 0 if each one has a valid head.`,
+    )
+    .summary('ask each mirror through each proxy, and tell what they answer')
+    .argument('<source>', 'URL or directory of a repository')
+    .action(probe);
+}
+
+async function probe(source: string, flags: SourceFlags): Promise<void> {
+  await runAction(flags, async () => {
+    const { probeSource } = await import('../../lib/repository/probe.js');
+    const options = openOptions(source, flags);
+    const asked = startWaiting('asking');
+    const report = await probeSource(options).finally(asked);
+    if (flags.json === true) printJson(report);
+    else await print(table(report));
+    process.exitCode = report.ways.reduce(
+      (exit, { error }) => (error === null ? exit : worseExit(exit, exitOf(error.code))),
+      0,
+    );
+  });
+}
+
+function table({ repository, newest, ways }: ProbeReport): string {
+  const rows = [
+    ['#', 'ms', 'revision', 'whitelist', 'mirror', 'proxy', 'head'],
+    ...ways.map((way) => row(way, newest)),
+  ];
+  const widths =
+    rows[0]?.map((_, at) => Math.max(...rows.map((one) => one[at]?.length ?? 0))) ?? [];
+  const lines = rows.map((one) => one.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join('  '));
+  const head = `${printableText(repository)}: ${newest === null ? 'nobody has a valid head' : `revision ${newest} is the newest`}`;
+  return [head, ...lines.map((line) => line.trimEnd())].join('\n') + '\n';
+}
+
+function row(probed: ProbedWay, newest: number | null): string[] {
+  const { place, mirror, proxy, milliseconds, revision, whitelistAge, error } = probed;
+  const isBehind = error === null && revision !== null && newest !== null && revision < newest;
+  return [
+    String(place),
+    milliseconds === null ? '-' : String(milliseconds),
+    revision === null ? '-' : String(revision),
+    whitelistAge === null ? '-' : ageText(whitelistAge),
+    printableText(mirror),
+    printableText(proxy),
+    error === null
+      ? isBehind
+        ? 'valid, behind the newest'
+        : 'valid'
+      : printableText(`${error.message} [${error.code}]`),
+  ];
+}
+
+function ageText(seconds: number): string {
+  const days = seconds / 86_400;
+  return days < 2 ? `${Math.round(seconds / 3600)} h` : `${Math.round(days)} d`;
+}

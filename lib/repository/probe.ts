@@ -1,0 +1,117 @@
+import { asPinfsError, type ErrorCode } from '../format/errors.js';
+import { parseManifest } from '../format/manifest.js';
+import { parseWhitelist } from '../format/whitelist.js';
+import { isoTime } from '../format/time.js';
+import type { Source } from '../source/source.js';
+import { sizeLimits } from '../store/want.js';
+import { processEnvironment, type Environment } from './open/environment.js';
+import { gatherEvidence } from './open/evidence.js';
+import { judgeEvidence } from './open/head.js';
+import { prepare, type Opening } from './open/opening.js';
+import type { OpenOptions } from './open/options.js';
+
+/** What one server answers through one proxy, or directly. */
+export interface ProbedWay {
+  /** From 1, in the order of preference. */
+  readonly place: number;
+  /** Without credentials. */
+  readonly mirror: string;
+  /** What it was asked through; DIRECT: nothing. */
+  readonly proxy: string;
+  readonly answers: boolean;
+  /** Of the manifest, signed or not; null: none was read. */
+  readonly revision: number | null;
+  /** When the manifest was signed, ISO 8601 UTC. */
+  readonly published: string | null;
+  /** ISO 8601 UTC. */
+  readonly whitelistExpires: string | null;
+  /** Seconds since the whitelist was made; null where it does not say. */
+  readonly whitelistAge: number | null;
+  /** Milliseconds to the answer to a small request over a connection that was there; null: none. */
+  readonly milliseconds: number | null;
+  /** What is wrong with its head, or why there is none; null: it is valid. */
+  readonly error: { readonly code: ErrorCode; readonly message: string } | null;
+}
+
+export interface ProbeReport {
+  readonly repository: string;
+  /** The newest revision of a valid head; null: there is none. */
+  readonly newest: number | null;
+  readonly ways: readonly ProbedWay[];
+}
+
+const atOnceMax = 8;
+// In the label of a way.
+const throughWord = ' through ';
+
+/**
+ * Asks each mirror through each proxy for its head, once, and judges it.
+ * @throws PinfsError as `openRepository` does for wrong usage and this machine.
+ */
+export async function probeSource(
+  options: OpenOptions,
+  environment: Environment = processEnvironment,
+): Promise<ProbeReport> {
+  const network = { ...environment.network, retries: 0 };
+  const { variables, now } = environment;
+  const opening = await prepare(options, { variables, now, network });
+  try {
+    const ways = opening.source.ways ?? [opening.source];
+    const probed: ProbedWay[] = [];
+    let next = 0;
+    const worker = async (): Promise<void> => {
+      for (let at = next++; at < ways.length; at = next++) {
+        const way = ways[at];
+        if (way !== undefined) probed[at] = { place: at + 1, ...(await probeWay(opening, way)) };
+      }
+    };
+    await Promise.all(Array.from({ length: atOnceMax }, worker));
+    const valid = probed.filter(({ error }) => error === null);
+    const newest = Math.max(-1, ...valid.map(({ revision }) => revision ?? -1));
+    return { repository: opening.fqrn, newest: newest < 0 ? null : newest, ways: probed };
+  } finally {
+    await opening.close();
+  }
+}
+
+async function probeWay(opening: Opening, asked: Source): Promise<Omit<ProbedWay, 'place'>> {
+  const { alternatives, signal, store } = opening;
+  const places = { asked, source: asked, store };
+  const evidence = await gatherEvidence(places, alternatives, signal, []);
+  const { failure } = judgeEvidence(opening, evidence, false);
+  const manifest = Buffer.isBuffer(evidence.manifest)
+    ? parseManifest(evidence.manifest)
+    : undefined;
+  const read = manifest === undefined || manifest instanceof Error ? undefined : manifest;
+  const whitelist = Buffer.isBuffer(evidence.whitelist)
+    ? parseWhitelist(evidence.whitelist)
+    : undefined;
+  const listed = whitelist === undefined || whitelist instanceof Error ? undefined : whitelist;
+  const answers = Buffer.isBuffer(evidence.manifest) || Buffer.isBuffer(evidence.whitelist);
+  const [mirror = '', proxy = 'DIRECT'] = asked.label.split(throughWord);
+  const created = listed?.created === undefined ? NaN : Date.parse(listed.created);
+  const age = Math.round((opening.environment.now().getTime() - created) / 1000);
+  return {
+    mirror,
+    proxy,
+    answers,
+    revision: read?.revision ?? null,
+    published: read === undefined ? null : isoTime(read.published),
+    whitelistExpires: listed?.expires ?? null,
+    whitelistAge: Number.isNaN(age) ? null : age,
+    milliseconds: answers ? await answerTime(asked, signal) : null,
+    error: failure === undefined ? null : { code: failure.code, message: failure.message },
+  };
+}
+
+async function answerTime(asked: Source, signal: AbortSignal): Promise<number | null> {
+  const began = performance.now();
+  try {
+    await asked.get('.cvmfspublished', sizeLimits.manifest, { signal });
+    return Math.round((performance.now() - began) * 10) / 10;
+  } catch (thrown) {
+    // It answered before.
+    asPinfsError(thrown);
+    return null;
+  }
+}
