@@ -23,6 +23,7 @@ const commandModules: readonly (readonly [readonly string[], () => Promise<Comma
   [['bench'], () => import('./commands/bench.js')],
   [['attest', 'key'], () => import('./commands/attest.js')],
   [['cache', 'forget'], () => import('./commands/cache.js')],
+  [['config'], () => import('./commands/config.js')],
   [['doctor'], () => import('./commands/doctor.js')],
 ];
 

@@ -45,17 +45,27 @@ function optionLines(commands: readonly CommandForm[]): string[] {
       having.set(line, [...(having.get(line) ?? []), command]);
     }
   }
-  return [...having].map(([line, those]) => `complete -c pinfs -n ${quoted(seen(those))} ${line}`);
+  return [...having].map(
+    ([line, those]) => `complete -c pinfs -n ${quoted(seen(those, commands))} ${line}`,
+  );
 }
 
 /** The condition that one of these commands is on the line. */
-function seen(commands: readonly CommandForm[]): string {
+function seen(commands: readonly CommandForm[], every: readonly CommandForm[]): string {
   const all = (words: (string | undefined)[]) =>
     `__fish_seen_subcommand_from ${[...new Set(words)].join(' ')}`;
-  const alone = commands.filter(({ words }) => words.length === 1);
+  // A word that a group has as well, such as check, stands alone where that group does not.
+  const groupsWith = (name = ''): (string | undefined)[] =>
+    every.filter(({ words }) => words.length > 1 && words[1] === name).map(({ words }) => words[0]);
+  const single = commands.filter(({ words }) => words.length === 1);
+  const alone = single.filter(({ words }) => groupsWith(words[0]).length === 0);
+  const shared = single.filter(({ words }) => groupsWith(words[0]).length > 0);
   const groups = [...new Set(commands.flatMap(({ words }) => (words.length > 1 ? words[0] : [])))];
   return [
     ...(alone.length > 0 ? [all(alone.map(({ words }) => words[0]))] : []),
+    ...shared.map(
+      ({ words }) => `begin; ${all([words[0]])}; and not ${all(groupsWith(words[0]))}; end`,
+    ),
     ...groups.map((group) => {
       const names = commands.filter(({ words }) => words[0] === group).map(({ words }) => words[1]);
       return `begin; ${all([group])}; and ${all(names)}; end`;
@@ -85,8 +95,8 @@ function argumentLines(commands: readonly CommandForm[]): string[] {
     commands.filter((one) => one.arguments.some((argument) => argument.completion === completion));
   const files = [...new Set([...having('files'), ...having('directories')])];
   return [
-    `complete -c pinfs -n ${quoted(seen(files))} -F`,
-    `complete -c pinfs -n ${quoted(seen(having('mounts')))} -a ${quoted(`(${listMounts})`)}`,
+    `complete -c pinfs -n ${quoted(seen(files, commands))} -F`,
+    `complete -c pinfs -n ${quoted(seen(having('mounts'), commands))} -a ${quoted(`(${listMounts})`)}`,
   ];
 }
 

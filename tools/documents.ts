@@ -1,9 +1,10 @@
-/** `npm run documents` writes anew what is made from the command line: completions, and parts of the manual and of the README. */
+/** `npm run documents` writes anew what is made from the command line: completions, docs/configuration.md, and parts of the manual and of the README. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { checkout } from '../lib/testing/genuine.js';
 import { describeProgram, madeBy } from './command-line.js';
+import { configurationDocument } from './configuration-document.js';
 import { bashCompletion } from './completion-bash.js';
 import { fishCompletion } from './completion-fish.js';
 import { zshCompletion } from './completion-zsh.js';
@@ -29,6 +30,7 @@ export async function madeDocuments(): Promise<ReadonlyMap<string, string>> {
     [join(completions, 'pinfs.bash'), bashCompletion(program)],
     [join(completions, '_pinfs'), zshCompletion(program)],
     [join(completions, 'pinfs.fish'), fishCompletion(program)],
+    [join('docs', 'configuration.md'), configurationDocument()],
     [manual, withMade(manual, roff, [manualOptions(program), manualEnvironment(program)])],
     [readme, withMade(readme, markdown, [readmeEnvironment(program)])],
   ]);

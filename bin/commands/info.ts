@@ -3,10 +3,10 @@ import { isoTime } from '../../lib/format/time.js';
 import { printableText } from '../../lib/format/bytes.js';
 import type { Inspection } from '../../lib/repository/inspect.js';
 import { errorJson, reportError, runAction, warnOffline } from './failures.js';
-import { openOptions, sourceArgument, sourceOptions, type SourceFlags } from './options.js';
+import { sourceArgument, sourceOptions, type SourceFlags } from './options.js';
 import { print, printJson } from './output.js';
 import { startWaiting } from './progress.js';
-import { tellingEnvironment } from './with-repository.js';
+import { namedOptions, tellingEnvironment } from './with-repository.js';
 
 export function register(program: Command): void {
   sourceOptions(program.command('info'))
@@ -64,10 +64,11 @@ async function inspectAnd(
 ): Promise<void> {
   await runAction(flags, async () => {
     const { inspectSource } = await import('../../lib/repository/inspect.js');
-    const options = openOptions(source, flags);
     const opened = startWaiting('asking');
     const environment = await tellingEnvironment();
-    const inspection = await inspectSource(options, environment).finally(opened);
+    const inspection = await namedOptions(source, flags, environment)
+      .then((options) => inspectSource(options, environment))
+      .finally(opened);
     // What is listed may be the last that was verified here: who reads it should know.
     warnOffline(inspection.verdict);
     await print(inspection);

@@ -27,7 +27,14 @@ void t.test('with nothing given, everything is as safe as can be', async (t) => 
     deadline: 30_000,
     verbose: false,
   });
-  t.same(options, { source: 'https://127.0.0.1/r@tag', keys: [], variables: [], signers: [] });
+  t.same(options, {
+    source: 'https://127.0.0.1/r@tag',
+    keys: [],
+    variables: [],
+    signers: [],
+    set: [],
+    mirrors: [],
+  });
 });
 
 void t.test('every option reaches the library', async (t) => {
@@ -47,7 +54,8 @@ void t.test('every option reaches the library', async (t) => {
       '--strict',
     ],
     ...['--follow-redirects', '--no-xattrs', '--deadline', '1.5', '--weak-key', '--verbose'],
-    ...['--min-rate', '2K'],
+    ...['--min-rate', '2K', '--config', 'cfg', '--set', 'C=1', '--set', 'D=', '--mirror', 'm'],
+    ...['--proxy', 'p'],
     ...['--attestation', 'at', '--signer', 's', '--inodes', '32', '--protected-xattr', 'user.a'],
     ...['--xattr-gid', '100', '--xattr-gid', '101', 'dir', 'mnt'],
   );
@@ -70,6 +78,10 @@ void t.test('every option reaches the library', async (t) => {
     attestation: 'at',
     signers: ['s'],
     inodes: 32,
+    config: 'cfg',
+    set: ['C=1', 'D='],
+    mirrors: ['m'],
+    proxy: 'p',
   });
   t.match(mount, {
     mountpoint: 'mnt',

@@ -20,6 +20,7 @@ import {
 import { printJson } from './output.js';
 import { startWaiting } from './progress.js';
 import { formatSize } from './sizes.js';
+import { tellingEnvironment, withNames } from './with-repository.js';
 
 const mountCommandOptions = {
   foreground: {
@@ -61,7 +62,12 @@ export function register(program: Command): void {
     async (source: string, mountpoint: string, flags: MountFlags, command: Command) => {
       await runAction(flags, async () => {
         const asked = await withMountOptions(source, mountpoint, command);
-        const spec = mountSpec(asked.source, mountpoint, asked.flags);
+        const given = mountSpec(asked.source, mountpoint, asked.flags);
+        const options = await withNames(given.options, await tellingEnvironment());
+        // What stands in fstab, so that mount(8) sees that it is mounted.
+        const named = options.site !== undefined && given.mount.fsname === undefined;
+        const mount = named ? { ...given.mount, fsname: source } : given.mount;
+        const spec = { options, mount };
         if (asked.translated !== undefined && (await isDone(spec, asked.translated))) return;
         await mountAndPrint(spec, asked.flags);
       });

@@ -1,4 +1,5 @@
 import type { Environment } from '../../lib/repository/open/environment.js';
+import type { OpenOptions } from '../../lib/repository/open/options.js';
 import type { Repository } from '../../lib/repository/repository.js';
 import type { ByteString } from '../../lib/format/bytes.js';
 import type { PinfsError } from '../../lib/format/errors.js';
@@ -16,9 +17,10 @@ export async function withRepository(
   await runAction(flags, async () => {
     const { openRepository } = await import('../../lib/repository/open.js');
     const environment = await tellingEnvironment();
-    const options = openOptions(source, flags);
     const opened = startWaiting('opening');
-    const repository = await openRepository(options, environment).finally(opened);
+    const repository = await namedOptions(source, flags, environment)
+      .then((options) => openRepository(options, environment))
+      .finally(opened);
     try {
       if (flags.verbose === true) await printVerdict(repository);
       warnOffline(repository.verdict);
@@ -27,6 +29,24 @@ export async function withRepository(
       await repository.close();
     }
   });
+}
+
+/** What stands on the command line; the name of a repository is looked up in the site's configuration. */
+export async function namedOptions(
+  source: string,
+  flags: SourceFlags,
+  environment: Environment,
+): Promise<OpenOptions> {
+  return await withNames(openOptions(source, flags), environment);
+}
+
+/** Likewise, for options that are made already. */
+export async function withNames(
+  options: OpenOptions,
+  environment: Environment,
+): Promise<OpenOptions> {
+  const { namedSource } = await import('../../lib/repository/configured/named-source.js');
+  return await namedSource(options, environment);
 }
 
 /** That of the process; what the library has to say is told on stderr. */

@@ -14,7 +14,10 @@ export const readMountSpec: Decoder<MountSpec> = decoder((v) =>
   v.object({
     options: v.intersect([
       optionSchema(v, sourceOptionTable),
-      v.object({ source: v.string() } satisfies Rowless<OpenOptions, typeof sourceOptionTable>),
+      v.object({
+        source: v.string(),
+        site: v.exactOptional(v.object({ note: v.string(), network: networkSchema(v) })),
+      } satisfies Rowless<OpenOptions, typeof sourceOptionTable>),
     ]),
     mount: v.intersect([
       optionSchema(v, mountOptionTable),
@@ -32,6 +35,26 @@ export const readMountSpec: Decoder<MountSpec> = decoder((v) =>
     ]),
   }),
 );
+
+function networkSchema(v: SchemaLibrary) {
+  const numbers = [
+    ...([
+      'timeout',
+      'timeoutDirect',
+      'lowSpeedLimit',
+      'maxRetries',
+      'backoff',
+      'backoffMax',
+    ] as const),
+    ...(['proxyResetAfter', 'hostResetAfter', 'maxServers'] as const),
+  ];
+  const number = v.exactOptional(v.pipe(v.number(), v.minValue(0)));
+  return v.object({
+    fallbackProxies: v.exactOptional(v.string()),
+    proxyShard: v.exactOptional(v.boolean()),
+    ...Object.fromEntries(numbers.map((name) => [name, number])),
+  });
+}
 
 function optionSchema<Rows extends OptionRows>(v: SchemaLibrary, rows: Rows) {
   const schemas = Object.entries(rows).map(([name, row]) => {

@@ -66,6 +66,27 @@ export const sourceOptionTable = {
     help: 'where external files lie',
     inUse: 'the directory of external files',
   },
+  /** Directory with a site's files, or some files with colons between them, in place of /etc/cvmfs. */
+  config: {
+    flag: '--config',
+    value: 'dir',
+    kind: 'path',
+    help: "a site's configuration, for a SOURCE that is a name",
+    manual:
+      'Where the configuration of the site lies, for a SOURCE that is the name of a repository; default </etc/cvmfs>. ' +
+      'In place of a directory some files with colons between them: then they count alone.',
+  },
+  /** `NAME=VALUE`: values that no file of the site changes. */
+  set: {
+    flag: '--set',
+    value: 'name=value',
+    kind: 'text',
+    repeatable: true,
+    help: "a value that wins over the site's configuration",
+    manual:
+      "A value for the site's configuration, such as `CVMFS_HTTP_PROXY=DIRECT`. It is there before its files are read, " +
+      'and none of them changes it.',
+  },
   /** URLs of the same repository on other servers; `@fqrn@` and `@org@` stand for its name and the first part of it. */
   mirrors: {
     flag: '--mirror',

@@ -3,9 +3,9 @@
 # Made by `npm run documents` from what the commands declare.
 
 _pinfs() {
-  local commands='mount umount ls stat cat cp find fetch info tags status check probe serve bench attest key cache forget doctor help'
+  local commands='mount umount ls stat cat cp find fetch info tags status check probe serve bench attest key cache forget config doctor help'
   local output='--json --verbose --help'
-  local source="$output --key --fqrn --cache --cache-limit --trust-at --blacklist --external --mirror --proxy --env --attestation --signer --offline --strict --deadline --min-rate --follow-redirects --weak-key"
+  local source="$output --key --fqrn --cache --cache-limit --trust-at --blacklist --external --config --set --mirror --proxy --env --attestation --signer --offline --strict --deadline --min-rate --follow-redirects --weak-key"
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]} options=
   COMPREPLY=()
   if ((COMP_CWORD == 1)); then
@@ -19,7 +19,7 @@ _pinfs() {
     --type) mapfile -t COMPREPLY < <(compgen -W 'f d l c b p s' -- "$word") && return ;;
     --workload) mapfile -t COMPREPLY < <(compgen -W 'walk tar' -- "$word") && return ;;
     --by) mapfile -t COMPREPLY < <(compgen -W 'snapshot' -- "$word") && return ;;
-    --fqrn | --cache-limit | --trust-at | --mirror | --proxy | --env | --deadline | --min-rate | --protected-xattr | --xattr-gid | --name | --jobs | --port | --host | --repeats) return ;;
+    --fqrn | --cache-limit | --trust-at | --set | --mirror | --proxy | --env | --deadline | --min-rate | --protected-xattr | --xattr-gid | --name | --jobs | --port | --host | --repeats) return ;;
   esac
   case $command in
     mount) options="$source --inodes --foreground --driver --allow-other --suid --dev --ahead --no-xattrs --passthrough --log --trace --protected-xattr --xattr-gid -o" ;;
@@ -52,13 +52,18 @@ _pinfs() {
       evict) options=$source ;;
       *) options='list size verify clear evict' ;;
     esac ;;
+    config) case ${COMP_WORDS[2]} in
+      show) options="$output --config --set --proxy --cache --offline" ;;
+      check) options="$output --config --set --proxy --cache --offline" ;;
+      *) options='show check' ;;
+    esac ;;
     help) options=$commands ;;
   esac
   if [[ $word != -* && $command == umount ]]; then
     local mountpoints
     mountpoints=$(awk '$3 == "fuse.pinfs" { print $2 }' /proc/mounts)
     mapfile -t COMPREPLY < <(compgen -W "$mountpoints" -- "$word")
-  elif [[ $word == -* || $COMP_CWORD == 2 && $command =~ ^(key|cache|help)$ ]]; then
+  elif [[ $word == -* || $COMP_CWORD == 2 && $command =~ ^(key|cache|config|help)$ ]]; then
     mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")
   fi
 }

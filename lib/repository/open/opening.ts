@@ -180,7 +180,7 @@ function networkData(options: OpenOptions, place: string, fqrn: string): Network
   const [org = ''] = fqrn.split('.');
   const named = (mirror: string): string =>
     mirror.replaceAll('@fqrn@', fqrn).replaceAll('@org@', org);
-  return { mirrors: mirrors.map(named), proxies: proxy };
+  return { ...options.site?.network, mirrors: mirrors.map(named), proxies: proxy };
 }
 
 function waitLimitsOf(options: OpenOptions, { network }: Environment): WaitLimits {

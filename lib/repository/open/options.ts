@@ -1,4 +1,5 @@
 import type { OptionValues } from '../../options/option.js';
+import type { NetworkData } from '../../source/network.js';
 import type { sourceOptionTable } from '../../options/source-options.js';
 
 /**
@@ -8,4 +9,14 @@ import type { sourceOptionTable } from '../../options/source-options.js';
 export interface OpenOptions extends OptionValues<typeof sourceOptionTable> {
   /** `SOURCE[@PIN]` as on the command line. */
   readonly source: string;
+  /** Where the source was given as the name of a repository. */
+  readonly site?: SiteData;
+}
+
+/** What a site's files give to the opening of a repository that is known by its name. */
+export interface SiteData {
+  /** What the name became, and which pin counts: for the verdict. */
+  readonly note: string;
+  /** What no option says. */
+  readonly network: Omit<NetworkData, 'mirrors' | 'proxies'>;
 }

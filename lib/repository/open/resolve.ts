@@ -18,7 +18,8 @@ import type { ResolvedSnapshot } from './snapshot.js';
 import { refuseBlacklisted, resolveHash } from './pinned.js';
 
 /**
- * The snapshot that a pin means. Its verdict names the proxies that only the environment named.
+ * The snapshot that a pin means. Its verdict tells what the name of a repository became, and the proxies that only the
+ * environment named.
  * @throws PinfsError of any kind of the chain, the history or the source.
  */
 export async function resolveSnapshot(
@@ -26,11 +27,15 @@ export async function resolveSnapshot(
   signal: AbortSignal,
 ): Promise<ResolvedSnapshot> {
   const snapshot = await resolvePin(opening, signal);
-  const { fromEnvironment } = opening;
-  if (fromEnvironment === undefined) return snapshot;
+  const { fromEnvironment, options } = opening;
+  const notes = [
+    ...(options.site === undefined ? [] : [options.site.note]),
+    ...(fromEnvironment === undefined ? [] : [environmentText(fromEnvironment)]),
+  ];
+  if (notes.length === 0) return snapshot;
   const judge: ResolvedSnapshot['judge'] = (root) => {
     const verdict = snapshot.judge(root);
-    return { ...verdict, summary: `${verdict.summary}; ${environmentText(fromEnvironment)}` };
+    return { ...verdict, summary: [verdict.summary, ...notes].join('; ') };
   };
   return { ...snapshot, judge };
 }

@@ -1,0 +1,83 @@
+import type { Command } from 'commander';
+import { printableText } from '../../lib/format/bytes.js';
+import type { OptionRows, OptionValues } from '../../lib/options/option.js';
+import { sourceOptionTable } from '../../lib/options/source-options.js';
+import { valuesOf } from '../../lib/options/rows.js';
+import type { OpenOptions } from '../../lib/repository/open/options.js';
+import { noteExit, runAction } from './failures.js';
+import { addOptions, outputOptions, type OutputFlags } from './options.js';
+import { print, printJson } from './output.js';
+import { tellingEnvironment } from './with-repository.js';
+
+const { config, set, cache, offline, proxy } = sourceOptionTable;
+
+/** What the configuration is read with; the config repository needs a cache, as others do. */
+const configOptions = {
+  config: {
+    ...config,
+    help: "the site's configuration, in place of /etc/cvmfs",
+    manual: undefined,
+  },
+  set,
+  proxy,
+  cache,
+  offline,
+} as const satisfies OptionRows;
+
+type ConfigFlags = OutputFlags & OptionValues<typeof configOptions>;
+
+export function register(program: Command): void {
+  const command = program.command('config').description("look at a site's configuration");
+  configCommand(command.command('show'))
+    .description('each value for a repository: where it comes from, and what pinfs does with it')
+    .argument('<fqrn>', 'name of a repository')
+    .action(show);
+  configCommand(command.command('check'))
+    .description("what is wrong with a site's files; exit code 1 if something would not work")
+    .argument('[fqrn]', 'name of a repository; without it each one that the files configure')
+    .action(check);
+}
+
+function configCommand(command: Command): Command {
+  return addOptions(outputOptions(command), configOptions);
+}
+
+function readWith(flags: ConfigFlags): OpenOptions {
+  return { ...valuesOf(configOptions, flags), source: '' };
+}
+
+async function show(fqrn: string, flags: ConfigFlags): Promise<void> {
+  await runAction(flags, async () => {
+    const { siteConfiguration } = await import('../../lib/repository/configured/check-site.js');
+    const { settingLines, shownSettings } = await import('../../lib/configuration/show.js');
+    const environment = await tellingEnvironment();
+    const configuration = await siteConfiguration(fqrn, readWith(flags), environment);
+    const settings = shownSettings(configuration);
+    const { files, problems } = configuration;
+    if (flags.json === true) {
+      printJson({ fqrn: configuration.fqrn, files, settings, problems });
+      return;
+    }
+    for (const line of settingLines(settings)) await print(`${printableText(line)}\n`);
+  });
+}
+
+async function check(fqrn: string | undefined, flags: ConfigFlags): Promise<void> {
+  await runAction(flags, async () => {
+    const { checkSite } = await import('../../lib/repository/configured/check-site.js');
+    const { originText } = await import('../../lib/configuration/show.js');
+    const findings = await checkSite(fqrn, readWith(flags), await tellingEnvironment());
+    const errors = findings.filter(({ severity }) => severity === 'error').length;
+    noteExit(errors > 0 ? 1 : 0);
+    if (flags.json === true) {
+      printJson({ findings, errors, warnings: findings.length - errors });
+      return;
+    }
+    for (const { severity, origin, text, mend } of findings) {
+      const where = origin === null ? '' : `${originText(origin)}: `;
+      await print(`${printableText(`${where}${severity}: ${text}`)}\n`);
+      if (mend !== '') await print(`    ${printableText(mend)}\n`);
+    }
+    await print(`${errors} errors, ${findings.length - errors} warnings\n`);
+  });
+}

@@ -1,0 +1,165 @@
+import { statSync } from 'node:fs';
+import { isRepositoryName } from '../../format/names.js';
+import { PinfsError } from '../../format/errors.js';
+import { splitSourcePin } from '../../source/open.js';
+import { evaluateSite, type Site } from '../../configuration/layers.js';
+import { nearestName } from '../../configuration/nearest.js';
+import { elementsOf, urlsOf } from '../../configuration/values.js';
+import { openRepository } from '../open.js';
+import { directories, type Environment } from '../open/environment.js';
+import type { OpenOptions } from '../open/options.js';
+import { configRepositoryOf } from './config-repository.js';
+import { readSite, type OpenConfigRepository, type SiteReading } from './read-site.js';
+import { siteOf } from './site.js';
+import { siteKeys } from './site-keys.js';
+import { siteOptions } from './site-options.js';
+
+/** A word that can be a repository's name, or that of a directory here. */
+const bareWord = /^[A-Za-z0-9_-][A-Za-z0-9._-]*$/;
+
+/**
+ * The options with which SOURCE[@PIN] is opened, where SOURCE may be the name of a repository that a site's files
+ * configure: servers, proxies, keys, pin, limits then come from there, unless they are given. A URL or a path is left
+ * as it is.
+ * @throws PinfsError USAGE: nothing fits the word, or two things do; errors of the config repository and of keys
+ */
+export async function namedSource(
+  options: OpenOptions,
+  environment: Environment,
+): Promise<OpenOptions> {
+  const { config, set = [], ...plain } = options;
+  const { source: word, pin } = splitSourcePin(options.source);
+  if (!bareWord.test(word)) {
+    if (config === undefined && set.length === 0) return plain;
+    throw new PinfsError(
+      'USAGE',
+      '--config and --set are for a SOURCE that is the name of a repository',
+      {
+        advice: 'Write the name alone, such as software.example.org, or leave them out.',
+      },
+    );
+  }
+  const directory = isDirectory(word);
+  const { site, fqrn, reading } = await readNamed(word, options, environment);
+  try {
+    const urls = urlsOf(reading?.configuration.settings.get('CVMFS_SERVER_URL')?.value ?? '');
+    if (fqrn !== undefined && reading !== undefined && urls.length > 0) {
+      if (directory) throw ambiguous(word, fqrn);
+      return await configured(plain, { fqrn, pin, urls }, reading, site, environment);
+    }
+    if (!directory) throw nothingFits(word, fqrn, site, reading);
+    const advice = `Write ./${word}, and this warning goes away.`;
+    environment.report?.(
+      new PinfsError('USAGE', `${word} is taken for the directory of that name`, { advice }),
+    );
+    return { ...plain, source: `./${options.source}` };
+  } finally {
+    await reading?.repository?.close();
+  }
+}
+
+export interface NamedSite {
+  readonly site: Site;
+  /** The whole name; undefined: the word can't be one. */
+  readonly fqrn: string | undefined;
+  /** What the site says of it; undefined where there is no name. */
+  readonly reading: SiteReading | undefined;
+}
+
+/** What a site says of a word, as the name of a repository. The reading is to be closed. @throws PinfsError */
+export async function readNamed(
+  word: string,
+  options: OpenOptions,
+  environment: Environment,
+): Promise<NamedSite> {
+  const site = siteOf(options, environment);
+  const fqrn = completedName(word, site);
+  const open = opener(options, environment);
+  const reading = fqrn === undefined ? undefined : await readSite(fqrn, site, open, environment);
+  return { site, fqrn, reading };
+}
+
+function isDirectory(word: string): boolean {
+  return statSync(word, { throwIfNoEntry: false })?.isDirectory() === true;
+}
+
+/** A name without a dot gets the default domain; undefined: that is none. */
+function completedName(word: string, site: Site): string | undefined {
+  if (word.includes('.')) return isRepositoryName(word) ? word : undefined;
+  const domain = evaluateSite('', site).settings.get('CVMFS_DEFAULT_DOMAIN')?.value ?? '';
+  const name = `${word}.${domain}`;
+  return domain !== '' && isRepositoryName(name) ? name : undefined;
+}
+
+function ambiguous(word: string, fqrn: string): PinfsError {
+  return new PinfsError('USAGE', `'${word}' is a directory here, and the repository ${fqrn}`, {
+    advice: `Write ./${word} for the directory; for the repository, go to another directory.`,
+  });
+}
+
+function nothingFits(
+  word: string,
+  fqrn: string | undefined,
+  site: Site,
+  reading: SiteReading | undefined,
+): PinfsError {
+  const settings = reading?.configuration.settings ?? evaluateSite('', site).settings;
+  const known = [
+    ...elementsOf(settings.get('CVMFS_REPOSITORIES')?.value ?? ''),
+    ...site.list(`${site.directory}/config.d`).map((name) => name.replace(/\.(conf|local)$/, '')),
+  ];
+  const meant = nearestName(fqrn ?? word, known);
+  const where = site.onlyFiles?.join(', ') ?? site.directory;
+  const what =
+    fqrn === undefined ? `'${word}' is no name of a repository` : `no server is known for ${fqrn}`;
+  const advice =
+    meant === undefined
+      ? `Set CVMFS_SERVER_URL in ${where}, or give a URL, or ./DIR for a directory.`
+      : `Did you mean ${meant}?`;
+  return new PinfsError(
+    'USAGE',
+    `${what}: ${where} says nothing of it, and no directory has that name`,
+    { advice },
+  );
+}
+
+/** The config repository is a repository as others are, configured by the local files alone. */
+function opener(options: OpenOptions, environment: Environment): OpenConfigRepository {
+  return async (fqrn) => {
+    const { cache, cacheLimit, offline, strict, deadline, minRate, weakKey, proxy } = options;
+    const given = { cache, cacheLimit, offline, strict, deadline, minRate, weakKey, proxy };
+    const there = Object.fromEntries(
+      Object.entries(given).filter(([, value]) => value !== undefined),
+    ) as Partial<OpenOptions>;
+    const site = siteOf(options, environment);
+    const reading: SiteReading = { configuration: evaluateSite(fqrn, site), repository: undefined };
+    const urls = urlsOf(reading.configuration.settings.get('CVMFS_SERVER_URL')?.value ?? '');
+    if (urls.length === 0)
+      throw new PinfsError('USAGE', `no server is known for it`, {
+        advice: `Set CVMFS_SERVER_URL in ${site.directory}/config.d/${fqrn}.local.`,
+      });
+    const plain = { ...there, source: fqrn };
+    const own = await configured(plain, { fqrn, pin: undefined, urls }, reading, site, environment);
+    return configRepositoryOf(await openRepository(own, environment));
+  };
+}
+
+interface Named {
+  readonly fqrn: string;
+  /** Of the command line. */
+  readonly pin: string | undefined;
+  readonly urls: readonly string[];
+}
+
+async function configured(
+  options: OpenOptions,
+  named: Named,
+  { configuration, repository }: SiteReading,
+  site: Site,
+  environment: Environment,
+): Promise<OpenOptions> {
+  const { state } = directories(options, environment);
+  const { keys = [] } = options;
+  const found = keys.length > 0 ? keys : await siteKeys(configuration, site, repository, state);
+  return siteOptions({ ...options, keys: found }, named, configuration);
+}

@@ -1,0 +1,124 @@
+import { fileURLToPath } from 'node:url';
+import { PinfsError } from '../../format/errors.js';
+import type { Configuration, Setting } from '../../configuration/configuration.js';
+import { pinParameters } from '../../configuration/check.js';
+import { originText } from '../../configuration/show.js';
+import { isOn, numberOf, urlsOf } from '../../configuration/values.js';
+import { isUrl } from '../../source/open.js';
+import type { OpenOptions, SiteData } from '../open/options.js';
+import { parseDate, parsePin } from '../open/pin.js';
+
+const mebibyteBytes = 2 ** 20;
+
+/** The options with what a site says of a repository; what is given already wins. @throws PinfsError */
+export function siteOptions(
+  options: OpenOptions,
+  named: {
+    readonly fqrn: string;
+    readonly pin: string | undefined;
+    readonly urls: readonly string[];
+  },
+  configuration: Configuration,
+): OpenOptions {
+  const { settings } = configuration;
+  const value = (name: string): string => settings.get(name)?.value ?? '';
+  const [first = '', ...others] = named.urls.map(placeOf);
+  const { pin, text } = pinOf(options, named.pin, settings);
+  const { mirrors = [], proxy } = options;
+  const ownMirrors = mirrors.length > 0 ? mirrors : isUrl(first) ? others.filter(isUrl) : [];
+  const limit = numberOf(value('CVMFS_QUOTA_LIMIT'));
+  const [external] = urlsOf(value('CVMFS_EXTERNAL_URL'));
+  const proxies = proxy ?? (value('CVMFS_HTTP_PROXY') || undefined);
+  const servers = settings.get('CVMFS_SERVER_URL');
+  const note = `${named.fqrn} is ${first}${servers === undefined ? '' : ` (${originText(servers.origin)})`}${text}`;
+  const site: SiteData = { note, network: networkOf(settings, proxy !== undefined) };
+  return {
+    ...options,
+    source: pin === undefined ? first : `${first}@${pin}`,
+    fqrn: options.fqrn ?? named.fqrn,
+    mirrors: ownMirrors,
+    ...(proxies === undefined ? {} : { proxy: proxies }),
+    ...given('cacheLimit', options.cacheLimit ?? (limit > 0 ? limit * mebibyteBytes : undefined)),
+    ...given('blacklist', options.blacklist ?? (value('CVMFS_BLACKLIST') || undefined)),
+    ...given(
+      'external',
+      options.external ?? (external === undefined ? undefined : placeOf(external)),
+    ),
+    ...given(
+      'followRedirects',
+      options.followRedirects ?? (isOn(value('CVMFS_FOLLOW_REDIRECTS')) || undefined),
+    ),
+    site,
+  };
+}
+
+/** Nothing where there is no value. */
+function given<Name extends string, Value>(
+  name: Name,
+  value: Value | undefined,
+): Partial<Record<Name, Value>> {
+  return value === undefined ? {} : ({ [name]: value } as Record<Name, Value>);
+}
+
+/** A server, or the directory of a file:// URL; a slash at the end would be doubled. */
+function placeOf(url: string): string {
+  if (/^file:\/\//i.test(url) && URL.canParse(url)) return fileURLToPath(url);
+  return url.replace(/\/+$/, '');
+}
+
+type Settings = Configuration['settings'];
+
+/** The pin of the command line, else the site's, with what the verdict says of it. @throws PinfsError PIN_MALFORMED */
+function pinOf(
+  { attestation }: OpenOptions,
+  commandLine: string | undefined,
+  settings: Settings,
+): { readonly pin: string | undefined; readonly text: string } {
+  const isThere = (setting: Setting | undefined): setting is Setting =>
+    setting !== undefined && setting.value !== '';
+  const found = pinParameters.map((name) => settings.get(name)).find(isThere);
+  if (found === undefined) return { pin: commandLine, text: '' };
+  const where = `${found.name} (${originText(found.origin)})`;
+  if (commandLine !== undefined || attestation !== undefined)
+    return { pin: commandLine, text: `; the pin is that of the command line, not of ${where}` };
+  const pin = found.value;
+  const isWrong =
+    (found.name === 'CVMFS_ROOT_HASH' && parsePin(pin).kind !== 'hash') ||
+    (found.name === 'CVMFS_REPOSITORY_DATE' && parseDate(pin) === undefined);
+  if (isWrong)
+    throw new PinfsError('PIN_MALFORMED', `${where}: '${pin}' can't be a pin`, {
+      advice: 'Mend that line, or give a pin behind the name, as in NAME@TAG.',
+    });
+  return { pin, text: `; the pin is that of ${where}` };
+}
+
+/** Times are seconds in the files, and milliseconds here. */
+function networkOf(settings: Settings, isProxyGiven: boolean): SiteData['network'] {
+  const number = (name: string, unit = 1): number | undefined => {
+    const setting = settings.get(name);
+    return setting === undefined || setting.value === ''
+      ? undefined
+      : numberOf(setting.value) * unit;
+  };
+  const positive = (name: string, unit = 1): number | undefined => {
+    const found = number(name, unit);
+    return found !== undefined && found > 0 ? found : undefined;
+  };
+  const fallback = settings.get('CVMFS_FALLBACK_PROXY')?.value;
+  const data: SiteData['network'] = {
+    fallbackProxies: isProxyGiven || fallback === '' ? undefined : fallback,
+    timeout: positive('CVMFS_TIMEOUT', 1000),
+    timeoutDirect: positive('CVMFS_TIMEOUT_DIRECT', 1000),
+    lowSpeedLimit: positive('CVMFS_LOW_SPEED_LIMIT'),
+    maxRetries: number('CVMFS_MAX_RETRIES'),
+    backoff: positive('CVMFS_BACKOFF_INIT', 1000),
+    backoffMax: positive('CVMFS_BACKOFF_MAX', 1000),
+    proxyResetAfter: number('CVMFS_PROXY_RESET_AFTER', 1000),
+    hostResetAfter: number('CVMFS_HOST_RESET_AFTER', 1000),
+    proxyShard: settings.has('CVMFS_PROXY_SHARD')
+      ? isOn(settings.get('CVMFS_PROXY_SHARD')?.value)
+      : undefined,
+    maxServers: positive('CVMFS_MAX_SERVERS'),
+  };
+  return Object.fromEntries(Object.entries(data).filter(([, one]) => one !== undefined));
+}
