@@ -119,10 +119,10 @@ void t.test('a part, and catalogs alone', async (t) => {
 
 void t.test('a limit that is too small is told before any content is asked for', async (t) => {
   const { run, server } = await scene(t);
-  const refused = await run('fetch', '--cache-limit', '250K');
+  const refused = await run('fetch', '--cache-limit', '200K');
   t.match(refused, {
     code: 1,
-    stderr: /may have 250\.0 KiB: no content was fetched \[CACHE_FULL\]/,
+    stderr: /may have 200\.0 KiB: no content was fetched \[CACHE_FULL\]/,
   });
   t.match(refused.stderr, /--cache-limit SIZE/);
   t.equal(server.count(content), 0);

@@ -41,6 +41,19 @@ export const sourceOptionTable = {
       'The most that the cache may hold, such as 500M; default 4G, and never more than half of what is free.',
     environment: 'PINFS_CACHE_LIMIT',
   },
+  /** Caches of others that are only read, the first one first. */
+  cacheLower: {
+    flag: '--cache-lower',
+    value: 'dir',
+    kind: 'directory',
+    repeatable: true,
+    help: 'a cache that is only read, of pinfs or the reference',
+    manual:
+      'A cache that is only read: one of pinfs, also another user’s, or the alien or preloaded cache of the reference. ' +
+      'What lies there is verified, copied to the own cache and not fetched. What our own or root’s pinfs put there is ' +
+      'believed by its records; anything else by its content hash, for which it is compressed again (some MB a second).',
+    inUse: 'a cache below',
+  },
   /** ISO 8601: judge the chain as of this moment. */
   trustAt: {
     flag: '--trust-at',

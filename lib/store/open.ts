@@ -12,6 +12,7 @@ import { checkSize, describe, largestObject } from './inflate.js';
 import { diskFull, cacheUnusable } from './cache/layout.js';
 import { mayFit, openKeeper, type Keeper, type Target } from './cache/keeper.js';
 import { openLower, type Lower } from './cache/lower.js';
+import { checkLowerCaches, openLowerCaches, type LowerCaches } from './lower/lower-caches.js';
 import { shelfForReaders } from './cache/open-shelf.js';
 import type { Shelf } from './shelf.js';
 import { openSpare, type Spare } from './cache/spare.js';
@@ -26,6 +27,8 @@ export interface StoreOptions extends Sources {
   readonly directory: string;
   /** Bytes that the cache may take on the disk. */
   readonly limit: number;
+  /** Caches that are only read, of pinfs or of the reference: what they have is not fetched. */
+  readonly lower?: readonly string[] | undefined;
   /** Of whoever waits and has none of his own. */
   readonly waitLimits?: WaitLimits | undefined;
   /** Milliseconds; for the memory of failures. */
@@ -45,9 +48,10 @@ const limits: FlightLimits = {
 
 /**
  * Opens the store of a cache directory, which is made if it isn't there. The sources stay the caller's.
- * @throws PinfsError CACHE_UNUSABLE, CACHE_FULL.
+ * @throws PinfsError CACHE_UNUSABLE, CACHE_FULL, USAGE (a cache below is no directory).
  */
 export function openStore(options: StoreOptions): Store {
+  checkLowerCaches(options.lower ?? []);
   return new DiskStore(options);
 }
 
@@ -59,8 +63,8 @@ class DiskStore implements Store {
   readonly #sources: Sources;
   readonly #waitLimits: WaitLimits;
   readonly #cache: Target | undefined;
-  /** The cache where it can only be read. */
-  readonly #lower: Lower | undefined;
+  /** Those below the cache; it itself where it can only be read. */
+  readonly #lower: LowerCaches | undefined;
   /** Why nothing can be stored in it. */
   readonly #outOfUse: PinfsError | undefined;
   readonly #spare: Spare;
@@ -76,7 +80,7 @@ class DiskStore implements Store {
     this.#waitLimits = options.waitLimits ?? defaultWaitLimits;
     const { cache, lower, reason } = openCache(this.directory, options);
     this.#cache = cache;
-    this.#lower = lower;
+    this.#lower = openLowerCaches(options.lower ?? [], lower);
     this.#outOfUse = reason;
     this.#spare = openSpare(this.directory);
     this.#keeper = openKeeper(cache ?? reason, this.#spare, this.#unpacker);
@@ -162,7 +166,7 @@ class DiskStore implements Store {
     this.#cache?.committer.close();
     await this.#unpacker.close();
     this.#cache?.disk.close();
-    this.#lower?.close();
+    await this.#lower?.close();
     this.#spare.close();
   }
 
@@ -196,11 +200,11 @@ class DiskStore implements Store {
 
   /** Takes an object over from a cache that can only be read, if it is there and right. */
   async #copyFromLower(want: Want): Promise<boolean> {
-    const target = this.#lower && this.#spare.place();
+    const target = this.#lower && (this.#cache ?? this.#spare.place());
     if (target === undefined) return false;
     try {
       const [key, temporary] = [wantKey(want), target.disk.temporary()];
-      const copied = this.#lower?.copy(key, temporary);
+      const copied = await this.#lower?.copy(want, temporary);
       if (copied === undefined) return false;
       await target.committer.add({ key, temporary, ...copied });
       return true;

@@ -5,7 +5,7 @@
 _pinfs() {
   local commands='mount umount ls stat cat cp find fetch info tags status check probe serve bench attest key cache forget config doctor help'
   local output='--json --verbose --help'
-  local source="$output --key --fqrn --cache --cache-limit --trust-at --blacklist --external --config --set --mirror --proxy --env --attestation --signer --offline --strict --deadline --min-rate --follow-redirects --weak-key"
+  local source="$output --key --fqrn --cache --cache-limit --cache-lower --trust-at --blacklist --external --config --set --mirror --proxy --env --attestation --signer --offline --strict --deadline --min-rate --follow-redirects --weak-key"
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]} options=
   COMPREPLY=()
   if ((COMP_CWORD == 1)); then

@@ -106,8 +106,7 @@ export async function prepare(options: OpenOptions, environment: Environment): P
       directory: places.cache,
       // The store itself takes never more than half of what is free and its own.
       limit: options.cacheLimit ?? defaultCacheLimitBytes,
-      source,
-      waitLimits,
+      ...{ source, waitLimits, lower: options.cacheLower },
       offline: options.offline ?? false,
       clock: () => environment.now().getTime(),
       ...(external === undefined ? {} : { external }),

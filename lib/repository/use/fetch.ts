@@ -1,5 +1,6 @@
 import { PinfsError } from '../../format/errors.js';
 import { charge } from '../../store/cache/statements.js';
+import { smallObjectBytesMax } from '../../store/cache/segments.js';
 import type { StoreStatistics } from '../../store/store.js';
 import { flightKey, wantKey, type Want } from '../../store/want.js';
 import type { Entry } from '../../tree/entry.js';
@@ -135,6 +136,11 @@ function noteCatalog(
   list.met.set(wantKey(catalog.want), bytes);
 }
 
+/** What content takes in the cache: small objects lie one behind the other. */
+function onDiskOf(bytes: number): number {
+  return bytes <= smallObjectBytesMax ? bytes : charge(bytes);
+}
+
 /** Notes an object, unless it was met before. @returns whether it is to be fetched. */
 function note(list: Noted, want: Want): boolean {
   const key = flightKey(want);
@@ -146,7 +152,7 @@ function note(list: Noted, want: Want): boolean {
   list.todo.add(key);
   list.total.objects += 1;
   list.total.bytes += want.size.bytes;
-  list.onDisk += charge(want.size.bytes);
+  list.onDisk += onDiskOf(want.size.bytes);
   return true;
 }
 

@@ -14,9 +14,12 @@ import { isSegmentName, segmentFile } from './segments.js';
 import type { ObjectKey } from '../key.js';
 
 /** A cache that can only be read, of ours or root's: its objects count after a check against its records. */
-export interface Lower {
+export interface Lower extends LowerReader {
   /** Why nothing is put into it. */
   readonly reason: PinfsError;
+}
+
+export interface LowerReader {
   /**
    * Copies an object to a new file; beside the first one a copy of the records is made.
    * @returns undefined if it isn't there, or not right.
@@ -35,14 +38,29 @@ type Known = Pick<ObjectRecord, 'size' | 'sha256' | 'segment' | 'place'>;
  * @throws UnsafeDirectory; errors of the file system.
  */
 export function openLower(directory: string): Lower | undefined {
-  const held = holdLower(directory);
+  const held = isWritable(directory) ? undefined : holdCache(directory);
   if (held === undefined) return undefined;
-  const { at } = held;
-  let records: LowerRecords | undefined;
   return {
+    ...readerOf(held),
     reason: new PinfsError('CACHE_UNUSABLE', `the cache ${directory} can only be read`, {
       advice: 'What is new is not kept; for that give a directory of your own with --cache DIR.',
     }),
+  };
+}
+
+/**
+ * Opens a cache of ours or root's for reading, whoever may write to it; undefined if it is no such one.
+ * @throws UnsafeDirectory; errors of the file system.
+ */
+export function openLowerReader(directory: string): LowerReader | undefined {
+  const held = holdCache(directory);
+  return held && readerOf(held);
+}
+
+function readerOf(held: HeldDirectory): LowerReader {
+  const { at } = held;
+  let records: LowerRecords | undefined;
+  return {
     copy(key, target) {
       records ??= openCopy(at, `${target}.lower`);
       const record = records.get(key);
@@ -69,13 +87,17 @@ export function openLower(directory: string): Lower | undefined {
   };
 }
 
-function holdLower(path: string): HeldDirectory | undefined {
+/** Or why it isn't is said by whoever tries to make it one. */
+function isWritable(path: string): boolean {
   try {
     accessSync(path, constants.W_OK);
-    return undefined;
+    return true;
   } catch (thrown) {
-    if (!['EROFS', 'EACCES', 'EPERM'].includes(errorCode(thrown) ?? '')) return undefined;
+    return !['EROFS', 'EACCES', 'EPERM'].includes(errorCode(thrown) ?? '');
   }
+}
+
+function holdCache(path: string): HeldDirectory | undefined {
   const held = holdToRead(path);
   try {
     if (checkLayout(held.at, path)) return held;

@@ -37,6 +37,7 @@ const owners: Readonly<Record<string, readonly string[]>> = {
   undici: ['source'],
   'lru-cache': ['store', 'tree'],
   'better-sqlite3': ['store', 'tree', 'publish', 'testing'],
+  pako: ['store'],
   'zlib-sync': ['bench'],
   'fuse-native': ['drivers'],
   koffi: ['machine', 'drivers', 'testing'],
