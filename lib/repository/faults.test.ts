@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import type { PinfsError } from '../format/errors.js';
+import { asPinfsError, type PinfsError } from '../format/errors.js';
 import { file, makeRepository, makeSmallRepository, nested } from '../publish/write-repository.js';
 import { startBadServer, type BadServer, type Behaviour } from '../testing/servers/bad-server.js';
 import {
@@ -241,6 +241,35 @@ void t.test('it comes up while one of each fails', async (t) => {
     scene.proxies[0]?.behave(fault);
     await isRead(t, scene, fault, () => undefined);
   }
+});
+
+void t.test('all proxies are dead for a while, with 64 readers', async (t) => {
+  const scene = await setUp(t, true, { deadline: 6000 });
+  const repository = await openRepository(scene.options, scene.environment);
+  for (const proxy of scene.proxies) await proxy.close();
+  const before = repository.traffic.failures;
+  const readers = Array.from({ length: 64 }, (_, i) => {
+    const path = paths[i % paths.length] ?? '';
+    return readText(repository, path).then(
+      (text) => (text === expected(path) ? 'right' : 'wrong'),
+      (thrown: unknown) => asPinfsError(thrown).code,
+    );
+  });
+  await new Promise((resolve) => setTimeout(resolve, 2000));
+  const failures = repository.traffic.failures - before;
+  // Sixteen fly at once; with pauses of 20 ms at most each of them tries 100 times a second at the very most.
+  t.ok(failures > 0 && failures < 16 * 2 * 100 * 2, `${failures} tries meanwhile`);
+  t.ok(scene.told.length < 12, 'and few words');
+  const back: ForwardProxy[] = [];
+  for (const { port } of scene.proxies) back.push(await startForwardProxy(port));
+  t.teardown(async () => {
+    for (const proxy of back) await proxy.close();
+  });
+  const ended = new Set(await Promise.all(readers));
+  ended.delete('right');
+  t.notOk(ended.has('wrong'), `the others: ${[...ended].join(', ')}`);
+  t.equal(await digestOfTree(repository, () => undefined), truth, 'and all is read as before');
+  await repository.close();
 });
 
 void t.test('who gave what is damaged is counted by name', async (t) => {

@@ -84,7 +84,8 @@ function askedOnce(source: Source): Source {
     judged: source.judged,
     close: () => source.close(),
     get(path, limit, request) {
-      if (!headFiles.has(path)) return source.get(path, limit, request);
+      const isAgain = (request?.served ?? []).length > 0;
+      if (!headFiles.has(path) || isAgain) return source.get(path, limit, request);
       const answer = answers.get(path) ?? source.get(path, limit, request);
       answers.set(path, answer);
       return answer;

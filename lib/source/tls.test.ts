@@ -15,6 +15,8 @@ import {
   type ServerCertificate,
 } from '../testing/servers/authorities.js';
 import { asPinfsError, type PinfsError } from '../format/errors.js';
+import { startForwardProxy } from '../testing/servers/forward-proxy.js';
+import { parseProxies } from './failover/proxies.js';
 import { httpSource } from './http/http.js';
 
 // The authorities of this machine, and of whoever runs this, are left out.
@@ -110,4 +112,33 @@ void t.test('a server of the other kind', async (t) => {
     code: 'SOURCE_UNREACHABLE',
     advice: /https:\/\//,
   });
+});
+
+void t.test('through a tunnel of a proxy, of whose errors it tells', async (t) => {
+  const port = await secureServer(t, goodCertificate);
+  trust(testAuthority);
+  const proxy = await startForwardProxy();
+  t.teardown(() => proxy.close());
+  const open = () => {
+    const source = httpSource(`https://localhost:${port}/x`, {
+      backoff: 1,
+      backoffMax: 2,
+      connectTimeout: 1000,
+      hopsFor: () => parseProxies(proxy.url),
+    });
+    t.teardown(() => source.close());
+    return source;
+  };
+  t.equal((await open().get('file', 100)).toString(), 'published');
+  t.same(proxy.requests, [`CONNECT localhost:${port}`]);
+  proxy.behave('reset');
+  const message = new RegExp(`through ${proxy.url}: the proxy could not connect .HTTP 503`);
+  await t.rejects(open().get('file', 100), { code: 'SOURCE_UNREACHABLE', message });
+  proxy.behave('freeze');
+  const began = performance.now();
+  await t.rejects(open().get('file', 100), {
+    code: /SOURCE_(TIMEOUT|UNREACHABLE)/,
+    message: / through /,
+  });
+  t.ok(performance.now() - began < 25_000, 'a tunnel that is never there is given up');
 });

@@ -29,7 +29,7 @@ export async function judgedHead(opening: Opening, signal: AbortSignal): Promise
 /** The head that one server has; where what it gave is none, also by its other ways. */
 async function headOf(opening: Opening, asked: Source, signal: AbortSignal): Promise<JudgedHead> {
   const served: Served[] = [];
-  for (;;) {
+  for (let tries = 1; ; tries++) {
     const places = { asked, source: opening.source, store: opening.store };
     const evidence = await gatherEvidence(places, opening.alternatives, signal, served);
     const head = { evidence, ...judgeEvidence(opening, evidence, true) };
@@ -40,9 +40,12 @@ async function headOf(opening: Opening, asked: Source, signal: AbortSignal): Pro
     }
     // One way is not asked twice: what is signed wrongly is not damaged on the way.
     const others = asked.judged?.(served, failure) ?? 0;
-    if (others === 0 || signal.aborted) return head;
+    if (others === 0 || tries >= triesMax || signal.aborted) return head;
   }
 }
+
+// Of one mirror, past caches and through other proxies.
+const triesMax = 8;
 
 const contentCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'MANIFEST_MALFORMED',

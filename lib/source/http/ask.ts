@@ -2,7 +2,7 @@ import { PinfsError } from '../../format/errors.js';
 import { isSame, type Way } from '../failover/failover.js';
 import type { SourceRequest } from '../source.js';
 import { withAttempts } from './attempts.js';
-import { askWay, isOneOf, now, runProbe, type Client, type Only } from './client.js';
+import { askWay, giveUpOn, isOneOf, now, runProbe, type Client, type Only } from './client.js';
 import type { Job } from './job.js';
 import type { Network } from './network.js';
 import type { Retry, SourceAnswer } from './request.js';
@@ -99,7 +99,7 @@ export async function ask(start: AskingStart): Promise<Buffer> {
     const serving = { mirror: way.mirror, hop: way.hop, fresh };
     if (answer.kind === 'body') {
       request.served?.push(serving);
-      network.changed(network.failover.answered(way, asked, now()), 'it answers again');
+      network.changed(network.failover.answered(way, asked, now()), 'it is well again');
       return answer.bytes;
     }
     const { error, fault } = answer;
@@ -146,7 +146,6 @@ async function afterFailure(asking: Asking, way: Way, answer: Failed): Promise<v
   const most = network.bases.length + network.failover.ways.length;
   const total = totalError(asking);
   if (isUntried && asking.failed.length < most) {
-    if (demand !== undefined && demand.urgency !== 'wanted') throw error;
     demand?.failed(total);
     return;
   }
@@ -191,6 +190,7 @@ function blame(client: Client, way: Way, { error, fault = 'either' }: Failed): v
   const { network } = client;
   const whose = network.hop(way).kind === 'direct' ? 'mirror' : fault;
   network.changed(network.failover.failed(way, whose, now()), error.message);
+  if (network.failover.ways.length > 1) giveUpOn(client, way, error);
   if (whose !== 'either') return;
   for (const probe of network.failover.probes(way, now())) void runProbe(client, probe);
 }

@@ -1,9 +1,9 @@
 import { version } from '../../machine/version.js';
 import { PinfsError } from '../../format/errors.js';
-import type { Probe, Way } from '../failover/failover.js';
+import { isSame, type Probe, type Way } from '../failover/failover.js';
 import type { SourceRequest, Traffic } from '../source.js';
 import { redirected, show, type Base, type HttpTarget } from './base.js';
-import { exchange } from './exchange.js';
+import { exchange, type Exchange } from './exchange.js';
 import type { Job } from './job.js';
 import { throughText, type Network } from './network.js';
 import type { Question, SourceAnswer } from './request.js';
@@ -15,8 +15,30 @@ export interface Client {
   readonly traffic: Traffic;
   /** Stops each request that is under way. */
   readonly running: Set<(error: PinfsError) => void>;
+  /** What is being asked, by each way. */
+  readonly asked: Set<Asked>;
   closed: boolean;
   readonly tell: HttpOptions['tell'];
+}
+
+interface Asked {
+  readonly way: Way;
+  /** When something came last, or it was sent. */
+  readonly heard: { at: number };
+  readonly exchange: Exchange;
+}
+
+/**
+ * Where one request waited in vain, the others that wait for the same way in silence, for half as long or more, do not
+ * wait any longer.
+ */
+export function giveUpOn({ asked, settings, network }: Client, way: Way, error: PinfsError): void {
+  if (error.code !== 'SOURCE_TIMEOUT') return;
+  const isProxied = network.hop(way).kind === 'proxy';
+  const silenceMs = timingOf(settings, isProxied, 0).headersTimeout / 2;
+  for (const one of [...asked]) {
+    if (isSame(one.way, way) && now() - one.heard.at >= silenceMs) one.exchange.giveUp(error);
+  }
 }
 
 /** The one mirror that is asked, and through what; undefined: any. */
@@ -63,21 +85,12 @@ export async function askWay(
   asked: WayRequest,
   job: Pick<Job, 'run'>,
 ): Promise<Exclude<SourceAnswer, { kind: 'redirect' }>> {
-  const { network, settings, traffic } = client;
+  const { network, settings } = client;
   let target = targetOn(network.bases[way.mirror], asked.path);
   for (let count = 0; ; count++) {
     const question = makeQuestion(client, way, target, asked);
-    const { origin } = target;
     asked.request.sink?.begin();
-    const answer = await job.run(() =>
-      exchange(
-        network.dispatcher(network.hop(way), origin),
-        question,
-        traffic,
-        asked.came,
-        asked.answered,
-      ),
-    );
+    const answer = await job.run(() => send(client, way, question, asked));
     if (answer.kind !== 'redirect') return answer;
     const allowed = settings.followRedirects;
     const { origins } = network;
@@ -86,6 +99,34 @@ export async function askWay(
       return { kind: 'failed', error: to, retry: 'never', fault: 'mirror' };
     target = to;
   }
+}
+
+/** Begins one exchange, and knows of it until it is answered. */
+function send(
+  client: Client,
+  way: Way,
+  question: Question,
+  { came, answered }: WayRequest,
+): Exchange {
+  const { network, traffic, asked } = client;
+  const heard = { at: now() };
+  const started = exchange(
+    network.dispatcher(network.hop(way), question.origin),
+    question,
+    traffic,
+    (received) => {
+      heard.at = now();
+      came(received);
+    },
+    (milliseconds) => {
+      heard.at = now();
+      answered(milliseconds);
+    },
+  );
+  const entry: Asked = { way, heard, exchange: started };
+  asked.add(entry);
+  void started.answer.then(() => asked.delete(entry));
+  return started;
 }
 
 function makeQuestion(

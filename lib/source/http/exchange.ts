@@ -10,6 +10,8 @@ export interface Exchange {
   readonly answer: Promise<SourceAnswer>;
   /** Ends it with this error, unless it has ended. */
   cancel(error: PinfsError): void;
+  /** The same as if its own time were over. */
+  giveUp(error: PinfsError): void;
   /** Whether to leave what comes on the line, for others to go before; no time limit counts meanwhile. */
   hold(held: boolean): void;
 }
@@ -68,6 +70,7 @@ export function exchange(
   return {
     answer,
     cancel: (error) => fail(call, error, 'never', undefined),
+    giveUp: (error) => fail(call, error, 'later', 'either'),
     hold: (held) => hold(call, held),
   };
 }

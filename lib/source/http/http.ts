@@ -24,7 +24,15 @@ export function httpSource(text: string, options: HttpOptions = {}): Source {
   const traffic: Traffic = { requests: 0, bytes: 0, failures: 0 };
   const network = openNetwork(text, settings, options, traffic);
   const { tell } = options;
-  const client: Client = { settings, network, traffic, running: new Set(), closed: false, tell };
+  const client: Client = {
+    settings,
+    network,
+    traffic,
+    running: new Set(),
+    asked: new Set(),
+    closed: false,
+    tell,
+  };
   const alone = network.bases.map((_, mirror) => viewOf(client, { mirror }));
   return {
     ...viewOf(client, undefined),

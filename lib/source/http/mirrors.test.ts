@@ -2,6 +2,7 @@ import t, { type Test } from 'tap';
 import { PinfsError } from '../../format/errors.js';
 import { startBadServer, type BadServer } from '../../testing/servers/bad-server.js';
 import { startForwardProxy, type ForwardProxy } from '../../testing/servers/forward-proxy.js';
+import { steeredDemand } from '../../testing/waiting.js';
 import { rejectsWith } from '../../testing/suites/source-conformance.js';
 import { parseProxies } from '../failover/proxies.js';
 import type { Served, Source } from '../source.js';
@@ -175,6 +176,46 @@ void t.test('a busy mirror is left alone, and the next one asked', async (t) => 
   const began = performance.now();
   await isRight(t, source, 'at once');
   t.ok(performance.now() - began < 5000);
+});
+
+void t.test('one time-out is enough for all who wait for the same', async (t) => {
+  const { servers, source } = await setUp(t, undefined, { headersTimeout: 2000 });
+  servers[0]?.behave(/./, 'hang');
+  const began = performance.now();
+  const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+  const first = isRight(t, source, 'the first');
+  await pause(800);
+  const second = isRight(t, source, 'who came later');
+  await first;
+  await second;
+  const took = performance.now() - began;
+  // 2800 ms, if each waited for itself.
+  t.ok(took < 2750, `${Math.round(took)} ms`);
+  t.equal(servers[0]?.count('file'), 2);
+});
+
+void t.test(
+  'where all fail that is told once, and it goes on as soon as one is back',
+  async (t) => {
+    const { servers, source, told } = await setUp(t, undefined, { backoff: 20, backoffMax: 40 });
+    for (const server of servers) server.behave(/./, 'error', 10);
+    const demand = steeredDemand();
+    t.ok((await source.get('file', body.length, { demand })).equals(body));
+    t.equal(
+      servers.reduce((sum, server) => sum + server.count('file'), 0),
+      21,
+      'each in its turn',
+    );
+    t.ok(told.length <= 3, told.map(({ message }) => message).join('\n'));
+    t.match(demand.troubles.at(-1)?.message, /HTTP 500.*before that/);
+  },
+);
+
+void t.test('what nobody waits for yet takes another way as well', async (t) => {
+  const { servers, source } = await setUp(t, undefined);
+  servers[0]?.behave(/./, { status: 403 });
+  const demand = steeredDemand('ahead');
+  t.ok((await source.get('file', body.length, { demand })).equals(body));
 });
 
 void t.test('credentials of a proxy go to it alone', async (t) => {

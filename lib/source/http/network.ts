@@ -42,6 +42,7 @@ export function openNetwork(
   const failover = openFailover(plan, Math.random);
   const dispatchers = new Map<string, Dispatcher>();
   const origins = new Set<string>();
+  let isLast = false;
   const network: Network = {
     bases,
     failover,
@@ -62,6 +63,10 @@ export function openNetwork(
     },
     changed(change, why) {
       if (change === undefined) return;
+      // Where all fail, one is tried after the other: that is no change, and told once.
+      const isTold = change.isLast && isLast;
+      isLast = change.isLast;
+      if (isTold) return;
       traffic.changes = (traffic.changes ?? 0) + 1;
       traffic.way = network.label(change.to);
       const last = change.isLast ? ', though it failed before: so did all others' : '';

@@ -50,7 +50,8 @@ export function makeProxyDispatcher(options: ProxyOptions): Dispatcher {
   const connect = { timeout: connectTimeout, allowH2: false };
   // The answer to CONNECT is bounded as a connection is.
   const common = { connections, allowH2: false, headersTimeout: connectTimeout };
-  const ProxyAgent = loadProxyAgent();
+  const { ProxyAgent, connect: tunnel } = loadProxyParts();
+  const methods = tunnel === undefined ? {} : { connect: tunnel };
   return new ProxyAgent({
     uri: origin,
     proxyTunnel: false,
@@ -58,16 +59,28 @@ export function makeProxyDispatcher(options: ProxyOptions): Dispatcher {
     proxyTls: { ...connect, ...secure },
     requestTls: { ...connect, ...secure },
     factory: (to: string | URL, given: object) => new Pool(String(to), { ...given, ...common }),
-    clientFactory: (to: URL, given: object) => new Pool(to.origin, { ...given, ...common }),
+    clientFactory: (to: URL, given: object) =>
+      Object.assign(new Pool(to.origin, { ...given, ...common }), methods),
   });
 }
 
-function loadProxyAgent(): ProxyAgentConstructor {
+interface ProxyParts {
+  readonly ProxyAgent: ProxyAgentConstructor;
+  /** The method that the pool to the proxy needs for tunnels; undefined: it has it. */
+  readonly connect: unknown;
+}
+
+/** All of undici adds its methods to each pool as it is loaded; that takes twenty times as long as these two. */
+function loadProxyParts(): ProxyParts {
   const require = createRequire(import.meta.url);
   try {
-    return require('undici/lib/dispatcher/proxy-agent.js') as ProxyAgentConstructor;
+    return {
+      ProxyAgent: require('undici/lib/dispatcher/proxy-agent.js') as ProxyAgentConstructor,
+      connect: require('undici/lib/api/api-connect.js'),
+    };
   } catch {
-    return (require('undici') as { ProxyAgent: ProxyAgentConstructor }).ProxyAgent;
+    const { ProxyAgent } = require('undici') as { ProxyAgent: ProxyAgentConstructor };
+    return { ProxyAgent, connect: undefined };
   }
 }
 
