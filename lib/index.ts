@@ -12,6 +12,8 @@ import { fromText, printable, toBytes, type ByteString } from './format/bytes.js
 import type { Entry } from './tree/entry.js';
 import { PinfsError, type ErrorCode } from './format/errors.js';
 import { list, readRange, valueOf, walk } from './repository/use/path.js';
+import { namedSource } from './repository/configured/named-source.js';
+import { processEnvironment } from './repository/open/environment.js';
 import { openRepository } from './repository/open.js';
 import { inspectSource as inspectRepository, type Inspection } from './repository/inspect.js';
 import type { OpenOptions } from './repository/open/options.js';
@@ -34,6 +36,8 @@ export type { HeadStatus, InodesStatus, MountStatus, StoreStatus } from './mount
 export type { InodeStatus } from './repository/inodes/inode-state.js';
 export type { Traffic } from './source/source.js';
 export type { NotStored } from './store/store.js';
+export type { SiteData } from './repository/open/options.js';
+export type { NetworkData } from './source/network.js';
 export type { HistoryTag } from './tree/history.js';
 export type { TreeStatistics } from './tree/tree.js';
 export type { TrustStep } from './trust/verdict/verdict.js';
@@ -94,7 +98,7 @@ export interface Snapshot {
  * @throws PinfsError with the code of what was refused, missing, damaged or not reachable.
  */
 export async function open(options: OpenOptions): Promise<Snapshot> {
-  const repository = await openRepository(options);
+  const repository = await openRepository(await namedSource(options, processEnvironment));
   const { identity } = repository.descriptor;
   let closing: Promise<void> | undefined;
   const find = async (path: Path, follow: boolean): Promise<Entry> => {
@@ -145,7 +149,7 @@ export async function open(options: OpenOptions): Promise<Snapshot> {
 
 /** What can be said of SOURCE[@PIN], tags included, also where trust refuses it. */
 export async function inspect(options: OpenOptions): Promise<Inspection> {
-  return await inspectRepository(options);
+  return await inspectRepository(await namedSource(options, processEnvironment));
 }
 
 /**
@@ -160,7 +164,8 @@ export async function mount(
 ): Promise<MountSession> {
   const { runMount } = await import('./mount/session/session.js');
   const { mountOptions } = await import('./mount/options.js');
-  return await runMount(options, mountOptions({ ...how, mountpoint }));
+  const named = await namedSource(options, processEnvironment);
+  return await runMount(named, mountOptions({ ...how, mountpoint }));
 }
 
 /** @throws PinfsError USAGE */

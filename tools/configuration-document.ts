@@ -15,7 +15,7 @@ The files are read in this order, a later value wins (DIR is \`/etc/cvmfs\` or \
 4. \`REPO/etc/cvmfs/domain.d/DOMAIN.conf\`, then \`DIR/domain.d/DOMAIN.conf\` and \`.local\`
 5. \`REPO/etc/cvmfs/config.d/FQRN.conf\`, then \`DIR/config.d/FQRN.conf\` and \`.local\`
 
-What \`--set\` gives is there from the beginning, and no file changes it. A name is known if a line begins with it and a \`=\` (\`export\` and \`readonly\` may stand before it), as with the reference. \`config=\` in fstab and \`--config\` take files with colons between them as well: then these are read and nothing else. The config repository is opened like any other, with the servers and keys that the local files name for it, and its files and keys are read from that snapshot. Where it can't be had there is a warning, and an error with \`CVMFS_CONFIG_REPO_REQUIRED=yes\`.
+What \`--set\` gives is there from the beginning, and no file changes it. A name is known if a line begins with it and a \`=\` (\`export\` and \`readonly\` may stand before it), as with the reference. \`config=\` in fstab and \`--config\` take files with colons between them as well: then these are read and nothing else. The config repository is opened like any other, with the servers and keys that the local files name for it, and its files and keys are read from that snapshot. Where it can't be had, it is read as another client has it mounted (in \`CVMFS_MOUNT_DIR\`, if that is root's or yours), with a warning; where it is not there either the local files count alone, which is an error with \`CVMFS_CONFIG_REPO_REQUIRED=yes\`.
 
 A file may have 1 MiB, a value 64 KiB, a configuration 256 files; commands nest 50 deep, files 10.
 `;

@@ -3,9 +3,10 @@ import { printableText } from '../../lib/format/bytes.js';
 import { exitOf, worseExit } from '../../lib/format/errors.js';
 import type { ProbedWay, ProbeReport } from '../../lib/repository/probe.js';
 import { runAction } from './failures.js';
-import { openOptions, sourceOptions, type SourceFlags } from './options.js';
+import { sourceOptions, type SourceFlags } from './options.js';
 import { print, printJson } from './output.js';
 import { startWaiting } from './progress.js';
+import { namedOptions, tellingEnvironment } from './with-repository.js';
 
 export function register(program: Command): void {
   sourceOptions(program.command('probe'))
@@ -22,9 +23,10 @@ One line for each way: its place in the order, milliseconds to the answer to a s
 async function probe(source: string, flags: SourceFlags): Promise<void> {
   await runAction(flags, async () => {
     const { probeSource } = await import('../../lib/repository/probe.js');
-    const options = openOptions(source, flags);
     const asked = startWaiting('asking');
-    const report = await probeSource(options).finally(asked);
+    const report = await namedOptions(source, flags, await tellingEnvironment())
+      .then((options) => probeSource(options))
+      .finally(asked);
     if (flags.json === true) printJson(report);
     else await print(table(report));
     process.exitCode = report.ways.reduce(

@@ -44,11 +44,18 @@ export function checkConfiguration(
     ...known.flatMap((setting) => [
       ...checkName(setting),
       ...checkKind(setting),
-      ...(checks[setting.name]?.(setting, machine) ?? []),
+      ...(isIdle(setting, configuration) ? [] : (checks[setting.name]?.(setting, machine) ?? [])),
     ]),
     ...checkPins(settings),
     ...(fqrn === '' ? [] : checkLacking(configuration)),
   ];
+}
+
+/** Keys are of one repository, and those of a directory count only where none are named. */
+function isIdle({ name }: Setting, { fqrn, settings }: Configuration): boolean {
+  if (name !== 'CVMFS_PUBLIC_KEY' && name !== 'CVMFS_KEYS_DIR') return false;
+  const areNamed = (settings.get('CVMFS_PUBLIC_KEY')?.value ?? '') !== '';
+  return fqrn === '' || (name === 'CVMFS_KEYS_DIR' && areNamed);
 }
 
 function finding(

@@ -257,7 +257,7 @@ const ofMounts: readonly Row[] = [
   ],
   ['CVMFS_SYSTEMD_NOKILL', 'boolean', 'otherwise', 'a mount ends in order when it is told to'],
   [
-    'CVMFS_RELOAD_SOCKETS CVMFS_TALK_SOCKET CVMFS_TALK_OWNER CVMFS_BASE_ENV',
+    'CVMFS_RELOAD_SOCKETS CVMFS_TALK_SOCKET CVMFS_TALK_OWNER',
     'text',
     'unsupported',
     "'pinfs status' finds the mounts by itself",
@@ -269,7 +269,7 @@ const ofTheEnvironment: readonly Row[] = [
   ['X509_CERT_DIR X509_CERT_BUNDLE', 'text', 'unsupported', 'see SSL_CERT_FILE and SSL_CERT_DIR'],
   ['CVMFS_IGNORE_SIGNATURE', 'boolean', 'unsupported', 'the reference does not heed it either'],
   ['CVMFS_MAX_EXTERNAL_SERVERS', 'number', 'unsupported', 'the reference does not heed it either'],
-  ['CVMFS_FQRN', 'text', 'inside'],
+  ['CVMFS_FQRN CVMFS_BASE_ENV', 'text', 'inside'],
 ];
 
 const ofServers: readonly Row[] = [

@@ -16,10 +16,9 @@ interface LoadedFile {
   readonly names?: readonly string[];
 }
 
-/** A verified snapshot of the repository in which a site's files lie. */
+/** The repository in which a site's files lie. */
 export interface ConfigRepository {
   readonly fqrn: string;
-  readonly rootHash: string;
   /** What was loaded before. @throws NotLoaded */
   loaded(path: string): LoadedFile;
   /** @throws PinfsError: it can't be had. That nothing lies there is an answer. */
@@ -61,7 +60,6 @@ export function configRepositoryOf(repository: Repository): ConfigRepository {
   const files = new Map<string, LoadedFile>();
   return {
     fqrn: repository.fqrn,
-    rootHash: repository.descriptor.identity.rootHash,
     loaded(path) {
       const file = files.get(path);
       if (file === undefined) throw new NotLoaded(path);

@@ -1,8 +1,10 @@
+import { join } from 'node:path';
 import { asPinfsError, PinfsError } from '../../format/errors.js';
 import { evaluateSite, type RepositoryFiles, type Site } from '../../configuration/layers.js';
 import { isOn } from '../../configuration/values.js';
 import type { Configuration } from '../../configuration/configuration.js';
 import type { Environment } from '../open/environment.js';
+import { mountedRepository } from './mounted-repository.js';
 import { withLoaded, type ConfigRepository } from './config-repository.js';
 
 /** Opens the config repository of that name. @throws PinfsError */
@@ -23,23 +25,14 @@ export async function readSite(
   fqrn: string,
   site: Site,
   open: OpenConfigRepository,
-  { report }: Environment,
+  environment: Environment,
 ): Promise<SiteReading> {
   const alone = evaluateSite(fqrn, site);
   const name = alone.configRepository;
   if (fqrn === '' || name === '' || name === fqrn || site.onlyFiles !== undefined)
     return { configuration: alone, repository: undefined };
-  let repository: ConfigRepository;
-  try {
-    repository = await open(name);
-  } catch (thrown) {
-    const error = asPinfsError(thrown);
-    const message = `the config repository ${name} can't be read: ${error.message}`;
-    const shown = new PinfsError(error.code, message, { advice: error.advice, cause: error });
-    if (isOn(alone.settings.get('CVMFS_CONFIG_REPO_REQUIRED')?.value)) throw shown;
-    report?.(shown);
-    return { configuration: alone, repository: undefined };
-  }
+  const repository = await openOrMounted(alone, open, environment);
+  if (repository === undefined) return { configuration: alone, repository };
   try {
     const repositoryFiles: RepositoryFiles = {
       read: (_, path) => repository.loaded(path).bytes,
@@ -52,5 +45,28 @@ export async function readSite(
   } catch (error) {
     await repository.close();
     throw error;
+  }
+}
+
+/** A snapshot; where that can't be had what another client has mounted, with a warning. */
+async function openOrMounted(
+  alone: Configuration,
+  open: OpenConfigRepository,
+  { report }: Environment,
+): Promise<ConfigRepository | undefined> {
+  const name = alone.configRepository;
+  const value = (parameter: string): string => alone.settings.get(parameter)?.value ?? '';
+  try {
+    return await open(name);
+  } catch (thrown) {
+    const error = asPinfsError(thrown);
+    const root = join('/', value('CVMFS_MOUNT_DIR'), name);
+    const mounted = mountedRepository(root, name);
+    const instead = mounted === undefined ? '' : `; it is read as it is mounted, in ${root}`;
+    const message = `the config repository ${name} can't be verified: ${error.message}${instead}`;
+    const shown = new PinfsError(error.code, message, { advice: error.advice, cause: error });
+    if (mounted === undefined && isOn(value('CVMFS_CONFIG_REPO_REQUIRED'))) throw shown;
+    report?.(shown);
+    return mounted;
   }
 }

@@ -30,7 +30,10 @@ export function siteOptions(
   const [external] = urlsOf(value('CVMFS_EXTERNAL_URL'));
   const proxies = proxy ?? (value('CVMFS_HTTP_PROXY') || undefined);
   const servers = settings.get('CVMFS_SERVER_URL');
-  const note = `${named.fqrn} is ${first}${servers === undefined ? '' : ` (${originText(servers.origin)})`}${text}`;
+  // Credentials are for the server alone.
+  const shown = first.replace(/^([^/]*\/\/)[^/]*@/, '$1');
+  const where = servers === undefined ? '' : ` (${originText(servers.origin)})`;
+  const note = `${named.fqrn} is ${shown}${where}${text}`;
   const site: SiteData = { note, network: networkOf(settings, proxy !== undefined) };
   return {
     ...options,
