@@ -14,6 +14,8 @@ export interface Ahead {
   listed(directory: NodeId): void;
   /** A file was read from its begin. */
   read(node: NodeId): void;
+  /** A file was read behind its begin, up to `end`. */
+  readOn(node: NodeId, offset: number, end: number): void;
   /** Does a little of what is to be done; false: there is nothing. */
   work(): boolean;
   readonly counts: ReadAheadCounts;
@@ -40,6 +42,9 @@ export function openAhead(tree: Tree, prepare: (node: NodeId) => void, files: Re
       reading.next = tree.following(node);
       reading.toPrepare = inOrder ? reading.next : undefined;
       files.read(node);
+    },
+    readOn: (node, offset, end) => {
+      files.readOn(node, offset, end);
     },
     counts: files.counts,
     take: (bytesMax) => files.take(bytesMax, () => loadedNext(walk)),

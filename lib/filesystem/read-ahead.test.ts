@@ -1,6 +1,6 @@
 import t from 'tap';
 import { makeFakeTree, type FakeEntry } from '../testing/fakes/fake-tree.js';
-import type { Outcome } from '../store/want.js';
+import type { Outcome, Want } from '../store/want.js';
 import { openReadAhead } from './read-ahead.js';
 
 const fileBytes = 40 * 1024;
@@ -116,5 +116,36 @@ void t.test('what was asked for in vain makes it ask for less', (t) => {
     counts.asked - before <= 8,
     `${counts.asked - before} more were asked for: ${asked.join(' ')}`,
   );
+  t.end();
+});
+
+void t.test('who reads on in a large file gets the chunks that follow, once', (t) => {
+  const chunkBytes = 1024 * 1024;
+  const { tree, shelf } = makeFakeTree({
+    children: {
+      large: { bytes: Buffer.alloc(40 * chunkBytes), chunkSize: chunkBytes },
+    },
+  });
+  const here = new Set<string>();
+  const isRecorded = ({ object }: Want): boolean => here.has(object.hash.text);
+  const ahead = openReadAhead({ ...tree, following: () => undefined }, { ...shelf, isRecorded });
+  const { node } = value(tree.resolve('/large'));
+  const readOn = (chunk: number, most = bytesMax): number => {
+    ahead.readOn(node, chunk * chunkBytes, (chunk + 1) * chunkBytes);
+    return ahead.take(most, () => []).length;
+  };
+  t.same(
+    [1, 2].map((chunk) => readOn(chunk)),
+    [0, 0],
+    'two reads are no order',
+  );
+  t.equal(readOn(3, 0), 0, 'off');
+  t.equal(readOn(4), 4);
+  t.equal(ahead.take(bytesMax, () => []).length, 4, 'more, as long as it lies in the next 16 MiB');
+  for (let turn = 0; turn < 4; turn++) ahead.take(bytesMax, () => []);
+  t.equal(ahead.counts.askedBytes, 16 * chunkBytes);
+  t.equal(readOn(5), 1, 'then one for each that is read');
+  t.equal(ahead.counts.used, 1);
+  t.equal(readOn(30), 0, 'elsewhere: it begins anew');
   t.end();
 });

@@ -3,7 +3,7 @@ import { PinfsError } from '../format/errors.js';
 import { objectText } from '../format/hash.js';
 import type { Shelf } from '../store/shelf.js';
 import { done, type Outcome, andThen, failure } from '../store/want.js';
-import { wantsBehind, wantsForRange, type Piece } from '../tree/content.js';
+import { chunksBehind, wantsForRange, type Piece } from '../tree/content.js';
 import type { Entry, NodeId } from '../tree/entry.js';
 import type { Tree } from '../tree/tree.js';
 
@@ -32,7 +32,9 @@ export function readContent(
       if (got === undefined) {
         const ahead = [
           ...pieces.slice(index + 1).map((it) => it.want),
-          ...wantsBehind(tree, entry, offset + length, aheadCount(piece, offset)),
+          ...chunksBehind(tree, entry, offset + length, aheadCount(piece, offset)).map(
+            (it) => it.want,
+          ),
         ];
         shelf.expect?.(ahead);
         return { kind: 'miss', want: piece.want, ahead };

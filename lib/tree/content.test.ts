@@ -2,7 +2,7 @@ import { errno } from '../format/errno.js';
 import t from 'tap';
 import { openMade } from '../testing/fakes/opened-tree.js';
 import { file, makeSmallRepository } from '../publish/write-repository.js';
-import { wantsBehind, wantsForRange } from './content.js';
+import { chunksBehind, wantsForRange } from './content.js';
 
 void t.test('ranges touch only the chunks that they lie in', (t) => {
   const content = Buffer.from(Array.from({ length: 100 }, (_, i) => i));
@@ -47,12 +47,12 @@ void t.test('ranges touch only the chunks that they lie in', (t) => {
     { want: { compression: 'none', external: { path: '/x', range: { offset: 60, length: 30 } } } },
   ]);
   const behind = (offset: number, count: number) =>
-    wantsBehind(tree, at('/c'), offset, count).map((want) => want.size.bytes);
+    chunksBehind(tree, at('/c'), offset, count).map(({ want }) => want.size.bytes);
   t.strictSame(behind(0, 2), [30, 30]);
   t.strictSame(behind(10, 2), [30, 30]);
   t.strictSame(behind(60, 4), [30, 10]);
   t.strictSame(behind(91, 4), []);
-  t.strictSame(wantsBehind(tree, at('/w'), 0, 4), []);
+  t.strictSame(chunksBehind(tree, at('/w'), 0, 4), []);
   t.match(
     shelf.run(() => wantsForRange(tree, at(''), 0, 1)),
     { errno: errno.EISDIR },

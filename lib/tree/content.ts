@@ -56,19 +56,21 @@ export function wantsForRange(
 }
 
 /** Up to `count` chunks behind a range that ends at `offset`, in order: what a sequential reader needs next. */
-export function wantsBehind(
+export function chunksBehind(
   tree: Tree,
   entry: Entry,
   offset: number,
   count: number,
-): readonly Want[] {
+): readonly { readonly offset: number; readonly want: Want }[] {
   const { content } = entry;
   if (content?.chunked !== true || entry.broken !== undefined || offset >= entry.size) return [];
   const list = tree.chunks(entry.node);
   if (list.kind !== 'done') return [];
   const index = chunkAt(list.value, offset);
   const first = list.value[index]?.offset === offset ? index : index + 1;
-  return list.value.slice(first, first + count).map((chunk) => chunkWant(entry, content, chunk));
+  return list.value
+    .slice(first, first + count)
+    .map((chunk) => ({ offset: chunk.offset, want: chunkWant(entry, content, chunk) }));
 }
 
 /** The object of a file that is stored whole; undefined: it has none. */

@@ -17,11 +17,11 @@ void t.test('large objects are unpacked in another thread, small ones are not', 
   const file = join(directory, 'small');
   await unpacker.prepare(small, wantFor(small, { kind: 'exact', bytes: 5 }), file);
   t.equal(readFileSync(file, 'latin1'), 'small');
-  t.equal(unpacker.worker, undefined);
+  t.same(unpacker.workers, []);
 
   const large = join(directory, 'large');
   const result = await unpacker.prepare(stored, want, large);
-  t.ok(unpacker.worker);
+  t.equal(unpacker.workers.length, 1);
   t.same(result, { size: plain.length, sha256: createHash('sha256').update(plain).digest() });
   t.ok(readFileSync(large).equals(plain));
   t.equal(stored.length, deflateSync(plain).length, 'the buffer of the caller is still there');
@@ -43,27 +43,42 @@ void t.test('errors of the thread are those that would be thrown here', async (t
   await unpacker.close();
 });
 
+void t.test('as many threads as there may be, one object each', async (t) => {
+  const unpacker = new Unpacker(3);
+  const directory = t.testdir();
+  const work = Array.from({ length: 5 }, (_, number) =>
+    unpacker.prepare(stored, want, join(directory, String(number))),
+  );
+  t.equal(unpacker.workers.length, 3);
+  await Promise.all(work);
+  t.equal(unpacker.workers.length, 3);
+  await unpacker.prepare(stored, want, join(directory, 'another'));
+  t.equal(unpacker.workers.length, 3, 'one that is free is taken');
+  await unpacker.close();
+  t.same(unpacker.workers, []);
+});
+
 void t.test('a thread that dies is replaced, and the work is done', async (t) => {
-  const unpacker = new Unpacker();
+  const unpacker = new Unpacker(1);
   const directory = t.testdir();
   await unpacker.prepare(stored, want, join(directory, 'first'));
-  const first = unpacker.worker;
+  const first = unpacker.workers[0];
   const work = [1, 2, 3].map((number) =>
     unpacker.prepare(stored, want, join(directory, String(number))),
   );
   await first?.terminate();
   await Promise.all(work);
-  t.not(unpacker.worker, first);
+  t.not(unpacker.workers[0], first);
   for (const number of [1, 2, 3]) {
     t.ok(readFileSync(join(directory, String(number))).equals(plain));
   }
   // A message that it can't read kills the second thread before it comes to the work, and the
   // third is ended as it begins.
-  const second = unpacker.worker;
+  const second = unpacker.workers[0];
   second?.postMessage(null);
   const again = unpacker.prepare(stored, want, join(directory, 'again'));
   const rejected = t.rejects(again, { code: 'INTERNAL' });
-  second?.on('exit', () => void unpacker.worker?.terminate());
+  second?.on('exit', () => void unpacker.workers[0]?.terminate());
   await rejected;
   await unpacker.close();
 });

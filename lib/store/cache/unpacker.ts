@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { PinfsError, type ErrorCode } from '../../format/errors.js';
 import { threadCodeMb } from '../../machine/address-space.js';
@@ -27,6 +28,9 @@ const inPlaceBytesMax = 256 * 1024;
 // Of large objects that come one after the other each is there sooner.
 const idleMs = 4000;
 
+// More bring little: writing and fetching want the cores as well.
+const threadsMax = 4;
+
 interface Waiting {
   readonly stored: Stored;
   readonly want: Want;
@@ -36,16 +40,26 @@ interface Waiting {
   tries: number;
 }
 
-/** Verifies and writes objects; one thread for the large ones, begun when first needed and again when it dies. */
+/** A thread, and the jobs that it has, by number. */
+interface Thread {
+  readonly worker: Worker;
+  readonly jobs: Map<number, Waiting>;
+}
+
+/** Verifies and writes objects; the large ones in as many threads as there are cores, begun when needed and again when one dies. */
 export class Unpacker {
-  readonly #waiting = new Map<number, Waiting>();
+  readonly #threads = new Set<Thread>();
+  readonly #threadsMax: number;
   #numbers = 0;
-  #worker: Worker | undefined;
   #idle: NodeJS.Timeout | undefined;
 
-  /** For tests: the thread, once there is one. */
-  get worker(): Worker | undefined {
-    return this.#worker;
+  constructor(threads: number = availableParallelism()) {
+    this.#threadsMax = Math.max(1, Math.min(threadsMax, threads));
+  }
+
+  /** For tests: the threads that there are. */
+  get workers(): readonly Worker[] {
+    return [...this.#threads].map(({ worker }) => worker);
   }
 
   /** As prepareObject; large objects in another thread. */
@@ -56,79 +70,92 @@ export class Unpacker {
       if (isSmall) return prepareObject(stored, want, temporary);
     }
     return new Promise((resolve, reject) => {
-      const job = { stored, want, temporary, resolve, reject, tries: 0 };
-      const number = ++this.#numbers;
-      this.#waiting.set(number, job);
-      this.#send(number, job);
+      this.#send({ stored, want, temporary, resolve, reject, tries: 0 });
     });
   }
 
   async close(): Promise<void> {
     clearTimeout(this.#idle);
-    const ending = this.#worker;
-    this.#worker = undefined;
-    for (const job of this.#waiting.values()) {
-      job.reject(new PinfsError('INTERRUPTED', 'the cache was closed'));
+    const ending = [...this.#threads];
+    this.#threads.clear();
+    for (const { jobs } of ending) {
+      for (const job of jobs.values())
+        job.reject(new PinfsError('INTERRUPTED', 'the cache was closed'));
+      jobs.clear();
     }
-    this.#waiting.clear();
-    await ending?.terminate();
+    await Promise.all(ending.map(({ worker }) => worker.terminate()));
   }
 
-  #start(): Worker {
+  /** The one with the least to do; a new one as long as there may be more. */
+  #choose(): Thread {
+    let chosen: Thread | undefined;
+    for (const thread of this.#threads)
+      if (chosen === undefined || thread.jobs.size < chosen.jobs.size) chosen = thread;
+    const isFree = chosen?.jobs.size === 0;
+    if (chosen !== undefined && (isFree || this.#threads.size >= this.#threadsMax)) return chosen;
+    return this.#start();
+  }
+
+  #start(): Thread {
     const worker = new Worker(new URL('./unpack-worker.js', import.meta.url), {
       execArgv: [],
       resourceLimits: { codeRangeSizeMb: threadCodeMb },
     });
-    worker.on('message', (answer: UnpackAnswer) => this.#settle(answer));
+    const thread: Thread = { worker, jobs: new Map() };
+    this.#threads.add(thread);
+    worker.on('message', (answer: UnpackAnswer) => this.#settle(thread, answer));
     // What it died of does not matter: `exit` follows.
     worker.on('error', () => undefined);
     worker.on('exit', () => {
-      if (this.#worker !== worker) return;
-      this.#worker = undefined;
-      for (const [number, job] of this.#waiting) this.#send(number, job);
+      if (!this.#threads.delete(thread)) return;
+      for (const job of thread.jobs.values()) this.#send(job);
     });
-    return worker;
+    return thread;
   }
 
-  #send(number: number, job: Waiting): void {
+  #send(job: Waiting): void {
     if (job.tries++ >= 2) {
-      this.#waiting.delete(number);
       job.reject(new PinfsError('INTERNAL', 'the thread that unpacks objects died'));
       return;
     }
     // What the thread that died had begun to write.
     if (job.tries > 1) unlinkIfThere(job.temporary);
-    this.#worker ??= this.#start();
+    const { worker, jobs } = this.#choose();
+    const number = ++this.#numbers;
+    jobs.set(number, job);
     // As long as there is work the process does not end.
-    this.#worker.ref();
+    worker.ref();
     // A copy of our own, to be handed over: the caller's buffer may be part of a larger one.
     const { stored, want, temporary } = job;
     if (!Buffer.isBuffer(stored)) {
-      this.#worker.postMessage({ number, stored, want, temporary } satisfies UnpackJob);
+      worker.postMessage({ number, stored, want, temporary } satisfies UnpackJob);
       return;
     }
     const copy = new ArrayBuffer(stored.length);
     stored.copy(new Uint8Array(copy));
-    this.#worker.postMessage({ number, stored: copy, want, temporary } satisfies UnpackJob, [copy]);
+    worker.postMessage({ number, stored: copy, want, temporary } satisfies UnpackJob, [copy]);
   }
 
-  /** It keeps nothing alive, and when it has been idle for a while its memory is given back. */
+  /** They keep nothing alive, and when all have been idle for a while their memory is given back. */
   #rest(): void {
-    const worker = this.#worker;
-    worker?.unref();
     clearTimeout(this.#idle);
     this.#idle = setTimeout(() => {
-      if (this.#waiting.size > 0 || this.#worker !== worker) return;
-      this.#worker = undefined;
-      void worker?.terminate();
+      for (const thread of this.#threads) {
+        if (thread.jobs.size > 0) continue;
+        this.#threads.delete(thread);
+        void thread.worker.terminate();
+      }
     }, idleMs).unref();
   }
 
-  #settle(answer: UnpackAnswer): void {
-    const job = this.#waiting.get(answer.number);
+  #settle({ worker, jobs }: Thread, answer: UnpackAnswer): void {
+    const job = jobs.get(answer.number);
     if (job === undefined) return;
-    this.#waiting.delete(answer.number);
-    if (this.#waiting.size === 0) this.#rest();
+    jobs.delete(answer.number);
+    if (jobs.size === 0) {
+      worker.unref();
+      this.#rest();
+    }
     if ('noRoom' in answer) {
       job.reject(new NoRoom(answer.noRoom.bytes, answer.noRoom.unmeasured));
     } else if ('refused' in answer) {

@@ -187,7 +187,11 @@ export function read(call: Call, request: ReadIn): Outcome<number> {
     output.bytes,
     body,
   );
-  if (outcome.kind === 'done' && request.offset === 0) snapshot.ahead?.read(call.node);
+  if (outcome.kind === 'done') {
+    const { offset } = request;
+    if (offset === 0) snapshot.ahead?.read(call.node);
+    else snapshot.ahead?.readOn(call.node, offset, offset + outcome.value);
+  }
   return outcome;
 }
 
