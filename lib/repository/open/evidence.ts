@@ -1,5 +1,5 @@
 import { asPinfsError, PinfsError } from '../../format/errors.js';
-import { parseManifest } from '../../format/manifest.js';
+import { parseManifest, type Manifest } from '../../format/manifest.js';
 import { objectPath, type ObjectName } from '../../format/hash.js';
 import { addAlternative, type Alternatives } from '../../source/alternatives.js';
 import type { Served, Source } from '../../source/source.js';
@@ -21,6 +21,11 @@ export interface EvidencePlaces {
   /** For the certificate, which is bound by its hash. */
   readonly source: Source;
   readonly store: Store;
+  /**
+   * Objects that will be needed if a manifest turns out to be right: they are asked for together with the certificate,
+   * which spares a round trip. They are verified by their hash, as all are, and used when the manifest was judged.
+   */
+  readonly early?: ((manifest: Manifest) => readonly Want[]) | undefined;
 }
 
 /**
@@ -54,6 +59,10 @@ async function certificateOf(
   const manifest = parseManifest(manifestBytes);
   if (manifest instanceof PinfsError) return undefined; // the judge says what is wrong with it
   if (manifest.certificate === undefined) return undefined;
+  for (const want of places.early?.(manifest) ?? []) {
+    // Whoever needs it hears what is wrong with it.
+    places.store.fetch(want, request.signal, { brief: true }).catch(() => undefined);
+  }
   const object: ObjectName = { hash: manifest.certificate, kind: 'certificate' };
   if (manifest.alternative) {
     addAlternative(places.alternatives, object);

@@ -3,7 +3,7 @@ import type { Served, Source } from '../../source/source.js';
 import type { Manifest } from '../../format/manifest.js';
 import { sizeLimits, type Want } from '../../store/want.js';
 import { judgeHead, type Evidence, type Judgement } from '../../trust/judge/judge.js';
-import { gatherEvidence } from './evidence.js';
+import { gatherEvidence, type EvidencePlaces } from './evidence.js';
 import { newestHead, type JudgedHead } from './newest-head.js';
 import { offlineError, type Opening } from './opening.js';
 import type { ContentHash } from '../../format/hash.js';
@@ -11,15 +11,21 @@ import type { ContentHash } from '../../format/hash.js';
 /**
  * Asks for the head and judges it, against what was seen on this machine before. Of several mirrors that answer in
  * time it is the newest valid one: a mirror that lags behind never decides.
+ * @param early what will be needed of a manifest that turns out to be right, as in `EvidencePlaces`.
  */
-export async function judgedHead(opening: Opening, signal: AbortSignal): Promise<JudgedHead> {
+export async function judgedHead(
+  opening: Opening,
+  signal: AbortSignal,
+  early?: EvidencePlaces['early'],
+): Promise<JudgedHead> {
   opening.headRequests.at = opening.environment.now().getTime();
   if (opening.options.offline === true) {
     const evidence = nothing(offlineError(opening));
     return { evidence, ...judgeEvidence(opening, evidence, true) };
   }
   const { mirrors } = opening.source;
-  if (mirrors === undefined) return await headOf(opening, opening.source, signal);
+  // Of several manifests most are not the one that counts.
+  if (mirrors === undefined) return await headOf(opening, opening.source, signal, early);
   return await newestHead(
     mirrors.map((mirror) => (signal) => headOf(opening, mirror, signal)),
     signal,
@@ -27,10 +33,15 @@ export async function judgedHead(opening: Opening, signal: AbortSignal): Promise
 }
 
 /** The head that one server has; where what it gave is none, also by its other ways. */
-async function headOf(opening: Opening, asked: Source, signal: AbortSignal): Promise<JudgedHead> {
+async function headOf(
+  opening: Opening,
+  asked: Source,
+  signal: AbortSignal,
+  early?: EvidencePlaces['early'],
+): Promise<JudgedHead> {
   const served: Served[] = [];
   for (let tries = 1; ; tries++) {
-    const places = { asked, source: opening.source, store: opening.store };
+    const places = { asked, source: opening.source, store: opening.store, early };
     const evidence = await gatherEvidence(places, opening.alternatives, signal, served);
     const head = { evidence, ...judgeEvidence(opening, evidence, true) };
     const { failure } = head;

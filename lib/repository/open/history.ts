@@ -39,12 +39,7 @@ export async function readHistory(
       advice: 'Pin by root hash instead.',
     });
   }
-  const want: Want = {
-    object: { hash: history, kind: 'history' },
-    compression: 'zlib',
-    size: { kind: 'limit', bytes: sizeLimits.history },
-    path: '',
-  };
+  const want = historyWant(history);
   const { store } = opening;
   store.shelf.expect?.([want]);
   // Others that use the cache make room in it meanwhile.
@@ -131,4 +126,14 @@ function resolvedTag(tag: HistoryTag): ResolvedTag {
 export function verdictOfTag(head: Verdict, tag: ResolvedTag): Verdict {
   const verdict = tagVerdict(head, { ...tag, rootHash: tag.hash });
   return { ...verdict, published: isoTime(tag.timestamp) };
+}
+
+/** The object of a history, whose size nobody promises. */
+export function historyWant(hash: ContentHash): Want {
+  return {
+    object: { hash, kind: 'history' },
+    compression: 'zlib',
+    size: { kind: 'limit', bytes: sizeLimits.history },
+    path: '',
+  };
 }

@@ -60,7 +60,10 @@ export async function signatureFor(
     return (keyGiven ? await vouchedFor(opening, judged, hash, signal) : undefined) ?? judged;
   }
   if (!keyGiven) return undefined;
-  const head = await judgedHead(opening, signal);
+  const head = await judgedHead(opening, signal, (manifest) => {
+    const isHead = manifest.rootHash.text === hash.text;
+    return [rootWant(hash, isHead ? manifest.rootSize : undefined)];
+  });
   return await vouchedFor(opening, head, hash, signal);
 }
 

@@ -11,7 +11,7 @@ import {
 import type { Verdict } from '../../trust/verdict/verdict.js';
 import { isUnavailable, judgeEvidence, judgedHead, manifestRoot, rootWant } from './head.js';
 import type { JudgedHead } from './newest-head.js';
-import { findTag, verdictOfTag, type ResolvedTag } from './history.js';
+import { findTag, historyWant, verdictOfTag, type ResolvedTag } from './history.js';
 import { environmentText } from '../../source/network.js';
 import type { Opening } from './opening.js';
 import type { ResolvedSnapshot } from './snapshot.js';
@@ -139,7 +139,9 @@ async function resolveName(
   date: number | undefined,
   signal: AbortSignal,
 ): Promise<ResolvedSnapshot> {
-  const head = await judgedHead(opening, signal);
+  const head = await judgedHead(opening, signal, ({ history }) =>
+    history === undefined ? [] : [historyWant(history)],
+  );
   if (head.failure !== undefined)
     return await nameWithoutHead(opening, text, date, head, head.failure, signal);
   try {

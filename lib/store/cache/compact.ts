@@ -7,10 +7,6 @@ import type { Statements } from './statements.js';
 import { removeSegment } from './remove.js';
 import { segmentCharge, segmentFile, type SegmentWriter } from './segments.js';
 
-// A segment is given up when it has so many bytes, and such a share, of gaps: what is left moves.
-const gapBytesMin = 64 * 1024;
-const gapShareMin = 1 / 2;
-
 /** Writes to segments and records that. */
 export interface SegmentStore {
   /** @returns by how many bytes the cache grew, and where each object lies. @throws NoRoom */
@@ -18,8 +14,8 @@ export interface SegmentStore {
     sql: Statements,
     objects: readonly Buffer[],
   ): { readonly grown: number; readonly segment: string; readonly offsets: readonly number[] };
-  /** Moves what is left in a segment that is mostly gaps. @returns bytes of the disk that are free now. */
-  compact(sql: Statements, name: string): number;
+  /** Moves what is left in segments that are mostly gaps. @returns bytes of the disk that are free now. */
+  compact(sql: Statements): number;
   close(): void;
 }
 
@@ -39,11 +35,12 @@ export function openSegmentStore(
     return { grown, segment: name, offsets };
   }
 
-  function compact(sql: Statements, name: string): number {
-    const found = sql.segment.get(name);
-    if (found === undefined) return 0;
-    const gaps = found.bytes - found.live;
-    if (gaps < Math.max(gapBytesMin, found.bytes * gapShareMin)) return 0;
+  function compact(sql: Statements): number {
+    return sql.gappySegments.all().reduce((sum, name) => sum + moveOut(sql, name), 0);
+  }
+
+  function moveOut(sql: Statements, name: string): number {
+    const bytes = sql.segment.get(name)?.bytes ?? 0;
     writer.leave(name);
     const left = sql.ofSegment.all(name);
     const objects = readAll(segmentFile(at(), name), left);
@@ -52,7 +49,7 @@ export function openSegmentStore(
     try {
       const { grown, segment, offsets } = append(sql, objects);
       left.forEach(({ id }, index) => sql.move.run(segment, offsets[index], id));
-      return removeSegment(sql, at(), name, found.bytes) - grown;
+      return removeSegment(sql, at(), name, bytes) - grown;
     } catch (thrown) {
       // Then it has to wait until all of it may go.
       if (thrown instanceof NoRoom) return 0;

@@ -2,7 +2,11 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { parseKey, type ObjectKey } from '../key.js';
 import { withRecords, writeAnyway } from './maintain.js';
 import { purgeOwners } from './owners.js';
+import type { Place } from './place.js';
+import type { Records } from './records.js';
 import { removeRecorded } from './remove.js';
+import { openSegmentWriter, segmentBytesMax } from './segments.js';
+import { openSegmentStore } from './compact.js';
 
 /* Which objects a cache has, and taking some of them out. Mounts may use it meanwhile. */
 
@@ -91,6 +95,21 @@ export async function evictObjects(
       evicted.held += removed.held;
       await turn();
     }
+    closeGaps(records, place);
     return evicted;
   });
+}
+
+/** What went from segments leaves gaps, which take room. */
+function closeGaps(records: Records, place: Place): void {
+  const segments = openSegmentStore(
+    openSegmentWriter(),
+    () => place.at,
+    () => segmentBytesMax,
+  );
+  try {
+    writeAnyway(records, place, (sql) => segments.compact(sql));
+  } finally {
+    segments.close();
+  }
 }

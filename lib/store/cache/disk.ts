@@ -86,7 +86,7 @@ export class Disk {
     this.#eviction = new Eviction(
       () => this.#place.at,
       this.shelf,
-      (sql, name) => this.#segments.compact(sql, name),
+      (sql) => this.#segments.compact(sql),
       () => this.#presence.id,
     );
     this.#room = openRoomByEviction(

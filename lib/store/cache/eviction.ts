@@ -10,6 +10,9 @@ import { freeBytes, openRoom, type Room } from './room.js';
 // What is looked at in one go, of the oldest; a query goes through all of them.
 const candidatesAtOnceMax = 4096;
 
+// Gaps that are left by objects that went before it is looked which segments can be given up (bytes).
+const gapsBytesMax = 256 * 1024;
+
 /** Removes from a cache what was not used for longest. All of it under the write lock. */
 export class Eviction {
   /** Objects that were removed. */
@@ -24,7 +27,7 @@ export class Eviction {
 
   /**
    * @param at leads to the cache directory that is held now.
-   * @param compact moves what is left in a segment that is mostly gaps.
+   * @param compact moves what is left in segments that are mostly gaps.
    * @param self the id of the owner on whose behalf it is done.
    */
   constructor(
@@ -45,19 +48,24 @@ export class Eviction {
    * @returns bytes that were removed.
    */
   remove(sql: Statements, goal: number, spared: ReadonlySet<string>): number {
-    let freed = 0;
-    let isSegmentGone = false;
-    for (const object of this.#oldest(sql, spared)) {
-      const { key, segment } = object;
-      let bytes = removeRecorded(sql, this.at(), object);
-      if (segment !== null && bytes === 0) bytes = this.#compact(sql, segment);
-      isSegmentGone ||= segment !== null && bytes > 0;
-      this.#shelf.forget(key);
-      this.count++;
-      freed += bytes;
-      if (freed >= goal) break;
+    let freed = this.#compact(sql);
+    // What lies in segments leaves gaps at first; they are closed once they make up for what it costs.
+    let gaps = 0;
+    if (freed < goal) {
+      for (const object of this.#oldest(sql, spared)) {
+        const bytes = removeRecorded(sql, this.at(), object);
+        this.#shelf.forget(object.key);
+        this.count++;
+        freed += bytes;
+        gaps += bytes === 0 ? object.size : 0;
+        if (gaps >= gapsBytesMax) {
+          freed += this.#compact(sql);
+          gaps = 0;
+        }
+        if (freed >= goal) break;
+      }
     }
-    if (isSegmentGone) this.#shelf.letRemovedGo();
+    this.#shelf.letRemovedGo();
     return freed;
   }
 

@@ -8,6 +8,7 @@ import { memorySource } from '../../testing/fakes/memory-source.js';
 import { openStore } from '../open.js';
 import type { Shelf } from '../shelf.js';
 import { wantKey, type Want } from '../want.js';
+import { evictObjects } from './contents.js';
 import { cacheSize, clearCache, verifyAll } from './maintain.js';
 import { openShelf } from './open-shelf.js';
 import { segmentLimit } from './segments.js';
@@ -185,6 +186,18 @@ void t.test('verify tells what is damaged and missing, and takes strays away', a
   rmSync(segment);
   t.match(await verifyAll(directory), { missing: 2 });
   t.match(await cacheSize(directory), { objects: 0, onDisk: 0 });
+});
+
+void t.test('what is evicted by its key gives its room back', async (t) => {
+  const { directory, wants, plains, store } = await filled(t, Array<number>(20).fill(60_000));
+  const before = onDisk(directory);
+  const gone = wants.slice(0, 15).map(wantKey);
+  t.match(await evictObjects(directory, gone), { objects: 15, bytes: 15 * 60_000 });
+  t.ok(onDisk(directory) <= before / 4 + 4096, 'what was left was moved together');
+  for (const [index, want] of wants.entries())
+    t.same(content(store.shelf, want), index < 15 ? undefined : plains[index]);
+  await Promise.all(wants.map((want) => store.fetch(want)));
+  t.same(content(store.shelf, wants[3] as Want), plains[3], 'the store goes on');
 });
 
 void t.test('clear leaves nothing', async (t) => {

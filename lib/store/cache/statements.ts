@@ -31,6 +31,9 @@ export function tick(): number {
   return lastTick;
 }
 
+// A segment is given up when it has so many bytes of gaps, and they are half of it: what is left moves.
+const gapBytesMin = 64 * 1024;
+
 // The only one so far.
 const policy = leastRecentlyUsed;
 
@@ -76,20 +79,7 @@ export function prepareStatements(db: Database.Database): Statements {
     after: db.prepare<[number, number], { id: number; key: string; size: number }>(
       'SELECT id, key, size FROM objects WHERE id > ? ORDER BY id LIMIT ?',
     ),
-    segment: db.prepare<[string], SegmentRecord>('SELECT bytes, live FROM segments WHERE name = ?'),
-    segments: db.prepare<[], string>('SELECT name FROM segments').pluck(),
-    segmentGrown: db.prepare(
-      'INSERT INTO segments(name, bytes, live) VALUES (?, ?, ?) ' +
-        'ON CONFLICT(name) DO UPDATE SET bytes = excluded.bytes, live = live + excluded.live',
-    ),
-    segmentLost: db.prepare('UPDATE segments SET live = live - ? WHERE name = ?'),
-    removeSegment: db.prepare('DELETE FROM segments WHERE name = ?'),
-    ofSegment: db.prepare<[string], { id: number; size: number; place: number }>(
-      'SELECT id, size, place FROM objects WHERE segment = ? ORDER BY place',
-    ),
-    inSegment: db.prepare<[string]>('SELECT 1 FROM objects WHERE segment = ? LIMIT 1'),
-    forgetSegment: db.prepare('DELETE FROM objects WHERE segment = ?'),
-    move: db.prepare('UPDATE objects SET segment = ?, place = ? WHERE id = ?'),
+    ...prepareSegmentStatements(db),
     held: db.prepare<[string]>('SELECT 1 FROM holds WHERE key = ? LIMIT 1'),
     hold: db.prepare('INSERT OR IGNORE INTO holds(key, owner) VALUES (?, ?)'),
     release: db.prepare('DELETE FROM holds WHERE key = ? AND owner = ?'),
@@ -105,6 +95,30 @@ export function prepareStatements(db: Database.Database): Statements {
     heldBytes: db.prepare<[], { objects: number; bytes: number }>(
       'SELECT count(*) AS objects, coalesce(sum(size), 0) AS bytes FROM objects WHERE key IN (SELECT key FROM holds)',
     ),
+  };
+}
+
+function prepareSegmentStatements(db: Database.Database) {
+  return {
+    segment: db.prepare<[string], SegmentRecord>('SELECT bytes, live FROM segments WHERE name = ?'),
+    segments: db.prepare<[], string>('SELECT name FROM segments').pluck(),
+    gappySegments: db
+      .prepare<[], string>(
+        `SELECT name FROM segments WHERE bytes - live >= max(${gapBytesMin}, bytes / 2) ORDER BY live`,
+      )
+      .pluck(),
+    segmentGrown: db.prepare(
+      'INSERT INTO segments(name, bytes, live) VALUES (?, ?, ?) ' +
+        'ON CONFLICT(name) DO UPDATE SET bytes = excluded.bytes, live = live + excluded.live',
+    ),
+    segmentLost: db.prepare('UPDATE segments SET live = live - ? WHERE name = ?'),
+    removeSegment: db.prepare('DELETE FROM segments WHERE name = ?'),
+    ofSegment: db.prepare<[string], { id: number; size: number; place: number }>(
+      'SELECT id, size, place FROM objects WHERE segment = ? ORDER BY place',
+    ),
+    inSegment: db.prepare<[string]>('SELECT 1 FROM objects WHERE segment = ? LIMIT 1'),
+    forgetSegment: db.prepare('DELETE FROM objects WHERE segment = ?'),
+    move: db.prepare('UPDATE objects SET segment = ?, place = ? WHERE id = ?'),
   };
 }
 
@@ -136,6 +150,8 @@ export interface Statements {
   readonly segment: Database.Statement<[string], SegmentRecord>;
   /** The names of all. */
   readonly segments: Database.Statement<[], string>;
+  /** The names of those that are mostly gaps, the emptiest first. */
+  readonly gappySegments: Database.Statement<[], string>;
   /** Name, bytes that it takes now, bytes of objects that came to it. */
   readonly segmentGrown: Database.Statement;
   readonly segmentLost: Database.Statement;
