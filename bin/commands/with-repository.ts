@@ -52,8 +52,9 @@ export async function withNames(
 /** That of the process; what the library has to say is told on stderr. */
 export async function tellingEnvironment(): Promise<Environment> {
   const { processEnvironment } = await import('../../lib/repository/open/environment.js');
-  const report = ({ message, advice }: PinfsError): void => {
-    warn(message, advice);
+  const report = ({ code, message, advice, passing }: PinfsError): void => {
+    // Of a mirror that is asked for being faster nobody has to be warned.
+    if (code !== 'SOURCE_CHANGED' || !passing) warn(message, advice);
   };
   return { ...processEnvironment, report };
 }

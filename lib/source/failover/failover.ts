@@ -59,8 +59,6 @@ export interface Failover {
   /** A mirror answered through whatever is between, so many milliseconds after it was asked. */
   measured(mirror: number, milliseconds: number, now: number): Change | undefined;
   current(now: number): Way;
-  /** The order in which mirrors are asked now. */
-  order(now: number): readonly number[];
 }
 
 export interface Probe {
@@ -81,8 +79,9 @@ const clearingsMax = 2;
 
 // A mirror that answers this much sooner goes before the others (factor, milliseconds).
 const soonerFactor = 2;
-const soonerMsMin = 25;
-const smoothing = 0.3;
+const soonerMsMin = 50;
+// The least time counts, since this machine may be busy; a longer one only by and by.
+const smoothing = 0.1;
 
 /** @param random from 0 to 1 */
 export function openFailover(plan: Plan, random: () => number): Failover {
@@ -129,13 +128,6 @@ class PlannedFailover implements Failover {
     return this.pick('', nothingMet, now) ?? this.#known;
   }
 
-  order(now: number): readonly number[] {
-    const out = (mirror: number): number => Number(this.#isMirrorOut(mirror, now));
-    return [...this.#mirrors.keys()].sort(
-      (a, b) => out(a) - out(b) || this.#placeOf(a) - this.#placeOf(b),
-    );
-  }
-
   failed(way: Way, fault: Fault, now: number): Change | undefined {
     const isMirrorOut = this.#isMirrorOut(way.mirror, now);
     const isHopOut = this.#isHopOut(way.hop, now);
@@ -180,7 +172,7 @@ class PlannedFailover implements Failover {
 
   measured(mirror: number, milliseconds: number, now: number): Change | undefined {
     const before = this.#times.get(mirror) ?? milliseconds;
-    this.#times.set(mirror, before + (milliseconds - before) * smoothing);
+    this.#times.set(mirror, Math.min(milliseconds, before + (milliseconds - before) * smoothing));
     const first = this.#soonest ?? 0;
     const held = this.#times.get(first);
     const [best] = [...this.#times].sort((a, b) => a[1] - b[1]);

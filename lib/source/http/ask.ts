@@ -99,7 +99,8 @@ export async function ask(start: AskingStart): Promise<Buffer> {
     const serving = { mirror: way.mirror, hop: way.hop, fresh };
     if (answer.kind === 'body') {
       request.served?.push(serving);
-      network.changed(network.failover.answered(way, asked, now()), 'it is well again');
+      const change = network.failover.answered(way, asked, now());
+      network.changed(change, 'it is well again', true);
       return answer.bytes;
     }
     const { error, fault } = answer;
@@ -127,7 +128,7 @@ function measure({ client, only }: Asking, way: Way, milliseconds: number): void
   if (only === undefined) return;
   const { network } = client;
   const why = `it answers in ${Math.round(milliseconds)} ms, and so sooner`;
-  network.changed(network.failover.measured(way.mirror, milliseconds, now()), why);
+  network.changed(network.failover.measured(way.mirror, milliseconds, now()), why, true);
 }
 
 /** Comes back when to ask again, at once where another way is left. @throws the error, where it is no use. */

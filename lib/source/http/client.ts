@@ -190,7 +190,7 @@ export async function runProbe(client: Client, probe: Probe): Promise<void> {
     },
   }).catch(() => undefined);
   if (answer === undefined || client.closed || !speaksFor(probe, answer)) return;
-  network.changed(network.failover.cleared(probe, now()), 'it was not at fault');
+  network.changed(network.failover.cleared(probe, now()), 'it was not at fault', true);
 }
 
 /** Of a proxy, each answer of the server; of a server, that it is there, or says that it isn't. */

@@ -17,7 +17,8 @@ export interface Network {
   dispatcher(hop: Hop, origin: string): Dispatcher;
   /** For people: the server and what it is asked through. */
   label(way: Way): string;
-  changed(change: Change | undefined, why: string): void;
+  /** Tells of a change; one that nothing failed for is for logs alone (`passing`). */
+  changed(change: Change | undefined, why: string, isGood?: boolean): void;
   close(): Promise<void>;
 }
 
@@ -61,7 +62,7 @@ export function openNetwork(
       const base = bases[way.mirror];
       return `${base === undefined ? '' : show(base)}${throughText(network.hop(way))}`;
     },
-    changed(change, why) {
+    changed(change, why, isGood = false) {
       if (change === undefined) return;
       // Where all fail, one is tried after the other: that is no change, and told once.
       const isTold = change.isLast && isLast;
@@ -71,7 +72,7 @@ export function openNetwork(
       traffic.way = network.label(change.to);
       const last = change.isLast ? ', though it failed before: so did all others' : '';
       const now = `from now on ${traffic.way} is asked, no longer ${network.label(change.from)}${last}`;
-      options.tell?.(new PinfsError('SOURCE_CHANGED', `${now}: ${why}`));
+      options.tell?.(new PinfsError('SOURCE_CHANGED', `${now}: ${why}`, { passing: isGood }));
     },
     async close() {
       const open = [...dispatchers.values()];
