@@ -202,6 +202,8 @@ t.test('what is not understood counts as not set, and so does what depends on it
 
 t.test('a file that can not be read to its end has no values', (t) => {
   for (const text of [
+    'A=1\nB=${C?}\n',
+    'readonly A=1\nA=2\nB=1\n',
     'A=1\nB="open\nC=1\n',
     'A=1\nif [ 1 ]; then\nB=1\n',
     'A=1\nfi\n',

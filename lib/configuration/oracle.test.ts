@@ -1,23 +1,15 @@
-import { copyFileSync, cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { basename, dirname, join, relative } from 'node:path';
-import t, { type Test } from 'tap';
-import { genuine, hasGenuine, needsGenuine } from '../testing/genuine.js';
-import { askShell, askSite, hasShells } from '../testing/shell-oracle.js';
-import type { Configuration } from './configuration.js';
+import { readFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import t from 'tap';
+import { needsGenuine } from '../testing/genuine.js';
+import { askShell, hasShells } from '../testing/shell-oracle.js';
+import { mountedRepositories, siteConfigs, siteFiles } from '../testing/site-files.js';
 import { evaluateFile, type EvaluatedFile } from './file.js';
-import { evaluateSite } from './layers.js';
 import { localSite } from './local-site.js';
 
-const configs = genuine('production', 'configs');
 const skipped = hasShells
   ? { ...needsGenuine, timeout: 200_000 }
   : { skip: 'bash and dash are not both here' };
-
-const files = hasGenuine
-  ? readdirSync(configs, { recursive: true, encoding: 'utf8' })
-      .filter((name) => /\.(conf|local)$/.test(name))
-      .sort()
-  : [];
 
 /** The only files with a line that is not understood, and the names that count as not set for it. */
 const refusedFiles: Readonly<Record<string, readonly string[]>> = {
@@ -35,22 +27,6 @@ const dashDiffers = [
   'sites/ihep-faser-2022/default.local',
 ];
 
-const configRepositories = ['cvmfs-config.cern.ch', 'config-osg.opensciencegrid.org'];
-
-/** The config repository as if it were mounted, with the file to which it has a link. */
-function mountedRepositories(directory: string): string {
-  const root = join(directory, 'cvmfs');
-  for (const name of configRepositories) {
-    cpSync(join(configs, 'config-repo'), join(root, name), { recursive: true });
-    mkdirSync(join(root, name, 'libexec'));
-    copyFileSync(
-      join(configs, 'config-repo/etc/cvmfs/osgstorage-auth.conf'),
-      join(root, name, 'libexec/osgstorage-auth.conf'),
-    );
-  }
-  return root;
-}
-
 const surroundings = [
   { random: 6 },
   { random: 7, CVMFS_USE_CDN: 'yes' },
@@ -59,13 +35,13 @@ const surroundings = [
 
 t.test('each file is what bash makes of it, value for value', skipped, (t) => {
   const mountDirectory = mountedRepositories(t.testdir());
-  t.equal(files.length, 63);
+  t.equal(siteFiles.length, 63);
   const refusedIn = new Set<string>();
   const differing = new Set<string>();
-  for (const file of files) {
+  for (const file of siteFiles) {
     const path = file.startsWith('config-repo/')
       ? join(mountDirectory, 'cvmfs-config.cern.ch', relative('config-repo', file))
-      : join(configs, file);
+      : join(siteConfigs, file);
     for (const { random, ...given } of surroundings) {
       const environment: Record<string, string> = {
         PATH: process.env['PATH'] ?? '',
@@ -102,107 +78,3 @@ t.test('each file is what bash makes of it, value for value', skipped, (t) => {
   t.same([...differing], dashDiffers, 'files that dash reads otherwise');
   t.end();
 });
-
-/** Where a file of a site belongs. */
-function placeOf(name: string): string {
-  if (name === 'default.conf' || name === 'default.local') return name;
-  if (/^\d\d-/.test(name)) return join('default.d', name);
-  return join(
-    name.replace(/\.(conf|local)$/, '').split('.').length > 2 ? 'config.d' : 'domain.d',
-    name,
-  );
-}
-
-/** /etc/cvmfs as the reference's package makes it, with the files of one site. */
-function siteDirectory(
-  directory: string,
-  mountDirectory: string,
-  site: string | undefined,
-): string {
-  const root = join(directory, `etc-${site ?? 'none'}`);
-  for (const folder of ['default.d', 'domain.d', 'config.d'])
-    mkdirSync(join(root, folder), { recursive: true });
-  const put = (from: string, to: string): void => {
-    // Read-only in the reference's file, and to be found where the config repository lies here.
-    const text = readFileSync(from, 'latin1').replaceAll(
-      'MOUNT_DIR=/cvmfs',
-      `MOUNT_DIR=${mountDirectory}`,
-    );
-    mkdirSync(dirname(join(root, to)), { recursive: true });
-    writeFileSync(join(root, to), text, 'latin1');
-  };
-  const package_ = files.filter((file) => file.startsWith('reference-mount/'));
-  for (const file of package_.filter((file) => !/default\.d\/(10|42)-|debian/.test(file)))
-    put(join(configs, file), relative('reference-mount', file));
-  for (const file of files.filter((file) => dirname(file) === `sites/${site ?? ''}`))
-    put(join(configs, file), placeOf(basename(file)));
-  return root;
-}
-
-/** Each name that files of the config repository and of the reference configure, one for each domain among them. */
-function configured(): string[] {
-  const names = files.flatMap((file) => {
-    const name = basename(file).replace(/\.(conf|local)$/, '');
-    if (dirname(file).endsWith('config.d')) return [name];
-    return dirname(file).endsWith('domain.d') ? [`example.${name}`] : [];
-  });
-  return [...new Set(names)];
-}
-
-t.test('a whole site is what bash makes of it, for each name that it configures', skipped, (t) => {
-  const mountDirectory = mountedRepositories(t.testdir());
-  const sites = [undefined, ...readdirSync(join(configs, 'sites')).sort()];
-  for (const site of sites) {
-    const directory = siteDirectory(dirname(mountDirectory), mountDirectory, site);
-    const names = site === undefined ? configured() : namesOfSite(directory);
-    for (const fqrn of names) {
-      const wanted = askSite('bash', fqrn, { directory, mountDirectory }, 7);
-      const found = evaluateSite(fqrn, {
-        ...localSite(directory, {}),
-        random: () => 7,
-        // Half of the processes of bash have an odd number: such a one is taken below.
-        processId: 7,
-        repositoryFiles: {
-          read: (repository, path) => readIfThere(join(mountDirectory, repository, path)),
-          look: () => undefined,
-        },
-      });
-      compare(t, found, wanted, `${site ?? 'no site'}: ${fqrn}`);
-    }
-  }
-  t.end();
-});
-
-function readIfThere(path: string): Buffer | undefined {
-  return localSite('/', {}).read(path);
-}
-
-/** A few names of each site: those it lists, and those it has files for. */
-function namesOfSite(directory: string): string[] {
-  const text = readFileSync(join(directory, 'default.local'), { encoding: 'utf8', flag: 'a+' });
-  const listed = /^CVMFS_REPOSITORIES=["']?([\w.,-]+)/m.exec(text)?.[1]?.split(',') ?? [];
-  const own = readdirSync(join(directory, 'config.d')).map((name) =>
-    name.replace(/\.(conf|local)$/, ''),
-  );
-  return [...new Set([...listed.slice(0, 1), ...own, 'atlas.cern.ch'])].filter(
-    // Its values depend on the number of the process.
-    (name) => name !== 'config-osg.opensciencegrid.org',
-  );
-}
-
-function compare(
-  t: Test,
-  found: Configuration,
-  wanted: ReadonlyMap<string, string>,
-  title: string,
-): void {
-  const unknown = [...found.settings.values()].filter((one) => one.unknown !== undefined);
-  for (const { name } of unknown) t.equal(name, 'CVMFS_REPOSITORIES', title);
-  const known = [...wanted].filter(([name]) => !unknown.some((one) => one.name === name));
-  t.same(
-    new Map(known.map(([name]) => [name, found.settings.get(name)?.value])),
-    new Map(known),
-    title,
-  );
-  t.equal(found.settings.size, wanted.size, `${title}: names`);
-}

@@ -84,7 +84,7 @@ function readEnded(reader: Reader, ends: readonly string[] = []): ShellCommand {
 
 const inBackground: Refusal = {
   reason: 'a command behind the scenes (&) has no effect here',
-  instead: 'Leave the & out.',
+  instead: 'Put quotes around a value that holds a &, or leave it out.',
 };
 
 function readAndOr(reader: Reader): ShellCommand {

@@ -2,7 +2,7 @@ import type { ByteString } from '../../format/bytes.js';
 import { evaluateArithmetic, numberIn } from './arithmetic.js';
 import { patternElementsMax } from './bounds.js';
 import { readPattern, withoutFitting, type PatternElement } from './patterns.js';
-import { countExpanded, readVariable, setVariable, type ShellState } from './state.js';
+import { countExpanded, EndsFile, readVariable, setVariable, type ShellState } from './state.js';
 import { Refused, type ParameterOperator, type ShellWord, type WordPart } from './syntax.js';
 
 /** What became of a part. `split`: it came from an expansion that stood in no quotes. */
@@ -132,7 +132,7 @@ function operated(
     }
     case '?':
       if (isThere) return itself;
-      throw new Refused(`${name} has to be set here`, `Set ${name} before this line.`, line);
+      throw new EndsFile(`${name} has to be set here`, `Set ${name} before this line.`, line);
     case '%':
     case '%%':
     case '#':

@@ -7,6 +7,7 @@ import { namesSet } from './names-set.js';
 import { fitsWhole } from './patterns.js';
 import {
   countCommand,
+  EndsFile,
   noteProblem,
   readVariable,
   setUnknown,
@@ -48,6 +49,14 @@ export function runScript(state: ShellState, script: Script): void {
   if (broken === undefined) return;
   const { reason, instead } = broken.refusal;
   throw new FileEnded(noteProblem(state, new Refused(reason, instead, broken.line)));
+}
+
+/** What was thrown, noted. @throws FileEnded; what is no refusal */
+function refused(state: ShellState, thrown: unknown, name?: string): LineProblem {
+  if (!(thrown instanceof Refused)) throw thrown;
+  const problem = noteProblem(state, thrown, name);
+  if (thrown instanceof EndsFile) throw new FileEnded(problem);
+  return problem;
 }
 
 function runAll(state: ShellState, commands: readonly ShellCommand[]): Status {
@@ -131,8 +140,7 @@ function runCase(state: ShellState, command: ShellCommand & { readonly kind: 'ca
     }
     return 'true';
   } catch (thrown) {
-    if (!(thrown instanceof Refused)) throw thrown;
-    const problem = noteProblem(state, thrown);
+    const problem = refused(state, thrown);
     const bodies = command.branches.flatMap(({ body }) => body);
     return leaveUnknown(state, bodies, command.line, problem);
   }
@@ -155,8 +163,7 @@ function runSimple(state: ShellState, command: ShellCommand & { readonly kind: '
       );
     return runWords(state, words, line);
   } catch (thrown) {
-    if (!(thrown instanceof Refused)) throw thrown;
-    const problem = noteProblem(state, thrown);
+    const problem = refused(state, thrown);
     return leaveUnknown(state, [command], line, problem);
   }
 }
@@ -169,8 +176,7 @@ function assign(state: ShellState, { name, append, value, line }: Assignment): S
     setVariable(state, name, before + text, line);
     return 'true';
   } catch (thrown) {
-    if (!(thrown instanceof Refused)) throw thrown;
-    setUnknown(state, name, noteProblem(state, thrown, name));
+    setUnknown(state, name, refused(state, thrown, name));
     return 'unknown';
   }
 }
@@ -209,6 +215,12 @@ function runWords(state: ShellState, words: readonly ShellWord[], line: number):
         ),
       );
     default:
+      if (isVariableName(name) && given[0]?.startsWith('=') === true)
+        throw new Refused(
+          `a blank stands before the = behind ${name}`,
+          `Write ${name}=value, with no blanks around the =.`,
+          line,
+        );
       throw new Refused(
         `the command ${name.slice(0, 100)} is not run`,
         'Write the value itself, or a test with [ ].',

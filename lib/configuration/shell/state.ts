@@ -130,6 +130,9 @@ export class Follows extends Refused {
   }
 }
 
+/** What ends a shell, and with it all values of the file. */
+export class EndsFile extends Refused {}
+
 /** @throws Refused */
 export function setVariable(
   state: ShellState,
@@ -141,7 +144,7 @@ export function setVariable(
   if (name === 'IFS' || name === 'PATH' || name === 'PWD')
     throw new Refused(`${name} would change what the shell itself does`, 'Leave it out.', line);
   if (state.variables.get(name)?.readonly === true)
-    throw new Refused(`${name} is read-only`, 'Assign it only once.', line);
+    throw new EndsFile(`${name} is read-only`, 'Assign it only once.', line);
   state.variables.set(name, { value, place: { file: state.file, line } });
 }
 
@@ -149,7 +152,7 @@ export function setVariable(
 export function unsetVariable({ variables }: ShellState, name: string, line: number): void {
   const variable = variables.get(name);
   if (variable?.readonly === true)
-    throw new Refused(`${name} is read-only`, 'Assign it only once.', line);
+    throw new EndsFile(`${name} is read-only`, 'Assign it only once.', line);
   if (variable?.fixed !== true) variables.delete(name);
 }
 
