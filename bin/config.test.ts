@@ -52,7 +52,7 @@ t.test('each command takes a name', async (t) => {
 t.test('config show tells of each value where it comes from and what becomes of it', async (t) => {
   const { pinfs, etc } = site(t);
   const { stdout, code } = await pinfs('config', 'show', 'sw');
-  t.equal(code ?? 0, 0);
+  t.equal(code, 0);
   t.match(
     stdout,
     `CVMFS_TIMEOUT=7\n    from ${etc}/default.local:1\n    instead of 5 from ${etc}/default.conf:1\n    honoured\n`,
@@ -79,12 +79,12 @@ t.test('config show tells of each value where it comes from and what becomes of 
 
 t.test('config check ends with 1 where something would not work, with 0 otherwise', async (t) => {
   const fine = await site(t).pinfs('config', 'check');
-  t.equal(fine.code ?? 0, 0);
+  t.equal(fine.code, 0);
   t.equal(fine.stdout, '0 errors, 0 warnings\n');
   const warned = await site(t, {
     'default.local': 'CVMFS_HTTP_PROXYS=DIRECT\nCVMFS_HTTP_PROXY=DIRECT\n',
   }).pinfs('config', 'check', 'sw');
-  t.equal(warned.code ?? 0, 0);
+  t.equal(warned.code, 0);
   t.match(
     warned.stdout,
     /default\.local:1: warning: CVMFS_HTTP_PROXYS: .*\n {4}Did you mean CVMFS_HTTP_PROXY\?\n0 errors, 1 warnings/,
