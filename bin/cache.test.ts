@@ -166,6 +166,42 @@ void t.test('705-evict: one path is evicted, and comes back when it is read', as
   t.match(await here.run(['cache', 'evict'], 'v2', '/lacking'), { code: 1, stderr: /NOT_FOUND/ });
 });
 
+void t.test('what is kept stays when room is needed, until it is let go of', async (t) => {
+  const here = await scene(t);
+  const limit = ['--cache-limit', '200K'];
+  t.equal((await here.run(['cache', 'keep'], 'v2', '/n', '--cache-limit', '400K')).code, 0);
+  t.match(await here.look('kept'), {
+    code: 0,
+    stdout: new RegExp(`^${made.fqrn}@[0-9a-f]{40} /n\n  \\d+ objects, .*, since \\S+\n$`),
+  });
+  const refill = (): Promise<CliResult> => here.run(['fetch'], 'v1', ...limit);
+  await refill();
+  t.match(await here.run(['cat'], 'v2', '--offline', '/n/b'), { code: 0, stdout: 'b' });
+  t.match(await here.run(['cache', 'evict'], 'v2', '/n'), {
+    code: 0,
+    stdout: /^removed 0 .* stay/,
+  });
+  await here.look('clear');
+  t.match(await here.run(['cat'], 'v2', '--offline', '/n/b'), { code: 0, stdout: 'b' });
+
+  t.match(await here.run(['cache', 'unkeep'], 'v1', '/n'), { code: 1, stderr: /is not kept/ });
+  t.equal((await here.run(['cache', 'unkeep'], 'v2', '/n')).code, 0);
+  t.match(await here.look('kept', '--json'), { code: 0, stdout: '[]\n' });
+  await here.look('clear');
+  t.match(await here.run(['cat'], 'v2', '--offline', '/n/b'), { code: 4 });
+});
+
+void t.test('what can not be made complete, or leaves no room, is not kept', async (t) => {
+  const here = await scene(t);
+  here.server.behave(content, 'missing');
+  t.match(await here.run(['cache', 'keep'], 'v2'), { code: 5, stdout: /OBJECT_MISSING/ });
+  t.match(await here.look('kept'), { code: 0, stdout: '' });
+  here.server.reset();
+  const refused = await here.run(['cache', 'keep'], 'v2', '--cache-limit', '140K');
+  t.match(refused, { code: 1, stderr: /more than three quarters.*CACHE_FULL/ });
+  t.match(await here.look('kept'), { code: 0, stdout: '' });
+});
+
 /** Changes a byte in each file of the cache that has this text, wherever it keeps objects. */
 function damage(cache: string, text: string): void {
   for (const name of readdirSync(cache, { recursive: true, encoding: 'utf8' })) {

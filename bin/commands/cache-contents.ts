@@ -93,7 +93,8 @@ export async function evict(source: string, path: string, flags: SourceFlags): P
     const evicted = await evictObjects(found.directory, found.keys);
     if (flags.json === true) printJson(evicted);
     else {
-      const held = evicted.held === 0 ? '' : `; ${evicted.held} stay, because a mount holds them`;
+      const held =
+        evicted.held === 0 ? '' : `; ${evicted.held} stay: a mount holds them, or they are kept`;
       await print(`removed ${evicted.objects} objects, ${formatSize(evicted.bytes)}${held}\n`);
     }
   });

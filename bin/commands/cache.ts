@@ -3,6 +3,8 @@ import type { OptionRows, OptionValues } from '../../lib/options/option.js';
 import type { LostObject } from '../../lib/store/cache/maintain.js';
 import { evict, listCache, size, sizeOptions } from './cache-contents.js';
 import { cacheDirectory, cacheOptions, type CacheFlags } from './cache-directory.js';
+import { keep, kept, unkeep } from './cache-keep.js';
+import { jobsOption } from './fetch.js';
 import { runAction } from './failures.js';
 import { addOptions, outputOptions, sourceArgument, sourceOptions } from './options.js';
 import { formatSize } from './sizes.js';
@@ -34,11 +36,11 @@ export function register(program: Command): void {
     .argument('[source...]', 'URLs or directories of repositories that may have it')
     .action(verify);
   cacheOption(cache.command('clear'))
-    .description('remove every object that no mount holds')
+    .description('remove every object that no mount holds, and that is not kept')
     .action(clear);
   sourceOptions(cache.command('evict'))
     .description(
-      `remove what is at or below a path of a snapshot, unless a mount holds it
+      `remove what is at or below a path of a snapshot, unless a mount holds it or it is kept
 
 Whoever reads it later fetches it again. An object that is also elsewhere in this snapshot, or in another one, goes too.`,
     )
@@ -46,6 +48,22 @@ Whoever reads it later fetches it again. An object that is also elsewhere in thi
     .argument('<source[@pin]>', sourceArgument)
     .argument('[path]', 'path in the repository', '/')
     .action(evict);
+  addOptions(sourceOptions(cache.command('keep')), jobsOption)
+    .description(
+      `fetch everything at or below a path into the cache, and keep it there
+
+What is kept is never evicted, nor cleared, until it is let go of with unkeep. What can't be made complete is not kept.`,
+    )
+    .summary('fetch what is at or below a path, and keep it from eviction')
+    .argument('<source[@pin]>', sourceArgument)
+    .argument('[path]', 'path in the repository', '/')
+    .action(keep);
+  sourceOptions(cache.command('unkeep'))
+    .description('let go of what was kept: it goes when room is needed')
+    .argument('<source[@pin]>', sourceArgument)
+    .argument('[path]', 'the path that was kept', '/')
+    .action(unkeep);
+  cacheOption(cache.command('kept')).description('what is kept in the cache').action(kept);
   cacheOption(program.command('forget'))
     .description('forget what was seen of a repository: its newest revision, tags, inode numbers')
     .argument('<fqrn>')

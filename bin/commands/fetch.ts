@@ -3,6 +3,7 @@ import { printableText } from '../../lib/format/bytes.js';
 import { exitOf, PinfsError } from '../../lib/format/errors.js';
 import type { OptionValues } from '../../lib/options/option.js';
 import type { Repository } from '../../lib/repository/repository.js';
+import type { ObjectKey } from '../../lib/store/key.js';
 import type { Amount, FetchList, FetchReport } from '../../lib/repository/use/fetch.js';
 import { noteExit } from './failures.js';
 import {
@@ -20,12 +21,7 @@ import { pathArgument, withRepository } from './with-repository.js';
 
 const jobsMax = 32;
 
-const fetchOptions = {
-  catalogs: {
-    flag: '--catalogs',
-    kind: 'flag',
-    help: 'only the catalogs, not the content of files',
-  },
+export const jobsOption = {
   jobs: {
     flag: '--jobs',
     value: 'n',
@@ -34,6 +30,15 @@ const fetchOptions = {
     parse: parseJobs,
     help: `objects that are fetched at once, 1 to ${jobsMax}`,
   },
+} as const satisfies CommandOptionRows;
+
+const fetchOptions = {
+  catalogs: {
+    flag: '--catalogs',
+    kind: 'flag',
+    help: 'only the catalogs, not the content of files',
+  },
+  ...jobsOption,
 } as const satisfies CommandOptionRows;
 
 type FetchFlags = SourceFlags & OptionValues<typeof fetchOptions>;
@@ -65,19 +70,33 @@ async function fetchCommand(source: string, path: string, flags: FetchFlags): Pr
   await withRepository(source, flags, async (repository) => {
     const began = performance.now();
     const list = await listed(repository, path, flags);
-    refuseTooLarge(list);
     const report = await fetched(list);
-    const seconds = (performance.now() - began) / 1000;
-    for (const { code } of report.problems) noteExit(exitOf(code));
-    if (report.notKept > 0) noteExit(exitOf('CACHE_FULL'));
-    if (flags.json === true) {
-      const endedEarly = report.endedEarly ?? null;
-      printJson({ ...report, endedEarly, seconds, trust: repository.verdict });
-    } else await tell(report, seconds);
+    await finish(repository, report, (performance.now() - began) / 1000, flags);
   });
 }
 
-async function listed(repository: Repository, path: string, flags: FetchFlags): Promise<FetchList> {
+/** Tells how it ended. */
+export async function finish(
+  repository: Repository,
+  report: FetchReport,
+  seconds: number,
+  flags: SourceFlags,
+): Promise<void> {
+  for (const { code } of report.problems) noteExit(exitOf(code));
+  if (report.notKept > 0) noteExit(exitOf('CACHE_FULL'));
+  if (flags.json === true) {
+    const endedEarly = report.endedEarly ?? null;
+    printJson({ ...report, endedEarly, seconds, trust: repository.verdict });
+  } else await tell(report, seconds);
+}
+
+/** @throws PinfsError CACHE_FULL: the limit of the cache is too small for it. */
+export async function listed(
+  repository: Repository,
+  path: string,
+  flags: FetchFlags,
+  noted?: (key: ObjectKey) => void,
+): Promise<FetchList> {
   const { walk } = await import('../../lib/repository/use/path.js');
   const { listToFetch } = await import('../../lib/repository/use/fetch.js');
   const start = await walk(repository, pathArgument(path), true);
@@ -85,12 +104,15 @@ async function listed(repository: Repository, path: string, flags: FetchFlags): 
     catalogsOnly: flags.catalogs === true,
     external: flags.external !== undefined,
     jobs: flags.jobs,
+    ...(noted === undefined ? {} : { noted }),
   };
-  return withProgress('catalogs', undefined, (progress) =>
+  const list = await withProgress('catalogs', undefined, (progress) =>
     listToFetch(repository, start, options, (catalogs, total) => {
       progress.update(catalogs, amountText(total));
     }),
   );
+  refuseTooLarge(list);
+  return list;
 }
 
 /** What does not fit would push out what was fetched first. @throws PinfsError CACHE_FULL */
@@ -104,7 +126,7 @@ function refuseTooLarge({ onDisk, repository }: FetchList): void {
   );
 }
 
-async function fetched(list: FetchList): Promise<FetchReport> {
+export async function fetched(list: FetchList): Promise<FetchReport> {
   const { fetchListed } = await import('../../lib/repository/use/fetch.js');
   const { total } = list;
   const pace = openPace(total.bytes, () => performance.now());

@@ -50,7 +50,10 @@ _pinfs() {
       verify) options="$output --cache --repair" ;;
       clear) options="$output --cache" ;;
       evict) options=$source ;;
-      *) options='list size verify clear evict' ;;
+      keep) options="$source --jobs" ;;
+      unkeep) options=$source ;;
+      kept) options="$output --cache" ;;
+      *) options='list size verify clear evict keep unkeep kept' ;;
     esac ;;
     config) case ${COMP_WORDS[2]} in
       show) options="$output --config --set --proxy --cache --offline" ;;

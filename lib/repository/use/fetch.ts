@@ -1,6 +1,7 @@
 import { PinfsError } from '../../format/errors.js';
 import { charge } from '../../store/cache/statements.js';
-import { smallObjectBytesMax } from '../../store/cache/segments.js';
+import { segmentLimit, smallObjectBytesMax } from '../../store/cache/segments.js';
+import type { ObjectKey } from '../../store/key.js';
 import type { StoreStatistics } from '../../store/store.js';
 import { flightKey, wantKey, type Want } from '../../store/want.js';
 import type { Entry } from '../../tree/entry.js';
@@ -16,6 +17,8 @@ export interface FetchOptions {
   readonly catalogsOnly: boolean;
   /** External files too; else they are left out, and counted. */
   readonly external: boolean;
+  /** Told of the key of each object, catalogs too. */
+  readonly noted?: (key: ObjectKey) => void;
   /** Objects that are fetched at once, at most `objectsAtOnceMax`. */
   readonly jobs: number;
 }
@@ -120,7 +123,7 @@ function refuseUnstored({ notStored }: StoreStatistics): void {
   throw new PinfsError('CACHE_UNUSABLE', reason, advice === undefined ? {} : { advice });
 }
 
-type Noted = Pick<FetchList, 'options' | 'total' | 'met' | 'todo'> & {
+type Noted = Pick<FetchList, 'repository' | 'options' | 'total' | 'met' | 'todo'> & {
   onDisk: number;
   readonly leftOut: Set<string>;
 };
@@ -134,11 +137,13 @@ function noteCatalog(
   list.catalogs.bytes += bytes;
   list.onDisk += charge(bytes);
   list.met.set(wantKey(catalog.want), bytes);
+  list.options.noted?.(wantKey(catalog.want));
 }
 
-/** What content takes in the cache: small objects lie one behind the other. */
-function onDiskOf(bytes: number): number {
-  return bytes <= smallObjectBytesMax ? bytes : charge(bytes);
+/** What content takes in the cache: in one that isn't small, small objects lie one behind the other. */
+function onDiskOf(bytes: number, { store }: Repository): number {
+  const isBesideOthers = bytes <= smallObjectBytesMax && segmentLimit(store.statistics.limit) > 0;
+  return isBesideOthers ? bytes : charge(bytes);
 }
 
 /** Notes an object, unless it was met before. @returns whether it is to be fetched. */
@@ -150,9 +155,10 @@ function note(list: Noted, want: Want): boolean {
     return false;
   }
   list.todo.add(key);
+  list.options.noted?.(wantKey(want));
   list.total.objects += 1;
   list.total.bytes += want.size.bytes;
-  list.onDisk += onDiskOf(want.size.bytes);
+  list.onDisk += onDiskOf(want.size.bytes, list.repository);
   return true;
 }
 

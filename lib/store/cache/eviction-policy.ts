@@ -21,12 +21,12 @@ const catalogBonusUs = 7 * 24 * 3600 * 1_000_000;
 
 /**
  * What was not used for longest goes first: of a volatile repository before all others (of it only content counts as
- * volatile), and content before catalogs (docs/decisions/004). What is held stays.
+ * volatile), and content before catalogs (docs/decisions/004). What is held or kept stays.
  */
 export const leastRecentlyUsed: EvictionPolicy = {
   firstUse: (key, now, isVolatile) =>
     now - (isVolatile && !/[CH]$/.test(key) ? volatileShiftUs : 0),
   nextUse: `max(used, ? - ${volatileShiftUs} * (used < 0))`,
   rank: `used + (key GLOB '*[CH]') * ${catalogBonusUs}`,
-  removable: 'key NOT IN (SELECT key FROM holds)',
+  removable: 'key NOT IN (SELECT key FROM holds) AND key NOT IN (SELECT key FROM kept)',
 };

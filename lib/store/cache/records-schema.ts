@@ -17,6 +17,11 @@ export const schemaSteps: readonly string[] = [
   ALTER TABLE objects ADD COLUMN segment TEXT;
   ALTER TABLE objects ADD COLUMN place INTEGER NOT NULL DEFAULT 0;
   CREATE INDEX objects_of_segment ON objects(segment) WHERE segment IS NOT NULL;`,
+  // What is kept for good (kept-parts.ts): parts of snapshots, and the keys of their objects.
+  `CREATE TABLE parts(id INTEGER PRIMARY KEY, repository TEXT NOT NULL, root TEXT NOT NULL, path TEXT NOT NULL,
+    since INTEGER NOT NULL, UNIQUE(repository, root, path));
+  CREATE TABLE kept(key TEXT NOT NULL, part INTEGER NOT NULL, PRIMARY KEY(key, part)) WITHOUT ROWID;
+  CREATE INDEX kept_of_part ON kept(part);`,
 ];
 
 /**

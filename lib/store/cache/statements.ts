@@ -1,4 +1,5 @@
 import type Database from 'better-sqlite3';
+import { prepareKept, type KeptStatements } from './kept-statements.js';
 import { leastRecentlyUsed } from './eviction-policy.js';
 
 export interface ObjectRecord {
@@ -80,7 +81,7 @@ export function prepareStatements(db: Database.Database): Statements {
       'SELECT id, key, size FROM objects WHERE id > ? ORDER BY id LIMIT ?',
     ),
     ...prepareSegmentStatements(db),
-    held: db.prepare<[string]>('SELECT 1 FROM holds WHERE key = ? LIMIT 1'),
+    ...prepareKept(db),
     hold: db.prepare('INSERT OR IGNORE INTO holds(key, owner) VALUES (?, ?)'),
     release: db.prepare('DELETE FROM holds WHERE key = ? AND owner = ?'),
     // What is held is in use all the time, however long ago it was opened.
@@ -132,7 +133,7 @@ export interface Candidate {
   readonly rank: number;
 }
 
-export interface Statements {
+export interface Statements extends KeptStatements {
   readonly get: Database.Statement<[string], ObjectRecord>;
   readonly insert: Database.Statement;
   readonly remove: Database.Statement;
@@ -160,7 +161,6 @@ export interface Statements {
   readonly inSegment: Database.Statement<[string]>;
   readonly forgetSegment: Database.Statement;
   readonly move: Database.Statement;
-  readonly held: Database.Statement<[string]>;
   readonly hold: Database.Statement;
   readonly release: Database.Statement;
   readonly touchHeld: Database.Statement;
