@@ -72,7 +72,8 @@ export class DiskShelf implements Shelf {
   path(want: Want): string | undefined {
     // SQLite takes a path without links, which may lead elsewhere where the directory is in others' reach.
     this.#records.follow();
-    if (!this.stillThere()) return undefined;
+    // Known from there, unless it could not be followed.
+    if (!this.#records.isCurrent() && !this.stillThere()) return undefined;
     const object = this.#lookup(want);
     return object === undefined ? undefined : objectFile(this.#place.at, object.key);
   }
