@@ -99,8 +99,11 @@ export async function ask(start: AskingStart): Promise<Buffer> {
     const serving = { mirror: way.mirror, hop: way.hop, fresh };
     if (answer.kind === 'body') {
       request.served?.push(serving);
-      const change = network.failover.answered(way, asked, now());
-      network.changed(change, 'it is well again', true);
+      // Of one that is asked after something damaged came nobody knows yet what it gave.
+      if (asking.damaged.length === 0 && asking.repeated === undefined) {
+        const change = network.failover.answered(way, asked, now());
+        network.changed(change, 'it is well again', true);
+      }
       return answer.bytes;
     }
     const { error, fault } = answer;
