@@ -261,7 +261,17 @@ t.test('a hostile file is bounded', (t) => {
   ])
     t.ok(evaluate(deep).problems.length <= 2, deep.slice(0, 20));
   t.match(evaluate(`A=${'x'.repeat(configurationBytesMax)}`).problems, [{ text: /larger than/ }]);
-  const crossing = { '/etc/cvmfs/a': '. ./a; . ./a; . ./a\n' };
+  const large = 'x'.repeat(60_000);
+  for (const many of [
+    'x\n'.repeat(500_000),
+    'A=$(x)\n'.repeat(100_000),
+    `A=1${' && true'.repeat(100_000)}`,
+    `A=${large}\n${`B=\${A%%${'*x'.repeat(100)}y}\n`.repeat(4000)}`,
+    `A=${large}\n${`case $A in ${'*x'.repeat(100)}y) ;; esac\n`.repeat(3000)}`,
+    'A=1 '.repeat(200_000),
+  ])
+    t.ok(evaluate(many).problems.length <= 202, many.slice(0, 20));
+  const crossing = { '/etc/cvmfs/a': '. ./a; . ./a\n' };
   t.ok(evaluate('. ./a\n', {}, crossing).problems.length > 0, 'files that source themselves often');
   t.end();
 });

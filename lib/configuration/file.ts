@@ -2,8 +2,15 @@ import { dirname } from 'node:path';
 import { fromBytes, type ByteString } from '../format/bytes.js';
 import { configurationBytesMax } from './shell/bounds.js';
 import { readScript } from './shell/commands.js';
-import { FileEnded, runScript } from './shell/run.js';
-import type { LinePlace, LineProblem, ShellState, Surroundings, Variable } from './shell/state.js';
+import { runScript } from './shell/run.js';
+import {
+  FileEnded,
+  type LinePlace,
+  type LineProblem,
+  type ShellState,
+  type Surroundings,
+  type Variable,
+} from './shell/state.js';
 import { isVariableName } from './shell/syntax.js';
 
 /** A value of a file, or why it is not known. */
@@ -45,6 +52,7 @@ export function evaluateFile(
     depth: 0,
     commands: 0,
     expandedBytes: 0,
+    patternSteps: 0,
   };
   const text = fromBytes(bytes);
   const named = namesRead(text);

@@ -16,3 +16,9 @@ export const sourcingMax = 10;
 export const patternElementsMax = 256;
 /** Bytes that are expanded for one file in all: what is doubled on each line ends here. */
 export const expandedBytesMax = 16 * 1024 * 1024;
+/** Commands joined by && and ||. */
+export const joinedMax = 500;
+/** Lines of one file that are told as wrong; behind them nothing is read. */
+export const problemsMax = 200;
+/** Places of a text that a pattern is tried at, times the places of the pattern, for one file in all. */
+export const patternStepsMax = 4 * 1024 * 1024;

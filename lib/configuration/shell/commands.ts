@@ -1,4 +1,5 @@
 import type { ByteString } from '../../format/bytes.js';
+import { joinedMax } from './bounds.js';
 import { readCompound } from './compounds.js';
 import { openReader, type Reader } from './reader.js';
 import { readRedirection, seesRedirection } from './redirections.js';
@@ -89,10 +90,16 @@ const inBackground: Refusal = {
 
 function readAndOr(reader: Reader): ShellCommand {
   let left = readPipeline(reader);
-  for (;;) {
+  for (let count = 1; ; count += 1) {
     skipBlanks(reader);
     const kind = reader.sees('&&') ? 'and' : reader.sees('||') ? 'or' : undefined;
     if (kind === undefined) return left;
+    if (count > joinedMax)
+      throw new Refused(
+        `more than ${joinedMax} commands are joined`,
+        'Write several lines.',
+        left.line,
+      );
     reader.take(2);
     skipSeparators(reader);
     left = { kind, line: left.line, left, right: readPipeline(reader) };

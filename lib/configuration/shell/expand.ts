@@ -2,7 +2,14 @@ import type { ByteString } from '../../format/bytes.js';
 import { evaluateArithmetic, numberIn } from './arithmetic.js';
 import { patternElementsMax } from './bounds.js';
 import { readPattern, withoutFitting, type PatternElement } from './patterns.js';
-import { countExpanded, EndsFile, readVariable, setVariable, type ShellState } from './state.js';
+import {
+  countExpanded,
+  countPattern,
+  EndsFile,
+  readVariable,
+  setVariable,
+  type ShellState,
+} from './state.js';
 import { Refused, type ParameterOperator, type ShellWord, type WordPart } from './syntax.js';
 
 /** What became of a part. `split`: it came from an expansion that stood in no quotes. */
@@ -139,6 +146,7 @@ function operated(
     case '##': {
       const end = symbol.startsWith('#') ? 'prefix' : 'suffix';
       const pattern = expandPattern(state, word);
+      countPattern(state, pattern, value ?? '', line);
       const text = withoutFitting(pattern, value ?? '', end, symbol.length === 2);
       return [{ text, quoted, split: !quoted }];
     }

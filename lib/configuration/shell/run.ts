@@ -7,7 +7,9 @@ import { namesSet } from './names-set.js';
 import { fitsWhole } from './patterns.js';
 import {
   countCommand,
+  countPattern,
   EndsFile,
+  FileEnded,
   noteProblem,
   readVariable,
   setUnknown,
@@ -28,16 +30,6 @@ import { evaluateTest } from './tests.js';
 
 /** How a command ended; `unknown` where that could only be guessed. */
 type Status = 'true' | 'false' | 'unknown';
-
-/** Nothing of the file is run any more: its values are not known, as with the shell of the reference. */
-export class FileEnded extends Error {
-  readonly problem: LineProblem;
-
-  constructor(problem: LineProblem) {
-    super(problem.text);
-    this.problem = problem;
-  }
-}
 
 /** `return` in a sourced file. */
 class Returned extends Error {}
@@ -135,8 +127,12 @@ function runCase(state: ShellState, command: ShellCommand & { readonly kind: 'ca
   try {
     const word = expandValue(state, command.word);
     for (const { patterns, body } of command.branches) {
-      if (patterns.some((pattern) => fitsWhole(expandPattern(state, pattern), word)))
-        return runAll(state, body);
+      const fits = (one: ShellWord): boolean => {
+        const pattern = expandPattern(state, one);
+        countPattern(state, pattern, word, one.line);
+        return fitsWhole(pattern, word);
+      };
+      if (patterns.some(fits)) return runAll(state, body);
     }
     return 'true';
   } catch (thrown) {

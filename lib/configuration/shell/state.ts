@@ -1,5 +1,11 @@
 import type { ByteString } from '../../format/bytes.js';
-import { commandsMax, expandedBytesMax, valueBytesMax } from './bounds.js';
+import {
+  commandsMax,
+  expandedBytesMax,
+  patternStepsMax,
+  problemsMax,
+  valueBytesMax,
+} from './bounds.js';
 import { Refused } from './syntax.js';
 
 /** Where a value was written. */
@@ -61,13 +67,27 @@ export interface ShellState {
   depth: number;
   commands: number;
   expandedBytes: number;
+  patternSteps: number;
+}
+
+/** What ends a shell, and with it all values of the file. */
+export class EndsFile extends Refused {}
+
+/** Nothing of the file is run any more: its values are not known, as with the shell of the reference. */
+export class FileEnded extends Error {
+  readonly problem: LineProblem;
+
+  constructor(problem: LineProblem) {
+    super(problem.text);
+    this.problem = problem;
+  }
 }
 
 /** Counts a command. @throws Refused */
 export function countCommand(state: ShellState, line: number): void {
   state.commands += 1;
   if (state.commands <= commandsMax) return;
-  throw new Refused(`more than ${commandsMax} commands`, 'Make the files smaller.', line);
+  throw new EndsFile(`more than ${commandsMax} commands`, 'Make the files smaller.', line);
 }
 
 /** Counts what an expansion gave. @throws Refused */
@@ -76,12 +96,24 @@ export function countExpanded(state: ShellState, text: ByteString, line: number)
   if (text.length > valueBytesMax)
     throw new Refused(`a value of more than ${valueBytesMax} bytes`, 'Make it shorter.', line);
   if (state.expandedBytes > expandedBytesMax)
-    throw new Refused(
+    throw new EndsFile(
       `values of more than ${expandedBytesMax} bytes in all`,
       'Make the files smaller.',
       line,
     );
   return text;
+}
+
+/** Counts the work of a pattern. @throws Refused */
+export function countPattern(
+  state: ShellState,
+  pattern: readonly unknown[],
+  text: ByteString,
+  line: number,
+): void {
+  state.patternSteps += (pattern.length + 1) * (text.length + 1);
+  if (state.patternSteps > patternStepsMax)
+    throw new EndsFile('patterns are tried too often', 'Make the files smaller.', line);
 }
 
 /** What a shell sets for itself, and what would be guessed here. */
@@ -130,9 +162,6 @@ export class Follows extends Refused {
   }
 }
 
-/** What ends a shell, and with it all values of the file. */
-export class EndsFile extends Refused {}
-
 /** @throws Refused */
 export function setVariable(
   state: ShellState,
@@ -178,6 +207,8 @@ export function noteProblem(state: ShellState, thrown: Refused, name?: string): 
     ({ file, line, text }) =>
       file === problem.file && line === problem.line && text === problem.text,
   );
-  if (!isKnown) state.problems.push(problem);
+  if (isKnown) return problem;
+  state.problems.push(problem);
+  if (state.problems.length > problemsMax) throw new FileEnded(problem);
   return problem;
 }

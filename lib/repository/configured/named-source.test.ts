@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import t, { type Test } from 'tap';
 import {
@@ -229,6 +229,16 @@ t.test('the config repository is read from a verified snapshot', async (t) => {
     findings.filter(({ severity }) => severity === 'error'),
     [],
   );
+});
+
+t.test('a config repository that is gone is read from the cache, and that is told', async (t) => {
+  const { name, servers, warnings, work } = scene(t, withRepository);
+  configRepository.writeTo(servers);
+  const wanted = { site: { network: { timeout: 9000 } } };
+  t.match(await name('sw'), wanted);
+  renameSync(join(servers, 'config.example.com'), join(work, 'elsewhere'));
+  t.match(await name('sw'), wanted);
+  t.match(warnings, [/the config repository config\.example\.com is read offline: /]);
 });
 
 t.test('a config repository that is not verified is not read', async (t) => {

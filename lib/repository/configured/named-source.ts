@@ -5,6 +5,7 @@ import { splitSourcePin } from '../../source/open.js';
 import { evaluateSite, type Site } from '../../configuration/layers.js';
 import { nearestName } from '../../configuration/nearest.js';
 import { elementsOf, urlsOf } from '../../configuration/values.js';
+import { offlineReason } from '../../trust/verdicts.js';
 import { openRepository } from '../open.js';
 import { directories, type Environment } from '../open/environment.js';
 import type { OpenOptions } from '../open/options.js';
@@ -140,7 +141,13 @@ function opener(options: OpenOptions, environment: Environment): OpenConfigRepos
       });
     const plain = { ...there, source: fqrn };
     const own = await configured(plain, { fqrn, pin: undefined, urls }, reading, site, environment);
-    return configRepositoryOf(await openRepository(own, environment));
+    const repository = await openRepository(own, environment);
+    const { verdict } = repository;
+    if (verdict.status === 'offline') {
+      const message = `the config repository ${fqrn} is read offline: ${offlineReason(verdict)}`;
+      environment.report?.(new PinfsError('OFFLINE', message));
+    }
+    return configRepositoryOf(repository);
   };
 }
 
