@@ -1,10 +1,10 @@
-import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { chmodSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import t, { type Test } from 'tap';
+import { makeReadOnly } from '../../testing/read-only.js';
 import { memorySource } from '../../testing/fakes/memory-source.js';
 import { openShelf } from './open-shelf.js';
 import { objectFile } from './layout.js';
@@ -12,25 +12,6 @@ import { schemaSteps } from './records-schema.js';
 import { openStore } from '../open.js';
 import { readWhole } from '../run.js';
 import { wantKey, type Want } from '../want.js';
-
-const isRoot = process.geteuid?.() === 0;
-
-/** Makes a directory one that can only be read, for root as well. @returns whether that can be done here. */
-function makeReadOnly(t: Test, directory: string): boolean {
-  if (!isRoot) {
-    chmodSync(directory, 0o500);
-    t.teardown(() => chmodSync(directory, 0o700));
-    return true;
-  }
-  try {
-    execFileSync('mount', ['--bind', directory, directory], { stdio: 'ignore' });
-    t.teardown(() => execFileSync('umount', ['-l', directory]));
-    execFileSync('mount', ['-o', 'remount,bind,ro', directory], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 async function filled(t: Test) {
   const parent = mkdtempSync(join(tmpdir(), 'pinfs-lower-'));
