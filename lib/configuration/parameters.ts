@@ -65,7 +65,7 @@ const ofReaders: readonly Row[] = [
     'CVMFS_USE_GEOAPI',
     'boolean',
     'otherwise',
-    'servers are taken in the order in which they stand',
+    'servers are taken in the order in which they stand, unless one answers in less than half the time of those before',
   ],
   ['CVMFS_MAX_SERVERS', 'number', 'honoured'],
   [
@@ -157,11 +157,16 @@ const ofReaders: readonly Row[] = [
     'CVMFS_CACHE_BASE CVMFS_CACHE_DIR',
     'directory',
     'unsupported',
-    "the cache has a form of its own, in its own place (--cache): the reference's is left alone",
+    "the cache has a form of its own, in its own place (--cache); what lies in the reference's can be taken over (--cache-lower)",
   ],
   ['CVMFS_SHARED_CACHE', 'boolean', 'otherwise', 'the cache is always shared by all repositories'],
   ['CVMFS_QUOTA_LIMIT', 'number', 'honoured'],
-  ['CVMFS_ALIEN_CACHE', 'directory', 'unsupported', cacheRows],
+  [
+    'CVMFS_ALIEN_CACHE',
+    'directory',
+    'unsupported',
+    'nothing is written there; what lies there can be taken over (--cache-lower)',
+  ],
   [
     'CVMFS_CATALOG_WATERMARK',
     'number',

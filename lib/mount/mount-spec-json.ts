@@ -16,7 +16,13 @@ export const readMountSpec: Decoder<MountSpec> = decoder((v) =>
       optionSchema(v, sourceOptionTable),
       v.object({
         source: v.string(),
-        site: v.exactOptional(v.object({ note: v.string(), network: networkSchema(v) })),
+        site: v.exactOptional(
+          v.object({
+            note: v.string(),
+            nearest: v.exactOptional(v.string()),
+            network: networkSchema(v),
+          }),
+        ),
       } satisfies Rowless<OpenOptions, typeof sourceOptionTable>),
     ]),
     mount: v.intersect([

@@ -44,8 +44,16 @@ export async function openRepository(
     return await openAsAsked(opening);
   } catch (error) {
     await opening.close();
-    throw error;
+    throw withNearest(error, options);
   }
+}
+
+/** Where a server has no such repository, the name may have a typing error. */
+function withNearest(thrown: unknown, { site }: OpenOptions): unknown {
+  if (!(thrown instanceof PinfsError) || thrown.code !== 'MANIFEST_MISSING') return thrown;
+  if (site?.nearest === undefined) return thrown;
+  const advice = `Did you mean ${site.nearest}?`;
+  return new PinfsError(thrown.code, thrown.message, { advice, cause: thrown });
 }
 
 /** The snapshot that was asked for, or the last one that was verified here where that is good enough. */

@@ -9,6 +9,7 @@ import {
 } from '../../publish/write-repository.js';
 import { otherMasterKey } from '../../publish/keys.js';
 import type { PinfsError } from '../../format/errors.js';
+import { serve } from '../../source/serve.js';
 import { openRepository } from '../open.js';
 import type { Environment } from '../open/environment.js';
 import type { OpenOptions } from '../open/options.js';
@@ -172,6 +173,25 @@ t.test('what a name became stands in the verdict', async (t) => {
     repository.verdict.summary,
     /; sw\.example\.org is .*servers\/sw\.example\.org \(.*example\.org\.conf:1\); the pin is that of CVMFS_REPOSITORY_TAG/,
   );
+});
+
+t.test('a name that no server has is answered with the nearest that the site knows', async (t) => {
+  const { name, servers, environment } = scene(t, {
+    ...plain,
+    'config.d/sw.example.org.conf': '# known\n',
+    '../k.pub': made.masterKey,
+  });
+  made.writeTo(servers);
+  const server = await serve(servers);
+  t.teardown(() => server.close());
+  const set = [`CVMFS_SERVER_URL=${server.url}/@fqrn@`, 'CVMFS_HTTP_PROXY=DIRECT'];
+  const opened = async (word: string) => openRepository(await name(word, ...set), environment);
+  await t.rejects(opened('swe'), {
+    code: 'MANIFEST_MISSING',
+    advice: 'Did you mean sw.example.org?',
+  });
+  const repository = await opened('sw');
+  await repository.close();
 });
 
 const configRepository = makeSmallRepository(

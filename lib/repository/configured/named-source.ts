@@ -46,7 +46,10 @@ export async function namedSource(
     const urls = urlsOf(reading?.configuration.settings.get('CVMFS_SERVER_URL')?.value ?? '');
     if (fqrn !== undefined && reading !== undefined && urls.length > 0) {
       if (directory) throw ambiguous(word, fqrn);
-      return await configured(plain, { fqrn, pin, urls }, reading, site, environment);
+      const own = await configured(plain, { fqrn, pin, urls }, reading, site, environment);
+      const nearest = nearestKnown(fqrn, site, reading);
+      if (own.site === undefined || nearest === undefined) return own;
+      return { ...own, site: { ...own.site, nearest } };
     }
     if (!directory) throw nothingFits(word, fqrn, site, reading);
     const advice = `Write ./${word}, and this warning goes away.`;
@@ -98,18 +101,27 @@ function ambiguous(word: string, fqrn: string): PinfsError {
   });
 }
 
+/** A name that the site knows, for one that it does not; undefined: it knows this one, or none that is near. */
+function nearestKnown(
+  name: string,
+  site: Site,
+  reading: SiteReading | undefined,
+): string | undefined {
+  const { settings } = reading?.configuration ?? evaluateSite('', site);
+  const known = new Set([
+    ...elementsOf(settings.get('CVMFS_REPOSITORIES')?.value ?? ''),
+    ...site.list(`${site.directory}/config.d`).map((name) => name.replace(/\.(conf|local)$/, '')),
+  ]);
+  return known.has(name) ? undefined : nearestName(name, known);
+}
+
 function nothingFits(
   word: string,
   fqrn: string | undefined,
   site: Site,
   reading: SiteReading | undefined,
 ): PinfsError {
-  const settings = reading?.configuration.settings ?? evaluateSite('', site).settings;
-  const known = [
-    ...elementsOf(settings.get('CVMFS_REPOSITORIES')?.value ?? ''),
-    ...site.list(`${site.directory}/config.d`).map((name) => name.replace(/\.(conf|local)$/, '')),
-  ];
-  const meant = nearestName(fqrn ?? word, known);
+  const meant = nearestKnown(fqrn ?? word, site, reading);
   const where = site.onlyFiles?.join(', ') ?? site.directory;
   const what =
     fqrn === undefined ? `'${word}' is no name of a repository` : `no server is known for ${fqrn}`;

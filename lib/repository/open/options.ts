@@ -17,6 +17,8 @@ export interface OpenOptions extends OptionValues<typeof sourceOptionTable> {
 export interface SiteData {
   /** What the name became, and which pin counts: for the verdict. */
   readonly note: string;
+  /** A name that the site knows, and that may be meant. */
+  readonly nearest?: string;
   /** What no option says. */
   readonly network: Omit<NetworkData, 'mirrors' | 'proxies'>;
 }
