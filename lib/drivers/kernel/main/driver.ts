@@ -126,6 +126,13 @@ function closePipe(pipe: Pipe): void {
 
 // Some 0.1 s of a fast line.
 const aheadBytesMaxUsual = 16 * 1024 * 1024;
+// What waits to be read must not push out of a small cache what is read now.
+const aheadShareOfCache = 1 / 8;
+
+/** @param limit bytes that the cache may take. */
+export function aheadBytesMaxOf(asked: number | undefined, limit: number): number {
+  return Math.min(asked ?? aheadBytesMaxUsual, Math.floor(limit * aheadShareOfCache));
+}
 
 function startWorker(mount: Mount): Promise<Link> {
   const { request, inner } = mount;
@@ -133,7 +140,7 @@ function startWorker(mount: Mount): Promise<Link> {
   const passthrough = request.passthrough === true;
   const settings: Settings = {
     lifetime: request.lifetime,
-    aheadBytesMax: request.aheadBytesMax ?? aheadBytesMaxUsual,
+    aheadBytesMax: aheadBytesMaxOf(request.aheadBytesMax, request.store.statistics.limit),
     noXattrs: request.noXattrs,
     protectedXattrs: request.protectedXattrs,
     // Passthrough is agreed at each OPEN, so these are asked for then.
