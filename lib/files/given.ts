@@ -11,13 +11,15 @@ export function readGiven(path: string, bytesMax: number): Buffer {
     const status = fstatSync(fd);
     if (!status.isFile()) throw new Error('it is no regular file');
     if (status.size > bytesMax) throw new Error(`it is larger than ${bytesMax} bytes`);
-    // It may grow meanwhile; files of /proc say that they are empty.
-    const bytes = Buffer.alloc(Math.min(bytesMax, Math.max(status.size, 4096)));
+    // It may grow meanwhile; files of /proc say that they are empty. One byte more shows what is too large.
+    const size = status.size === 0 ? bytesMax : Math.min(bytesMax, status.size);
+    const bytes = Buffer.alloc(size + 1);
     let length = 0;
     for (let read = -1; read !== 0 && length < bytes.length; length += read) {
       read = readSync(fd, bytes, length, bytes.length - length, null);
     }
-    return bytes.subarray(0, length);
+    if (length > bytesMax) throw new Error(`it is larger than ${bytesMax} bytes`);
+    return bytes.subarray(0, Math.min(length, size));
   } finally {
     closeSync(fd);
   }

@@ -48,6 +48,18 @@ void t.test('a step that fails leaves the database as it was', (t) => {
   t.end();
 });
 
+void t.test('a version that nobody writes is damage: begun anew', async (t) => {
+  const directory = join(t.testdir(), 'cache');
+  const open = () => openStore({ directory, limit: 1e8, source: memorySource() });
+  await open().close();
+  const db = new Database(join(directory, 'index.db'));
+  db.pragma('user_version = -1');
+  db.close();
+  const store = open();
+  t.equal(store.statistics.rebuilt, 1);
+  await store.close();
+});
+
 void t.test('records of a newer pinfs are refused with a word, and left as they are', async (t) => {
   const directory = join(t.testdir(), 'cache');
   const open = () => openStore({ directory, limit: 1e8, source: memorySource() });

@@ -55,10 +55,17 @@ export function isNewer(db: Database.Database): boolean {
 
 function stepsTaken(db: Database.Database): number {
   const version = Number(db.pragma('user_version', { simple: true }));
+  // Nobody writes such a one: what else is in it is as little to be believed.
+  if (version < 0) throw new Damaged(`the version of the records is ${version}`);
   if (version !== 0) return version;
   // Those of 0.1.0 have no number, and are what the first step makes.
   const found = db.prepare("SELECT 1 FROM sqlite_master WHERE name = 'totals'").get();
   return found === undefined ? 0 : 1;
+}
+
+/** As SQLite calls what is damaged, for `isDamage`. */
+class Damaged extends Error {
+  readonly code = 'SQLITE_CORRUPT';
 }
 
 function newerRecords(version: number): PinfsError {
