@@ -161,6 +161,11 @@ function makeQuestion(
     range,
     sink,
     timing: timingOf(settings, hop.kind === 'proxy', tries),
+    // For the connection, and for the answer of the proxy.
+    sentWithin:
+      hop.kind === 'proxy' && target.origin.startsWith('https:')
+        ? 2 * settings.proxied.connectTimeout
+        : undefined,
   };
 }
 

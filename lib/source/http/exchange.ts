@@ -67,6 +67,7 @@ export function exchange(
   } catch (thrown) {
     broken(call, thrown instanceof Error ? thrown : new Error(String(thrown)));
   }
+  if (call.controller === undefined && !call.ended) watchConnection(call);
   return {
     answer,
     cancel: (error) => fail(call, error, 'never', undefined),
@@ -123,6 +124,18 @@ function watchBy(call: Call, watch: () => void): void {
   call.watch = watch;
   clearTimeout(call.timer);
   if (!call.held) watch();
+}
+
+/** Of what is held back as well: no connection is no line that others wait for. */
+function watchConnection(call: Call): void {
+  const { sentWithin, shown } = call.question;
+  if (sentWithin === undefined) return;
+  call.timer = setTimeout(() => {
+    const error = new PinfsError('SOURCE_TIMEOUT', `${shown()}: no tunnel in time`, {
+      passing: true,
+    });
+    fail(call, error, 'later', 'either');
+  }, sentWithin);
 }
 
 function watchHead(call: Call): void {

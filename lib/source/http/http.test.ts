@@ -1,12 +1,12 @@
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer as createTlsServer } from 'node:https';
-import { connect, createServer, type AddressInfo, type Server } from 'node:net';
+import { createServer, type AddressInfo, type Server } from 'node:net';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { Behaviour } from '../../testing/servers/bad-answers.js';
 import { startBadServer, type BadServer } from '../../testing/servers/bad-server.js';
+import { startFullListener } from '../../testing/servers/full-listener.js';
 import { checkout } from '../../testing/genuine.js';
 import { testCertificate } from '../../publish/keys.js';
 import { steeredDemand } from '../../testing/waiting.js';
@@ -374,18 +374,8 @@ void t.test('a certificate that is not trusted is not asked again', async (t) =>
 });
 
 void t.test('a host that takes no connection is given up', async (t) => {
-  // A process that listens and was stopped: once its queue is full, the kernel drops what comes.
-  const script = `const s = require('node:net').createServer();
-    s.listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => console.log(s.address().port));`;
-  const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
-  t.teardown(() => child.kill('SIGKILL'));
-  const [line] = (await once(child.stdout, 'data')) as [Buffer];
-  child.kill('SIGSTOP');
-  const port = Number(line.toString());
-  const fill = Array.from({ length: 8 }, () => connect(port, '127.0.0.1'));
-  for (const socket of fill) socket.on('error', () => undefined);
-  t.teardown(() => fill.forEach((socket) => socket.destroy()));
-  await once(fill[0] ?? child, 'connect');
+  const { port, close } = await startFullListener();
+  t.teardown(close);
   const source = httpSource(`http://127.0.0.1:${port}/x`, {
     ...quick,
     connectTimeout: 200,

@@ -3,6 +3,7 @@ import { PinfsError } from '../../format/errors.js';
 import { startBadServer, type BadServer } from '../../testing/servers/bad-server.js';
 import { startForwardProxy, type ForwardProxy } from '../../testing/servers/forward-proxy.js';
 import { steeredDemand } from '../../testing/waiting.js';
+import { startFullListener } from '../../testing/servers/full-listener.js';
 import { rejectsWith } from '../../testing/suites/source-conformance.js';
 import { parseProxies } from '../failover/proxies.js';
 import type { Served, Source } from '../source.js';
@@ -216,6 +217,31 @@ void t.test('what nobody waits for yet takes another way as well', async (t) => 
   servers[0]?.behave(/./, { status: 403 });
   const demand = steeredDemand('ahead');
   t.ok((await source.get('file', body.length, { demand })).equals(body));
+});
+
+void t.test('a proxy that takes no connection is given up, and the next one asked', async (t) => {
+  const { port, close } = await startFullListener();
+  t.teardown(close);
+  const next = await startForwardProxy();
+  const server = await startBadServer(files);
+  t.teardown(() => server.close());
+  t.teardown(() => next.close());
+  for (const url of [server.url, 'https://127.0.0.1:1/x']) {
+    const source = httpSource(url, {
+      ...quick,
+      proxied: { connectTimeout: 200, headersTimeout: 10_000, lowSpeedTime: 10_000 },
+      hopsFor: () => parseProxies(`127.0.0.1:${port};${next.url}`),
+      retries: 0,
+    });
+    t.teardown(() => source.close());
+    const began = performance.now();
+    const answer = await source.get('file', body.length).then(
+      (bytes) => (bytes.equals(body) ? 'right' : 'wrong'),
+      (thrown: unknown) => String(thrown),
+    );
+    t.match(answer, url === server.url ? 'right' : `through ${next.url}`);
+    t.ok(performance.now() - began < 8000, 'within the time-out for connections');
+  }
 });
 
 void t.test('credentials of a proxy go to it alone', async (t) => {

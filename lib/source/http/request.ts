@@ -16,6 +16,8 @@ export interface Question {
   /** Takes the body, where there is one. */
   readonly sink: Sink | undefined;
   readonly timing: Timing;
+  /** Milliseconds until it is sent, where undici knows no bound: for the tunnel through a proxy. */
+  readonly sentWithin: number | undefined;
 }
 
 /** Milliseconds and bytes that bound one request. */

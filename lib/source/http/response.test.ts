@@ -10,6 +10,7 @@ const question: Question = {
   limit: 1000,
   range: undefined,
   sink: undefined,
+  sentWithin: undefined,
   timing: { headersTimeout: 1, lowSpeedTime: 1, lowSpeedBytes: 1 },
 };
 
