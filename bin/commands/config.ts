@@ -4,7 +4,7 @@ import type { OptionRows, OptionValues } from '../../lib/options/option.js';
 import { sourceOptionTable } from '../../lib/options/source-options.js';
 import { valuesOf } from '../../lib/options/rows.js';
 import type { OpenOptions } from '../../lib/repository/open/options.js';
-import { noteExit, runAction } from './failures.js';
+import { noteExit, runAction, warn } from './failures.js';
 import { addOptions, outputOptions, type OutputFlags } from './options.js';
 import { print, printJson } from './output.js';
 import { tellingEnvironment } from './with-repository.js';
@@ -59,6 +59,7 @@ async function show(fqrn: string, flags: ConfigFlags): Promise<void> {
       return;
     }
     for (const line of settingLines(settings)) await print(`${printableText(line)}\n`);
+    for (const { file, line, text, mend } of problems) warn(`${file}:${line}: ${text}`, mend);
   });
 }
 

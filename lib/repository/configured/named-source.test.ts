@@ -122,6 +122,24 @@ t.test('a pin of the site counts, and the command line wins', async (t) => {
   });
 });
 
+t.test('what is not understood is never passed over', async (t) => {
+  const { name, etc, warnings } = scene(t, {
+    ...plain,
+    'default.local':
+      'CVMFS_HTTP_PROXY="$(hostname):3128"\nCVMFS_TIMEOUT=$(x)\nCVMFS_REPOSITORIES=$(ls)\n',
+    'config.d/pinned.example.org.conf': 'CVMFS_HTTP_PROXY=DIRECT\nCVMFS_ROOT_HASH=$(cat /pin)\n',
+  });
+  await t.rejects(name('sw'), {
+    code: 'USAGE',
+    message: `${etc}/default.local:1: CVMFS_HTTP_PROXY: what a command prints`,
+    advice: /NAME="value"\. Or give --proxy\./,
+  });
+  t.match(await name('sw', 'CVMFS_HTTP_PROXY=DIRECT'), { proxy: 'DIRECT' });
+  t.match(warnings, [/default\.local:2: CVMFS_TIMEOUT: .*counts as not set/]);
+  await t.rejects(name('pinned'), { message: /CVMFS_ROOT_HASH/, advice: /NAME@TAG/ });
+  t.match(await name('pinned@v1'), { proxy: 'DIRECT' });
+});
+
 t.test('a word is one thing, or an error', async (t) => {
   const { name, work, environment, warnings } = scene(t, {
     ...plain,

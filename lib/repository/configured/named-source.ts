@@ -10,6 +10,7 @@ import { openRepository } from '../open.js';
 import { directories, type Environment } from '../open/environment.js';
 import type { OpenOptions } from '../open/options.js';
 import { configRepositoryOf } from './config-repository.js';
+import { demandKnown } from './known-values.js';
 import { readSite, type OpenConfigRepository, type SiteReading } from './read-site.js';
 import { siteOf } from './site.js';
 import { siteKeys } from './site-keys.js';
@@ -177,6 +178,7 @@ async function configured(
   site: Site,
   environment: Environment,
 ): Promise<OpenOptions> {
+  demandKnown(configuration, options, named.pin, environment);
   const { state } = directories(options, environment);
   const { keys = [] } = options;
   const found = keys.length > 0 ? keys : await siteKeys(configuration, site, repository, state);
