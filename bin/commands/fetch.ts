@@ -136,7 +136,7 @@ export async function fetched(list: FetchList): Promise<FetchReport> {
       if (isShown || objects === total.objects)
         progress.update(
           objects,
-          `${formatSize(bytes)} of ${formatSize(total.bytes)}${pace.text()}`,
+          `${pace.text()}${formatSize(bytes)} of ${formatSize(total.bytes)}`,
         );
     }),
   );

@@ -4,7 +4,7 @@ import { formatSize } from './sizes.js';
 export interface Pace {
   /** Notes how many bytes are done by now. @returns whether it is time to show it. */
   add(bytes: number): boolean;
-  /** Rate and rest for people: `, 12.3 MiB/s, 0:42 left`; empty as long as nobody knows. */
+  /** Rest and rate for people: `0:42 left, 12.3 MiB/s, `; empty as long as nobody knows. */
   text(): string;
 }
 
@@ -29,7 +29,7 @@ export function openPace(total: number, clock: () => number): Pace {
       if (first === undefined || last === undefined || last.bytes <= first.bytes) return '';
       const bytesPerMs = (last.bytes - first.bytes) / (last.time - first.time);
       const left = Math.ceil((total - last.bytes) / bytesPerMs / 1000);
-      return `, ${formatSize(bytesPerMs * 1000)}/s, ${durationText(left)} left`;
+      return `${durationText(left)} left, ${formatSize(bytesPerMs * 1000)}/s, `;
     },
   };
 }

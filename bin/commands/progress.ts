@@ -29,6 +29,8 @@ function startProgress(verb: string, total: number | undefined): Progress {
             format,
             stream: process.stderr,
             clearOnComplete: true,
+            // What it goes before has to fit into 80 columns as well.
+            barsize: 10,
             // Else Ctrl-C leaves a terminal that does not wrap lines.
             linewrap: true,
           });
