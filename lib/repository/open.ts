@@ -120,7 +120,7 @@ async function judgedRepository(
     const sha256 = (): string => rootSha256(opening, snapshot);
     const verdict = snapshot.judge({ properties: tree.properties, sha256 });
     snapshot.record();
-    rememberSource(directories(opening.options, opening.environment).state, opening.source.label);
+    rememberSource(directories(opening.options, opening.environment).state, opening.options.source);
     opening.store.setVolatile?.(tree.properties.volatile);
     const descriptor: SnapshotDescriptor = {
       cacheDirectory: opening.store.directory,

@@ -1,6 +1,7 @@
+import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { PinfsError } from '../../format/errors.js';
-import { isUrl } from '../../source/open.js';
+import { isUrl, splitSourcePin } from '../../source/open.js';
 import { makeStateDirectory, readState, writeState } from '../../trust/memory/state-files.js';
 
 /* Where repositories were opened from, newest first: what a cache lost is asked for there again. No credentials. */
@@ -21,11 +22,11 @@ export function knownSources(state: string): string[] {
   }
 }
 
-/** Remembers a source, if it is a new one. What can't be written is not remembered. */
-export function rememberSource(state: string, label: string): void {
-  const source = isUrl(label) ? label : resolve(label);
+/** Remembers a source, given as SOURCE[@PIN], if it is a new one. What can't be written is not remembered. */
+export function rememberSource(state: string, given: string): void {
+  const source = withoutSecrets(splitSourcePin(given).source);
   const known = knownSources(state);
-  if (known.includes(source)) return;
+  if (source === undefined || known.includes(source)) return;
   try {
     makeStateDirectory(state);
     const text = JSON.stringify([source, ...known].slice(0, sourcesMax));
@@ -33,4 +34,10 @@ export function rememberSource(state: string, label: string): void {
   } catch (thrown) {
     if (!(thrown instanceof PinfsError)) throw thrown;
   }
+}
+
+/** Undefined: a name that means something to this site alone. */
+function withoutSecrets(source: string): string | undefined {
+  if (isUrl(source)) return source.replace(/^([^/]*\/\/)[^/]*@/, '$1');
+  return existsSync(source) ? resolve(source) : undefined;
 }
