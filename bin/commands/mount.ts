@@ -63,7 +63,9 @@ export function register(program: Command): void {
       await runAction(flags, async () => {
         const asked = await withMountOptions(source, mountpoint, command);
         const given = mountSpec(asked.source, mountpoint, asked.flags);
-        const options = await withNames(given.options, await tellingEnvironment());
+        const options = await withNames(given.options, await tellingEnvironment(), {
+          fromFstab: asked.translated !== undefined,
+        });
         // What stands in fstab, so that mount(8) sees that it is mounted.
         const named = options.site !== undefined && given.mount.fsname === undefined;
         const mount = named ? { ...given.mount, fsname: source } : given.mount;

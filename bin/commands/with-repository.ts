@@ -44,9 +44,10 @@ export async function namedOptions(
 export async function withNames(
   options: OpenOptions,
   environment: Environment,
+  how: { readonly fromFstab?: boolean } = {},
 ): Promise<OpenOptions> {
   const { namedSource } = await import('../../lib/repository/configured/named-source.js');
-  return await namedSource(options, environment);
+  return await namedSource(options, environment, how);
 }
 
 /** That of the process; what the library has to say is told on stderr. */

@@ -141,7 +141,7 @@ t.test('what is not understood is never passed over', async (t) => {
 });
 
 t.test('a word is one thing, or an error', async (t) => {
-  const { name, work, environment, warnings } = scene(t, {
+  const { name, work, environment, warnings, options } = scene(t, {
     ...plain,
     'domain.d/example.org.conf': '',
     'config.d/software.example.org.conf': 'CVMFS_SERVER_URL=http://a/@fqrn@\n',
@@ -165,6 +165,14 @@ t.test('a word is one thing, or an error', async (t) => {
     code: 'USAGE',
     message: /is a directory here, and the repository/,
   });
+  const fromFstab = await namedSource(
+    options('software.example.org', 'CVMFS_PUBLIC_KEY=k'),
+    environment,
+    {
+      fromFstab: true,
+    },
+  );
+  t.equal(fromFstab.source, 'http://a/software.example.org', 'wherever mount(8) is called');
   mkdirSync('other.example.org');
   t.match(await name('other.example.org@v1'), { source: './other.example.org@v1' });
   t.match(warnings, [/taken for the directory/]);

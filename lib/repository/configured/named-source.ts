@@ -23,11 +23,13 @@ const bareWord = /^[A-Za-z0-9_-][A-Za-z0-9._-]*$/;
  * The options with which SOURCE[@PIN] is opened, where SOURCE may be the name of a repository that a site's files
  * configure: servers, proxies, keys, pin, limits then come from there, unless they are given. A URL or a path is left
  * as it is.
+ * @param how with `fromFstab` the name goes before a directory of the place where somebody happens to call mount(8)
  * @throws PinfsError USAGE: nothing fits the word, or two things do; errors of the config repository and of keys
  */
 export async function namedSource(
   options: OpenOptions,
   environment: Environment,
+  { fromFstab = false } = {},
 ): Promise<OpenOptions> {
   const { config, set = [], ...plain } = options;
   const { source: word, pin } = splitSourcePin(options.source);
@@ -46,7 +48,7 @@ export async function namedSource(
   try {
     const urls = urlsOf(reading?.configuration.settings.get('CVMFS_SERVER_URL')?.value ?? '');
     if (fqrn !== undefined && reading !== undefined && urls.length > 0) {
-      if (directory) throw ambiguous(word, fqrn);
+      if (directory && !fromFstab) throw ambiguous(word, fqrn);
       const own = await configured(plain, { fqrn, pin, urls }, reading, site, environment);
       const nearest = nearestKnown(fqrn, site, reading);
       if (own.site === undefined || nearest === undefined) return own;
