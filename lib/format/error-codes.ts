@@ -16,7 +16,7 @@ const wrongUsage = withExit(2, {
   PROXY_MALFORMED: {
     cause:
       'A list of proxies is none, or asks for what is not supported: `auto` with no `http_proxy`, PAC files, SOCKS.',
-    mend: 'Write it like `http://a:3128|http://b:3128;DIRECT`: `|` inside a group, `;` between groups.',
+    mend: 'Write it like `http://a:3128;http://b:3128;DIRECT`: groups, one after the other; a bar stands between those of one group.',
   },
   KEY_MALFORMED: {
     cause:

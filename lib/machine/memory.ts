@@ -4,7 +4,7 @@
  */
 
 /** V8 gives young objects up to three times this (MiB), and does not shrink it again; its own choice is 16. */
-const semiSpaceMb = 4;
+const semiSpaceMb = 8;
 
 /**
  * The smaller what old objects may have (MiB), the sooner V8 takes the dead ones away; its own choice is some GiB, and
