@@ -34,6 +34,7 @@ void t.test('with nothing given, everything is as safe as can be', async (t) => 
     signers: [],
     set: [],
     mirrors: [],
+    cacheLower: [],
   });
 });
 
@@ -55,7 +56,7 @@ void t.test('every option reaches the library', async (t) => {
     ],
     ...['--follow-redirects', '--no-xattrs', '--deadline', '1.5', '--weak-key', '--verbose'],
     ...['--min-rate', '2K', '--config', 'cfg', '--set', 'C=1', '--set', 'D=', '--mirror', 'm'],
-    ...['--proxy', 'p'],
+    ...['--proxy', 'p', '--cache-lower', 'cl'],
     ...['--attestation', 'at', '--signer', 's', '--inodes', '32', '--protected-xattr', 'user.a'],
     ...['--xattr-gid', '100', '--xattr-gid', '101', 'dir', 'mnt'],
   );
@@ -82,6 +83,7 @@ void t.test('every option reaches the library', async (t) => {
     set: ['C=1', 'D='],
     mirrors: ['m'],
     proxy: 'p',
+    cacheLower: ['cl'],
   });
   t.match(mount, {
     mountpoint: 'mnt',

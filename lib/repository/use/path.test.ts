@@ -44,7 +44,7 @@ void t.test(
       };
       await t.rejects(walk(repository, path, true), expected, path);
     }
-    t.match(await walk(repository, '/relative', false), { entry: { type: 'symlink' } });
+    t.match(await walk(repository, '/relative', false), { type: 'symlink' });
   },
 );
 

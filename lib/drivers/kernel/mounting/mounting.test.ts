@@ -68,7 +68,7 @@ function request(mountpoint: string, directory: string): MountRequest {
     descriptor: fakeDescriptor(directory),
     filesystem: fakeFilesystem(makeFakeTree({ children: {} })),
     // Nothing else of it is looked at before the mount.
-    store: { directory, fetch: missing } as unknown as Store,
+    store: { directory, fetch: missing, statistics: { limit: 0 } } as unknown as Store,
     lifetime: 'pinned',
     allowOther: false,
     suid: false,

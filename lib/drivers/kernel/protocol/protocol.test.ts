@@ -21,14 +21,13 @@ const attributes: Entry = (() => {
     gid: 4294967294,
     rdev: 0x300801,
     size: 0x500000003,
-    blocks: 0x28000008,
     mtime: -5,
     mtimeNs: 999_999_999,
   };
 })();
 
 const attr =
-  '887766554433221103000000050000000800002800000000fbfffffffffffffffbfffffffffffffffbffffffffffffff' +
+  '887766554433221103000000050000000100800200000000fbfffffffffffffffbfffffffffffffffbffffffffffffff' +
   'ffc99a3bffc99a3bffc99a3ba481000002000000e8030000feffffff010830000010000000000000';
 const entry = `07000000010020000000000000000000ffffffff000000003c00000000000000000000000065cd1d${attr}`;
 const minute = { seconds: 60, nanoseconds: 500_000_000 };
