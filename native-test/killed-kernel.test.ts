@@ -9,27 +9,17 @@ import { directory, file, makeRepository } from '../lib/publish/write-repository
 import { startBadServer } from '../lib/testing/servers/bad-server.js';
 import { pinfs } from './cli.js';
 import { needsDriver } from './machine.js';
+import { makeRandom } from './random-model.js';
 import { scene, shell } from './scene.js';
 
 // `npm run soak` has two hundred in three rounds.
 const kills = Number(process.env['PINFS_KILLS'] ?? '20');
 const seed = Number(process.env['PINFS_SEED'] ?? String(randomInt(2 ** 31)));
 
-/** The same numbers for the same seed, 0 to 1 (mulberry32). */
-function random(from: number): () => number {
-  let state = from;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
-const sizes = random(1);
+const sizes = makeRandom(1);
 const content = (index: number): Buffer => {
-  const size = index % 50 === 0 ? 300_000 : Math.floor(sizes() * 40_000);
-  return Buffer.alloc(size, `content of file ${index}, ${sizes()}\n`);
+  const size = index % 50 === 0 ? 300_000 : sizes.below(40_000);
+  return Buffer.alloc(size, `content of file ${index}, ${sizes.below(2 ** 31)}\n`);
 };
 const files = (of: number) =>
   Object.fromEntries(Array.from({ length: 60 }, (_, n) => [`f${n}`, file(content(of * 60 + n))]));
@@ -46,7 +36,7 @@ void t.test(
   { ...needsDriver('kernel'), timeout: 60_000 + kills * 12_000 },
   async (t) => {
     t.comment(`PINFS_SEED=${seed}`);
-    const next = random(seed);
+    const random = makeRandom(seed);
     const here = scene(t, 'kernel');
     const server = await startBadServer(made.files, made.fqrn);
     t.teardown(() => server.close());
@@ -67,7 +57,7 @@ void t.test(
         stdio: 'ignore',
       });
       const ended = once(reader, 'exit');
-      await delay(next() * 600);
+      await delay(random.below(600));
       process.kill(pid, 'SIGKILL');
       await ended;
       const { code, stdout } = await pinfs([
