@@ -1,7 +1,7 @@
 import type { ErrorCode } from '../format/errors.js';
 import type { LiveFacts } from '../filesystem/live-facts.js';
 import type { ProtectedAttributes } from '../filesystem/magic.js';
-import type { ReadAheadCounts } from '../filesystem/read-ahead.js';
+import type { ReadAheadCounts } from '../filesystem/chunks-ahead.js';
 import type { Filesystem } from '../filesystem/filesystem.js';
 import type { WaitLimits } from '../source/wait.js';
 import type { SnapshotDescriptor } from '../filesystem/snapshot-descriptor.js';

@@ -1,7 +1,8 @@
 import type { Entry, NodeId } from '../tree/entry.js';
 import type { Listing, Tree } from '../tree/tree.js';
 import type { Want } from '../store/want.js';
-import type { ReadAhead, ReadAheadCounts } from './read-ahead.js';
+import type { ReadAheadCounts } from './chunks-ahead.js';
+import type { ReadAhead } from './read-ahead.js';
 
 /**
  * What a client that goes through the tree in order will ask for next: got ready while nothing else is to be

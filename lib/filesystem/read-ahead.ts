@@ -1,8 +1,9 @@
 import type { Shelf } from '../store/shelf.js';
 import type { Want } from '../store/want.js';
-import { chunksBehind, wantsForRange } from '../tree/content.js';
+import { wantsForRange } from '../tree/content.js';
 import type { Entry, NodeId } from '../tree/entry.js';
 import type { Tree } from '../tree/tree.js';
+import { openChunksAhead, type ChunksAhead, type ReadAheadCounts } from './chunks-ahead.js';
 
 /**
  * The files that a reader who goes on in order will read next, as objects to be fetched before he asks. What it
@@ -23,15 +24,6 @@ export interface ReadAhead {
   readonly counts: ReadAheadCounts;
 }
 
-/** Objects and plain bytes. */
-export interface ReadAheadCounts {
-  asked: number;
-  askedBytes: number;
-  /** Of those, what was read afterwards. */
-  used: number;
-  usedBytes: number;
-}
-
 const windowBytesMin = 128 * 1024;
 // So many files in order make a reader who goes on; so many of a listed directory one who wants all of it.
 const readsInOrderMin = 2;
@@ -42,11 +34,6 @@ const wantsAtOnceMax = 64;
 const looksMax = 64;
 const pageEntries = 8;
 const directoriesKeptMax = 256;
-// Reads of a large file that lie no farther apart are in order: the kernel asks for several at once (bytes).
-const orderBytesMax = 4 * 1024 * 1024;
-// Who reads on in a large file gets what lies in so many bytes, and at least so many chunks.
-const chunksBytes = 16 * 1024 * 1024;
-const chunksMin = 4;
 
 interface Known {
   reads: number;
@@ -68,17 +55,6 @@ interface Asked {
   readonly at: number;
 }
 
-/** A large file that is read on. */
-interface Stream {
-  readonly node: NodeId;
-  /** Up to where it was read, and asked for. */
-  end: number;
-  until: number;
-  inOrder: number;
-  /** What was asked for and not read yet, in order. */
-  readonly asked: { readonly offset: number; readonly bytes: number }[];
-}
-
 interface State {
   readonly tree: Tree;
   readonly shelf: Shelf;
@@ -93,14 +69,15 @@ interface State {
   reads: number;
   inOrder: number;
   next: NodeId | undefined;
-  stream: Stream | undefined;
+  readonly chunks: ChunksAhead;
 }
 
 export function openReadAhead(tree: Tree, shelf: Shelf): ReadAhead {
+  const counts = { asked: 0, askedBytes: 0, used: 0, usedBytes: 0 };
   const state: State = {
     tree,
     shelf,
-    counts: { asked: 0, askedBytes: 0, used: 0, usedBytes: 0 },
+    counts,
     asked: new Map(),
     directories: new Map(),
     cursors: [],
@@ -110,7 +87,7 @@ export function openReadAhead(tree: Tree, shelf: Shelf): ReadAhead {
     reads: 0,
     inOrder: 0,
     next: undefined,
-    stream: undefined,
+    chunks: openChunksAhead(tree, shelf, counts),
   };
   return {
     counts: state.counts,
@@ -121,7 +98,7 @@ export function openReadAhead(tree: Tree, shelf: Shelf): ReadAhead {
       noteRead(state, node);
     },
     readOn: (node, offset, end) => {
-      noteReadOn(state, node, offset, end);
+      state.chunks.readOn(node, offset, end);
     },
     take: (bytesMax, directories) => take(state, bytesMax, directories),
   };
@@ -161,42 +138,6 @@ function noteRead(state: State, node: NodeId): void {
   }
 }
 
-function noteReadOn(state: State, node: NodeId, offset: number, end: number): void {
-  const { stream, counts } = state;
-  const isNear = stream?.node === node && Math.abs(offset - stream.end) <= orderBytesMax;
-  if (stream === undefined || !isNear) {
-    state.stream = { node, end, until: end, inOrder: 0, asked: [] };
-    return;
-  }
-  stream.inOrder++;
-  stream.end = Math.max(stream.end, end);
-  while ((stream.asked[0]?.offset ?? Infinity) < stream.end) {
-    counts.used++;
-    counts.usedBytes += stream.asked.shift()?.bytes ?? 0;
-  }
-}
-
-/** The chunks that a reader of a large file comes to next. */
-function takeChunks({ tree, shelf, stream, counts }: State, bytesMax: number): Want[] {
-  if (stream === undefined || stream.inOrder < readsInOrderMin || bytesMax === 0) return [];
-  const lacks = stream.until - stream.end < chunksBytes || stream.asked.length < chunksMin;
-  const entry = lacks ? tree.entry(stream.node) : undefined;
-  if (entry?.kind !== 'done') return [];
-  const wants: Want[] = [];
-  const from = Math.max(stream.until, stream.end);
-  for (const { offset, want } of chunksBehind(tree, entry.value, from, chunksMin)) {
-    if (offset - stream.end >= chunksBytes && stream.asked.length >= chunksMin) break;
-    const { bytes } = want.size;
-    stream.until = offset + bytes;
-    if (shelf.isRecorded?.(want) === true) continue;
-    stream.asked.push({ offset, bytes });
-    counts.asked++;
-    counts.askedBytes += bytes;
-    wants.push(want);
-  }
-  return wants;
-}
-
 /** @returns whether it had been asked for. */
 function use(state: State, node: NodeId): boolean {
   const found = state.asked.get(node);
@@ -230,7 +171,7 @@ function take(
 ): readonly Want[] {
   state.windowBytes = Math.min(state.windowBytes, Math.max(bytesMax, windowBytesMin));
   const windowBytes = Math.min(state.windowBytes, bytesMax);
-  const wants: Want[] = takeChunks(state, bytesMax);
+  const wants = state.chunks.take(bytesMax);
   if (state.askedBytes >= windowBytes) return wants;
   for (let looks = 0; looks < looksMax && wants.length < wantsAtOnceMax; looks++) {
     if (state.askedBytes >= windowBytes) break;

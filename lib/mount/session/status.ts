@@ -1,5 +1,5 @@
 import { fromText, printable } from '../../format/bytes.js';
-import type { ReadAheadCounts } from '../../filesystem/read-ahead.js';
+import type { ReadAheadCounts } from '../../filesystem/chunks-ahead.js';
 import type { DriverStatistics, Latency } from '../../drivers/driver.js';
 import type { Repository } from '../../repository/repository.js';
 import type { InodeStatus } from '../../repository/inodes/inode-state.js';

@@ -1,5 +1,5 @@
 import { errorCodes, type ErrorCode } from '../../../format/errors.js';
-import type { ReadAheadCounts } from '../../../filesystem/read-ahead.js';
+import type { ReadAheadCounts } from '../../../filesystem/chunks-ahead.js';
 import type { Latency, ServedMount } from '../../driver.js';
 
 /**
