@@ -1,4 +1,4 @@
-import type { Driver, MountRequest } from '../../drivers/driver.js';
+import { aheadBytesMaxUsual, type Driver, type MountRequest } from '../../drivers/driver.js';
 import { heldAtMost, kernelTimeout } from '../../machine/request-timeout.js';
 import type { LiveFacts } from '../../filesystem/live-facts.js';
 import { quoted } from '../../format/bytes.js';
@@ -75,7 +75,7 @@ export function mountRequest(
     dev: mount.dev,
     noExec: mount.noExec,
     ...boundedWaitLimits({ ...repository.waitLimits, deadline: mount.deadline }, log),
-    aheadBytesMax: mount.ahead,
+    aheadBytesMax: aheadBytesMaxOf(mount.ahead, repository.store.statistics.limit),
     noXattrs: mount.noXattrs,
     protectedXattrs: mount.protectedXattrs,
     passthrough: mount.passthrough,
@@ -84,4 +84,12 @@ export function mountRequest(
     failed,
     trace: mount.trace,
   };
+}
+
+// What waits to be read must not push out of a small cache what is read now.
+const aheadShareOfCache = 1 / 8;
+
+/** What is fetched ahead at most (bytes). @param limit bytes that the cache may take. */
+export function aheadBytesMaxOf(asked: number | undefined, limit: number): number {
+  return Math.min(asked ?? aheadBytesMaxUsual, Math.floor(limit * aheadShareOfCache));
 }

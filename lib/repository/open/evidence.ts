@@ -60,6 +60,7 @@ async function certificateOf(
   if (manifest instanceof PinfsError) return undefined; // the judge says what is wrong with it
   if (manifest.certificate === undefined) return undefined;
   for (const want of places.early?.(manifest) ?? []) {
+    places.store.shelf.expect?.([want]);
     // Whoever needs it hears what is wrong with it.
     places.store.fetch(want, request.signal, { brief: true }).catch(() => undefined);
   }

@@ -6,6 +6,7 @@ import { quietFacts, type LiveFacts } from '../../../filesystem/live-facts.js';
 import { asksForMembership } from '../../../filesystem/magic.js';
 import { asPinfsError, PinfsError } from '../../../format/errors.js';
 import {
+  aheadBytesMaxUsual,
   waitLimitsOf,
   type Driver,
   type Mounted,
@@ -124,23 +125,13 @@ function closePipe(pipe: Pipe): void {
   closeSync(pipe.write);
 }
 
-// Some 0.1 s of a fast line.
-const aheadBytesMaxUsual = 16 * 1024 * 1024;
-// What waits to be read must not push out of a small cache what is read now.
-const aheadShareOfCache = 1 / 8;
-
-/** @param limit bytes that the cache may take. */
-export function aheadBytesMaxOf(asked: number | undefined, limit: number): number {
-  return Math.min(asked ?? aheadBytesMaxUsual, Math.floor(limit * aheadShareOfCache));
-}
-
 function startWorker(mount: Mount): Promise<Link> {
   const { request, inner } = mount;
   const pinned = request.lifetime === 'pinned';
   const passthrough = request.passthrough === true;
   const settings: Settings = {
     lifetime: request.lifetime,
-    aheadBytesMax: aheadBytesMaxOf(request.aheadBytesMax, request.store.statistics.limit),
+    aheadBytesMax: request.aheadBytesMax ?? aheadBytesMaxUsual,
     noXattrs: request.noXattrs,
     protectedXattrs: request.protectedXattrs,
     // Passthrough is agreed at each OPEN, so these are asked for then.

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { aheadBytesMaxOf } from './driver.js';
+import { aheadBytesMaxOf } from './request.js';
 
 void t.test('what is fetched ahead is bounded by the cache as well', (t) => {
   const mib = 1024 * 1024;
