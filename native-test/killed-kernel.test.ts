@@ -12,8 +12,8 @@ import { needsDriver } from './machine.js';
 import { makeRandom } from './random-model.js';
 import { scene, shell } from './scene.js';
 
-// `npm run soak` has two hundred in three rounds.
-const kills = Number(process.env['PINFS_KILLS'] ?? '20');
+// cold-kills has twenty more; `npm run soak` has two hundred in three rounds.
+const kills = Number(process.env['PINFS_KILLS'] ?? '10');
 const seed = Number(process.env['PINFS_SEED'] ?? String(randomInt(2 ** 31)));
 
 const sizes = makeRandom(1);
