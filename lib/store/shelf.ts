@@ -29,7 +29,10 @@ export interface Shelf {
   /** Whether paths that were given lead to what was checked, and to nothing that others could have put there. */
   stillThere?(): boolean;
 
-  /** A file descriptor of the object, owned by the shelf, good until the next call on the shelf; undefined if not here. */
+  /**
+   * A file descriptor of the object, owned by the shelf, good until the next call on the shelf; undefined if it isn't
+   * here, or lies in a segment, where it has no file of its own.
+   */
   descriptor(want: Want): number | undefined;
 
   /** Whether the object is here; counts as a use. */
