@@ -33,6 +33,7 @@ export type { Unmounted } from './mount/control/leave.js';
 export type { Log, LogFunction } from './mount/log.js';
 export type { DriverChoice } from './mount/options.js';
 export type { HeadStatus, InodesStatus, MountStatus, StoreStatus } from './mount/session/status.js';
+export type { ReadAheadCounts } from './filesystem/chunks-ahead.js';
 export type { InodeStatus } from './repository/inodes/inode-state.js';
 export type { Traffic } from './source/source.js';
 export type { NotStored } from './store/store.js';
