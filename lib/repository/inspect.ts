@@ -82,6 +82,7 @@ function askedOnce(source: Source): Source {
     traffic: source.traffic,
     mirrors: source.mirrors?.map(askedOnce),
     judged: source.judged,
+    nameOf: source.nameOf,
     close: () => source.close(),
     get(path, limit, request) {
       const isAgain = (request?.served ?? []).length > 0;

@@ -13,6 +13,7 @@ export function withAlternatives(source: Source, alternatives: Alternatives): So
     mirrors: source.mirrors,
     ways: source.ways,
     judged: source.judged,
+    nameOf: source.nameOf,
     close: () => source.close(),
     async get(path, limit, request) {
       const alternative = alternatives.get(path);

@@ -27,6 +27,9 @@ export interface Source {
   readonly judged?:
     ((served: readonly Served[], error: PinfsError | undefined) => number) | undefined;
 
+  /** Who gave something, for people: a server, and what it was asked through. Not given: there is only one, `label`. */
+  readonly nameOf?: ((served: Served) => string) | undefined;
+
   /** The same repository on each of its servers alone, where there are several; closed with this one. */
   readonly mirrors?: readonly Source[] | undefined;
 

@@ -88,8 +88,9 @@ export async function ask(start: AskingStart): Promise<Buffer> {
   };
   for (;;) {
     await job.turn();
-    const way = asking.repeated ?? network.failover.pick(path, asking, now());
+    const way = asking.repeated ?? nextWay(asking);
     if (way === undefined) throw notThere(asking);
+    if (asking.failures === 0) await leaveAlone(asking, way);
     const asked = now();
     const answered = (milliseconds: number): void => measure(asking, way, milliseconds);
     const fresh = request.fresh === true || (request.served ?? []).length > 0;
@@ -99,6 +100,7 @@ export async function ask(start: AskingStart): Promise<Buffer> {
     const serving = { mirror: way.mirror, hop: way.hop, fresh };
     if (answer.kind === 'body') {
       request.served?.push(serving);
+      network.rests.over(way);
       // Of one that is asked after something damaged came nobody knows yet what it gave.
       if (asking.damaged.length === 0 && asking.repeated === undefined) {
         const change = network.failover.answered(way, asked, now());
@@ -124,6 +126,29 @@ export async function ask(start: AskingStart): Promise<Buffer> {
   }
 }
 
+/** Who asked to be left alone comes after the others. */
+function nextWay(asking: Asking): Way | undefined {
+  const { client, path, only, failed } = asking;
+  const { failover, rests } = client.network;
+  const resting = only === undefined ? rests.ways(now()) : [];
+  const met = resting.length === 0 ? asking : { ...asking, failed: [...failed, ...resting] };
+  return failover.pick(path, met, now());
+}
+
+/** Waits until a way may be asked, as another request was told (Retry-After). */
+async function leaveAlone(asking: Asking, way: Way): Promise<void> {
+  const { client, only, job } = asking;
+  const left = client.network.rests.left(way, now());
+  if (only !== undefined || left === 0) return;
+  await job.pause(within(asking, left) + pauseBefore(client.settings, 0));
+}
+
+/** As long as a server wants to be left alone, where there is time for it. */
+function within({ client, began }: Asking, milliseconds: number): number {
+  const left = client.settings.deadline - (now() - began);
+  return milliseconds <= left ? milliseconds : Math.min(milliseconds, retryAfterMsMax);
+}
+
 type Failed = Extract<SourceAnswer, { kind: 'failed' }>;
 
 /** How soon a mirror answers is compared where each is asked for the same. */
@@ -143,6 +168,7 @@ async function afterFailure(asking: Asking, way: Way, answer: Failed): Promise<v
   note(asking, error);
   asking.failed.push(way);
   asking.after = Math.min(asking.after, after);
+  if (after > 0) network.rests.note(way, now() + after);
   if (hopes.indexOf(retry) > hopes.indexOf(asking.hope)) asking.hope = retry;
   if (fault !== undefined) blame(client, way, answer);
   const next = network.failover.pick(path, asking, now());
@@ -157,8 +183,7 @@ async function afterFailure(asking: Asking, way: Way, answer: Failed): Promise<v
   if (isMissed && asking.tries > 0) throw notThere(asking);
   if (!mayAskAgain(settings, request, asking.hope, asking.failures++)) throw total;
   demand?.failed(total);
-  const left = settings.deadline - (now() - asking.began);
-  const waits = asking.after <= left ? asking.after : retryAfterMsMax;
+  const waits = within(asking, asking.after);
   await job.pause(Math.max(waits, pauseBefore(settings, asking.tries++)));
   // Whoever waited may have gone.
   if (demand !== undefined && demand.urgency !== 'wanted') throw error;

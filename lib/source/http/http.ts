@@ -53,6 +53,7 @@ function viewOf(client: Client, only: Only | undefined): Source {
     traffic: client.traffic,
     get: (path, limit, request = {}) => get(client, path, limit, request, only),
     judged: (served, error) => judged(client, only, served, error),
+    nameOf: (served) => network.label(served),
     async close() {
       client.closed = true;
       for (const stop of client.running) stop(closedError());

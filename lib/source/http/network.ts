@@ -5,12 +5,15 @@ import { direct, hopLabel, type Hop } from '../failover/proxies.js';
 import type { Traffic } from '../source.js';
 import { parseBase, show, type Base } from './base.js';
 import type { HttpOptions, HttpSettings } from './settings.js';
+import { watchNetwork } from './kept-connections.js';
+import { openRests, type Rests } from './rests.js';
 import { makePool, makeProxyDispatcher } from './undici.js';
 
 /** The servers of one repository, what lies between, and the connections to them. */
 export interface Network {
   readonly bases: readonly Base[];
   readonly failover: Failover;
+  readonly rests: Rests;
   /** Every server that was asked so far. */
   readonly origins: Set<string>;
   hop(way: Way): Hop;
@@ -32,6 +35,7 @@ export function openNetwork(
   settings: HttpSettings,
   options: HttpOptions,
   traffic: Traffic,
+  hasChanged = watchNetwork(),
 ): Network {
   const urls = [...new Set([text, ...(options.mirrors ?? [])])];
   if (urls.length > mirrorsMax)
@@ -42,15 +46,19 @@ export function openNetwork(
   const plan = { mirrors: bases.length, groups, shard, hopResetAfter, mirrorResetAfter };
   const failover = openFailover(plan, Math.random);
   const dispatchers = new Map<string, Dispatcher>();
+  /** No more is sent through these; they are closed when what is under way has ended. */
+  const left = new Set<Dispatcher>();
   const origins = new Set<string>();
   let isLast = false;
   const network: Network = {
     bases,
     failover,
+    rests: openRests(),
     origins,
     hop: (way) => hops[way.hop] ?? directHop,
     dispatcher(hop, origin) {
       origins.add(origin);
+      if (hasChanged()) leave(dispatchers, left);
       const key = hop.kind === 'direct' ? origin : `through ${hop.origin}`;
       const known = dispatchers.get(key);
       if (known !== undefined) return known;
@@ -75,7 +83,7 @@ export function openNetwork(
       options.tell?.(new PinfsError('SOURCE_CHANGED', `${now}: ${why}`, { passing: isGood }));
     },
     async close() {
-      const open = [...dispatchers.values()];
+      const open = [...dispatchers.values(), ...left];
       dispatchers.clear();
       await Promise.all(open.map((dispatcher) => dispatcher.destroy()));
     },
@@ -83,6 +91,16 @@ export function openNetwork(
   if (failover.ways.length > 1 || network.hop(failover.current(0)).kind === 'proxy')
     traffic.way = network.label(failover.current(0));
   return network;
+}
+
+/** What was kept is of no use any more. */
+function leave(dispatchers: Map<string, Dispatcher>, left: Set<Dispatcher>): void {
+  for (const dispatcher of dispatchers.values()) {
+    left.add(dispatcher);
+    const closed = (): boolean => left.delete(dispatcher);
+    dispatcher.close().then(closed, closed);
+  }
+  dispatchers.clear();
 }
 
 export function throughText(hop: Hop): string {

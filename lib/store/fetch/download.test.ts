@@ -2,6 +2,9 @@ import { randomBytes } from 'node:crypto';
 import t from 'tap';
 import { PinfsError } from '../../format/errors.js';
 import { memorySource } from '../../testing/fakes/memory-source.js';
+import { startBadServer } from '../../testing/servers/bad-server.js';
+import { objectPath } from '../../format/hash.js';
+import { httpSource } from '../../source/http/http.js';
 import { download } from './download.js';
 import type { Leg } from './flights.js';
 import { openStaging } from '../cache/staging.js';
@@ -56,4 +59,21 @@ void t.test('where the first try used the bound up, what was wrong with it is to
     for (const path of source.files.keys()) source.files.set(path, randomBytes(101));
   };
   await t.rejects(download(source, want, keep, leg, staging), { code: 'OBJECT_TOO_LARGE' });
+});
+
+void t.test('who gave what is damaged is named, also where there is only one', async (t) => {
+  const want = memorySource().put(Buffer.from('some bytes'));
+  const server = await startBadServer(
+    new Map([[objectPath(want.object), Buffer.from('other bytes')]]),
+  );
+  const source = httpSource(server.url);
+  t.teardown(async () => {
+    await source.close();
+    await server.close();
+  });
+  const keep = () => Promise.reject(new PinfsError('OBJECT_HASH_MISMATCH', 'it is damaged'));
+  await t.rejects(download(source, want, keep, leg, staging), {
+    code: 'OBJECT_HASH_MISMATCH',
+    message: `it is damaged (${objectPath(want.object)} of ${server.url})`,
+  });
 });

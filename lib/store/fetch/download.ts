@@ -57,7 +57,7 @@ export async function download(
   const served: Served[] = [];
   let came = 0;
   const get = async (most: number, fresh: boolean): Promise<Stored> => {
-    const path = want.external?.path ?? objectPath(want.object);
+    const path = pathOf(want);
     const range = want.external?.range;
     const { signal, demand, transfer } = leg;
     const { sink } = staging;
@@ -87,10 +87,31 @@ export async function download(
       first ??= error;
       const others = source.judged?.(served, error) ?? 0;
       const isUsedUp = !isPromised && (isTooLarge(error) || came >= limit);
-      if (others === 0 && (tries > 1 || isUsedUp)) throw error;
+      if (others === 0 && (tries > 1 || isUsedUp)) throw withGivers(error, source, want, served);
       left = isPromised || isUsedUp || tries > 1 ? limit : limit - came;
     }
   }
+}
+
+function pathOf(want: Want): string {
+  return want.external?.path ?? objectPath(want.object);
+}
+
+/** What is damaged does not say by itself who gave it. */
+function withGivers(
+  error: PinfsError,
+  source: Source,
+  want: Want,
+  served: readonly Served[],
+): PinfsError {
+  if (error.code !== 'OBJECT_HASH_MISMATCH') return error;
+  const names = served.map((one) => source.nameOf?.(one) ?? source.label);
+  const from = [...new Set(names.length === 0 ? [source.label] : names)].join(', and ');
+  return new PinfsError(error.code, `${error.message} (${pathOf(want)} of ${from})`, {
+    advice: error.advice,
+    cause: error.cause,
+    passing: error.passing,
+  });
 }
 
 /** What came first says more than that its bytes used the bound up, or that nobody else has it. */
