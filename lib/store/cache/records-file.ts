@@ -30,7 +30,7 @@ export function openDatabase(place: Place): Database.Database {
     // Random keys dirty a page each: few checkpoints, as each waits for the disk.
     db.pragma('wal_autocheckpoint = 4000');
     db.pragma('trusted_schema = OFF');
-    migrateRecords(db);
+    migrateRecords(db, place.directory);
   } catch (thrown) {
     db.close();
     throw thrown;

@@ -16,12 +16,12 @@ const versionOf = (db: Database.Database) => db.pragma('user_version', { simple:
 
 void t.test('a new database takes all steps, an older one those that it lacks', (t) => {
   const db = opened(t);
-  migrateRecords(db);
+  migrateRecords(db, 'here');
   t.equal(versionOf(db), schemaSteps.length);
   db.exec("INSERT INTO owners VALUES ('one')");
   const steps = [...schemaSteps, "ALTER TABLE owners ADD COLUMN since TEXT NOT NULL DEFAULT ''"];
-  migrateRecords(db, steps);
-  migrateRecords(db, steps);
+  migrateRecords(db, 'here', steps);
+  migrateRecords(db, 'here', steps);
   t.equal(versionOf(db), steps.length);
   t.same(db.prepare('SELECT * FROM owners').all(), [{ id: 'one', since: '' }]);
   t.end();
@@ -30,9 +30,9 @@ void t.test('a new database takes all steps, an older one those that it lacks', 
 void t.test('one of 0.1.0, which has no number, is taken over', (t) => {
   const db = opened(t);
   db.exec(schemaSteps[0] ?? '');
-  migrateRecords(db, schemaSteps.slice(0, 1));
+  migrateRecords(db, 'here', schemaSteps.slice(0, 1));
   t.equal(versionOf(db), 0, 'nothing is written where nothing is missing');
-  migrateRecords(db, [...schemaSteps.slice(0, 1), 'CREATE TABLE more(x)']);
+  migrateRecords(db, 'here', [...schemaSteps.slice(0, 1), 'CREATE TABLE more(x)']);
   t.equal(versionOf(db), 2);
   t.same(db.prepare('SELECT * FROM more').all(), []);
   t.end();
@@ -40,9 +40,11 @@ void t.test('one of 0.1.0, which has no number, is taken over', (t) => {
 
 void t.test('a step that fails leaves the database as it was', (t) => {
   const db = opened(t);
-  migrateRecords(db);
+  migrateRecords(db, 'here');
   const before = versionOf(db);
-  t.throws(() => migrateRecords(db, [...schemaSteps, 'CREATE TABLE more(x)', 'CREATE nonsense']));
+  t.throws(() =>
+    migrateRecords(db, 'here', [...schemaSteps, 'CREATE TABLE more(x)', 'CREATE nonsense']),
+  );
   t.equal(versionOf(db), before);
   t.throws(() => db.prepare('SELECT * FROM more'));
   t.end();
@@ -69,6 +71,7 @@ void t.test('records of a newer pinfs are refused with a word, and left as they 
   db.pragma(`user_version = ${schemaSteps.length + 1}`);
   db.close();
   const before = readFileSync(index);
-  t.throws(open, { code: 'CACHE_UNUSABLE', message: /newer pinfs/, advice: /--cache/ });
+  const message = `the records of the cache ${directory} were made by a newer pinfs (version ${schemaSteps.length + 1})`;
+  t.throws(open, { code: 'CACHE_UNUSABLE', message, advice: /--cache/ });
   t.same(readFileSync(index), before);
 });

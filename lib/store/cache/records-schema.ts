@@ -26,15 +26,17 @@ export const schemaSteps: readonly string[] = [
 
 /**
  * Takes the steps that a database lacks, all or none. Nothing is written where it lacks none.
+ * @param directory what the cache is called
  * @throws PinfsError CACHE_UNUSABLE: it has taken steps that are not known here; errors of SQLite.
  */
 export function migrateRecords(
   db: Database.Database,
+  directory: string,
   steps: readonly string[] = schemaSteps,
 ): void {
   const missing = (): readonly string[] => {
     const taken = stepsTaken(db);
-    if (taken > steps.length) throw newerRecords(taken);
+    if (taken > steps.length) throw newerRecords(directory, taken);
     return steps.slice(taken);
   };
   if (missing().length === 0) return;
@@ -68,8 +70,8 @@ class Damaged extends Error {
   readonly code = 'SQLITE_CORRUPT';
 }
 
-function newerRecords(version: number): PinfsError {
-  const text = `the records of the cache were made by a newer pinfs (version ${version})`;
+function newerRecords(directory: string, version: number): PinfsError {
+  const text = `the records of the cache ${directory} were made by a newer pinfs (version ${version})`;
   return new PinfsError('CACHE_UNUSABLE', text, {
     advice: 'Give another directory with --cache DIR.',
   });

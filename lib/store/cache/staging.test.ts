@@ -90,5 +90,10 @@ void t.test('where no place takes it, the first reason is said', (t) => {
     { message: /limit of 450000/ },
     'a limit is not gone round',
   );
+  t.throws(
+    () => fill(unusable, small),
+    { code: 'CACHE_UNUSABLE', message: /ENOENT|no such/ },
+    'the limit of the second place is not what has to be mended',
+  );
   t.end();
 });

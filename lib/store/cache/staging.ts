@@ -151,8 +151,8 @@ class StagedFile {
   /** Goes on in the next place, with what has come so far. */
   #moveOn(before: Staged, why: PinfsError): void {
     this.#trouble ??= why;
-    // A limit that the user set is not gone round.
-    if (isLimitOfUser(why)) throw why;
+    // A limit that the user set is not gone round; that of the spare is none, and says nothing of why it is used.
+    if (isLimitOfUser(why)) throw this.#trouble;
     const { fd, path } = before;
     const came = { fd, path, size: this.#size };
     this.#index++;
