@@ -104,7 +104,7 @@ const queueEntriesMax = 4096;
 // How far ahead a client may jump within what is expected.
 const jumpEntriesMax = 512;
 // Entries that are decoded at a time: a client that comes meanwhile waits for no more.
-const stepsAtOnce = 8;
+const entriesAtOnce = 8;
 // Entries of a directory that are looked at ahead.
 const entriesAheadMax = 1024;
 
@@ -173,7 +173,7 @@ const nothing: Listing = { entries: [], cookies: [], end: true };
 
 /** Looks at some more entries of the directory that is being loaded; true: it is done. */
 function loadMore(walk: Walk, tree: Tree, loading: Loading): boolean {
-  const page = tree.list(loading.directory.node, loading.after, stepsAtOnce);
+  const page = tree.list(loading.directory.node, loading.after, entriesAtOnce);
   const { entries, cookies, end } = page.kind === 'done' ? page.value : nothing;
   for (const { type, node } of entries) if (type === 'directory') loading.below.push(node);
   loading.after = cookies.at(-1) ?? loading.after;

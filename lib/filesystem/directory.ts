@@ -31,7 +31,7 @@ export function readDirectory(
   });
 }
 
-const pageBytesMax = 2 ** 20;
+const pageEntriesMax = 2 ** 20;
 
 /**
  * A page of the tree that isn't empty before the end. Hidden entries count in its limit, so that a
@@ -49,7 +49,7 @@ function listSome(tree: Tree, node: NodeId, after: number, limit: number): Outco
         end: false,
       });
     }
-    if (entries.length > 0 || end || size >= pageBytesMax) return page;
+    if (entries.length > 0 || end || size >= pageEntriesMax) return page;
   }
 }
 

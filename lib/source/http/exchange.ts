@@ -166,7 +166,7 @@ function watchSpeed(call: Call): void {
   call.timer = setTimeout(() => {
     const now = call.body?.received ?? 0;
     if (now - before >= lowSpeedBytes) watchSpeed(call);
-    else expire(call, `only ${now - before} bytes in ${lowSpeedTime} ms`);
+    else expire(call, `only ${now - before} bytes in ${Math.round(lowSpeedTime)} ms`);
   }, lowSpeedTime);
 }
 

@@ -19,7 +19,7 @@ import { stampOf } from './stamp.js';
 import { wantKey, type Want } from '../want.js';
 
 // A file that is open may be changed in place: when it is read it is looked at again, not before so long (µs).
-const timeBetweenChecks = 1_000_000;
+const checkIntervalUs = 1_000_000;
 // Where the disk has less than this, also before something is fetched (bytes, and ms).
 const scarceBytes = 64 * 1024 * 1024;
 const missIntervalMs = 20;
@@ -159,7 +159,7 @@ export class DiskShelf implements Shelf {
     const key = wantKey(want);
     let object = this.#files.get(key) ?? this.#open(key);
     const now = tick();
-    if (object?.kind === 'file' && now - object.looked > timeBetweenChecks) {
+    if (object?.kind === 'file' && now - object.looked > checkIntervalUs) {
       object = this.#unlessChanged(object, now);
     }
     if (object === undefined || !fits(object.size, want)) return undefined;
