@@ -12,6 +12,9 @@ export interface WaitLimits {
   readonly longest?: number | undefined;
 }
 
+/** setTimeout takes no more. */
+export const timerMsMax = 2 ** 31 - 1;
+
 export const defaultWaitLimits = { deadline: 30_000, minRate: 1024 } as const;
 
 /** One wait. Times are milliseconds on the clock of whoever waits. */

@@ -1,4 +1,5 @@
 import { PinfsError } from '../../format/errors.js';
+import { openRecentFailures } from '../../store/recent-failures.js';
 import { runOperation } from '../../store/run.js';
 import type { Store, StoreStatistics } from '../../store/store.js';
 import type { Repository } from '../repository.js';
@@ -20,20 +21,14 @@ const failuresInRowMax = 3;
  * For one walk. A source that has failed several times, and has given nothing in between, would keep it
  * waiting at each object that is left; with `--offline` nobody waits, and all that is here is shown.
  */
-export function openWalkFailures(store: {
-  readonly statistics: Pick<StoreStatistics, 'stored'>;
-}): WalkFailures {
-  let inRow = 0;
-  let storedBefore = store.statistics.stored;
+export function openWalkFailures(store: Stored): WalkFailures {
+  const silence = openSilence(store);
   return {
     orEnd(thrown) {
       if (!(thrown instanceof PinfsError)) throw thrown;
       if (thrown.exit === 5 || thrown.code === 'SOURCE_OFFLINE') return thrown;
       if (thrown.exit !== 4) throw thrown;
-      const { stored } = store.statistics;
-      inRow = stored === storedBefore ? inRow + 1 : 1;
-      storedBefore = stored;
-      if (inRow < failuresInRowMax) return thrown;
+      if (silence.failed() < failuresInRowMax) return thrown;
       throw new PinfsError(thrown.code, thrown.message, {
         advice: `The source has failed ${failuresInRowMax} times in a row: it is asked for nothing more. With --offline, what is in the cache is shown.`,
         cause: thrown,
@@ -48,13 +43,31 @@ export function openWalkFailures(store: {
  * deadline for each object that is left. Readers of a mount wait each for himself.
  */
 export function openRun(store: Store, usual: AbortSignal): Repository['run'] {
-  /** Bytes that had been stored when the source was given up. */
-  let storedWhenGone: number | undefined;
+  const silence = openSilence(store);
   return async (operation, signal = usual) => {
-    const brief = store.statistics.stored === storedWhenGone;
+    const brief = silence.failures > 0;
     const outcome = await runOperation(operation, store, { signal, brief });
-    const isGone = outcome.kind === 'failure' && outcome.error?.passing === true;
-    if (isGone) storedWhenGone = store.statistics.stored;
+    if (outcome.kind === 'failure' && outcome.error?.passing === true) silence.failed();
     return outcome;
+  };
+}
+
+interface Stored {
+  readonly statistics: Pick<StoreStatistics, 'stored'>;
+}
+
+/** How often a source has failed since it gave something last: a failure counts until a byte more is stored. */
+function openSilence({ statistics }: Stored) {
+  const failures = openRecentFailures<number>();
+  const inRow = (): number => failures.recall('', statistics.stored) ?? 0;
+  return {
+    get failures() {
+      return inRow();
+    },
+    failed(): number {
+      const count = inRow() + 1;
+      failures.remember('', count, 1, statistics.stored);
+      return count;
+    },
   };
 }

@@ -1,7 +1,7 @@
 import { PinfsError } from '../../format/errors.js';
 import type { Demand } from './demand.js';
 import type { Exchange } from './exchange.js';
-import { beginWait, renewWait, seeBytes, type WaitLimits } from '../wait.js';
+import { beginWait, renewWait, seeBytes, timerMsMax, type WaitLimits } from '../wait.js';
 import type { SourceAnswer } from './request.js';
 
 /** What one `get` waits for, and how it is stopped: by its signal, its limits, or the source's end. */
@@ -95,9 +95,6 @@ export function startJob({ shown, limits, limit, signal, demand }: JobOptions): 
     },
   };
 }
-
-// setTimeout takes no more.
-const timerMsMax = 2 ** 31 - 1;
 
 function tooSlow(shown: () => string, { deadline, minRate }: WaitLimits): PinfsError {
   const text = `${shown()}: less than ${minRate} bytes a second over ${deadline / 1000} s`;

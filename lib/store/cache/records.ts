@@ -1,5 +1,6 @@
 import type Database from 'better-sqlite3';
 import { PinfsError } from '../../format/errors.js';
+import { openRecentFailures } from '../recent-failures.js';
 import { DiskFull } from './full.js';
 import { cacheUnusable, writeLayout } from './layout.js';
 import type { Place } from './place.js';
@@ -30,8 +31,8 @@ export class Records {
 
   readonly #place: Place;
   #current: Open;
-  /** Why it could not be opened again, and until when that is not tried. */
-  #failed: { readonly error: unknown; readonly until: number } | undefined;
+  /** Why it could not be opened again: as long as that counts it is not tried. */
+  readonly #failures = openRecentFailures<{ readonly error: unknown }>();
   #closed = false;
   /** Whether it was looked after just now that the database is the one that others see. */
   #wasLookedAt = false;
@@ -179,17 +180,16 @@ export class Records {
 
   /** What is begun anew is whole: others find a cache. */
   #reopen(): void {
-    if (this.#failed !== undefined && performance.now() < this.#failed.until)
-      throw this.#failed.error;
+    const failure = this.#failures.recall('', performance.now());
+    if (failure !== undefined) throw failure.error;
     this.#current.db.close();
     this.lookAgain();
     try {
       writeLayout(this.#place.at);
       this.#current = this.#openWhole();
       this.rebuilt++;
-      this.#failed = undefined;
     } catch (thrown) {
-      this.#failed = { error: thrown, until: performance.now() + triesIntervalMs };
+      this.#failures.remember('', { error: thrown }, triesIntervalMs, performance.now());
       throw thrown;
     }
   }

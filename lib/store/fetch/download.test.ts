@@ -6,7 +6,7 @@ import { startBadServer } from '../../testing/servers/bad-server.js';
 import { objectPath } from '../../format/hash.js';
 import { httpSource } from '../../source/http/http.js';
 import { download } from './download.js';
-import type { Leg } from './flights.js';
+import type { Leg } from './flight.js';
 import { openStaging } from '../cache/staging.js';
 
 const leg: Leg = {

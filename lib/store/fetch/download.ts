@@ -1,7 +1,7 @@
 import { PinfsError } from '../../format/errors.js';
 import { objectPath } from '../../format/hash.js';
 import type { Served, Source } from '../../source/source.js';
-import type { Leg } from './flights.js';
+import type { Leg } from './flight.js';
 import { describe, storedLimit } from '../inflate.js';
 import type { Staging } from '../cache/staging.js';
 import { sizeOfStored, type Stored } from '../cache/stored.js';

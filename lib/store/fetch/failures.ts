@@ -1,5 +1,5 @@
-import { LRUCache } from 'lru-cache';
 import { isMachineFault, type PinfsError } from '../../format/errors.js';
+import { openRecentFailures } from '../recent-failures.js';
 
 /**
  * Remembers failed fetches for a short while. The kernel asks for a failed read again, in pieces;
@@ -13,34 +13,32 @@ export interface Failures {
   forget(key: string): void;
 }
 
-const firstMs = 1000;
-const longestMs = 30_000;
+const failureMs = 1000;
+const missingMsMax = 30_000;
 // They say nothing about the object.
 const forgotten = new Set<string>(['INTERRUPTED', 'SOURCE_OFFLINE', 'INTERNAL']);
 
 export function openFailures(clock: () => number): Failures {
-  const failures = new LRUCache<string, { error: PinfsError; until: number; delay: number }>({
-    max: 4096,
-  });
+  const failures = openRecentFailures<PinfsError>();
   return {
-    recall(key) {
-      const failure = failures.get(key);
-      if (failure === undefined) return undefined;
-      const left = failure.until - clock();
-      // A clock that was set back must not lengthen it.
-      return left > 0 && left <= failure.delay ? failure.error : undefined;
-    },
+    recall: (key) => failures.recall(key, clock()),
     remember(key, error) {
       if (forgotten.has(error.code) || isMachineFault(error)) return;
       if (error.passing) {
-        failures.delete(key);
+        failures.forget(key);
         return;
       }
-      const before = failures.get(key)?.delay ?? 0;
-      const delay =
-        error.code === 'OBJECT_MISSING' ? Math.min(longestMs, before * 2 || firstMs) : firstMs;
-      failures.set(key, { error, until: clock() + delay, delay });
+      const doubled = (failures.lastSpan(key) ?? 0) * 2 || failureMs;
+      const isMissing = error.code === 'OBJECT_MISSING';
+      failures.remember(
+        key,
+        error,
+        isMissing ? Math.min(missingMsMax, doubled) : failureMs,
+        clock(),
+      );
     },
-    forget: (key) => void failures.delete(key),
+    forget: (key) => {
+      failures.forget(key);
+    },
   };
 }

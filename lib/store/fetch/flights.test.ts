@@ -2,7 +2,9 @@ import t from 'tap';
 import { PinfsError } from '../../format/errors.js';
 import { promiseBytes, type Wait } from '../../source/wait.js';
 import { waitOf } from '../../testing/waiting.js';
-import { Flights, type FlightLimits, type Leg, type Waiter, type Work } from './flights.js';
+import type { Leg, Waiter, Work } from './flight.js';
+import { Flights } from './flights.js';
+import type { FlightLimits } from './places.js';
 
 const limits: FlightLimits = {
   atOnce: 3,

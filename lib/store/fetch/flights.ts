@@ -1,73 +1,20 @@
 import { asPinfsError, PinfsError } from '../../format/errors.js';
-import type { Demand, Urgency } from '../../source/http/demand.js';
-import { seeBytes, type Wait } from '../../source/wait.js';
+import { seeBytes, timerMsMax } from '../../source/wait.js';
+import { openUnderWay } from '../under-way.js';
+import {
+  demandOf,
+  isWanted,
+  newFlight,
+  takesTheLine,
+  urge,
+  type Flight,
+  type Leg,
+  type Seat,
+  type Waiter,
+  type Work,
+} from './flight.js';
+import { countOf, fitsBeside, hasPlace, type FlightLimits } from './places.js';
 import { openLineRate } from './rate.js';
-
-export type Work = (leg: Leg) => Promise<void>;
-
-/** What the work of a flight is given. */
-export interface Leg {
-  readonly signal: AbortSignal;
-  readonly demand: Demand;
-  /** Runs what needs the line; what nobody waits for leaves it to what somebody waits for. */
-  readonly transfer: <T>(run: () => Promise<T>) => Promise<T>;
-}
-
-export interface FlightLimits {
-  readonly atOnce: number;
-  /** So many of these places are for what weighs no more than `lightWeight`, which is there in a moment. */
-  readonly lightPlaces: number;
-  readonly lightWeight: number;
-  /** Sum of the weights (bytes of disk) of what flies at once; one that is heavier flies alone. */
-  readonly weight: number;
-  /** How many that nobody waits for stand in their queue, and fly at once. */
-  readonly ahead: number;
-  readonly aheadAtOnce: number;
-  /**
-   * What nobody waits for flies beside what somebody waits for as long as it weighs no more than this, nor
-   * than comes within `aheadBesideMs`: so long it may hold him up.
-   */
-  readonly aheadBesideBytes: number;
-  readonly aheadBesideMs: number;
-}
-
-/** Somebody who waits for a flight. */
-export interface Waiter {
-  readonly wait: Wait;
-  /** What it ends with when it is over. */
-  readonly late: () => PinfsError;
-  readonly signal: AbortSignal | undefined;
-  /** Failures that may pass are asked again as long as he waits; else a few times. */
-  readonly persistent: boolean;
-  /** Told from time to time how many bytes have come, and of a try that failed. */
-  readonly heard: ((bytes: number, trouble: PinfsError | undefined) => void) | undefined;
-}
-
-interface Seat {
-  readonly waiter: Waiter;
-  /** Bytes that he knows of. */
-  seen: number;
-}
-
-interface Flight {
-  readonly key: string;
-  readonly weight: number;
-  readonly work: Work;
-  readonly controller: AbortController;
-  readonly promise: Promise<void>;
-  readonly land: (error: PinfsError | undefined) => void;
-  readonly seats: Set<Seat>;
-  readonly watchers: Set<() => void>;
-  flying: boolean;
-  /** It was given up, and is about to end. */
-  leaving: boolean;
-  /** It needs the line. */
-  transfers: boolean;
-  urgency: Urgency;
-  received: number;
-  /** Why the last try failed, if another one follows. */
-  trouble: PinfsError | undefined;
-}
 
 // Waiters are told no more often (ms).
 const tellIntervalMs = 200;
@@ -75,7 +22,7 @@ const tellIntervalMs = 200;
 /** Work that is done once for each key, however many wait for it, a bounded number at a time. */
 export class Flights {
   readonly #limits: FlightLimits;
-  readonly #flights = new Map<string, Flight>();
+  readonly #flights = openUnderWay<Flight>();
   // In order of arrival; those that nobody waits for stand in a queue of their own.
   readonly #wanted = new Set<Flight>();
   #ahead = new Set<Flight>();
@@ -111,7 +58,7 @@ export class Flights {
 
   /** Begins a flight that nobody waits for, behind all others. @returns false if there are too many. */
   ahead(key: string, weight: number, work: Work): boolean {
-    if (this.#closed || this.#flights.has(key)) return !this.#closed;
+    if (this.#closed || this.#flights.get(key) !== undefined) return !this.#closed;
     if (this.#ahead.size >= this.#limits.ahead) return false;
     this.#ahead.add(this.#add(key, weight, work));
     this.#settle();
@@ -123,37 +70,13 @@ export class Flights {
     clearInterval(this.#telling);
     // Those that were abandoned before may still be on their way.
     const ending = [...this.#flying].map((flight) => flight.promise);
-    for (const flight of [...this.#flights.values()]) this.#abandon(flight);
+    for (const flight of this.#flights.all()) this.#abandon(flight);
     await Promise.allSettled(ending);
   }
 
   #add(key: string, weight: number, work: Work): Flight {
-    let land: Flight['land'] = () => undefined;
-    const promise = new Promise<void>((resolve, reject) => {
-      land = (error) => {
-        if (error === undefined) resolve();
-        else reject(error);
-      };
-    });
-    // Whether anyone waits for it or not.
-    promise.catch(() => undefined);
-    const flight: Flight = {
-      key,
-      weight,
-      work,
-      controller: new AbortController(),
-      promise,
-      land,
-      seats: new Set(),
-      watchers: new Set(),
-      flying: false,
-      leaving: false,
-      transfers: true,
-      urgency: 'ahead',
-      received: 0,
-      trouble: undefined,
-    };
-    this.#flights.set(key, flight);
+    const flight = newFlight(key, weight, work);
+    this.#flights.begin(key, flight);
     return flight;
   }
 
@@ -170,7 +93,7 @@ export class Flights {
       const look = (): void => {
         this.#tell(flight, seat);
         const rest = wait.end - this.#clock();
-        if (rest > 0) timer = setTimeout(look, Math.min(rest, longestTimer));
+        if (rest > 0) timer = setTimeout(look, Math.min(rest, timerMsMax));
         else reject(this.#late(flight, seat));
       };
       look();
@@ -197,10 +120,11 @@ export class Flights {
   /** Begins what may begin, and says what goes before what. */
   #settle(): void {
     for (const flight of this.#wanted) {
-      if (this.#count(isWanted) >= this.#limits.atOnce) break;
-      if (this.#mayFly(flight)) this.#begin(flight);
+      if (countOf(this.#flying, isWanted) >= this.#limits.atOnce) break;
+      const putBack = (other: Flight): void => this.#putBack(other);
+      if (hasPlace(flight, this.#flying, this.#limits, putBack)) this.#begin(flight);
     }
-    const isBusy = this.#wanted.size > 0 || this.#count(takesTheLine) > 0;
+    const isBusy = this.#wanted.size > 0 || countOf(this.#flying, takesTheLine) > 0;
     const { aheadBesideBytes, aheadBesideMs } = this.#limits;
     const besideMax = isBusy
       ? Math.min(aheadBesideBytes, this.#rate.bytesPerMs * aheadBesideMs)
@@ -208,48 +132,23 @@ export class Flights {
     let beside = 0;
     for (const flight of this.#flying) {
       if (isWanted(flight)) {
-        this.#urge(flight, 'wanted');
+        urge(flight, 'wanted');
         continue;
       }
       beside += flight.weight;
-      this.#urge(flight, beside > besideMax ? 'held' : 'ahead');
+      urge(flight, beside > besideMax ? 'held' : 'ahead');
     }
     for (const flight of this.#ahead) {
       const { aheadAtOnce, ahead } = this.#limits;
-      if (this.#count((one) => !isWanted(one) && one.transfers) >= aheadAtOnce) break;
+      const transferring = countOf(this.#flying, (one) => !isWanted(one) && one.transfers);
+      if (transferring >= aheadAtOnce) break;
       // What came and is being put away needs no place on the line.
       if (this.#flying.size >= ahead) break;
-      if (!this.#fits(flight)) break;
+      if (!fitsBeside(flight, this.#flying, this.#limits)) break;
       beside += flight.weight;
       if (beside > besideMax) break;
       this.#begin(flight);
     }
-  }
-
-  #count(which: (flight: Flight) => boolean): number {
-    let count = 0;
-    for (const flight of this.#flying) if (!flight.leaving && which(flight)) count++;
-    return count;
-  }
-
-  /** Whether there is a place for what somebody waits for; what is fetched ahead gives its own away. */
-  #mayFly(flight: Flight): boolean {
-    const { atOnce, lightPlaces, lightWeight } = this.#limits;
-    const isHeavy = (one: Flight): boolean => one.weight > lightWeight;
-    const heavy = this.#count((one) => isWanted(one) && isHeavy(one));
-    if (isHeavy(flight) && heavy >= atOnce - lightPlaces) return false;
-    if (!this.#fits(flight, isWanted)) return false;
-    for (const other of [...this.#flying].reverse()) {
-      if (this.#fits(flight)) break;
-      if (!isWanted(other) && !other.leaving) this.#putBack(other);
-    }
-    return true;
-  }
-
-  #fits({ weight }: Flight, beside: (flight: Flight) => boolean = () => true): boolean {
-    let sum = 0;
-    for (const one of this.#flying) if (!one.leaving && beside(one)) sum += one.weight;
-    return sum === 0 || sum + weight <= this.#limits.weight;
   }
 
   /** Ends a flight that nobody waits for, to be begun again when there is room. */
@@ -258,12 +157,6 @@ export class Flights {
     const { key, weight, work } = flight;
     if (!this.#closed && this.#ahead.size < this.#limits.ahead)
       this.#ahead = new Set([this.#add(key, weight, work), ...this.#ahead]);
-  }
-
-  #urge(flight: Flight, urgency: Urgency): void {
-    if (flight.urgency === urgency) return;
-    flight.urgency = urgency;
-    for (const changed of flight.watchers) changed();
   }
 
   #begin(flight: Flight): void {
@@ -295,7 +188,10 @@ export class Flights {
   #leg(flight: Flight): Leg {
     return {
       signal: flight.controller.signal,
-      demand: this.#demandFor(flight),
+      demand: demandOf(flight, (bytes) => {
+        this.#rate.came(bytes, this.#clock());
+        if (isWanted(flight)) this.#received += bytes;
+      }),
       transfer: async (run) => {
         if (!flight.transfers) {
           flight.transfers = true;
@@ -311,36 +207,9 @@ export class Flights {
     };
   }
 
-  #demandFor(flight: Flight): Demand {
-    const { watchers, seats } = flight;
-    return {
-      get urgency() {
-        return flight.urgency;
-      },
-      get persistent() {
-        for (const { waiter } of seats) if (waiter.persistent) return true;
-        return false;
-      },
-      watch: (changed) => {
-        watchers.add(changed);
-        return () => void watchers.delete(changed);
-      },
-      came: (bytes) => {
-        flight.received += bytes;
-        this.#rate.came(bytes, this.#clock());
-        flight.trouble = undefined;
-        if (seats.size > 0) this.#received += bytes;
-      },
-      failed: (error) => {
-        flight.trouble = error;
-        for (const { waiter } of seats) waiter.heard?.(0, error);
-      },
-    };
-  }
-
   #tellAll(): void {
     let waiters = 0;
-    for (const flight of this.#flights.values()) {
+    for (const flight of this.#flights.all()) {
       for (const seat of flight.seats) this.#tell(flight, seat);
       waiters += flight.seats.size;
     }
@@ -360,7 +229,7 @@ export class Flights {
   }
 
   #abandon(flight: Flight): void {
-    if (this.#flights.get(flight.key) === flight) this.#flights.delete(flight.key);
+    this.#flights.end(flight.key, flight);
     flight.leaving = true;
     flight.controller.abort();
     if (!this.#flying.has(flight)) this.#forget(flight, interrupted());
@@ -369,21 +238,9 @@ export class Flights {
   #forget(flight: Flight, error: PinfsError | undefined): void {
     this.#wanted.delete(flight);
     this.#ahead.delete(flight);
-    // One that was abandoned may have been followed by another of the same key.
-    if (this.#flights.get(flight.key) === flight) this.#flights.delete(flight.key);
+    this.#flights.end(flight.key, flight);
     flight.land(error);
   }
-}
-
-// setTimeout takes no more.
-const longestTimer = 2 ** 31 - 1;
-
-function isWanted({ seats }: Flight): boolean {
-  return seats.size > 0;
-}
-
-function takesTheLine(flight: Flight): boolean {
-  return isWanted(flight) && flight.transfers;
 }
 
 function interrupted(): PinfsError {

@@ -3,6 +3,7 @@ import { asPinfsError, type PinfsError } from '../../../format/errors.js';
 import { beginWait, renewWait, type WaitLimits, type Wait } from '../../../source/wait.js';
 import { failureOf } from '../../../store/run.js';
 import type { Store } from '../../../store/store.js';
+import { openUnderWay } from '../../../store/under-way.js';
 import type { Want } from '../../../store/want.js';
 import type { Trouble } from '../worker/held.js';
 
@@ -38,10 +39,11 @@ export function openFetches(
   limits: WaitLimits,
   answers: FetchAnswers,
 ): Fetches {
-  const flights = new Map<string, Fetch>();
+  // By the key of the worker; each joins the flight of the store, which may have others waiting.
+  const flights = openUnderWay<Fetch>();
   const fly = async (key: string, want: Want, fetch: Fetch): Promise<void> => {
     // Once dropped, its end is nobody's business: another flight may have this key by now.
-    const isOurs = (): boolean => flights.get(key) === fetch;
+    const isOurs = (): boolean => flights.isCurrent(key, fetch);
     try {
       await store.fetch(want, fetch.controller.signal, {
         readElsewhere: true,
@@ -55,7 +57,7 @@ export function openFetches(
       const error = asPinfsError(thrown);
       if (isOurs()) answers.fail(key, errnoOf(error), error);
     } finally {
-      if (isOurs()) flights.delete(key);
+      flights.end(key, fetch);
     }
   };
   return {
@@ -65,7 +67,7 @@ export function openFetches(
       if (known === undefined) {
         const wait = beginWait(limits, now, want.size.bytes);
         const fetch = { controller: new AbortController(), wait };
-        flights.set(key, fetch);
+        flights.begin(key, fetch);
         void fly(key, want, fetch);
       } else renewWait(known.wait, now);
       // Behind it: what is waited for goes first.
@@ -80,13 +82,12 @@ export function openFetches(
     },
     drop(key) {
       const fetch = flights.get(key);
-      flights.delete(key);
-      fetch?.controller.abort();
+      if (fetch === undefined) return;
+      flights.end(key, fetch);
+      fetch.controller.abort();
     },
     stop() {
-      const fetches = [...flights.values()];
-      flights.clear();
-      for (const { controller } of fetches) controller.abort();
+      for (const { controller } of flights.endAll()) controller.abort();
     },
   };
 }

@@ -1,4 +1,5 @@
 import { promiseBytes, seeBytes, type Wait } from '../../../source/wait.js';
+import { openRecentFailures, type RecentFailures } from '../../../store/recent-failures.js';
 import { flightKey, type Want } from '../../../store/want.js';
 import type { ErrorText } from '../messages.js';
 import type { Frame } from '../protocol/protocol.js';
@@ -24,7 +25,7 @@ export interface HeldRequests {
   /** Why the last try for an object failed that is made again. */
   readonly troubles: Map<string, Trouble>;
   /** Objects that failed a moment ago: the kernel asks again, in pieces, for what failed. */
-  readonly failed: Map<string, RecentFailure>;
+  readonly failed: RecentFailures<AnsweredFailure>;
 }
 
 /** What a request that can't wait any longer is answered. */
@@ -33,12 +34,11 @@ export interface Trouble {
   readonly error: ErrorText;
 }
 
-interface RecentFailure {
+interface AnsweredFailure {
   readonly errno: number;
   /** What may pass is remembered for the kernel's repetitions alone, which follow at once. */
   readonly passing: boolean;
   readonly since: number;
-  until: number;
 }
 
 /** How long a failure is remembered, in milliseconds. */
@@ -51,7 +51,8 @@ const failureMs = 1000;
 export const repetitionMs = 200;
 
 export function nothingHeld(): HeldRequests {
-  return { byUnique: new Map(), byKey: new Map(), troubles: new Map(), failed: new Map() };
+  const failed = openRecentFailures<AnsweredFailure>();
+  return { byUnique: new Map(), byKey: new Map(), troubles: new Map(), failed };
 }
 
 /** Holds a request for an object; true if it is the first to wait for it. */
@@ -123,17 +124,20 @@ export function rememberFailure(
   { errno, passing }: { readonly errno: number; readonly passing: boolean },
   now: number,
 ): void {
-  for (const [other, failure] of held.failed) if (failure.until <= now) held.failed.delete(other);
-  const until = now + (passing ? repetitionMs : failureMs);
-  held.failed.set(key, { errno, passing, since: now, until });
+  held.failed.remember(
+    key,
+    { errno, passing, since: now },
+    passing ? repetitionMs : failureMs,
+    now,
+  );
 }
 
 /** The errno of an object that failed a moment ago. */
 export function recentFailure(held: HeldRequests, key: string, now: number): number | undefined {
-  const failure = held.failed.get(key);
-  if (failure === undefined || failure.until <= now) return undefined;
-  if (failure.passing) {
-    failure.until = Math.min(now + repetitionMs, failure.since + failureMs);
+  const failure = held.failed.recall(key, now);
+  if (failure?.passing === true) {
+    const left = failure.since + failureMs - now;
+    held.failed.remember(key, failure, Math.min(repetitionMs, left), now);
   }
-  return failure.errno;
+  return failure?.errno;
 }

@@ -139,7 +139,7 @@ export function openSession(options: SessionOptions): KernelSession {
       handle(state, frame, now);
     },
     have: (key, now) => {
-      held.failed.delete(key);
+      held.failed.forget(key);
       for (const request of releaseHeld(held, key)) runHeld(state, request, now);
       state.deadline = nextDeadline(held);
     },
