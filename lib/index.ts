@@ -35,7 +35,7 @@ export type { DriverChoice } from './mount/options.js';
 export type { HeadStatus, InodesStatus, MountStatus, StoreStatus } from './mount/session/status.js';
 export type { ReadAheadCounts } from './filesystem/chunks-ahead.js';
 export type { InodeStatus } from './repository/inodes/inode-state.js';
-export type { Traffic } from './source/source.js';
+export type { Traffic, WayTraffic } from './source/source.js';
 export type { NotStored } from './store/store.js';
 export type { SiteData } from './repository/open/options.js';
 export type { NetworkData } from './source/network.js';

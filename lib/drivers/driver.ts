@@ -96,6 +96,7 @@ export interface DriverStatistics {
 export interface ServedMount {
   /** Objects found in the cache. */
   readonly hits: number;
+  readonly catalogHits: number;
   readonly tree: TreeStatistics;
   /** What was fetched before anybody asked, where that is done. */
   readonly ahead?: ReadAheadCounts | undefined;

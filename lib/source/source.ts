@@ -84,4 +84,23 @@ export interface Traffic {
   way?: string;
   /** Answers that were damaged, by who gave them. */
   damaged?: Record<string, number>;
+  /** The same by who was asked, where that is somebody. */
+  ways?: WayTraffic[];
+}
+
+/** What was asked of one server through one proxy, or directly. */
+export interface WayTraffic {
+  /** Without credentials. */
+  readonly mirror: string;
+  /** `DIRECT`: none. */
+  readonly proxy: string;
+  requests: number;
+  /** Of answers, without their headers. */
+  bytes: number;
+  /** By code; what is not there, and what was damaged, among them. */
+  readonly errors: Record<string, number>;
+  /** Answers by the time to their first byte, in the classes of `firstByteMsBounds`. */
+  readonly firstBytes: number[];
+  /** All those times together (ms). */
+  firstByteMs: number;
 }

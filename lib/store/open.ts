@@ -174,6 +174,7 @@ class DiskStore implements Store {
 
   async #fly(key: string, want: Want, leg: Leg): Promise<void> {
     this.statistics.misses++;
+    if (want.object.kind === 'catalog') this.statistics.catalogMisses++;
     const staging = openStaging((index) => this.#stagingPlace(index), this.#outOfUse);
     try {
       if (await this.#copyFromLower(want)) return;
@@ -260,7 +261,11 @@ function openStatistics(disk: Disk | undefined, shelf: Shelf, keeper: Keeper): S
     get hits() {
       return shelf.hits ?? 0;
     },
+    get catalogHits() {
+      return shelf.catalogHits ?? 0;
+    },
     misses: 0,
+    catalogMisses: 0,
     stored: 0,
     get evicted() {
       return disk?.evicted ?? 0;

@@ -35,6 +35,8 @@ function fakeStore(fetch: (want: Want, signal?: AbortSignal) => Promise<void>) {
     statistics: {
       hits: 0,
       misses: 0,
+      catalogHits: 0,
+      catalogMisses: 0,
       stored: 0,
       evicted: 0,
       bytes: 0,

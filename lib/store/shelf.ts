@@ -7,6 +7,8 @@ import type { Want } from './want.js';
 export interface Shelf {
   /** Objects found so far, where that is counted. */
   readonly hits?: number;
+  /** Those of them that were catalogs. */
+  readonly catalogHits?: number;
 
   /**
    * Reads plain bytes of an object into `target` at `targetOffset`.

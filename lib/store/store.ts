@@ -65,6 +65,9 @@ export interface NotStored {
 export interface StoreStatistics {
   hits: number;
   misses: number;
+  /** Those of them that were catalogs. */
+  catalogHits: number;
+  catalogMisses: number;
   /** Bytes of plain objects stored by this process. */
   stored: number;
   evicted: number;

@@ -37,6 +37,7 @@ const statusOf = decoder((v) => {
       changes: v.exactOptional(count),
       way: v.exactOptional(v.string()),
       damaged: v.exactOptional(counts),
+      ways: v.exactOptional(v.array(waySchema(v))),
     }),
     requests: counts,
     errors: counts,
@@ -59,11 +60,26 @@ const statusOf = decoder((v) => {
   });
 });
 
+function waySchema(v: SchemaLibrary) {
+  const count = countSchema(v);
+  return v.object({
+    mirror: v.string(),
+    proxy: v.string(),
+    requests: count,
+    bytes: count,
+    errors: v.record(v.string(), count),
+    firstBytes: v.array(count),
+    firstByteMs: v.pipe(v.number(), v.minValue(0)),
+  });
+}
+
 function storeSchema(v: SchemaLibrary) {
   const count = countSchema(v);
   return v.object({
     hits: count,
     misses: count,
+    catalogHits: v.optional(count, 0),
+    catalogMisses: v.optional(count, 0),
     stored: count,
     evicted: count,
     bytes: count,

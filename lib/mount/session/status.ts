@@ -89,7 +89,11 @@ export function mountStatus(facts: StatusFacts): MountStatus {
   const { served } = statistics;
   // A thread of the driver's own does the reading; the main thread counts only what had to be fetched.
   const own = repository.store.statistics;
-  const store = { ...own, hits: own.hits + (served?.hits ?? 0) };
+  const store = {
+    ...own,
+    hits: own.hits + (served?.hits ?? 0),
+    catalogHits: own.catalogHits + (served?.catalogHits ?? 0),
+  };
   return {
     version: statusVersion,
     state: facts.state,

@@ -7,6 +7,7 @@ import { exchange, type Exchange } from './exchange.js';
 import type { Job } from './job.js';
 import { throughText, type Network } from './network.js';
 import type { Question, SourceAnswer } from './request.js';
+import { countFirstByte, countWayError } from './way-traffic.js';
 import { timingOf, type HttpOptions, type HttpSettings } from './settings.js';
 
 export interface Client {
@@ -95,8 +96,10 @@ export async function askWay(
     const allowed = settings.followRedirects;
     const { origins } = network;
     const to = redirected(target, answer, { allowed, count, origins });
-    if (to instanceof PinfsError)
+    if (to instanceof PinfsError) {
+      countWayError(network.counts(way), to.code);
       return { kind: 'failed', error: to, retry: 'never', fault: 'mirror' };
+    }
     target = to;
   }
 }
@@ -110,22 +113,33 @@ function send(
 ): Exchange {
   const { network, traffic, asked } = client;
   const heard = { at: now() };
+  const counts = network.counts(way);
+  counts.requests++;
+  let seen = 0;
   const started = exchange(
     network.dispatcher(network.hop(way), question.origin),
     question,
     traffic,
     (received) => {
       heard.at = now();
+      counts.bytes += received - seen;
+      seen = received;
       came(received);
     },
     (milliseconds) => {
       heard.at = now();
+      countFirstByte(counts, milliseconds);
       answered(milliseconds);
     },
   );
   const entry: Asked = { way, heard, exchange: started };
   asked.add(entry);
-  void started.answer.then(() => asked.delete(entry));
+  void started.answer.then((answer) => {
+    asked.delete(entry);
+    // What is not wanted any more is nobody's fault.
+    if (answer.kind === 'failed' && answer.error.code !== 'INTERRUPTED')
+      countWayError(counts, answer.error.code);
+  });
   return started;
 }
 

@@ -1,6 +1,7 @@
 import { PinfsError } from '../../format/errors.js';
 import { isSame, type Fault } from '../failover/failover.js';
 import type { Served } from '../source.js';
+import { countWayError } from './way-traffic.js';
 import { isOneOf, now, type Client, type Only } from './client.js';
 
 // Of one object, each time by another way.
@@ -27,6 +28,7 @@ export function judged(
   const label = network.label(last);
   traffic.damaged ??= {};
   traffic.damaged[label] = (traffic.damaged[label] ?? 0) + 1;
+  countWayError(network.counts(last), error.code);
   // Of a single one the error says all.
   if (network.failover.ways.length > 1)
     client.tell?.(new PinfsError(error.code, `${label} gave what is damaged: ${error.message}`));

@@ -2,11 +2,12 @@ import type { Dispatcher } from 'undici';
 import { PinfsError } from '../../format/errors.js';
 import { openFailover, type Change, type Failover, type Way } from '../failover/failover.js';
 import { direct, hopLabel, type Hop } from '../failover/proxies.js';
-import type { Traffic } from '../source.js';
+import type { Traffic, WayTraffic } from '../source.js';
 import { parseBase, show, type Base } from './base.js';
 import type { HttpOptions, HttpSettings } from './settings.js';
 import { watchNetwork } from './kept-connections.js';
 import { openRests, type Rests } from './rests.js';
+import { openWayCounts } from './way-traffic.js';
 import { makePool, makeProxyDispatcher } from './undici.js';
 
 /** The servers of one repository, what lies between, and the connections to them. */
@@ -20,6 +21,8 @@ export interface Network {
   dispatcher(hop: Hop, origin: string): Dispatcher;
   /** For people: the server and what it is asked through. */
   label(way: Way): string;
+  /** The counts of a way. */
+  counts(way: Way): WayTraffic;
   /** Tells of a change; one that nothing failed for is for logs alone (`passing`). */
   changed(change: Change | undefined, why: string, isGood?: boolean): void;
   close(): Promise<void>;
@@ -49,6 +52,10 @@ export function openNetwork(
   /** No more is sent through these; they are closed when what is under way has ended. */
   const left = new Set<Dispatcher>();
   const origins = new Set<string>();
+  const counts = openWayCounts(traffic, ({ mirror, hop }) => {
+    const base = bases[mirror];
+    return [base === undefined ? '' : show(base), hopLabel(hops[hop] ?? directHop)];
+  });
   let isLast = false;
   const network: Network = {
     bases,
@@ -70,6 +77,7 @@ export function openNetwork(
       const base = bases[way.mirror];
       return `${base === undefined ? '' : show(base)}${throughText(network.hop(way))}`;
     },
+    counts,
     changed(change, why, isGood = false) {
       if (change === undefined) return;
       // Where all fail, one is tried after the other: that is no change, and told once.

@@ -25,6 +25,9 @@ export function alwaysMiss(shelf: Shelf): Shelf {
     get hits() {
       return shelf.hits ?? 0;
     },
+    get catalogHits() {
+      return shelf.catalogHits ?? 0;
+    },
     read: (want, position, length, target, targetOffset) =>
       denies(want) ? undefined : shelf.read(want, position, length, target, targetOffset),
     path: (want) => (denies(want) ? undefined : shelf.path(want)),

@@ -33,6 +33,7 @@ export function countedShelf(shelf: Shelf): Shelf {
   let operation: object = idle;
   let inThis: Set<string> | undefined;
   let hits = 0;
+  let catalogHits = 0;
 
   function isFirst(key: string): boolean {
     if (operation === idle) return true;
@@ -52,13 +53,19 @@ export function countedShelf(shelf: Shelf): Shelf {
       addBounded(expected, key);
       return undefined;
     }
-    if (isUse(key, how) && isNew && !cameAhead) hits++;
+    if (isUse(key, how) && isNew && !cameAhead) {
+      hits++;
+      if (want.object.kind === 'catalog') catalogHits++;
+    }
     return found;
   }
 
   return {
     get hits() {
       return hits;
+    },
+    get catalogHits() {
+      return catalogHits;
     },
     read: (want, position, length, target, targetOffset) =>
       count(

@@ -282,6 +282,8 @@ function fakeStore(shelf: Shelf, { objects, present, fetched, failing }: Stock):
     statistics: {
       hits: 0,
       misses: 0,
+      catalogHits: 0,
+      catalogMisses: 0,
       stored: 0,
       evicted: 0,
       bytes: 0,

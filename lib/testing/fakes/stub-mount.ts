@@ -83,6 +83,8 @@ export function stubRepository(
       directory: '/nowhere/cache',
       statistics: {
         hits: 3,
+        catalogHits: 1,
+        catalogMisses: 1,
         misses: 1,
         stored: 2048,
         evicted: 0,

@@ -66,9 +66,14 @@ export function openMaker(report: (error: PinfsError) => void): FilesystemMaker 
     served() {
       if (newest === undefined) return undefined;
       let hits = 0;
-      for (const shelf of shelves.values()) hits += shelf.hits ?? 0;
+      let catalogHits = 0;
+      for (const shelf of shelves.values()) {
+        hits += shelf.hits ?? 0;
+        catalogHits += shelf.catalogHits ?? 0;
+      }
       return {
         hits,
+        catalogHits,
         tree: newest.tree.statistics,
         ahead: newest.ahead.counts,
         inodes: newest.inodes?.status,

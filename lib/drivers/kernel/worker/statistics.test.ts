@@ -56,8 +56,8 @@ void t.test('what the worker found in cache and tree reaches the main thread', (
   const tree = { catalogsOpened: 3, catalogsOpen: 2, directoriesLoaded: 5, rowsRefused: 1 };
   raiseFlag(counted);
   const ahead = { asked: 5, askedBytes: 5 * 2 ** 33 + 2 ** 32 - 1, used: 3, usedBytes: 3 };
-  publishServed(counted, { hits: 7, tree, ahead });
-  t.same(readServed(counters(counted.memory)), { hits: 7, tree, ahead });
+  publishServed(counted, { catalogHits: 2, hits: 7, tree, ahead });
+  t.same(readServed(counters(counted.memory)), { hits: 7, catalogHits: 2, tree, ahead });
   t.ok(takeFlag(counted), 'the flag beside it is untouched');
   t.end();
 });

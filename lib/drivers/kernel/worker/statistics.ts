@@ -58,12 +58,14 @@ export function countRequest(counted: Counters, slot: number, microseconds: numb
 }
 
 const inodesAt = 12;
+const catalogHitsAt = 15;
 // Two words for each count of bytes.
 const aheadAt = 6;
 const inodeStates = { none: 0, kept: 1, notKept: 2 };
 
 /** Tells the main thread what was found in cache and tree. */
-export function publishServed(counted: Counters, { hits, tree, ahead, inodes }: ServedMount): void {
+export function publishServed(counted: Counters, served: ServedMount): void {
+  const { hits, tree, ahead, inodes } = served;
   const values = [
     hits,
     tree.catalogsOpened,
@@ -72,6 +74,7 @@ export function publishServed(counted: Counters, { hits, tree, ahead, inodes }: 
     tree.rowsRefused,
   ];
   counted.words.set(values, servedAt);
+  counted.words[catalogHitsAt] = served.catalogHits;
   if (ahead !== undefined) publishAhead(counted, ahead);
   if (inodes === undefined) return;
   const state = inodes.kept ? inodeStates.kept : inodeStates.notKept;
@@ -101,6 +104,7 @@ export function readServed(counted: Counters): ServedMount {
   const value = (index: number) => (counted.words[servedAt + index] ?? 0) >>> 0;
   return {
     hits: value(0),
+    catalogHits: (counted.words[catalogHitsAt] ?? 0) >>> 0,
     tree: {
       catalogsOpened: value(1),
       catalogsOpen: value(2),
