@@ -2,10 +2,14 @@ import { Writable } from 'node:stream';
 import { main } from '../bin/main.js';
 import { pinfs, type CliResult } from './cli.js';
 
-/** What lives on after the command line was read, or takes signals. */
-const needProcess: ReadonlySet<string> = new Set(['mount', 'serve', 'bench']);
+/** What lives on after the command line was read, or takes signals; a mount in the background has a process anyway. */
+function needsProcess([command = '', ...args]: readonly string[]): boolean {
+  if (command === 'mount') return args.includes('--foreground');
+  return command === 'serve' || command === 'bench';
+}
 
 let turn: Promise<unknown> = Promise.resolve();
+let waiting = 0;
 
 /**
  * Runs `pinfs` within this process, a tenth of the CPU time of starting it: for tests of what it says and of
@@ -16,10 +20,16 @@ export async function pinfsInProcess(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
 ): Promise<CliResult> {
-  if (needProcess.has(args[0] ?? '')) return await pinfs(args, env);
-  const result = turn.then(() => runAlone(args, env));
+  if (needsProcess(args)) return await pinfs(args, env);
+  waiting++;
+  const result = turn.then(() => runAlone(args, env)).finally(() => waiting--);
   turn = result.catch(() => undefined);
   return await result;
+}
+
+/** The same where no other runs here, else in a process of its own: none waits for one that may hang. */
+export async function pinfsAtOnce(args: readonly string[]): Promise<CliResult> {
+  return await (waiting === 0 ? pinfsInProcess(args) : pinfs(args));
 }
 
 async function runAlone(

@@ -7,6 +7,7 @@ import type { Test } from 'tap';
 import type { Shown } from '../lib/testing/suites/oracle.js';
 import type { Verdict } from '../lib/trust/verdict/verdict.js';
 import { pinfs, type CliResult } from './cli.js';
+import { pinfsAtOnce } from './in-process.js';
 import type { DriverName } from './machine.js';
 import type { Step } from './probe.js';
 
@@ -67,13 +68,14 @@ export function scene(t: Test, driver: DriverName): Scene {
     const mountpoint = directory(at);
     mounted.add(mountpoint);
     const options = ['--driver', driver, '--cache', directory(cache), ...args];
-    const result = await pinfs(['mount', ...options, source, mountpoint]);
+    const result = await pinfsAtOnce(['mount', ...options, source, mountpoint]);
     return { ...result, mountpoint };
   };
   t.teardown(async () => {
-    for (const mountpoint of mounted) {
-      const { code } = await pinfs(['umount', mountpoint]);
-      if (code !== 0) await pinfs(['umount', '--force', mountpoint]);
+    // In a process of its own: one that hangs would hang the test.
+    if (mounted.size > 0) {
+      const { code } = await pinfs(['umount', ...mounted]);
+      if (code !== 0) await pinfs(['umount', '--force', ...mounted]);
     }
     // A process that was detached may still be writing its last words.
     rmSync(work, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
@@ -88,12 +90,12 @@ export function scene(t: Test, driver: DriverName): Scene {
       return mountpoint;
     },
     async umount(mountpoint) {
-      const { code, stderr } = await pinfs(['umount', mountpoint]);
+      const { code, stderr } = await pinfsAtOnce(['umount', mountpoint]);
       if (code !== 0) throw new Error(`umount ended with ${code}: ${stderr}`);
       mounted.delete(mountpoint);
     },
     async status(mountpoint) {
-      const { stdout } = await pinfs(['status', '--json']);
+      const { stdout } = await pinfsAtOnce(['status', '--json']);
       const { mounts } = JSON.parse(stdout) as { mounts: MountFacts[] };
       return mounts.find((one) => one.mountpoint === mountpoint);
     },
