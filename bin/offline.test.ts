@@ -6,6 +6,7 @@ import { expiredWhitelist } from '../lib/testing/bench.js';
 import { startBadServer, type BadServer } from '../lib/testing/servers/bad-server.js';
 import { file, makeRepository, type MadeRevision } from '../lib/publish/write-repository.js';
 import { pinfs, type CliResult } from '../native-test/cli.js';
+import { pinfsInProcess } from '../native-test/in-process.js';
 
 // What was verified before, in place of what the source has now: it never looks like success.
 
@@ -21,7 +22,10 @@ interface Scene {
   readonly work: string;
   readonly server: BadServer;
   readonly files: Map<string, Buffer>;
+  /** Runs a command line within this process. */
   readonly run: (...args: string[]) => Promise<CliResult>;
+  /** Runs it as a shell does. */
+  readonly start: (...args: string[]) => Promise<CliResult>;
 }
 
 async function scene(t: Test): Promise<Scene> {
@@ -34,7 +38,13 @@ async function scene(t: Test): Promise<Scene> {
   });
   writeFileSync(join(work, 'key.pub'), made.masterKey);
   const env = { HOME: work, XDG_CACHE_HOME: '', XDG_STATE_HOME: '', XDG_CONFIG_HOME: '' };
-  return { work, server, files, run: (...args) => pinfs(args, env) };
+  return {
+    work,
+    server,
+    files,
+    run: (...args) => pinfsInProcess(args, env),
+    start: (...args) => pinfs(args, env),
+  };
 }
 
 /** What a source can become, and the words that call it that. */
@@ -61,13 +71,13 @@ const faults: readonly (readonly [name: string, words: RegExp, spoil: (scene: Sc
 
 void t.test('a warning calls it what it is, and with --strict nothing is done', async (t) => {
   const here = await scene(t);
-  const { work, server, files, run } = here;
+  const { work, server, files, run, start } = here;
   const args = ['ls', '--key', join(work, 'key.pub'), server.url];
   const good = await run(...args, '--strict');
   t.same([good.code, good.stderr], [0, '']);
   for (const [name, words, spoil] of faults) {
     spoil(here);
-    const strict = await run(...args, '--strict');
+    const strict = await start(...args, '--strict');
     t.same([strict.code, strict.stdout], [7, ''], name);
     t.match(strict.stderr, words, name);
     t.match(strict.stderr, /^pinfs: offline: .* \[OFFLINE\]\n.*--strict/, name);

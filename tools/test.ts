@@ -11,7 +11,8 @@ import { doctorText } from '../lib/testing/doctor.js';
 import { checkout } from '../lib/testing/genuine.js';
 import { compiled, testFiles } from './test-files.js';
 
-const jobs = 2;
+// One more than the two cores that they are made for: tests wait a good part of their time, for time limits and for others.
+const jobs = 3;
 const fileTimeoutMs = 300_000;
 
 function main(files: readonly string[]): void {
