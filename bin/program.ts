@@ -9,6 +9,7 @@ import { declarationOf } from './commands/options.js';
 const commandModules: readonly (readonly [readonly string[], () => Promise<CommandModule>])[] = [
   [['mount'], () => import('./commands/mount.js')],
   [['umount'], () => import('./commands/umount.js')],
+  [['repin'], () => import('./commands/repin.js')],
   [['ls'], () => import('./commands/ls.js')],
   [['stat'], () => import('./commands/stat.js')],
   [['cat'], () => import('./commands/cat.js')],

@@ -30,7 +30,10 @@ interface Service {
   readonly main: ChildProcess;
   readonly exited: Promise<unknown[]>;
   /** Runs the lines of a key. @returns exit codes. */
-  readonly play: (key: string) => Promise<readonly (number | null)[]>;
+  readonly play: (
+    key: string,
+    changed?: Readonly<Record<string, string>>,
+  ) => Promise<readonly (number | null)[]>;
 }
 
 async function start(t: Test): Promise<Service> {
@@ -41,7 +44,7 @@ async function start(t: Test): Promise<Service> {
   const mountpoint = join(place, 'mnt');
   const variables: Readonly<Record<string, string>> = {
     MOUNTPOINT: mountpoint,
-    SOURCE: join(fixtures, 'analysis.example.org'),
+    SOURCE: join(fixtures, 'analysis.example.org@2015-legacy'),
     OPTIONS: `--key ${fixtureKey}`,
     PATH: `${join(place, 'bin')}:${process.env['PATH'] ?? ''}`,
     XDG_STATE_HOME: join(place, 'state'),
@@ -61,10 +64,13 @@ async function start(t: Test): Promise<Service> {
     await run('umount', ['-l', '-c', mountpoint]);
   });
   t.ok(await until(() => isMounted(mountpoint)), 'it mounts');
-  const play = async (key: string) => {
+  const play = async (key: string, changed: Readonly<Record<string, string>> = {}) => {
     const codes: (number | null)[] = [];
     for (const line of values(key)) {
-      const child = spawn('sh', ['-c', command(line)], { env, stdio: 'ignore' });
+      const child = spawn('sh', ['-c', command(line)], {
+        env: { ...env, ...changed },
+        stdio: 'ignore',
+      });
       const [code] = (await once(child, 'exit')) as [number | null];
       codes.push(code);
     }
@@ -72,6 +78,28 @@ async function start(t: Test): Promise<Service> {
   };
   return { mountpoint, main, exited, play };
 }
+
+void t.test(
+  'a unit that is reloaded goes over to the pin that its file has by then',
+  needs,
+  async (t) => {
+    const { mountpoint, main, exited, play } = await start(t);
+    const source = join(fixtures, 'analysis.example.org');
+    const year = async () =>
+      (await run('sh', ['-c', 'ls -l --time-style=+%Y "$0" | grep bin', mountpoint])).stdout;
+    t.match(await year(), / 2015 bin/);
+    t.same(await play('ExecReload', { SOURCE: `${source}@2010-reprocessing` }), [0]);
+    t.match(await year(), / 2010 bin/);
+    t.same(
+      await play('ExecReload', { SOURCE: `${source}@nothing` }),
+      [5],
+      'told, and nothing else',
+    );
+    t.match(await year(), / 2010 bin/);
+    main.kill('SIGTERM');
+    t.same(await exited, [0, null]);
+  },
+);
 
 void t.test('a busy unit stops within its time, and leaves nothing', needs, async (t) => {
   const { mountpoint, main, exited, play } = await start(t);

@@ -3,7 +3,12 @@ import { fromText, printable, printableText } from '../../lib/format/bytes.js';
 import { PinfsError } from '../../lib/format/errors.js';
 import { defaultDeadline, type MountOptions, type DriverChoice } from '../../lib/mount/options.js';
 import type { TranslatedOptions } from '../../lib/mount/fstab.js';
-import { withAbsolutePaths, shownSource, type MountSpec } from '../../lib/mount/mount-spec.js';
+import {
+  withAbsolutePaths,
+  withoutPin,
+  shownSource,
+  type MountSpec,
+} from '../../lib/mount/mount-spec.js';
 import type { MountStatus } from '../../lib/mount/session/status.js';
 import { mountOptionTable, protectionOptionTable } from '../../lib/options/mount-options.js';
 import type { OptionRows, OptionValues } from '../../lib/options/option.js';
@@ -41,7 +46,7 @@ const mountCommandOptions = {
       'In the form of `mount`(8) and `fstab`(5): pin=, tag=, hash= or date=, and the options above with ' +
       'underscores, such as `cache_limit=1G`; `allow_suid` and `allow_dev` for `--suid` and `--dev`. `fsname=` ' +
       'is what the kernel shows as the source (otherwise the source as it is given). `noexec` is honoured, ' +
-      "and a `remount` that changes nothing; what can't be had is refused with the reason.",
+      "and a `remount` that changes nothing or the pin alone (see repin); what can't be had is refused with the reason.",
   },
 } as const satisfies OptionRows;
 
@@ -112,7 +117,9 @@ export async function withMountOptions(
   const { flags: given, pin, noExec } = translated;
   // As it stands in fstab, so that mount(8) sees that it is mounted.
   const fsname = translated.fsname ?? (pin === undefined ? undefined : shownSource(source));
-  const whole = pin === undefined ? source : `${source}@${pin}`;
+  // The source that the mount table shows may have the pin of the time.
+  const place = translated.remount ? withoutPin(source) : source;
+  const whole = pin === undefined ? source : `${place}@${pin}`;
   const parsed = parseAgain([...given, '--', whole, mountpoint]);
   const merged: MountFlags = {
     ...flags,
@@ -192,7 +199,13 @@ async function isDone(asked: MountSpec, translated: TranslatedOptions): Promise<
     applyEnvironment(bare);
     const flags = bare.opts<MountFlags>();
     const nothing = withAbsolutePaths(mountSpec('/', mountpoint, flags));
-    await checkRemount(spec, nothing, translated, directories);
+    const pin = await checkRemount(spec, nothing, translated, directories);
+    if (pin !== undefined) {
+      const { repinMount } = await import('../../lib/mount/repin.js');
+      const { printRepinned } = await import('./repin.js');
+      const other = { source: undefined, pin };
+      printRepinned(mountpoint, await repinMount(mountpoint, other, false, directories), false);
+    }
     return true;
   }
   if (await isMountedSo(spec, directories)) {

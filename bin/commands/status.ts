@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import { fromText, printable, printableText } from '../../lib/format/bytes.js';
 import type { ListedMount } from '../../lib/mount/list.js';
-import type { MountStatus } from '../../lib/mount/session/status.js';
+import type { Holder } from '../../lib/machine/holders.js';
+import type { MountStatus, PreviousSnapshot } from '../../lib/mount/session/status.js';
 import { runAction } from './failures.js';
 import { outputOptions, type OutputFlags } from './options.js';
 import { printJson } from './output.js';
@@ -31,7 +32,7 @@ async function status(flags: OutputFlags): Promise<void> {
     timeoutMs,
   });
   if (flags.json === true) {
-    printJson({ mounts });
+    printJson({ mounts: await Promise.all(mounts.map(withHolders)) });
     return;
   }
   const { statusLines } = await import('../../lib/mount/session/status.js');
@@ -40,7 +41,11 @@ async function status(flags: OutputFlags): Promise<void> {
     texts.push(
       mount.status === null
         ? bareLines(mount)
-        : [...statusLines(mount.status, formatSize), ...(await heldLines(mount.status))],
+        : [
+            ...statusLines(mount.status, formatSize),
+            ...(await heldLines(mount.status)),
+            ...(await previousLines(mount.status)),
+          ],
     );
   }
   const shown = texts.map((lines) => `${lines.join('\n')}\n`).join('\n');
@@ -53,6 +58,43 @@ async function heldLines({ state, device }: MountStatus): Promise<string[]> {
   const { namesOfHolders } = await import('../../lib/machine/holders.js');
   const holders = await namesOfHolders({ device, place: undefined });
   return [`  held by     ${printableText(holders ?? 'somebody who can not be seen from here')}`];
+}
+
+interface HeldSnapshot extends PreviousSnapshot {
+  readonly holders: readonly Holder[];
+}
+
+/** What was served before, with who is still in it. */
+async function heldSnapshots({ previous = [], device }: MountStatus): Promise<HeldSnapshot[]> {
+  const last = previous.at(-1);
+  if (last === undefined) return [];
+  const { oldHolders } = await import('../../lib/machine/old-holders.js');
+  const holders = device === null ? [] : await oldHolders(device, last.generation + 1);
+  return previous.map((snapshot) => ({
+    ...snapshot,
+    holders: holders
+      .filter(({ generation }) => generation === snapshot.generation)
+      .map(({ pid, command, how }) => ({ pid, command, how })),
+  }));
+}
+
+async function withHolders(mount: ListedMount): Promise<object> {
+  if (mount.status === null) return mount;
+  return { ...mount, status: { ...mount.status, previous: await heldSnapshots(mount.status) } };
+}
+
+/** The one before, and those older ones that somebody is still in. */
+async function previousLines(status: MountStatus): Promise<string[]> {
+  const { namesOf } = await import('../../lib/machine/old-holders.js');
+  const snapshots = await heldSnapshots(status);
+  return snapshots
+    .filter(({ holders }, index) => index === snapshots.length - 1 || holders.length > 0)
+    .map(({ rootHash, tag, until, holders }) => {
+      const name = printableText(tag === null ? rootHash : `${rootHash} (${tag})`);
+      const who = namesOf(holders);
+      const still = who === undefined ? 'nobody is seen in it' : `still used by ${who}`;
+      return `  before      ${name} until ${until}; ${printableText(still)}`;
+    });
 }
 
 const stateWords: Readonly<Record<ListedMount['state'], string>> = {

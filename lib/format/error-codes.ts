@@ -144,6 +144,11 @@ const other = withExit(1, {
       'The mount is in use, is being made or is detached already; or one with other options is there.',
     mend: 'End the processes that are named, or `pinfs umount --lazy` or `--force`.',
   },
+  REPIN_REFUSED: {
+    cause:
+      'The mount can not go over to another snapshot: of the driver, of an attestation, or since another repository is meant.',
+    mend: 'End it, and mount it anew.',
+  },
   NOT_MOUNTED: {
     cause: 'No mount of pinfs is there, or it ended meanwhile.',
     mend: '`pinfs status` lists the mounts.',

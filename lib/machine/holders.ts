@@ -56,18 +56,37 @@ export async function holdersOf(held: MountHolders): Promise<readonly Holder[]> 
     if (how === undefined) continue;
     holding.add(namespace);
     const elsewhere = namespace !== undefined && namespace !== home;
-    holders.push(await holder(pid, elsewhere ? `${how}, in another mount namespace` : how));
+    holders.push(await holderOf(pid, elsewhere ? `${how}, in another mount namespace` : how));
   }
   for (const [namespace, pid] of living) {
     if (holding.has(namespace) || !(await hasCopy(pid, held))) continue;
-    holders.push(await holder(pid, 'a copy of the mount in its mount namespace'));
+    holders.push(await holderOf(pid, 'a copy of the mount in its mount namespace'));
   }
   return holders;
 }
 
-async function holder(pid: string, how: string): Promise<Holder> {
+/** A process, with its name for people. */
+export async function holderOf(pid: string, how: string): Promise<Holder> {
   const command = await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '?');
   return { pid: Number(pid), command: command.trim(), how };
+}
+
+/** Links of /proc that lead to what a process has: its directories, program, open files and (for root) mapped files. */
+export async function linksOf(
+  pid: string,
+): Promise<readonly { readonly path: string; readonly how: string }[]> {
+  const below = async (name: string, how: string) =>
+    (await readdir(`/proc/${pid}/${name}`).catch(() => [])).map((entry) => ({
+      path: `/proc/${pid}/${name}/${entry}`,
+      how,
+    }));
+  return [
+    { path: `/proc/${pid}/cwd`, how: 'working directory' },
+    { path: `/proc/${pid}/root`, how: 'root directory' },
+    { path: `/proc/${pid}/exe`, how: 'running program' },
+    ...(await below('fd', 'open file')),
+    ...(await below('map_files', 'mapped file')),
+  ];
 }
 
 async function namespaceOf(pid: string): Promise<string | undefined> {

@@ -29,6 +29,8 @@ export interface SystemCalls {
   umount(target: string, flags: number): number;
   /** `major:minor` of the file system that a path leads into, which is not asked for it; undefined: it can't be told. */
   deviceNumber(path: string): string | undefined;
+  /** The generation of the FUSE node that a path leads to, which nobody is asked for; undefined: it is none. */
+  fuseGeneration(path: string): number | undefined;
 }
 
 /** Flags of mount(2) and umount2(2). */
@@ -141,6 +143,7 @@ function bindSystemCalls(koffi: Koffi): SystemCalls {
     mount: (source, target, type, flags, data) => checked(mount(source, target, type, flags, data)),
     umount: (target, flags) => checked(umount2(target, flags)),
     deviceNumber: bindDeviceNumber(libc),
+    fuseGeneration: bindFuseGeneration(libc),
   };
 }
 
@@ -160,6 +163,28 @@ function bindDeviceNumber(libc: ReturnType<Koffi['load']>): SystemCalls['deviceN
     const found = Buffer.alloc(statxBytes);
     if (statx(AT_FDCWD, path, flags, 0, found) < 0) return undefined;
     return `${found.readUInt32LE(devMajorAt)}:${found.readUInt32LE(devMinorAt)}`;
+  };
+}
+
+const AT_SYMLINK_FOLLOW = 0x400;
+const AT_HANDLE_FID = 0x200;
+// Of struct file_handle (fcntl.h): its two numbers, and what FUSE writes behind them (fs/fuse/inode.c).
+const handleHeadBytes = 8;
+const fuseHandle = { type: 0x81, bytes: 12, generationAt: 8 } as const;
+
+/** By name_to_handle_at(2), which makes the handle from what the kernel knows. */
+function bindFuseGeneration(libc: ReturnType<Koffi['load']>): SystemCalls['fuseGeneration'] {
+  const nameToHandle = libc.func('int name_to_handle_at(int, str, void*, void*, int)') as Call;
+  const mountId = Buffer.alloc(8);
+  return (path) => {
+    const handle = Buffer.alloc(handleHeadBytes + fuseHandle.bytes);
+    handle.writeUInt32LE(fuseHandle.bytes, 0);
+    // Kernels before 6.5 do not know the second flag, and need none; later ones say no without it.
+    const isFound = [AT_SYMLINK_FOLLOW | AT_HANDLE_FID, AT_SYMLINK_FOLLOW].some(
+      (flags) => nameToHandle(AT_FDCWD, path, handle, mountId, flags) >= 0,
+    );
+    if (!isFound || handle.readInt32LE(4) !== fuseHandle.type) return undefined;
+    return handle.readUInt32LE(handleHeadBytes + fuseHandle.generationAt);
   };
 }
 

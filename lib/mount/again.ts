@@ -2,14 +2,15 @@ import { findMount, mountType, textOf, type MountLine } from '../machine/mountin
 import { currentMounts } from '../machine/unmount.js';
 import { fromText, printable } from '../format/bytes.js';
 import { PinfsError } from '../format/errors.js';
+import { splitSourcePin } from '../source/open.js';
 import { askControl, findRecords, type MountRecord } from './control/control.js';
 import type { TranslatedOptions } from './fstab.js';
 import { resolveMountpoint } from '../machine/mountpoint.js';
-import { optionDigests, shownSource, type MountSpec } from './mount-spec.js';
+import { optionDigests, shownSource, withoutPin, type MountSpec } from './mount-spec.js';
 
 /**
  * mount(8) asks again for what is mounted: by `mount -a` where it can't tell that it is there, and by
- * `mount -o remount`. Both are fine as long as nothing would change.
+ * `mount -o remount`. Both are fine as long as nothing would change, but for the pin at a remount.
  */
 
 // For a status (ms).
@@ -36,8 +37,9 @@ export async function isMountedSo(
 }
 
 /**
- * Checks that a remount would change nothing. `asBefore` is the spec with nothing but defaults: what is as
- * in it was not asked for.
+ * Checks that a remount would change nothing but the pin. `asBefore` is the spec with nothing but defaults: what
+ * is as in it was not asked for.
+ * @returns the other pin that is asked for; undefined: nothing changes
  * @throws PinfsError NOT_MOUNTED, USAGE (naming what would change).
  */
 export async function checkRemount(
@@ -45,7 +47,7 @@ export async function checkRemount(
   asBefore: MountSpec,
   { writable, noExec, pin }: TranslatedOptions,
   directories: readonly string[],
-): Promise<void> {
+): Promise<string | undefined> {
   const { mountpoint } = spec.mount;
   const there = await mountThere(mountpoint, directories);
   const path = printable(fromText(mountpoint));
@@ -74,7 +76,10 @@ export async function checkRemount(
       ? Object.keys(marks)
       : differences(marks, record.digests, true)),
   ];
-  if (changes.length === 0) return;
+  if (changes.length === 0) return undefined;
+  const { source, pin: otherPin } = splitSourcePin(spec.options.source);
+  const isSame = shownSource(source) === withoutPin(record?.source ?? '');
+  if (changes.join() === 'source' && isSame && otherPin !== undefined) return otherPin;
   throw new PinfsError('USAGE', `a remount can't change ${changes.join(', ')} of ${path}`, {
     advice: writable
       ? 'What pinfs mounts is read-only: it can be verified because nobody changes it.'
@@ -82,13 +87,14 @@ export async function checkRemount(
   });
 }
 
-interface There {
+export interface There {
   readonly line: MountLine;
   readonly record: MountRecord | undefined;
   readonly socket: string;
 }
 
-async function mountThere(
+/** The mount of ours at a directory; undefined: none is there. */
+export async function mountThere(
   mountpoint: string,
   directories: readonly string[],
 ): Promise<There | undefined> {

@@ -82,7 +82,7 @@ export interface TranslatedOptions {
 /** @throws PinfsError USAGE, naming an option that is not known or can't be had, or a second pin. */
 export function translateMountOptions(texts: readonly string[]): TranslatedOptions {
   const flags: string[] = [];
-  let pin: string | undefined;
+  const pins: { readonly option: string; readonly value: string }[] = [];
   let fsname: string | undefined;
   // Of contrary words the last one counts, as with mount(8).
   const last = { noExec: false, writable: false, remount: false, kernel: '' };
@@ -93,12 +93,16 @@ export function translateMountOptions(texts: readonly string[]): TranslatedOptio
     else if (option === 'remount') last.remount = true;
     else if (kernels.has(name)) last.kernel = option;
     else if (name === 'fsname' && value !== undefined && value !== '') fsname = value;
-    else if (pinNames.has(name) && value !== undefined && value !== '') {
-      if (pin !== undefined) throw new PinfsError('USAGE', `'${option}' is a second pin`);
-      pin = value;
-    } else if (!isIgnored(option)) flags.push(translateOption(option, name, value));
+    else if (pinNames.has(name) && value !== undefined && value !== '')
+      pins.push({ option, value });
+    else if (!isIgnored(option)) flags.push(translateOption(option, name, value));
   }
   const { kernel, ...words } = last;
+  const [, second] = pins;
+  // For a remount mount(8) puts what is asked for behind what fstab says.
+  if (second !== undefined && !words.remount)
+    throw new PinfsError('USAGE', `'${second.option}' is a second pin`);
+  const pin = pins.at(-1)?.value;
   if (kernel !== '' && !words.remount) throw refusal(kernel, 'pinfs itself tells the kernel that');
   return { flags, pin, fsname, ...words };
 }

@@ -8,7 +8,7 @@ import {
   serveAsFirstVersion,
   statusOfFirstVersion,
 } from '../testing/fakes/first-version.js';
-import { temporaryDirectory } from '../testing/fakes/stub-mount.js';
+import { notRepinned, temporaryDirectory } from '../testing/fakes/stub-mount.js';
 import { findRecords, serveControl, type MountRecord } from './control/control.js';
 import { listMounts, type ListParts } from './list.js';
 import type { MountHealth } from '../machine/stale-mounts.js';
@@ -58,6 +58,7 @@ void t.test('a running mount gives its status', async (t) => {
   const status = { ...statusOfFirstVersion, version: statusVersion };
   const control = await serveControl(path, record('/mnt/a'), {
     status: () => status,
+    repin: notRepinned,
     unmount: () => Promise.resolve({ ended: true }),
   });
   const mounts = await listMounts(parts(path, { mounts: [line('/mnt/a')] }));
@@ -71,6 +72,7 @@ void t.test('a status of another version is not misread', async (t) => {
   t.teardown(remove);
   const control = await serveControl(path, record('/mnt/a'), {
     status: () => ({ version: statusVersion + 1, state: 'resting' }),
+    repin: notRepinned,
     unmount: () => Promise.resolve({ ended: true }),
   });
   t.match(await listMounts(parts(path)), [{ state: 'running', status: null }]);
@@ -106,6 +108,7 @@ void t.test('a status that is not what it says to be is none', async (t) => {
   ]) {
     const control = await serveControl(path, record('/mnt/a'), {
       status: () => ({ ...statusOfFirstVersion, ...wrong }),
+      repin: notRepinned,
       unmount: () => Promise.resolve({ ended: true }),
     });
     const found = await listMounts(parts(path));

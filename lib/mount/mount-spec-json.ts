@@ -19,6 +19,7 @@ export const readMountSpec: Decoder<MountSpec> = decoder((v) =>
         site: v.exactOptional(
           v.object({
             note: v.string(),
+            pinNote: v.exactOptional(v.string()),
             nearest: v.exactOptional(v.string()),
             network: networkSchema(v),
           }),

@@ -7,7 +7,7 @@ import { withPaths } from '../options/rows.js';
 import { sourceOptionTable } from '../options/source-options.js';
 import { checkGiven } from '../repository/open/environment.js';
 import type { OpenOptions } from '../repository/open/options.js';
-import { isUrl } from '../source/open.js';
+import { isUrl, splitSourcePin } from '../source/open.js';
 import type { MountOptions } from './options.js';
 
 /** What to mount and how, as plain data: it is sent to a daemon as one JSON line. */
@@ -52,7 +52,11 @@ function workingDirectory(): string {
  */
 export function optionDigests({ options, mount }: MountSpec): Readonly<Record<string, string>> {
   const told = new Set(['mountpoint', 'place', 'verbose']);
-  const entries = Object.entries<unknown>({ ...options, ...mount }).filter(
+  const { site, ...others } = options;
+  // The pin is part of the source; `fsname` may show it, and keeps what it showed when the mount gets another.
+  const fsname = mount.fsname === undefined ? undefined : withoutPin(mount.fsname);
+  const values = { ...others, site: site?.network, ...mount, fsname };
+  const entries = Object.entries<unknown>(values).filter(
     ([name, value]) => value !== undefined && !told.has(name),
   );
   return Object.fromEntries(
@@ -62,6 +66,15 @@ export function optionDigests({ options, mount }: MountSpec): Readonly<Record<st
 
 function digestOf(text: string): string {
   return createHash('sha256').update(text).digest('hex').slice(0, 16);
+}
+
+/** What stands in front of the `@`. What has a scheme that is none of ours stays as it is. */
+export function withoutPin(source: string): string {
+  try {
+    return splitSourcePin(source).source;
+  } catch {
+    return source;
+  }
 }
 
 /** A source for people, before it is parsed: credentials of a URL are left out. */

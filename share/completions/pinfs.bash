@@ -3,7 +3,7 @@
 # Made by `npm run documents` from what the commands declare.
 
 _pinfs() {
-  local commands='mount umount ls stat cat cp find fetch info tags status check probe serve bench attest key cache forget config doctor help'
+  local commands='mount umount repin ls stat cat cp find fetch info tags status check probe serve bench attest key cache forget config doctor help'
   local output='--json --verbose --help'
   local source="$output --key --fqrn --cache --cache-limit --cache-lower --trust-at --blacklist --external --config --set --mirror --proxy --env --attestation --signer --offline --strict --deadline --min-rate --follow-redirects --weak-key"
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]} options=
@@ -24,6 +24,7 @@ _pinfs() {
   case $command in
     mount) options="$source --inodes --foreground --driver --allow-other --suid --dev --ahead --no-xattrs --passthrough --log --trace --protected-xattr --xattr-gid -o" ;;
     umount) options="$output --lazy --force --all" ;;
+    repin) options="$output --dry-run" ;;
     ls) options="$source --long --recursive" ;;
     stat) options=$source ;;
     cat) options=$source ;;

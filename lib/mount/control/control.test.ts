@@ -5,7 +5,7 @@ import t from 'tap';
 import { PinfsError } from '../../format/errors.js';
 import { unmountModes } from '../../machine/unmount.js';
 import { recordOfFirstVersion, serveAsFirstVersion } from '../../testing/fakes/first-version.js';
-import { temporaryDirectory } from '../../testing/fakes/stub-mount.js';
+import { notRepinned, temporaryDirectory } from '../../testing/fakes/stub-mount.js';
 import {
   askControl,
   findRecords,
@@ -27,6 +27,7 @@ const timeoutMs = 5000;
 function handlers(changes: Partial<ControlHandlers> = {}): ControlHandlers {
   return {
     status: () => ({ state: 'running' }),
+    repin: notRepinned,
     unmount: () => Promise.resolve({ ended: true }),
     ...changes,
   };

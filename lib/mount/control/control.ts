@@ -23,12 +23,16 @@ import {
  */
 
 export type ControlRequest =
-  { readonly command: 'status' } | { readonly command: 'unmount'; readonly mode: UnmountMode };
+  | { readonly command: 'status' }
+  | { readonly command: 'unmount'; readonly mode: UnmountMode }
+  | { readonly command: 'repin'; readonly pin: string; readonly dryRun: boolean };
 
 export interface ControlHandlers {
   status(): unknown;
   /** @throws PinfsError MOUNT_BUSY */
   unmount(mode: UnmountMode): Promise<Unmounted>;
+  /** @throws PinfsError: nothing has changed */
+  repin(asked: Omit<ControlRequest & { command: 'repin' }, 'command'>): Promise<unknown>;
 }
 
 /** What can be known of a mount without asking its process. */
@@ -45,6 +49,7 @@ export interface MountRecord {
 
 /** Limits on what a caller may send, and how long it may take to send it. */
 const requestLimits: LineLimits = { bytes: 4096, milliseconds: 5000 };
+const pinBytesMax = 1024;
 const answerBytesMax = 4 * 1024 * 1024;
 const recordBytesMax = 64 * 1024;
 const callersMax = 16;
@@ -53,6 +58,8 @@ export interface ControlServer {
   readonly path: string;
   /** False when another process has taken the place of this socket in the meantime. */
   owned(): boolean;
+  /** The mount is of another snapshot from now on. */
+  update(record: MountRecord): void;
   close(): Promise<void>;
 }
 
@@ -85,7 +92,15 @@ export async function serveControl(
   const inode = statSync(files.socket).ino;
   const detached = controlFiles(directory, record.mountpoint, record.pid);
   const owned = () => inodeOf(files.socket) === inode;
-  return { path: files.socket, owned, close: () => closeControl(server, files, detached, owned) };
+  const update = (now: MountRecord) => {
+    if (owned()) writeRecord(files.record, now);
+  };
+  return {
+    path: files.socket,
+    owned,
+    update,
+    close: () => closeControl(server, files, detached, owned),
+  };
 }
 
 interface ControlFiles {
@@ -208,6 +223,8 @@ async function handle(request: ControlRequest, handlers: ControlHandlers): Promi
       return handlers.status();
     case 'unmount':
       return handlers.unmount(request.mode);
+    case 'repin':
+      return handlers.repin(request);
   }
 }
 
@@ -215,6 +232,11 @@ const readRequest = decoder((v) =>
   v.union([
     v.object({ command: v.literal('status') }),
     v.object({ command: v.literal('unmount'), mode: v.picklist(unmountModes) }),
+    v.object({
+      command: v.literal('repin'),
+      pin: v.pipe(v.string(), v.maxLength(pinBytesMax)),
+      dryRun: v.boolean(),
+    }),
     // Of 0.1.0: its `lazy` is what `force` is now.
     v.pipe(
       v.object({ command: v.literal('unmount'), mode: v.optional(v.never()), lazy: v.boolean() }),

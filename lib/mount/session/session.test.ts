@@ -21,7 +21,12 @@ const timeoutMs = 5000;
 
 function setUp(
   t: Test,
-  given: { pinned?: boolean; driver?: StubDriver; open?: SessionParts['openRepository'] } = {},
+  given: {
+    pinned?: boolean;
+    driver?: StubDriver;
+    open?: SessionParts['openRepository'];
+    openOtherPin?: SessionParts['openOtherPin'];
+  } = {},
 ) {
   const { path, remove } = temporaryDirectory();
   t.teardown(remove);
@@ -34,6 +39,7 @@ function setUp(
     openRepository: given.open ?? (() => Promise.resolve(repository)),
     refresh: () => Promise.resolve(undefined),
     refuseBanned: () => undefined,
+    openOtherPin: given.openOtherPin ?? (() => Promise.reject(new Error('no other pin'))),
     nextCheck: (of) => (of.pinned ? undefined : of.tree.properties.ttl),
     loaders: [{ name: driver.name, load: () => Promise.resolve(driver) }],
     runtimeDirectory: join(path, 'run'),
@@ -253,3 +259,56 @@ void t.test(
     t.same(driver.calls, []);
   },
 );
+
+void t.test('a mount goes over to another pin when it is asked to', async (t) => {
+  const next = stubRepository({ pinned: true, rootHash: 'b'.repeat(40) });
+  const { path, repository, driver, parts, mount, options, log } = setUp(t, {
+    openOtherPin: () => Promise.resolve(next),
+  });
+  const opened = Object.assign(next.opening, { options: { ...options, source: '/srv/a@other' } });
+  t.ok(opened);
+  const session = await runMount(options, mount, parts);
+  const socket = findRecords([join(path, 'run')])[0]?.socket ?? '';
+  const ask = (dryRun: boolean) =>
+    askControl(socket, { command: 'repin', pin: 'other', dryRun }, timeoutMs);
+
+  const from = { rootHash: 'a'.repeat(40) };
+  const to = { rootHash: 'b'.repeat(40) };
+  t.match(await ask(true), { kind: 'answer', value: { from, to } });
+  t.ok(next.left(), 'only looked at');
+  t.equal(session.status().verdict.rootHash, from.rootHash);
+  t.same(session.status().previous, []);
+
+  t.match(await ask(false), { kind: 'answer', value: { from, to } });
+  t.ok(driver.calls.includes('replace http://127.0.0.1/test.example.org'));
+  t.ok(repository.left() && !repository.closed(), 'the store is that of the new one');
+  t.match(session.status(), {
+    verdict: to,
+    previous: [{ generation: 1, rootHash: from.rootHash, until: '2020-01-01T00:00:00.000Z' }],
+  });
+  t.equal(findRecords([join(path, 'run')])[0]?.record.source, '/srv/a@other');
+  t.ok(log.lines.some((line) => /from a{40} to b{40}/.test(line)));
+  await session.unmount('force');
+  await session.ended;
+  t.ok(next.closed());
+});
+
+void t.test('another pin that is refused leaves all as it was', async (t) => {
+  const next = stubRepository({ pinned: true, rootHash: 'b'.repeat(40), vomsAuthz: 'x' });
+  const { parts, mount, options } = setUp(t, {
+    pinned: false,
+    openOtherPin: () => Promise.resolve(next),
+  });
+  const session = await runMount(options, mount, parts);
+  const asked = { pin: 'other', dryRun: false };
+  await t.rejects(session.repin(asked), { code: 'ACCESS_DENIED' });
+  t.ok(next.left());
+  t.match(session.status(), { verdict: { rootHash: 'a'.repeat(40) }, previous: [] });
+  t.type(session.status().head?.nextCheck, 'string', 'its head is followed on');
+  await session.unmount('force');
+
+  const other = setUp(t, { driver: stubDriver('fuse-native') });
+  const native = await runMount(other.options, other.mount, other.parts);
+  await t.rejects(native.repin(asked), { code: 'REPIN_REFUSED' });
+  await native.unmount('force');
+});

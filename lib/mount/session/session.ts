@@ -13,7 +13,8 @@ import {
 } from './prepare-mountpoint.js';
 import { driverLoaders, mountWith, prepareDriver, type DriverLoader } from './choose.js';
 import { serveControl, type ControlHandlers, type ControlServer } from '../control/control.js';
-import { followHead, realTimer, type Follower, type Timer } from './follow.js';
+import { realTimer, type Timer } from './follow.js';
+import { serve, type AskedPin, type Repinned, type ServedParts } from './served.js';
 import {
   isDetached,
   leaveMount,
@@ -22,7 +23,6 @@ import {
   type Unmounted,
 } from '../control/leave.js';
 import { openLog, type Log } from '../log.js';
-import { notifyStatus } from './notify.js';
 import { passedDescriptor } from '../../machine/mountpoint.js';
 import type { MountOptions } from '../options.js';
 import { optionDigests, shownSource } from '../mount-spec.js';
@@ -41,6 +41,11 @@ export interface MountSession {
    * @throws PinfsError MOUNT_BUSY: in use, and asked in order; also when it is detached already.
    */
   unmount(mode: UnmountMode): Promise<Unmounted>;
+  /**
+   * Goes over to another pin of the same repository; or only verifies it.
+   * @throws PinfsError: what is served is what was served before
+   */
+  repin(asked: AskedPin): Promise<Repinned>;
   /** Opens the log and the trace anew, and asks for a new head where one is followed. */
   refresh(): void;
   /** Resolves when the mount is gone, from whatever side, and all that belonged to it is closed. */
@@ -56,6 +61,7 @@ export interface SessionParts {
   ) => Promise<Repository | undefined>;
   readonly refuseBanned: (repository: Repository) => void;
   readonly nextCheck: (repository: Repository) => number | undefined;
+  readonly openOtherPin: ServedParts['openOtherPin'];
   readonly loaders: readonly DriverLoader[];
   readonly runtimeDirectory: string;
   readonly timer: Timer;
@@ -78,11 +84,13 @@ export async function realParts(mount: MountOptions): Promise<SessionParts> {
     },
   };
   const { nextCheck, refresh, refuseBannedSnapshot } = await import('../../repository/follow.js');
+  const { openOtherPin } = await import('../../repository/repin.js');
   return {
     openRepository: (options) => openRepository(options, environment),
     refresh,
     refuseBanned: refuseBannedSnapshot,
     nextCheck,
+    openOtherPin,
     loaders: driverLoaders(),
     runtimeDirectory: ownRuntimeDirectory(),
     timer: realTimer,
@@ -121,13 +129,7 @@ async function mountHeld(
   const life = createLife(mountpoint, mount, parts);
   const control = await serveControl(
     parts.runtimeDirectory,
-    {
-      mountpoint,
-      pid: process.pid,
-      since: life.since,
-      source: shownSource(options.source),
-      digests: optionDigests({ options, mount }),
-    },
+    recordOf(life, options, mount),
     life.handlers,
   );
   try {
@@ -136,6 +138,12 @@ async function mountHeld(
     await control.close();
     throw thrown;
   }
+}
+
+function recordOf({ mountpoint, since }: Life, options: OpenOptions, mount: MountOptions) {
+  const source = shownSource(options.source);
+  const digests = optionDigests({ options, mount });
+  return { mountpoint, pid: process.pid, since, source, digests };
 }
 
 /** What the control socket can be asked before the mount is there, and after. */
@@ -165,15 +173,20 @@ function createLife(mountpoint: string, mount: MountOptions, parts: SessionParts
           log: mount.log ?? null,
         },
       unmount: async (mode) => {
-        if (life.session === undefined) {
-          throw new PinfsError('MOUNT_BUSY', `${mountpoint} is just being mounted`);
-        }
+        const session = mountedSession(life);
         parts.log.info(`asked to unmount${unmountWords[mode]}`);
-        return life.session.unmount(mode);
+        return session.unmount(mode);
       },
+      repin: async (asked) => mountedSession(life).repin(asked),
     },
   };
   return life;
+}
+
+/** @throws PinfsError MOUNT_BUSY */
+function mountedSession({ session, mountpoint }: Life): MountSession {
+  if (session !== undefined) return session;
+  throw new PinfsError('MOUNT_BUSY', `${mountpoint} is just being mounted`);
 }
 
 async function startSession(
@@ -253,14 +266,14 @@ function liveSession(
   mounted: Mounted,
 ): MountSession {
   const { log } = parts;
-  const follower = repository.pinned ? undefined : follow(mount, parts, repository, mounted);
-  const current = () => follower?.current() ?? repository;
+  const served = serve(mount, driver.name, parts, repository, mounted);
+  const current = () => served.current();
   life.current = current;
   const ended = mounted.ended.then(async (end) => {
     life.stopping = true;
     const level = end.reason === 'unmounted' ? 'info' : 'error';
     log[level](`the mount on ${life.mountpoint} has ended: ${end.message}`);
-    await follower?.stop();
+    await served.stop();
     await control.close();
     await current().close();
     return end;
@@ -278,7 +291,8 @@ function liveSession(
         repository: current(),
         device: mounted.line?.device ?? null,
         statistics: mounted.statistics,
-        head: follower?.status() ?? null,
+        head: served.head(),
+        previous: served.previous(),
         log: mount.log ?? null,
       }),
     unmount: (mode) => leaveMount(life.mountpoint, mounted, mode, () => life.stopping),
@@ -286,43 +300,17 @@ function liveSession(
       log.reopen?.();
       mounted.reopenTrace?.();
       log.info('asked to open the log anew and to look for a new head');
-      follower?.checkNow();
+      served.checkNow();
+    },
+    async repin(asked) {
+      const repinned = await served.repin(asked);
+      if (!asked.dryRun) control.update(recordOf(life, served.current().opening.options, mount));
+      return repinned;
     },
     ended,
   };
   life.session = session;
   return session;
-}
-
-function follow(
-  mount: MountOptions,
-  parts: SessionParts,
-  repository: Repository,
-  mounted: Mounted,
-): Follower {
-  let shown = repository.verdict.summary;
-  return followHead({
-    repository,
-    refresh: parts.refresh,
-    refuseBanned: parts.refuseBanned,
-    end: () => mounted.unmount('force'),
-    nextCheck: parts.nextCheck,
-    replace: async (next) => {
-      refuseOthers(mount, next);
-      await mounted.replace(next.descriptor, next.filesystem);
-    },
-    troubled: () => {
-      noteError(repository.opening);
-    },
-    told: ({ opening, verdict: { summary } }, due) => {
-      opening.headRequests.again = due;
-      if (summary === shown) return;
-      shown = summary;
-      void notifyStatus(summary);
-    },
-    timer: parts.timer,
-    log: (level, message, fields) => parts.log[level](message, fields),
-  });
 }
 
 /** What a session's end means for the process. */

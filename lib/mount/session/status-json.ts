@@ -55,6 +55,7 @@ const statusOf = decoder((v) => {
     }),
     inodes: v.exactOptional(inodesSchema(v)),
     head: v.nullable(headSchema(v)),
+    previous: v.exactOptional(v.array(previousSchema(v))),
     rss: count,
     log: text,
   });
@@ -123,6 +124,17 @@ function inodesSchema(v: SchemaLibrary) {
     given: v.nullable(
       v.object({ seen: count, moved: count, kept: v.boolean(), whole: v.boolean() }),
     ),
+  });
+}
+
+function previousSchema(v: SchemaLibrary) {
+  const count = countSchema(v);
+  return v.object({
+    generation: count,
+    rootHash: v.string(),
+    tag: v.nullable(v.string()),
+    revision: v.nullable(count),
+    until: v.string(),
   });
 }
 

@@ -15,6 +15,7 @@ async function status(changes: Partial<MountStatus> = {}): Promise<MountStatus> 
     repository: stubRepository(),
     statistics: mounted.statistics,
     head: null,
+    previous: [],
     log: '/var/log/a',
   });
   return { ...value, ...changes };
@@ -29,6 +30,9 @@ void t.test('the status is plain JSON with everything that is counted', async (t
     ...value,
     place: '/mnt/b',
     inodes: { bits: 32, given: { seen: 1, moved: 2, kept: true, whole: false } },
+    previous: [
+      { generation: 1, rootHash: 'a', tag: null, revision: 3, until: '2020-01-01T00:00:00.000Z' },
+    ],
     head: { lastCheck: null, nextCheck: 'x', lastProblem: { code: 'A', message: 'b' } },
     latencies: { READ: { count: 1, p50: 1, p90: 1, p99: 1, max: 1 } },
     store: { ...value.store, catalogBytes: 7 },

@@ -45,6 +45,8 @@ export interface MountStatus {
   /** Undefined: the process is of version 0.1. */
   readonly inodes?: InodesStatus;
   readonly head: HeadStatus | null;
+  /** What was served before, the oldest first. Undefined: the process is of an older version. */
+  readonly previous?: readonly PreviousSnapshot[];
   /** Resident memory in bytes. */
   readonly rss: number;
   readonly log: string | null;
@@ -71,6 +73,17 @@ export interface HeadStatus {
   readonly lastProblem: { readonly code: string; readonly message: string } | null;
 }
 
+/** A snapshot that was served before; what is open in it stays what it was. */
+export interface PreviousSnapshot {
+  /** Of its nodes, by which it is seen who is still in it (machine/old-holders.ts). */
+  readonly generation: number;
+  readonly rootHash: string;
+  readonly tag: string | null;
+  readonly revision: number | null;
+  /** When another one took its place, ISO 8601 UTC. */
+  readonly until: string;
+}
+
 export interface StatusFacts {
   readonly state: MountStatus['state'];
   readonly mountpoint: string;
@@ -81,6 +94,7 @@ export interface StatusFacts {
   readonly repository: Repository;
   readonly statistics: DriverStatistics;
   readonly head: HeadStatus | null;
+  readonly previous: readonly PreviousSnapshot[];
   readonly log: string | null;
 }
 
@@ -122,6 +136,7 @@ export function mountStatus(facts: StatusFacts): MountStatus {
     tree: served?.tree ?? repository.tree.statistics,
     inodes: inodesStatus(repository, served?.inodes),
     head: facts.head,
+    previous: facts.previous,
     rss: process.memoryUsage.rss(),
     log: facts.log,
   };

@@ -2,7 +2,7 @@ import t from 'tap';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { PinfsError } from '../../format/errors.js';
-import { temporaryDirectory } from '../../testing/fakes/stub-mount.js';
+import { notRepinned, temporaryDirectory } from '../../testing/fakes/stub-mount.js';
 import { serveControl } from '../control/control.js';
 import { stopMount } from './stop.js';
 
@@ -26,6 +26,7 @@ void t.test('the process of the mount is asked, and a relative path will do', as
   const asked: string[] = [];
   const control = await serveControl(path, record, {
     status: () => ({ state: 'running' }),
+    repin: notRepinned,
     unmount: (mode) => {
       asked.push(mode);
       return Promise.resolve({ ended: true });
@@ -44,6 +45,7 @@ void t.test('its refusal is the caller’s', async (t) => {
   const { mountpoint, record, parts } = setUp(path);
   const control = await serveControl(path, record, {
     status: () => ({ state: 'running' }),
+    repin: notRepinned,
     unmount: () => Promise.reject(new PinfsError('MOUNT_BUSY', 'in use by 12 (bash: open file)')),
   });
   await t.rejects(stopMount(mountpoint, 'orderly', parts), { code: 'MOUNT_BUSY', message: /bash/ });
@@ -56,6 +58,7 @@ void t.test('a process that does not answer is named, and left to --force', asyn
   const { mountpoint, record, parts } = setUp(path);
   const control = await serveControl(path, record, {
     status: () => ({ state: 'running' }),
+    repin: notRepinned,
     unmount: () => new Promise(() => undefined),
   });
   await t.rejects(stopMount(mountpoint, 'orderly', { ...parts, timeoutMs: 1 }), {

@@ -104,11 +104,11 @@ t.test('a pin of the site counts, and the command line wins', async (t) => {
   const url = 'http://a.example.org/cvmfs/sw.example.org';
   t.match(await name('sw'), {
     source: `${url}@t1`,
-    site: { note: /the pin is that of CVMFS_REPOSITORY_TAG \(.*:1\)$/ },
+    site: { pinNote: /the pin is that of CVMFS_REPOSITORY_TAG \(.*:1\)$/ },
   });
   t.match(await name('sw@t2'), {
     source: `${url}@t2`,
-    site: { note: /that of the command line, not of/ },
+    site: { pinNote: /that of the command line, not of/ },
   });
   const hash = 'a'.repeat(40);
   t.match(

@@ -33,8 +33,9 @@ export function siteOptions(
   // Credentials are for the server alone.
   const shown = first.replace(/^([^/]*\/\/)[^/]*@/, '$1');
   const where = servers === undefined ? '' : ` (${originText(servers.origin)})`;
-  const note = `${named.fqrn} is ${shown}${where}${text}`;
-  const site: SiteData = { note, network: networkOf(settings, proxy !== undefined) };
+  const note = `${named.fqrn} is ${shown}${where}`;
+  const network = networkOf(settings, proxy !== undefined);
+  const site: SiteData = { note, ...(text === '' ? {} : { pinNote: text }), network };
   return {
     ...options,
     source: pin === undefined ? first : `${first}@${pin}`,

@@ -15,8 +15,10 @@ export interface OpenOptions extends OptionValues<typeof sourceOptionTable> {
 
 /** What a site's files give to the opening of a repository that is known by its name. */
 export interface SiteData {
-  /** What the name became, and which pin counts: for the verdict. */
+  /** What the name became: for the verdict. */
   readonly note: string;
+  /** Whose pin counts, where the files have one: for the verdict, behind the note. */
+  readonly pinNote?: string;
   /** A name that the site knows, and that may be meant. */
   readonly nearest?: string;
   /** What no option says. */

@@ -29,7 +29,7 @@ export async function resolveSnapshot(
   const snapshot = await resolvePin(opening, signal);
   const { fromEnvironment, options } = opening;
   const notes = [
-    ...(options.site === undefined ? [] : [options.site.note]),
+    ...(options.site === undefined ? [] : [options.site.note + (options.site.pinNote ?? '')]),
     ...(fromEnvironment === undefined ? [] : [environmentText(fromEnvironment)]),
   ];
   if (notes.length === 0) return snapshot;

@@ -218,3 +218,8 @@ export function stubLog(): StubLog {
   };
   return { lines, info: write('info'), warn: write('warn'), error: write('error') };
 }
+
+/** For handlers of a control socket that nobody asks for another pin. */
+export function notRepinned(): Promise<never> {
+  return Promise.reject(new Error('another pin was asked for'));
+}

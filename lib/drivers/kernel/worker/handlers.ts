@@ -89,8 +89,9 @@ export function encodeLookup(call: Call, attributes: Entry | undefined): number 
  */
 function isTold(call: Call, attributes: Entry | undefined): boolean {
   const { settings, connection } = call.service;
-  if (!call.isRoot || settings.lifetime === 'pinned') return true;
-  if ((connection?.minor ?? 0) >= incEpochMinor) return true;
+  if (!call.isRoot || (connection?.minor ?? 0) >= incEpochMinor) return true;
+  // A pin goes over when somebody asks for that; names that are looked for in vain need not be asked for each time.
+  if (settings.lifetime === 'pinned') return attributes?.hidden !== true;
   return attributes?.hidden === false;
 }
 

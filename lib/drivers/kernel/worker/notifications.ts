@@ -4,7 +4,7 @@ import { encodeReplyHeader, makeFrame, writeLong, type Frame } from '../protocol
 import type { ServedSnapshot } from './snapshots.js';
 
 /**
- * What the kernel is told when a head mount goes over to another snapshot. Written by a thread that
+ * What the kernel is told when a mount goes over to another snapshot. Written by a thread that
  * serves nothing: the kernel holds the writer of an INVAL_ENTRY until every LOOKUP in that directory is
  * answered, also those that are held or not yet read.
  */
@@ -27,6 +27,13 @@ export function invalidateAttributes(node: number): Buffer {
   const frame = notification(notifyCodes.INVAL_INODE, 24);
   writeLong(frame.view, headerSize.reply, node);
   writeLong(frame.view, headerSize.reply + 8, -1);
+  return frame.bytes;
+}
+
+/** What the kernel keeps of a directory's listing: it has pages, as the content of a file has. */
+export function invalidateListing(node: number): Buffer {
+  const frame = notification(notifyCodes.INVAL_INODE, 24);
+  writeLong(frame.view, headerSize.reply, node);
   return frame.bytes;
 }
 
@@ -62,12 +69,13 @@ export function changeNotifications(
   from: ServedSnapshot,
   to: ServedSnapshot,
 ): Buffer[] {
-  const attributes = invalidateAttributes(rootNode);
-  if (minor >= incEpochMinor) return [incEpoch(), attributes];
+  // The root alone is the same node before and after; of a pin the kernel keeps its listing, too.
+  const root = [invalidateAttributes(rootNode), invalidateListing(rootNode)];
+  if (minor >= incEpochMinor) return [incEpoch(), ...root];
   const names = new Set<ByteString>();
   rootNames(from, names);
   rootNames(to, names);
   names.delete('.');
   names.delete('..');
-  return [attributes, ...[...names].map((name) => invalidateName(rootNode, name))];
+  return [...root, ...[...names].map((name) => invalidateName(rootNode, name))];
 }

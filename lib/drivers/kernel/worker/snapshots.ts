@@ -51,8 +51,15 @@ export function openSnapshots(built: ServedFilesystem): Snapshots {
   return { current, byEpoch: new Map([[1, current]]), unforgotten: new Map(), oddForgets: 0 };
 }
 
-/** Goes over to another snapshot; the old one stays until the kernel forgets its nodes. */
-export function replaceSnapshot(snapshots: Snapshots, built: ServedFilesystem): void {
+/**
+ * Goes over to another snapshot; the old one stays until the kernel forgets its nodes.
+ * @param opensAreTold false: a pin's kernel asks for no OPEN, so that files may be open in any of them
+ */
+export function replaceSnapshot(
+  snapshots: Snapshots,
+  built: ServedFilesystem,
+  opensAreTold = true,
+): void {
   const old = snapshots.current;
   const epoch = nextEpoch(snapshots);
   const lookups = snapshots.unforgotten.get(epoch) ?? 0;
@@ -62,7 +69,7 @@ export function replaceSnapshot(snapshots: Snapshots, built: ServedFilesystem): 
   snapshots.byEpoch.set(epoch, current);
   snapshots.current = current;
   closeIfForgotten(snapshots, old);
-  closeOldest(snapshots, snapshotsKeptMax, (snapshot) => snapshot.opens === 0);
+  if (opensAreTold) closeOldest(snapshots, snapshotsKeptMax, ({ opens }) => opens === 0);
   closeOldest(snapshots, openSnapshotsMax, () => true);
 }
 

@@ -135,7 +135,7 @@ function install(
   const to = { ...built, epoch: 0, generation: 0, lookups: 0, opens: 0 };
   const minor = session?.service.connection?.minor ?? 0;
   const change = changeNotifications(minor, from, to);
-  replaceSnapshot(snapshots, built);
+  replaceSnapshot(snapshots, built, session?.service.settings.noOpen !== true);
   // At once, before another request is answered: it makes nobody wait, and the thread for all the
   // rest takes a tenth of a second to start. That one tells it again, for answers that were on their way.
   if (minor >= incEpochMinor) worker.tell?.(incEpoch());
