@@ -32,7 +32,14 @@ export type { ProtectedAttributes } from './filesystem/magic.js';
 export type { Unmounted } from './mount/control/leave.js';
 export type { Log, LogFunction } from './mount/log.js';
 export type { DriverChoice } from './mount/options.js';
-export type { HeadStatus, InodesStatus, MountStatus, StoreStatus } from './mount/session/status.js';
+export type { AskedPin, Repinned } from './mount/session/served.js';
+export type {
+  HeadStatus,
+  InodesStatus,
+  MountStatus,
+  PreviousSnapshot,
+  StoreStatus,
+} from './mount/session/status.js';
 export type { ReadAheadCounts } from './filesystem/chunks-ahead.js';
 export type { InodeStatus } from './repository/inodes/inode-state.js';
 export type { Traffic, WayTraffic } from './source/source.js';
