@@ -54,110 +54,140 @@ export interface ServedParts extends Pick<
 // As many as a driver keeps (drivers/kernel/worker/snapshots.ts).
 const previousMax = 32;
 
+/** What changes while a mount lives. */
+interface State {
+  readonly mount: MountOptions;
+  readonly driver: Driver['name'];
+  readonly parts: ServedParts;
+  readonly first: Repository;
+  readonly mounted: Mounted;
+  readonly previous: PreviousSnapshot[];
+  /** Of the nodes of what is served: each change of the snapshot counts it up. */
+  generation: number;
+  /** The summary that systemd was told. */
+  shown: string;
+  pinned: Repository;
+  follower: Follower | undefined;
+  isBusy: boolean;
+}
+
 /** Serves a repository that is mounted just now. */
-export function serve(
+export function serveSnapshots(
   mount: MountOptions,
   driver: Driver['name'],
   parts: ServedParts,
   first: Repository,
   mounted: Mounted,
 ): Served {
-  const { log, timer } = parts;
-  const previous: PreviousSnapshot[] = [];
-  let generation = 1;
-  let shown = first.verdict.summary;
-  let pinned = first;
-  let isBusy = false;
-
-  const tell = (summary: string): void => {
-    if (summary === shown) return;
-    shown = summary;
-    void notifyStatus(summary);
+  const state: State = {
+    ...{ mount, driver, parts, first, mounted },
+    previous: [],
+    generation: 1,
+    shown: first.verdict.summary,
+    pinned: first,
+    follower: undefined,
+    isBusy: false,
   };
-  const replace = async (old: Repository, next: Repository): Promise<void> => {
-    refuseOthers(mount, next);
-    await mounted.replace(next.descriptor, next.filesystem);
-    previous.push(previousOf(old, generation, timer.now()));
-    if (previous.length > previousMax) previous.shift();
-    generation += 1;
-  };
-  const follow = (repository: Repository): Follower => {
-    const follower: Follower = followHead({
-      repository,
-      refresh: parts.refresh,
-      refuseBanned: parts.refuseBanned,
-      end: () => mounted.unmount('force'),
-      nextCheck: parts.nextCheck,
-      replace: (next) => replace(follower.current(), next),
-      troubled: () => {
-        noteError(first.opening);
-      },
-      told: ({ opening, verdict: { summary } }, due) => {
-        opening.headRequests.again = due;
-        tell(summary);
-      },
-      timer,
-      log: (level, message, fields) => log[level](message, fields),
-    });
-    return follower;
-  };
-  let follower = first.pinned ? undefined : follow(first);
-  const current = (): Repository => follower?.current() ?? pinned;
-
-  const goOver = async (next: Repository): Promise<Verdict> => {
-    const isFollowing = follower !== undefined;
-    await follower?.stop();
-    const old = current();
-    try {
-      await replace(old, next);
-    } catch (thrown) {
-      if (isFollowing) follower = follow(old);
-      throw thrown;
-    }
-    pinned = next;
-    follower = undefined;
-    next.opening.headRequests.again = undefined;
-    tell(next.verdict.summary);
-    leaveQuietly(old, log);
-    return old.verdict;
-  };
-
-  const repin = async ({ pin, dryRun }: AskedPin): Promise<Repinned> => {
-    if (driver === 'fuse-native') throw notThroughLibfuse();
-    log.info(`asked ${dryRun ? 'to verify' : 'to go over to'} the pin ${pin}`);
-    const next = await parts.openOtherPin(current(), pin);
-    const to = next.verdict;
-    if (dryRun) {
-      leaveQuietly(next, log);
-      return { from: current().verdict, to };
-    }
-    const from = await goOver(next).catch((thrown: unknown) => {
-      leaveQuietly(next, log);
-      throw thrown;
-    });
-    const holders = await namesOfOldHolders(mounted.line?.device, generation);
-    log.info(repinnedText({ from, to, holders }), { verdict: to });
-    return { from, to, holders };
-  };
-
+  if (!first.pinned) state.follower = follow(state, first);
   return {
-    current,
-    head: () => follower?.status() ?? null,
-    previous: () => [...previous],
-    checkNow: () => follower?.checkNow(),
+    current: () => currentOf(state),
+    head: () => state.follower?.status() ?? null,
+    previous: () => [...state.previous],
+    checkNow: () => state.follower?.checkNow(),
     async repin(asked) {
-      if (isBusy) throw new PinfsError('MOUNT_BUSY', 'another pin is just being opened for it');
-      isBusy = true;
+      if (state.isBusy)
+        throw new PinfsError('MOUNT_BUSY', 'another pin is just being opened for it');
+      state.isBusy = true;
       try {
-        return await repin(asked);
+        return await repin(state, asked);
       } finally {
-        isBusy = false;
+        state.isBusy = false;
       }
     },
     async stop() {
-      await follower?.stop();
+      await state.follower?.stop();
     },
   };
+}
+
+function currentOf({ follower, pinned }: State): Repository {
+  return follower?.current() ?? pinned;
+}
+
+function follow(state: State, repository: Repository): Follower {
+  const { parts, mounted, first } = state;
+  const follower: Follower = followHead({
+    repository,
+    refresh: parts.refresh,
+    refuseBanned: parts.refuseBanned,
+    end: () => mounted.unmount('force'),
+    nextCheck: parts.nextCheck,
+    replace: (next) => replace(state, follower.current(), next),
+    troubled: () => {
+      noteError(first.opening);
+    },
+    told: ({ opening, verdict: { summary } }, due) => {
+      opening.headRequests.again = due;
+      tell(state, summary);
+    },
+    timer: parts.timer,
+    log: (level, message, fields) => parts.log[level](message, fields),
+  });
+  return follower;
+}
+
+function tell(state: State, summary: string): void {
+  if (summary === state.shown) return;
+  state.shown = summary;
+  void notifyStatus(summary);
+}
+
+async function replace(state: State, old: Repository, next: Repository): Promise<void> {
+  const { mount, mounted, previous, parts } = state;
+  refuseOthers(mount, next);
+  await mounted.replace(next.descriptor, next.filesystem);
+  previous.push(previousOf(old, state.generation, parts.timer.now()));
+  if (previous.length > previousMax) previous.shift();
+  state.generation += 1;
+}
+
+async function repin(state: State, { pin, dryRun }: AskedPin): Promise<Repinned> {
+  const { driver, parts, mounted } = state;
+  const { log } = parts;
+  if (driver === 'fuse-native') throw notThroughLibfuse();
+  log.info(`asked ${dryRun ? 'to verify' : 'to go over to'} the pin ${pin}`);
+  const next = await parts.openOtherPin(currentOf(state), pin);
+  const to = next.verdict;
+  if (dryRun) {
+    leaveQuietly(next, log);
+    return { from: currentOf(state).verdict, to };
+  }
+  const from = await goOver(state, next).catch((thrown: unknown) => {
+    leaveQuietly(next, log);
+    throw thrown;
+  });
+  const holders = await namesOfOldHolders(mounted.line?.device, state.generation);
+  log.info(repinnedText({ from, to, holders }), { verdict: to });
+  return { from, to, holders };
+}
+
+/** @throws what replacing throws: what was served, or followed, is as before. */
+async function goOver(state: State, next: Repository): Promise<Verdict> {
+  const isFollowing = state.follower !== undefined;
+  await state.follower?.stop();
+  const old = currentOf(state);
+  try {
+    await replace(state, old, next);
+  } catch (thrown) {
+    if (isFollowing) state.follower = follow(state, old);
+    throw thrown;
+  }
+  state.pinned = next;
+  state.follower = undefined;
+  next.opening.headRequests.again = undefined;
+  tell(state, next.verdict.summary);
+  leaveQuietly(old, state.parts.log);
+  return old.verdict;
 }
 
 function previousOf(
@@ -195,7 +225,7 @@ function leaveQuietly(repository: Repository, log: Log): void {
 }
 
 /** A snapshot for people: root hash, and the tag by which it was found. */
-export function snapshotText({ rootHash, tag }: Pick<Verdict, 'rootHash' | 'tag'>): string {
+function snapshotText({ rootHash, tag }: Pick<Verdict, 'rootHash' | 'tag'>): string {
   const hash = rootHash ?? 'a root hash that is not known';
   return tag === undefined ? hash : `${hash} (${tag})`;
 }

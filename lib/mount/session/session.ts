@@ -14,7 +14,7 @@ import {
 import { driverLoaders, mountWith, prepareDriver, type DriverLoader } from './choose.js';
 import { serveControl, type ControlHandlers, type ControlServer } from '../control/control.js';
 import { realTimer, type Timer } from './follow.js';
-import { serve, type AskedPin, type Repinned, type ServedParts } from './served.js';
+import { serveSnapshots, type AskedPin, type Repinned, type ServedParts } from './served.js';
 import {
   isDetached,
   leaveMount,
@@ -266,7 +266,7 @@ function liveSession(
   mounted: Mounted,
 ): MountSession {
   const { log } = parts;
-  const served = serve(mount, driver.name, parts, repository, mounted);
+  const served = serveSnapshots(mount, driver.name, parts, repository, mounted);
   const current = () => served.current();
   life.current = current;
   const ended = mounted.ended.then(async (end) => {
