@@ -12,7 +12,7 @@ import { refuseOthers } from './request.js';
 import type { HeadStatus, PreviousSnapshot } from './status.js';
 
 /** What a mount serves: the snapshot of its pin, or of a head that it follows; and how it goes over to another one. */
-export interface Served {
+export interface SnapshotServer {
   current(): Repository;
   /** Null: a pin. */
   head(): HeadStatus | null;
@@ -78,7 +78,7 @@ export function serveSnapshots(
   parts: ServedParts,
   first: Repository,
   mounted: Mounted,
-): Served {
+): SnapshotServer {
   const state: State = {
     ...{ mount, driver, parts, first, mounted },
     previous: [],

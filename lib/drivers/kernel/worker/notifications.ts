@@ -31,7 +31,7 @@ export function invalidateAttributes(node: number): Buffer {
 }
 
 /** What the kernel keeps of a directory's listing: it has pages, as the content of a file has. */
-export function invalidateListing(node: number): Buffer {
+function invalidateListing(node: number): Buffer {
   const frame = notification(notifyCodes.INVAL_INODE, 24);
   writeLong(frame.view, headerSize.reply, node);
   return frame.bytes;
