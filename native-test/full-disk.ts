@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { directory, file, makeRepository } from '../lib/publish/write-repository.js';
 import { startBadServer } from '../lib/testing/servers/bad-server.js';
-import { pinfs } from './cli.js';
+import { pinfsAtOnce } from './in-process.js';
 import { needsAll, needsDriver, needsRoot, type DriverName } from './machine.js';
 import { scene, shell } from './scene.js';
 
@@ -59,7 +59,7 @@ export function fullDisk(driver: DriverName): void {
     for (const fd of held) closeSync(fd);
     const size = async () =>
       JSON.parse(
-        (await pinfs(['cache', 'size', '--json', '--cache', join(here.work, cache)])).stdout,
+        (await pinfsAtOnce(['cache', 'size', '--json', '--cache', join(here.work, cache)])).stdout,
       ) as {
         objects: number;
       };
@@ -67,7 +67,7 @@ export function fullDisk(driver: DriverName): void {
     t.equal((await shell(hashes, mountpoint, 'new')).stdout, truth.new, 'once more');
     const store = (await here.status(mountpoint))?.status?.store;
     t.match(store, { notStored: { reason: /is full/, objects: Number } });
-    const said = (await pinfs(['status'])).stdout;
+    const said = (await pinfsAtOnce(['status'])).stdout;
     t.match(said, /not stored {2}nothing since .*is full.*Free some space/);
 
     await shell('rm -r "$1"/others', disk);

@@ -6,7 +6,7 @@ import t, { type Test } from 'tap';
 import { collidingNames, lowerWord } from '../lib/testing/colliding.js';
 import { checkout } from '../lib/testing/genuine.js';
 import { directory, file, makeSmallRepository, nested } from '../lib/publish/write-repository.js';
-import { pinfs } from './cli.js';
+import { pinfsAtOnce } from './in-process.js';
 import { needsAll, needsDriver, type DriverName, type Needs } from './machine.js';
 import { run, scene, shell, type Scene } from './scene.js';
 
@@ -104,7 +104,7 @@ async function keepsNumbers(t: Test, driver: DriverName): Promise<void> {
   const all = (await shell('find "$1" -printf \'%i %n\\n\' | sort | uniq -d', third)).stdout;
   t.equal(all.split('\n').length, 2, 'nobody else does');
   t.match((await here.status(third))?.status, { inodes: { given: { moved: 1 } } });
-  const { stdout } = await pinfs(['status']);
+  const { stdout } = await pinfsAtOnce(['status']);
   t.match(stdout, /inodes +32 bits, \d+ numbers, 1 of them moved, given as names are seen/);
 }
 
@@ -117,7 +117,7 @@ async function agrees(t: Test, driver: DriverName): Promise<void> {
   ] as const) {
     const [, key = ''] = args;
     const options = ['--key', key, '--cache', here.directory(cache)];
-    t.equal((await pinfs(['check', '--catalogs', ...options, source])).code, 0);
+    t.equal((await pinfsAtOnce(['check', '--catalogs', ...options, source])).code, 0);
     const mountpoint = await here.mount({ source, args, cache, at: `at-${cache}` });
     await shell(walk, mountpoint);
     seen.push((await shell('cd "$1"; find . -printf \'%i %p\\n\' | sort', mountpoint)).stdout);

@@ -8,6 +8,7 @@ import t from 'tap';
 import { directory, file, makeRepository } from '../lib/publish/write-repository.js';
 import { startBadServer } from '../lib/testing/servers/bad-server.js';
 import { pinfs } from './cli.js';
+import { pinfsAtOnce } from './in-process.js';
 import { needsDriver } from './machine.js';
 import { makeRandom } from './random-model.js';
 import { scene, shell } from './scene.js';
@@ -49,7 +50,8 @@ void t.test(
     const truth = (await shell(all, await mount('truth', 'other'))).stdout;
     for (let count = 0; count < kills; count++) {
       // From time to time all is cold again.
-      if (count % 5 === 4) await pinfs(['cache', 'clear', '--cache', here.directory('cache')]);
+      if (count % 5 === 4)
+        await pinfsAtOnce(['cache', 'clear', '--cache', here.directory('cache')]);
       const mountpoint = await mount(`mnt${count}`);
       const pid = (await here.status(mountpoint))?.status?.pid ?? 0;
       t.ok(pid > 1);

@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import t, { type Test } from 'tap';
 import { fixtureKey, fixtures, pinfs, script } from './cli.js';
+import { pinfsAtOnce } from './in-process.js';
 import {
   needsAll,
   needsDriver,
@@ -72,7 +73,7 @@ async function lazily(t: Test, driver: DriverName): Promise<void> {
   for (const file of ['file-0', 'file-1', '../nested-1/file-2']) {
     t.match(await job.read(file), /^\d+ \d+ /, `${file} can still be read`);
   }
-  const listed = await pinfs(['status']);
+  const listed = await pinfsAtOnce(['status']);
   t.match(listed.stdout, /, detached since /);
   t.match(listed.stdout, `held by     ${job.child.pid ?? 0} (sh: working directory)`);
   t.equal((await here.status(mountpoint))?.state, 'detached');

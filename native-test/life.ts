@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { fixtureKey, fixtures, pinfs, script } from './cli.js';
+import { pinfsAtOnce } from './in-process.js';
 import { needsAll, needsDriver, type DriverName, type Needs } from './machine.js';
 import { probe, shell } from './scene.js';
 import { isGone, isMounted, pidOf, setUp, standIn, until } from './stage.js';
@@ -66,7 +67,13 @@ async function killed(t: Test, driver: DriverName): Promise<void> {
   t.equal(ended.length, 8, 'nobody waits for the dead');
   const first = await shell(hashAll, mountpoint);
   t.equal(first.stderr, '');
-  const verified = await pinfs(['cache', 'verify', '--json', '--cache', join(here.work, 'cache')]);
+  const verified = await pinfsAtOnce([
+    'cache',
+    'verify',
+    '--json',
+    '--cache',
+    join(here.work, 'cache'),
+  ]);
   t.equal(verified.code, 0, 'the cache is sound');
   t.match(JSON.parse(verified.stdout), { damaged: [] });
   const other = await here.mount({ source, args, at: 'other', cache: 'fresh' });

@@ -23,6 +23,7 @@ import { mountDevice } from '../lib/drivers/kernel/mounting/mounting.js';
 import { holdPlace } from '../lib/machine/held-place.js';
 import { unmountAt, unmountOwn } from '../lib/machine/unmount.js';
 import { fixtureKey, fixtures, pinfs, script } from './cli.js';
+import { pinfsAtOnce } from './in-process.js';
 import { isMounted, run, until } from './kernel-scene.js';
 import { needsAll, needsDriver, needsProgram, needsRoot } from './machine.js';
 
@@ -95,7 +96,7 @@ void t.test('status says where a mount really lies', needs, async (t) => {
   ]);
   t.equal(code, 0, stderr);
   renameSync(join(work, 'user'), join(work, 'moved'));
-  const { stdout } = await pinfs(['status']);
+  const { stdout } = await pinfsAtOnce(['status']);
   t.match(stdout, `it lies on ${join(work, 'moved', 'd')}`);
   t.match(await pinfs(['umount', join(work, 'moved', 'd')]), { code: 0 });
   t.notOk(isMounted(join(work, 'moved', 'd')));

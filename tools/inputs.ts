@@ -57,6 +57,13 @@ export function closure(test: string): string[] {
   return [...found].sort();
 }
 
+/** Those of some test files that name a source, directly or through others: what only it does shows in no other one. */
+export function testsThrough(tests: readonly string[], source: string): string[] {
+  const wanted = compiled(source);
+  if (!existsSync(join(checkout, wanted))) throw new Error(`there is no ${source}`);
+  return tests.filter((test) => closure(test).includes(wanted));
+}
+
 function read(path: string): string {
   return readFileSync(path, 'latin1');
 }

@@ -1,5 +1,6 @@
 /**
- * Runs the test files that its arguments name (`lib/store`, `bin/cli.test.ts`), or all; prints TAP.
+ * Runs the test files that its arguments name (`lib/store`, `bin/cli.test.ts`), or all; prints TAP. With
+ * `--through SOURCE` in front only those that name this source file, directly or through others.
  *
  * tap's own program starts each file with its loaders for TypeScript, mocks and coverage, and hands them on
  * to every process that a test starts. The tests are compiled and use none of them, and the loaders took
@@ -37,9 +38,16 @@ function machineFacts(): Readonly<Record<string, string>> {
   return text === '' ? {} : { PINFS_DOCTOR: text };
 }
 
+async function chosen(args: readonly string[]): Promise<string[]> {
+  const [first, source, ...words] = args;
+  if (first !== '--through' || source === undefined) return testFiles(args);
+  const { testsThrough } = await import('./inputs.js');
+  return testsThrough(testFiles(words), source);
+}
+
 process.chdir(checkout);
 try {
-  main(testFiles(process.argv.slice(2)));
+  main(await chosen(process.argv.slice(2)));
 } catch (thrown) {
   t.bailout(thrown instanceof Error ? thrown.message : String(thrown));
 }
