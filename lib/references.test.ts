@@ -40,8 +40,10 @@ void t.test('what is not there is found', (t) => {
   t.end();
 });
 
+const folders = ['.', 'lib', 'bin', 'docs', 'bench', 'native-test', 'share', 'tools', 'examples'];
+
 /** Every file that documents may name, relative to the checkout. */
-const paths: string[] = ['.', 'lib', 'bin', 'docs', 'bench', 'native-test', 'tools', 'examples']
+const paths: string[] = folders
   .flatMap((folder) =>
     readdirSync(join(checkout, folder), { recursive: folder !== '.', withFileTypes: true }),
   )

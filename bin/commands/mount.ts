@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { fromText, printable, printableText } from '../../lib/format/bytes.js';
 import { PinfsError } from '../../lib/format/errors.js';
 import { defaultDeadline, type MountOptions, type DriverChoice } from '../../lib/mount/options.js';
+import { parseMetricsAddress } from '../../lib/mount/metrics/address.js';
 import type { TranslatedOptions } from '../../lib/mount/fstab.js';
 import {
   withAbsolutePaths,
@@ -165,6 +166,8 @@ export function mountSpec(source: string, mountpoint: string, flags: MountFlags)
   if ((flags.suid || flags.dev) && process.getuid?.() !== 0) {
     throw new PinfsError('USAGE', '--suid and --dev are for root only');
   }
+  if (flags.metrics !== undefined) parseMetricsAddress(flags.metrics, flags.public === true);
+  else if (flags.public === true) throw new PinfsError('USAGE', '--public is about --metrics');
   const options = openOptions(source, flags);
   const { protectedXattr: names = [], xattrGid: gids = [], fsname } = flags;
   if (gids.length > 0 && names.length === 0)

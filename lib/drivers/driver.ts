@@ -91,6 +91,8 @@ export interface DriverStatistics {
   served?: ServedMount | undefined;
   /** By operation, from a request's arrival to its answer in microseconds, where it is measured. */
   latencies?: Partial<Record<string, Latency>>;
+  /** The same times in classes, for those who add them up. */
+  histograms?: () => Partial<Record<string, LatencyHistogram>>;
 }
 
 export interface ServedMount {
@@ -111,6 +113,19 @@ export interface Latency {
   readonly p90: number;
   readonly p99: number;
   readonly max: number;
+}
+
+/** Upper ends of the classes of a LatencyHistogram; above the last one there is one more. */
+export const latencyBoundsMicroseconds: readonly number[] = Array.from(
+  { length: 12 },
+  (_, index) => 2 ** (4 + 2 * index),
+);
+
+export interface LatencyHistogram {
+  /** Requests in each class. */
+  readonly counts: readonly number[];
+  /** All their times together, as finer classes estimate it. */
+  readonly microseconds: number;
 }
 
 /** How long a request waits. */

@@ -113,6 +113,10 @@ const notAsOfNow = withExit(7, {
 });
 
 const other = withExit(1, {
+  METRICS_UNUSABLE: {
+    cause: 'Metrics could not be served where `--metrics` says.',
+    mend: 'Give each mount an address that nobody else has, in a directory that can be written to, or port 0.',
+  },
   NOT_FOUND: {
     cause: 'There is no such path in the snapshot, or a link on the way leads out of it.',
     mend: 'Look with `pinfs ls`. On a mount it is no error of pinfs.',

@@ -65,6 +65,22 @@ export const mountOptionTable = {
     help: 'append the log to this file',
     inUse: 'the log',
   },
+  /** `ADDR:PORT` or `unix:PATH`, where Prometheus asks for metrics. */
+  metrics: {
+    flag: '--metrics',
+    value: 'addr:port|unix:path',
+    kind: 'text',
+    help: 'serve metrics for Prometheus there',
+    manual:
+      'Serves metrics for Prometheus at <http://ADDR:PORT/metrics>, or on a socket that its owner alone can use. Port 0 ' +
+      'takes a free one; the log says which. Only loopback, unless `--public` is given. Each mount needs an address of its own.',
+  },
+  public: {
+    flag: '--public',
+    kind: 'flag',
+    fstab: 'metrics_public',
+    help: 'let metrics be asked for from other machines, or by all users of a socket',
+  },
   /** File that gets one line for each request (kernel driver). */
   trace: {
     flag: '--trace',

@@ -19,10 +19,10 @@ _pinfs() {
     --type) mapfile -t COMPREPLY < <(compgen -W 'f d l c b p s' -- "$word") && return ;;
     --workload) mapfile -t COMPREPLY < <(compgen -W 'walk tar' -- "$word") && return ;;
     --by) mapfile -t COMPREPLY < <(compgen -W 'snapshot' -- "$word") && return ;;
-    --fqrn | --cache-limit | --trust-at | --set | --mirror | --proxy | --env | --deadline | --min-rate | --protected-xattr | --xattr-gid | --name | --jobs | --port | --host | --repeats) return ;;
+    --fqrn | --cache-limit | --trust-at | --set | --mirror | --proxy | --env | --deadline | --min-rate | --metrics | --protected-xattr | --xattr-gid | --name | --jobs | --port | --host | --repeats) return ;;
   esac
   case $command in
-    mount) options="$source --inodes --foreground --driver --allow-other --suid --dev --ahead --no-xattrs --passthrough --log --trace --protected-xattr --xattr-gid -o" ;;
+    mount) options="$source --inodes --foreground --driver --allow-other --suid --dev --ahead --no-xattrs --passthrough --log --metrics --public --trace --protected-xattr --xattr-gid -o" ;;
     umount) options="$output --lazy --force --all" ;;
     repin) options="$output --dry-run" ;;
     ls) options="$source --long --recursive" ;;

@@ -70,6 +70,8 @@ complete -c pinfs -n '__fish_seen_subcommand_from mount' -l ahead -x -a 'off' -d
 complete -c pinfs -n '__fish_seen_subcommand_from mount' -l no-xattrs -d 'no extended attributes, so that ls -l asks for none'
 complete -c pinfs -n '__fish_seen_subcommand_from mount' -l passthrough -d 'the kernel reads large cached files itself (kernel driver, root)'
 complete -c pinfs -n '__fish_seen_subcommand_from mount' -l log -r -F -d 'append the log to this file'
+complete -c pinfs -n '__fish_seen_subcommand_from mount' -l metrics -x -d 'serve metrics for Prometheus there'
+complete -c pinfs -n '__fish_seen_subcommand_from mount' -l public -d 'let metrics be asked for from other machines, or by all users of a socket'
 complete -c pinfs -n '__fish_seen_subcommand_from mount' -l trace -r -F -d 'one line for each request of the kernel (kernel driver)'
 complete -c pinfs -n '__fish_seen_subcommand_from mount' -l protected-xattr -x -d 'an attribute for some groups only'
 complete -c pinfs -n '__fish_seen_subcommand_from mount' -l xattr-gid -x -d 'a group that may read them, besides 0'

@@ -23,6 +23,8 @@ import {
   type Unmounted,
 } from '../control/leave.js';
 import { openLog, type Log } from '../log.js';
+import { metricFactsOf, type MetricFacts } from './metric-rows.js';
+import type { MetricsServer } from '../metrics/server.js';
 import { passedDescriptor } from '../../machine/mountpoint.js';
 import type { MountOptions } from '../options.js';
 import { optionDigests, shownSource } from '../mount-spec.js';
@@ -127,15 +129,20 @@ async function mountHeld(
 ): Promise<MountSession> {
   const { mountpoint } = held;
   const life = createLife(mountpoint, mount, parts);
-  const control = await serveControl(
-    parts.runtimeDirectory,
-    recordOf(life, options, mount),
-    life.handlers,
-  );
+  const metrics = await startMetrics(mount, life, parts.log);
+  let control: ControlServer | undefined;
   try {
-    return await startSession(options, mount, parts, life, control, held);
+    control = await serveControl(
+      parts.runtimeDirectory,
+      recordOf(life, options, mount),
+      life.handlers,
+    );
+    const session = await startSession(options, mount, parts, life, control, held);
+    void session.ended.finally(() => metrics?.close());
+    return session;
   } catch (thrown) {
-    await control.close();
+    await control?.close();
+    await metrics?.close();
     throw thrown;
   }
 }
@@ -146,11 +153,30 @@ function recordOf({ mountpoint, since }: Life, options: OpenOptions, mount: Moun
   return { mountpoint, pid: process.pid, since, source, digests };
 }
 
+/** undefined: nobody asks for them. @throws PinfsError USAGE, METRICS_UNUSABLE. */
+async function startMetrics(
+  mount: MountOptions,
+  life: Life,
+  log: Log,
+): Promise<MetricsServer | undefined> {
+  const { metrics } = mount;
+  if (metrics === undefined) return undefined;
+  const { serveMetrics } = await import('../metrics/server.js');
+  const { metricsText } = await import('./metrics-text.js');
+  const server = await serveMetrics({ ...mount, metrics }, () => {
+    const facts = life.metricFacts?.();
+    return facts && metricsText(facts);
+  });
+  log.info(`metrics are at ${server.place}`);
+  return server;
+}
+
 /** What the control socket can be asked before the mount is there, and after. */
 interface Life {
   readonly mountpoint: string;
   readonly since: string;
   session: MountSession | undefined;
+  metricFacts?: () => MetricFacts;
   /** What is served now; at first that which is mounted. */
   current: (first: Repository) => Repository;
   stopping: boolean;
@@ -278,23 +304,24 @@ function liveSession(
     await current().close();
     return end;
   });
+  const status = () =>
+    mountStatus({
+      state: life.stopping ? 'stopping' : isDetached(mounted) ? 'detached' : 'running',
+      mountpoint: life.mountpoint,
+      place: placeNow(mounted) ?? null,
+      since: life.since,
+      driver: driver.name,
+      repository: current(),
+      device: mounted.line?.device ?? null,
+      statistics: mounted.statistics,
+      head: served.head(),
+      previous: served.previous(),
+      log: mount.log ?? null,
+    });
   const session: MountSession = {
     mountpoint: life.mountpoint,
     log,
-    status: () =>
-      mountStatus({
-        state: life.stopping ? 'stopping' : isDetached(mounted) ? 'detached' : 'running',
-        mountpoint: life.mountpoint,
-        place: placeNow(mounted) ?? null,
-        since: life.since,
-        driver: driver.name,
-        repository: current(),
-        device: mounted.line?.device ?? null,
-        statistics: mounted.statistics,
-        head: served.head(),
-        previous: served.previous(),
-        log: mount.log ?? null,
-      }),
+    status,
     unmount: (mode) => leaveMount(life.mountpoint, mounted, mode, () => life.stopping),
     refresh: () => {
       log.reopen?.();
@@ -310,6 +337,7 @@ function liveSession(
     ended,
   };
   life.session = session;
+  life.metricFacts = () => metricFactsOf(status(), mounted.statistics);
   return session;
 }
 

@@ -42,6 +42,7 @@ const owners: Readonly<Record<string, readonly string[]>> = {
   'fuse-native': ['drivers'],
   koffi: ['machine', 'drivers', 'testing'],
   pino: ['mount'],
+  'prom-client': ['mount'],
   commander: ['bin'],
   'cli-progress': ['bin'],
   typescript: ['testing'],

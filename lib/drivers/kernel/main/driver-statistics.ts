@@ -1,6 +1,12 @@
-import type { DriverStatistics } from '../../driver.js';
+import type { DriverStatistics, LatencyHistogram } from '../../driver.js';
 import { operations, unknownOpcode } from '../worker/opcodes.js';
-import { readErrors, readLatency, readServed, type Counters } from '../worker/statistics.js';
+import {
+  readErrors,
+  readHistogram,
+  readLatency,
+  readServed,
+  type Counters,
+} from '../worker/statistics.js';
 
 /** The counters as the driver shows them. */
 export function readStatistics(counted: Counters): DriverStatistics {
@@ -13,5 +19,13 @@ export function readStatistics(counted: Counters): DriverStatistics {
     latencies[name] = latency;
   }
   const errors = readErrors(counted);
-  return { requests, latencies, errors, notCarried: 0, served: readServed(counted) };
+  const histograms = () => readHistograms(counted);
+  return { requests, latencies, histograms, errors, notCarried: 0, served: readServed(counted) };
+}
+
+function readHistograms(counted: Counters): Partial<Record<string, LatencyHistogram>> {
+  const all = [unknownOpcode, ...operations].map(
+    ({ number, name }) => [name, readHistogram(counted, number)] as const,
+  );
+  return Object.fromEntries(all.filter(([, histogram]) => histogram !== undefined));
 }

@@ -1,6 +1,11 @@
 import { errorCodes, type ErrorCode } from '../../../format/errors.js';
 import type { ReadAheadCounts } from '../../../filesystem/chunks-ahead.js';
-import type { Latency, ServedMount } from '../../driver.js';
+import {
+  latencyBoundsMicroseconds,
+  type Latency,
+  type LatencyHistogram,
+  type ServedMount,
+} from '../../driver.js';
 
 /**
  * Counters of the worker in shared memory: the main thread reads them at any time, and counting is
@@ -135,6 +140,24 @@ export function readErrors(counted: Counters): Partial<Record<ErrorCode, number>
     if (count !== 0) errors[code] = count >>> 0;
   }
   return errors;
+}
+
+/** undefined: no request of this opcode came. */
+export function readHistogram(counted: Counters, slot: number): LatencyHistogram | undefined {
+  const start = histogramsAt + slot * classes;
+  const counts = [...latencyBoundsMicroseconds, Infinity].map(() => 0);
+  let microseconds = 0;
+  for (let index = 0; index < classes; index++) {
+    const count = (counted.words[start + index] ?? 0) >>> 0;
+    if (count === 0) continue;
+    const end = classEnd(index);
+    const above = latencyBoundsMicroseconds.findIndex((bound) => end <= bound);
+    const at = above < 0 ? counts.length - 1 : above;
+    counts[at] = (counts[at] ?? 0) + count;
+    // The middle of the class.
+    microseconds += count * ((end + (index === 0 ? 0 : classEnd(index - 1))) / 2);
+  }
+  return microseconds === 0 ? undefined : { counts, microseconds };
 }
 
 /** undefined: no request of this opcode came. */

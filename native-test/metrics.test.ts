@@ -1,0 +1,57 @@
+import { writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { request } from 'node:http';
+import { join } from 'node:path';
+import t from 'tap';
+import { file, makeRepository } from '../lib/publish/write-repository.js';
+import { startBadServer } from '../lib/testing/servers/bad-server.js';
+import { needsDriver } from './machine.js';
+import { scene } from './scene.js';
+
+const made = makeRepository({
+  revisions: [{ tree: { 'README.md': file('read me'), 'lost.txt': file('lost') } }],
+});
+
+function metricsOf(socketPath: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    request({ socketPath, path: '/metrics', agent: false }, (response) => {
+      let text = '';
+      response.on('data', (piece) => (text += String(piece)));
+      response.on('end', () => resolve(text));
+    })
+      .on('error', reject)
+      .end();
+  });
+}
+
+void t.test('a mount in the background serves its metrics', needsDriver('kernel'), async (t) => {
+  const here = scene(t, 'kernel');
+  const server = await startBadServer(made.files, made.fqrn);
+  t.teardown(() => server.close());
+  const key = join(here.work, 'key.pub');
+  writeFileSync(key, made.masterKey);
+  const socket = join(here.work, 'm.sock');
+  const mountpoint = await here.mount({
+    source: server.url,
+    args: ['--key', key, '--metrics', `unix:${socket}`],
+  });
+  t.equal(await readFile(join(mountpoint, 'README.md'), 'utf8'), 'read me');
+  const text = await metricsOf(socket);
+  for (const pattern of [
+    /pinfs_requests_total\{operation="LOOKUP"[^}]*\} [1-9]/,
+    /pinfs_request_duration_seconds_count\{operation="LOOKUP"[^}]*\} [1-9]/,
+    /pinfs_cache_misses_total\{kind="catalog"[^}]*\} [1-9]/,
+    /pinfs_network_received_bytes_total\{mirror="http:[^"]*",proxy="DIRECT"[^}]*\} [1-9]/,
+    /pinfs_verdict\{status="verified"[^}]*\} 1/,
+    /pinfs_mount_info\{mountpoint="[^"]*",[^}]*pin="head"/,
+  ])
+    t.match(text, pattern);
+  const other = await here.tryMount({
+    source: server.url,
+    at: 'other',
+    args: ['--key', key, '--metrics', `unix:${socket}`],
+  });
+  t.match(other, { code: 1, stderr: /METRICS_UNUSABLE/ }, 'an address that another mount has');
+  await here.umount(mountpoint);
+  await t.rejects(metricsOf(socket), 'they end with the mount');
+});
