@@ -1,34 +1,22 @@
 import type Database from 'better-sqlite3';
-import { fromBytes, type ByteString, quoted } from '../../format/bytes.js';
+import { fromBytes, type ByteString } from '../../format/bytes.js';
 import { pathKey } from '../../format/path-hash.js';
-import { PinfsError } from '../../format/errors.js';
 import {
-  byPathHash,
   identitySql,
-  lookups,
   outOfOrder,
   sqlFor,
   type CatalogSql,
   type NestedWhere,
 } from './catalog-sql.js';
+import { catalogRules, holdPlans, readSchema, type CatalogSchema } from './catalog-schema.js';
 import { disorder } from './damage.js';
 import {
-  checkPlans,
   openGuarded,
   isStatementFault,
   sqliteFault,
   type Columns,
   type GuardRules,
 } from './guarded-sqlite.js';
-
-/** Which of the schemas (docs/format.md, 5.2) a catalog has. */
-export interface CatalogSchema {
-  readonly text: string;
-  /** Schema 0.9 or 1.x: no owners, links, chunks, statistics. */
-  readonly legacy: boolean;
-  /** Nested catalogs are listed without their hashes (0.9): they can't be followed. */
-  readonly nestedWithoutHash: boolean;
-}
 
 /** A nested catalog or bind mountpoint as the catalog above lists it. */
 export interface NestedRow {
@@ -72,60 +60,20 @@ export interface CatalogFile {
   close(): void;
 }
 
-const catalogRules: Omit<GuardRules, 'subject'> = {
-  notSqlite: 'CATALOG_NOT_SQLITE',
-  badSchema: 'CATALOG_SCHEMA',
-  tables: {
-    catalog: 'required',
-    properties: 'required',
-    nested_catalogs: 'required',
-    chunks: 'optional',
-    statistics: 'optional',
-    bind_mountpoints: 'optional',
-  },
-  indexed: {
-    catalog: [
-      ['md5path_1', 'md5path_2'],
-      ['parent_1', 'parent_2'],
-    ],
-    chunks: [['md5path_1', 'md5path_2']],
-    nested_catalogs: [['path']],
-    bind_mountpoints: [['path']],
-    properties: [['key']],
-  },
-  queries: [{ sql: identitySql, by: ['key=?', byPathHash] }],
-};
-
-const always = [
-  'md5path_1',
-  'md5path_2',
-  'parent_1',
-  'parent_2',
-  'hash',
-  'size',
-  'mode',
-  'mtime',
-  'flags',
-  'name',
-  'symlink',
-];
-const modern = ['hardlinks', 'uid', 'gid'];
-
 /**
  * Opens the database of a catalog.
+ * @param file its path, or all of its bytes.
  * @param subject what it is, for messages.
  * @param root hash of the path that its root entry should have.
  * @throws PinfsError CATALOG_NOT_SQLITE, CATALOG_SCHEMA, CATALOG_UNSUPPORTED; an error of the file system as it is.
  */
-export function openCatalogFile(path: string, subject: string, root: Buffer): CatalogFile {
+export function openCatalogFile(file: string | Buffer, subject: string, root: Buffer): CatalogFile {
   const rules: GuardRules = { ...catalogRules, subject };
-  const { database, columns } = openGuarded(path, rules);
+  const { database, columns } = openGuarded(file, rules);
   try {
     const identity = readIdentity(database, root);
     const schema = readSchema(identity.schema, columns, rules);
-    requireColumns(columns, schema, rules);
-    if (!planned.has(columns)) checkPlans(database, lookups(columns), rules);
-    planned.add(columns);
+    holdPlans(database, columns, rules);
     return catalogFile(database, columns, { schema, ...identity.place }, rules);
   } catch (error) {
     database.close();
@@ -144,43 +92,6 @@ function readIdentity(database: Database.Database, root: Buffer) {
     schema: schema ?? '1.0',
     place: { prefix: prefix === null ? '' : fromBytes(prefix), rootRow },
   };
-}
-
-function readSchema(text: string, columns: Columns, rules: GuardRules): CatalogSchema {
-  const version = /^\d{1,3}(\.\d{1,12})?$/.test(text) ? Number(text) : NaN;
-  const near = (wanted: number): boolean => Math.abs(version - wanted) < 0.0005;
-  const legacy = version >= 0.8995 && version < 1.9995;
-  if (!legacy && !near(2.4) && !near(2.5)) {
-    throw new PinfsError(
-      'CATALOG_UNSUPPORTED',
-      `the ${rules.subject} has the schema ${quoted(text)}, which pinfs does not know`,
-      {
-        advice:
-          'Schemas 0.9 to 1.x, 2.4 and 2.5 are known; the others were never released or are newer.',
-      },
-    );
-  }
-  return { text, legacy, nestedWithoutHash: columns.get('nested_catalogs')?.has('sha1') !== true };
-}
-
-function requireColumns(columns: Columns, schema: CatalogSchema, rules: GuardRules): void {
-  const wanted: [string, readonly string[]][] = [
-    ['catalog', schema.legacy ? always : [...always, ...modern]],
-    ['nested_catalogs', schema.legacy ? ['path'] : ['path', 'sha1']],
-    ['properties', ['key', 'value']],
-  ];
-  if (!schema.legacy) wanted.push(['chunks', ['md5path_1', 'md5path_2', 'offset', 'size', 'hash']]);
-  if (columns.has('bind_mountpoints')) wanted.push(['bind_mountpoints', ['path', 'sha1']]);
-  if (columns.has('statistics')) wanted.push(['statistics', ['counter', 'value']]);
-  for (const [table, names] of wanted) {
-    const missing = names.find((name) => columns.get(table)?.has(name) !== true);
-    if (missing !== undefined) {
-      throw new PinfsError(
-        'CATALOG_SCHEMA',
-        `the ${rules.subject} lacks the column ${missing} of table ${table}`,
-      );
-    }
-  }
 }
 
 /** Runs queries, each prepared on its first use; what SQLite throws names the file. */
@@ -276,9 +187,6 @@ function catalogFile(
     close: () => database.close(),
   };
 }
-
-// Schemas whose queries were looked at.
-const planned = new WeakSet<Columns>();
 
 function nestedRowOf(row: readonly unknown[]): NestedRow {
   const [rowid, path, hash, size] = row;

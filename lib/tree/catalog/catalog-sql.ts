@@ -3,7 +3,10 @@ import { packedChunk, packedRow, rowsAtOnce } from './packed-rows.js';
 
 /* What catalogs are asked, as SQL. Each query is bounded, whatever is in the file. */
 
-const propertyBytesMax = 8192;
+export const propertyBytesMax = 8192;
+/** Of a row that lists a catalog; longer values are as good as none. */
+export const nestedPathBytesMax = 8192;
+export const nestedHashBytesMax = 64;
 export const byPathHash = 'md5path_1=? AND md5path_2=?';
 
 /** All that opening has to know in one query: preparing one costs more than running it. */
@@ -11,7 +14,8 @@ export const identitySql = `SELECT (SELECT iif(octet_length(value)<=64,CAST(valu
   (SELECT iif(octet_length(value)<=${propertyBytesMax},CAST(value AS BLOB),NULL) FROM properties WHERE key='root_prefix' LIMIT 1),
   (SELECT rowid FROM catalog WHERE md5path_1=? AND md5path_2=? LIMIT 1),
   (SELECT iif(typeof(mode)='integer',mode,0) FROM catalog WHERE md5path_1=? AND md5path_2=? LIMIT 1)`;
-const countersMax = 256;
+export const countersMax = 256;
+export const counterBytesMax = 64;
 
 /** The queries that look for something; the counters are read from the first one on. */
 export function lookups(columns: Columns): Lookup[] {
@@ -103,7 +107,7 @@ export function sqlFor(columns: Columns, careful: boolean): CatalogSql {
     nested: { byPath: nested('path=CAST(? AS TEXT)'), after: nested('rowid>?') },
     // As text, since a counter may pass 2^53.
     counters: columns.has('statistics')
-      ? `SELECT iif(octet_length(counter)<=64,CAST(counter AS TEXT),''), CAST(iif(typeof(value)='integer',value,0) AS TEXT)
+      ? `SELECT iif(octet_length(counter)<=${counterBytesMax},CAST(counter AS TEXT),''), CAST(iif(typeof(value)='integer',value,0) AS TEXT)
          FROM statistics LIMIT ${countersMax}`
       : '',
   };
@@ -115,9 +119,9 @@ function nestedSql(columns: Columns, table: string, where: string): string {
   const names = columns.get(table);
   if (names === undefined) return '';
   const hash = names.has('sha1')
-    ? `iif(typeof(sha1)='text' AND octet_length(sha1)<=64,sha1,NULL)`
+    ? `iif(typeof(sha1)='text' AND octet_length(sha1)<=${nestedHashBytesMax},sha1,NULL)`
     : 'NULL';
   const size = names.has('size') ? `iif(typeof(size)='integer',size,0)` : '0';
-  return `SELECT rowid, iif(octet_length(path)<=8192,CAST(path AS BLOB),x''), ${hash}, ${size}
+  return `SELECT rowid, iif(octet_length(path)<=${nestedPathBytesMax},CAST(path AS BLOB),x''), ${hash}, ${size}
     FROM ${table} WHERE ${where} ORDER BY rowid LIMIT ?`;
 }

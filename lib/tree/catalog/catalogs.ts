@@ -1,16 +1,15 @@
 import { errno } from '../../format/errno.js';
-import { existsSync, statSync } from 'node:fs';
 import { LRUCache } from 'lru-cache';
 import { printable, toBytes, type ByteString } from '../../format/bytes.js';
-import { asPinfsError, isMachineFault, PinfsError } from '../../format/errors.js';
-import { fileShares, givesBackFiles, withFiles } from '../../machine/file-budget.js';
-import { objectText, parseHash } from '../../format/hash.js';
-import { pathDigest } from '../../format/path-hash.js';
+import { asPinfsError, PinfsError } from '../../format/errors.js';
+import { fileShares, givesBackFiles } from '../../machine/file-budget.js';
+import { parseHash } from '../../format/hash.js';
 import type { Shelf } from '../../store/shelf.js';
 import { done, sizeLimits, type Outcome, type Want, failure } from '../../store/want.js';
-import { openCatalogFile, type CatalogFile, type NestedRow } from './catalog-file.js';
+import { UnusualDatabase } from './database-rows.js';
+import type { CatalogFile, NestedRow } from './catalog-file.js';
+import { openCatalog, type OpenedCatalog } from './open-catalog.js';
 import type { NodeId } from '../entry.js';
-import { isRowid } from './packed-rows.js';
 import type { TreeStatistics } from '../tree.js';
 
 /** A catalog that was used once: what is needed to open its file again. Kept for the life of the tree. */
@@ -30,6 +29,8 @@ export interface Catalog {
   rootRowid: number;
   /** Why it can't be used, and of which file that was found. */
   fault: { readonly error: PinfsError; readonly file: string } | undefined;
+  /** Only SQLite can read it. */
+  isUnusual: boolean;
 }
 
 /** The catalogs of a tree: a small record of each one used, and an LRU of open files. */
@@ -57,22 +58,37 @@ const depthMax = 256;
 // Each takes about 0.9 KiB; the thread that serves a mount may have 1 GiB.
 const catalogsMax = 2 ** 19;
 
-/** Each costs about 180 KiB and the pages that were read of it, up to 256 KiB, and a descriptor. */
-function openFiles(statistics: TreeStatistics): LRUCache<number, OpenCatalog> {
-  return new LRUCache<number, OpenCatalog>({
-    max: fileShares().catalogs,
-    dispose: ({ file }) => {
-      statistics.catalogsOpen--;
-      file.close();
-    },
-  });
+// Of those that are decoded: a walk comes back to few.
+const decodedMax = 64;
+// Together (bytes).
+const decodedTogetherBytesMax = 8 * 1024 * 1024;
+
+/**
+ * Each that SQLite has open costs about 180 KiB and the pages that were read of it, up to 256 KiB, and a descriptor; one
+ * that is decoded, its bytes and a third more.
+ */
+function openCatalogs(statistics: TreeStatistics) {
+  const dispose = ({ file }: OpenedCatalog): void => {
+    statistics.catalogsOpen--;
+    file.close();
+  };
+  const sizeCalculation = ({ bytes }: OpenedCatalog): number => bytes;
+  return {
+    files: new LRUCache<number, OpenedCatalog>({ max: fileShares().catalogs, dispose }),
+    decoded: new LRUCache<number, OpenedCatalog>({
+      max: decodedMax,
+      maxSize: decodedTogetherBytesMax,
+      sizeCalculation,
+      dispose,
+    }),
+  };
 }
 
 export function createCatalogs(root: Want, shelf: Shelf, statistics: TreeStatistics): Catalogs {
   const rootCatalog = rootRecord(root);
   const records: Catalog[] = [rootCatalog];
   const byMount = new Map<NodeId, Catalog>();
-  const files = openFiles(statistics);
+  const { files, decoded } = openCatalogs(statistics);
 
   // The last ones may be in use just now.
   const forgetGiver = givesBackFiles(() => files.size > 2 && files.pop() !== undefined);
@@ -83,22 +99,15 @@ export function createCatalogs(root: Want, shelf: Shelf, statistics: TreeStatist
     // An operation may be run again behind the end of its tree: what it opened nobody would close.
     if (isClosed)
       return failure(errno.EIO, new PinfsError('INTERRUPTED', 'the snapshot was closed'));
-    const kept = files.get(catalog.number);
-    if (kept !== undefined && isUnchanged(kept)) return done(kept.file);
+    const kept = decoded.get(catalog.number) ?? files.get(catalog.number);
+    if (kept?.isUnchanged() === true) return done(kept.file);
     files.delete(catalog.number);
-    const path = shelf.path(catalog.want);
-    if (path === undefined) return { kind: 'miss', want: catalog.want };
-    const opened = openChecked(catalog, path);
+    const opened = openCatalog(catalog, shelf);
     if (opened.kind !== 'done') return opened;
-    if (shelf.stillThere?.() === false) {
-      opened.value.close();
-      return { kind: 'miss', want: catalog.want };
-    }
     statistics.catalogsOpened++;
     statistics.catalogsOpen++;
-    const stamp = stampOf(path)?.stamp;
-    files.set(catalog.number, { file: opened.value, path, stamp, lookedMs: Date.now() });
-    return opened;
+    (opened.value.isDecoded ? decoded : files).set(catalog.number, opened.value);
+    return done(opened.value.file);
   };
 
   const query = <T>(catalog: Catalog, ask: (file: CatalogFile) => T): Outcome<T> => {
@@ -107,8 +116,11 @@ export function createCatalogs(root: Want, shelf: Shelf, statistics: TreeStatist
     try {
       return done(ask(file.value));
     } catch (error) {
-      return failure(errno.EIO, asPinfsError(error));
+      if (!(error instanceof UnusualDatabase)) return failure(errno.EIO, asPinfsError(error));
     }
+    catalog.isUnusual = true;
+    decoded.delete(catalog.number);
+    return query(catalog, ask);
   };
 
   const mounted: Catalogs['mounted'] = (parent, node, visible, bind) => {
@@ -135,36 +147,9 @@ export function createCatalogs(root: Want, shelf: Shelf, statistics: TreeStatist
       isClosed = true;
       forgetGiver();
       files.clear();
+      decoded.clear();
     },
   };
-}
-
-interface OpenCatalog {
-  readonly file: CatalogFile;
-  readonly path: string;
-  /** By what the file was known when it was opened. */
-  readonly stamp: string | undefined;
-  lookedMs: number;
-}
-
-// A catalog that is open may be changed in place: when it is asked it is looked at again, not before so long (ms).
-const lookIntervalMs = 1000;
-
-/** Whether an open catalog is still the file that was verified. What was removed or replaced meanwhile stays as it was. */
-function isUnchanged(open: OpenCatalog): boolean {
-  const now = Date.now();
-  if (Math.abs(now - open.lookedMs) < lookIntervalMs) return true;
-  open.lookedMs = now;
-  const found = stampOf(open.path);
-  const inode = open.stamp?.split(':')[0];
-  return found === undefined || found.inode !== inode || found.stamp === open.stamp;
-}
-
-function stampOf(path: string): { readonly inode: string; readonly stamp: string } | undefined {
-  const status = statSync(path, { bigint: true, throwIfNoEntry: false });
-  if (status === undefined) return undefined;
-  const inode = `${status.ino}`;
-  return { inode, stamp: `${inode}:${status.size}:${status.mtimeNs}:${status.ctimeNs}` };
 }
 
 /** The record of a catalog from the row that lists it; undefined if it isn't listed, an error if it can't be used. */
@@ -196,62 +181,8 @@ type Place = Pick<Catalog, 'number' | 'parent' | 'mountNode' | 'mountpoint' | 'b
 function record(place: Place, prefix: ByteString, want: Want): Catalog {
   const { number, parent, mountNode, mountpoint, bind } = place;
   const depth = parent === undefined ? 0 : parent.depth + 1;
-  const unknown = { rootRowid: 0, fault: undefined };
+  const unknown = { rootRowid: 0, fault: undefined, isUnusual: false };
   return { number, parent, mountNode, mountpoint, prefix, want, bind, depth, ...unknown };
-}
-
-/** What a catalog is called in messages. */
-function catalogSubject(catalog: Pick<Catalog, 'want' | 'mountpoint'>): string {
-  return `catalog ${objectText(catalog.want.object)} of ${printable(catalog.mountpoint) || '/'}`;
-}
-
-/** Opens and checks; a file that was refused is not looked at again until another one is in its place. */
-function openChecked(catalog: Catalog, path: string): Outcome<CatalogFile> {
-  let stamp: string;
-  let file: CatalogFile | undefined;
-  try {
-    const stat = statSync(path);
-    stamp = `${stat.dev}:${stat.ino}:${stat.mtimeMs}:${stat.size}`;
-    if (catalog.fault?.file === stamp) return failure(errno.EIO, catalog.fault.error);
-  } catch {
-    // Evicted between the question and the answer.
-    return { kind: 'miss', want: catalog.want };
-  }
-  try {
-    file = withFiles(() =>
-      openCatalogFile(path, catalogSubject(catalog), pathDigest(catalog.prefix)),
-    );
-    checkIdentity(catalog, file);
-    catalog.fault = undefined;
-    return done(file);
-  } catch (thrown) {
-    file?.close();
-    if (!existsSync(path)) return { kind: 'miss', want: catalog.want };
-    const error = asPinfsError(thrown);
-    // Faults of this machine, such as too many open files, may pass.
-    const passes = error.code === 'INTERNAL' || error.code === 'CACHE_UNUSABLE';
-    if (!passes && !isMachineFault(error)) catalog.fault = { error, file: stamp };
-    return failure(errno.EIO, error);
-  }
-}
-
-/** The catalog is the one that belongs here: its prefix fits, and its root entry is a directory. */
-function checkIdentity(catalog: Catalog, { prefix, rootRow }: CatalogFile): void {
-  const subject = catalogSubject(catalog);
-  if (prefix !== catalog.prefix) {
-    throw new PinfsError(
-      'CATALOG_SCHEMA',
-      `the ${subject} was made for another place: ${printable(prefix) || '/'}`,
-    );
-  }
-  const wrong =
-    rootRow === undefined || !isRowid(rootRow.rowid)
-      ? 'has no entry for its own root'
-      : (rootRow.mode & 0o170000) !== 0o040000
-        ? 'has a root entry that is no directory'
-        : undefined;
-  if (wrong !== undefined) throw new PinfsError('CATALOG_ROOT_ENTRY', `the ${subject} ${wrong}`);
-  catalog.rootRowid = rootRow?.rowid ?? 0;
 }
 
 /** What is needed to fetch a listed catalog, or why it can't be. */

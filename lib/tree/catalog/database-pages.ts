@@ -17,28 +17,42 @@ export interface PageRules {
 export const schemaEntriesMax = 64;
 const schemaRowBytesMax = 9000;
 
-const headerBytes = 100;
+/** Of the header of the file. */
+export const headerBytes = 100;
 // Types of pages (SQLite file format, 1.6).
 const tableInterior = 5;
 const tableLeaf = 13;
 
-/** @throws PinfsError with the codes of the rules; an error of the file system as it is. */
-export function checkPages(path: string, rules: PageRules): void {
+/** @param file its path, or all of its bytes. @throws PinfsError with the codes of the rules; an error of the file system as it is. */
+export function checkPages(file: string | Buffer, rules: PageRules): void {
+  if (typeof file !== 'string') {
+    const part = (position: number, length: number): Buffer =>
+      file.subarray(position, position + length);
+    checkParts(file.length, part, rules);
+    return;
+  }
   // A FIFO that was put in its place would wait for its writer.
   const { O_RDONLY, O_NONBLOCK, O_NOFOLLOW } = constants;
-  const descriptor = openSync(path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW);
+  const descriptor = openSync(file, O_RDONLY | O_NONBLOCK | O_NOFOLLOW);
   try {
     const { size } = fstatSync(descriptor);
-    const header = readPart(descriptor, 0, headerBytes);
-    const pageSize = checkHeader(header, size, rules);
-    checkSchemaPages({
-      rules,
-      count: size / pageSize,
-      read: (page) => readPart(descriptor, (page - 1) * pageSize, pageSize),
-    });
+    checkParts(size, (position, length) => readPart(descriptor, position, length), rules);
   } finally {
     closeSync(descriptor);
   }
+}
+
+function checkParts(
+  size: number,
+  read: (position: number, length: number) => Buffer,
+  rules: PageRules,
+): void {
+  const pageSize = checkHeader(read(0, headerBytes), size, rules);
+  checkSchemaPages({
+    rules,
+    count: size / pageSize,
+    read: (page) => read((page - 1) * pageSize, pageSize),
+  });
 }
 
 function readPart(descriptor: number, position: number, length: number): Buffer {
@@ -50,8 +64,8 @@ function refuse(rules: PageRules, code: 'notSqlite' | 'badSchema', what: string)
   throw new PinfsError(rules[code], `the ${rules.subject} ${what}`);
 }
 
-/** @returns the size of a page. */
-function checkHeader(header: Buffer, size: number, rules: PageRules): number {
+/** @param header the first bytes of the file. @param size of all of it. @returns the size of a page. @throws PinfsError with the codes of the rules. */
+export function checkHeader(header: Buffer, size: number, rules: PageRules): number {
   if (header.length < headerBytes || header.toString('latin1', 0, 16) !== 'SQLite format 3\0')
     refuse(rules, 'notSqlite', 'is not a SQLite database');
   const stored = header.readUInt16BE(16);

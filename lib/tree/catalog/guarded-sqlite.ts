@@ -32,22 +32,23 @@ export interface Guarded {
 
 export type Columns = ReadonlyMap<string, ReadonlySet<string>>;
 
-const schemaTextBytesMax = 8192;
+export const schemaTextBytesMax = 8192;
 // Schemas that were looked at and found good; a repository has very few, an attacker could make many.
-const knownSchemas = new Map<string, Columns>();
+const knownSchemas = new Map<string, SchemaLayout>();
 const knownSchemasMax = 64;
 const rowidNames = ['rowid', 'oid', '_rowid_'];
 
 /**
  * Opens a database file read-only, after all checks.
+ * @param file its path, or all of its bytes.
  * @throws PinfsError with the codes of the rules; an error of the file system as it is.
  */
-export function openGuarded(path: string, rules: GuardRules): Guarded {
-  checkPages(path, rules);
+export function openGuarded(file: string | Buffer, rules: GuardRules): Guarded {
+  checkPages(file, rules);
   let database: Database.Database | undefined;
   let hasSchema = false;
   try {
-    database = new Database(path, { readonly: true, fileMustExist: true, timeout: 0 });
+    database = new Database(file, { readonly: true, fileMustExist: true, timeout: 0 });
     // Nobody ever writes to the file, so its lock may be kept: a query then costs a tenth (measured 0.3 for 6 µs).
     database.exec(
       'PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON; PRAGMA query_only=ON; ' +
@@ -104,11 +105,11 @@ function checkSchema(database: Database.Database, rules: GuardRules): Columns {
     )
     .pluck()
     .get() as string;
-  // Which tables are wanted differs between catalogs and histories.
-  const kind = Object.keys(rules.tables).join() + text;
+  const entries = JSON.parse(text) as SchemaEntry[];
+  const kind = kindOf(entries, rules);
   const known = knownSchemas.get(kind);
-  if (known !== undefined) return known;
-  checkEntries(JSON.parse(text) as SchemaEntry[], rules);
+  if (known !== undefined) return known.columns;
+  checkEntries(entries, rules);
   const columns = new Map<string, ReadonlySet<string>>();
   checkTableList(database, rules);
   for (const [table, need] of Object.entries(rules.tables)) {
@@ -119,8 +120,68 @@ function checkSchema(database: Database.Database, rules: GuardRules): Columns {
   for (const table of columns.keys()) checkIndexes(database, table, rules);
   checkPlans(database, rules.queries, rules);
   if (knownSchemas.size >= knownSchemasMax) knownSchemas.clear();
-  knownSchemas.set(kind, columns);
+  const layout = { columns, tables: new Map<string, TableLayout>() };
+  for (const table of columns.keys()) layout.tables.set(table, tableLayout(database, table));
+  knownSchemas.set(kind, layout);
   return columns;
+}
+
+/** Which tables are wanted differs between catalogs and histories. */
+function kindOf(entries: readonly SchemaEntry[], rules: GuardRules): string {
+  return Object.keys(rules.tables).join() + JSON.stringify(entries);
+}
+
+/** How the rows of a table are stored. */
+export interface TableLayout {
+  readonly columns: readonly string[];
+  /** Columns of each index, by its name; behind them stands the row id. */
+  readonly indexes: ReadonlyMap<string, readonly string[]>;
+  /** What is stored is not always what is there: in place of the row id, of a number, or of what is lacking. */
+  readonly isPlain: boolean;
+}
+
+export interface SchemaLayout {
+  readonly columns: Columns;
+  readonly tables: ReadonlyMap<string, TableLayout>;
+}
+
+/** The layout of a schema with these rows, if one was found good before. */
+export function knownLayout(
+  rules: GuardRules,
+  entries: readonly SchemaEntry[],
+): SchemaLayout | undefined {
+  return knownSchemas.get(kindOf(entries, rules));
+}
+
+function tableLayout(database: Database.Database, table: string): TableLayout {
+  const columns = database.pragma(`table_xinfo(${table})`) as {
+    name: string;
+    type: string;
+    pk: number;
+    dflt_value: unknown;
+  }[];
+  // An INTEGER PRIMARY KEY is the row id, and stored as NULL; REAL makes numbers of integers.
+  const isOdd = ({ type, pk, dflt_value }: (typeof columns)[number]): boolean =>
+    (pk > 0 && /^INTEGER$/i.test(type)) || /REAL|FLOA|DOUB/i.test(type) || dflt_value !== null;
+  const keyParts = columns.filter(({ pk }) => pk > 0).length;
+  const isOddColumn = columns.some((column) => isOdd(keyParts > 1 ? { ...column, pk: 0 } : column));
+  const indexes = new Map<string, readonly string[]>();
+  let isDescending = false;
+  for (const { name } of database.pragma(`index_list(${table})`) as { name: string }[]) {
+    const parts = database.pragma(`index_xinfo("${name.replaceAll('"', '""')}")`) as {
+      name: string | null;
+      desc: number;
+      key: number;
+    }[];
+    const keys = parts.filter(({ key }) => key === 1);
+    if (keys.some(({ desc }) => desc !== 0)) isDescending = true;
+    indexes.set(
+      name,
+      keys.map((part) => part.name ?? ''),
+    );
+  }
+  const names = columns.map(({ name }) => name);
+  return { columns: names, indexes, isPlain: !isOddColumn && !isDescending };
 }
 
 function refuseSchema(rules: GuardRules, what: string): never {
@@ -128,7 +189,7 @@ function refuseSchema(rules: GuardRules, what: string): never {
 }
 
 /** A row of sqlite_master: type, name, table, whether pages belong to it, SQL. */
-type SchemaEntry = readonly unknown[];
+export type SchemaEntry = readonly unknown[];
 
 /** The text of the schema decides what SQLite makes of it, whatever the columns beside it say. */
 function checkEntries(entries: readonly SchemaEntry[], rules: GuardRules): void {

@@ -12,11 +12,11 @@ import { xattrBlobLimit } from '../../format/xattr.js';
  * preparing a long query costs more than running it, and clear about what is no integer. Bytes above
  * the limit of their column are left out; their length stays.
  */
-const nameBytesMax = 255;
+export const nameBytesMax = 255;
 const linkBytesMax = 16384;
-const hashBytesMax = 32;
+export const hashBytesMax = 32;
 
-const integerColumns = [
+export const integerColumns = [
   'md5path_1',
   'md5path_2',
   'flags',
@@ -28,11 +28,11 @@ const integerColumns = [
   'gid',
   'hardlinks',
 ];
-const parentColumns = ['parent_1', 'parent_2'];
-const byteColumns = ['name', 'symlink', 'xattr', 'hash'];
+export const parentColumns = ['parent_1', 'parent_2'];
+export const byteColumns = ['name', 'symlink', 'xattr', 'hash'];
 
 /** The most bytes of a target, and of extended attributes, in a row that is packed in the quick way. */
-const quickBytesMax = 4096;
+export const quickBytesMax = 4096;
 // What the limits of the columns allow, and room for more: rows above can't be sound.
 const weightLimit = 2 * (linkBytesMax + xattrBlobLimit);
 /** Rows of a catalog that are packed at once: however many there are, they weigh less than 5 MiB. */
