@@ -25,6 +25,7 @@ const commandModules: readonly (readonly [readonly string[], () => Promise<Comma
   [['attest', 'key'], () => import('./commands/attest.js')],
   [['cache', 'forget'], () => import('./commands/cache.js')],
   [['config'], () => import('./commands/config.js')],
+  [['setup'], () => import('./commands/setup.js')],
   [['doctor'], () => import('./commands/doctor.js')],
 ];
 

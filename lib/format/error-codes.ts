@@ -148,6 +148,11 @@ const other = withExit(1, {
       'The mount is in use, is being made or is detached already; or one with other options is there.',
     mend: 'End the processes that are named, or `pinfs umount --lazy` or `--force`.',
   },
+  SETUP_REFUSED: {
+    cause:
+      "A file that `pinfs setup` would write or take away is somebody else's, was changed, or can't be written.",
+    mend: 'Put it away, or merge by hand what `share/` of the package has.',
+  },
   REPIN_REFUSED: {
     cause:
       'The mount can not go over to another snapshot: of the driver, of an attestation, or since another repository is meant.',

@@ -79,7 +79,9 @@ export async function checkRemount(
   if (changes.length === 0) return undefined;
   const { source, pin: otherPin } = splitSourcePin(spec.options.source);
   const isSame = shownSource(source) === withoutPin(record?.source ?? '');
-  if (changes.join() === 'source' && isSame && otherPin !== undefined) return otherPin;
+  // mount(8) says rw wherever nobody says ro.
+  const isPinAlone = changes.filter((change) => change !== 'rw').join() === 'source';
+  if (isPinAlone && isSame && otherPin !== undefined) return otherPin;
   throw new PinfsError('USAGE', `a remount can't change ${changes.join(', ')} of ${path}`, {
     advice: writable
       ? 'What pinfs mounts is read-only: it can be verified because nobody changes it.'

@@ -90,11 +90,26 @@ void t.test('the examples are lines that are understood', (t) => {
   t.ok(lines.length >= 3);
   for (const line of lines) {
     const [source = '', , type, options = ''] = line.split(/\s+/);
-    t.match(type, /^fuse(\.pinfs)?$/);
+    t.match(type, /^(fuse(\.pinfs)?|pinfs)$/);
     const { fsname } = translateMountOptions([options.replace(/\bdrop_privileges,/, '')]);
     if (type === 'fuse' || /drop_privileges/.test(options)) t.equal(fsname, source, line);
   }
   const unit = example('cvmfs-analysis.mount').find((line) => line.startsWith('Options='));
   t.match(translateMountOptions([unit?.slice(8) ?? 'none']), { pin: '2015-legacy' });
+  t.end();
+});
+
+t.test('options of mount -t cvmfs are understood where they mean something', (t) => {
+  t.match(translateMountOptions(['ro,config=/etc/x.conf,cvmfs_suid,simple_options_parsing']), {
+    flags: ['--config=/etc/x.conf', '--suid'],
+  });
+  for (const option of ['grab_mountpoint', 'disable_watchdog', 'system_mount', 'libfuse=3'])
+    t.throws(() => translateMountOptions([option]), { code: 'USAGE', message: /is refused: / });
+  t.end();
+});
+
+t.test('of two pins the last one counts for a remount, and is a mistake otherwise', (t) => {
+  t.match(translateMountOptions(['tag=a', 'remount,tag=b']), { pin: 'b', remount: true });
+  t.throws(() => translateMountOptions(['tag=a,tag=b']), { message: /'tag=b' is a second pin/ });
   t.end();
 });

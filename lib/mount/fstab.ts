@@ -20,6 +20,8 @@ const ignored = new Set(
     // Always so, unless allow_suid or allow_dev is said; mount.fuse3 adds `suid` and `dev` whether or not
     // anybody asked for them, so they can't mean --suid and --dev.
     'nosuid,nodev,suid,dev,default_permissions,nonempty,auto_unmount,symfollow,subtype=pinfs',
+    // Of `mount -t cvmfs`: no shell is run for the files of a site, ever.
+    'simple_options_parsing',
   ]
     .join(',')
     .split(','),
@@ -45,6 +47,10 @@ const refused: Readonly<Record<string, string>> = {
   nosymfollow: 'links are part of what was published',
   subtype: 'it is always pinfs',
   allow_root: 'say allow_other, which lets others in as far as the modes of the files do',
+  libfuse: 'take driver=fuse-native for libfuse; it is spoken to without one otherwise',
+  grab_mountpoint: 'the mountpoint is not changed',
+  disable_watchdog: 'what is dead is taken away, and nothing else watches a mount',
+  system_mount: 'say allow_other, which lets others in',
   drop_privileges: 'that is for mount.fuse3, as the helper of mount(8)',
   setuid: 'that is for mount.fuse3, as the helper of mount(8)',
 };
@@ -64,6 +70,9 @@ const known: ReadonlyMap<string, OptionRow> = new Map(
       return name === undefined ? [] : [[name, row]];
     }),
 );
+
+/** Options that `mount -t cvmfs` calls otherwise. */
+const ofReference: Readonly<Partial<Record<string, string>>> = { cvmfs_suid: 'allow_suid' };
 
 /** What `-o` texts mean: flags of `pinfs mount`, the pin to put behind the source, and what only mount(8) has. */
 export interface TranslatedOptions {
@@ -122,7 +131,7 @@ function nameAndValue(option: string): { name: string; value: string | undefined
 }
 
 function translateOption(option: string, name: string, value: string | undefined): string {
-  const row = known.get(name);
+  const row = known.get(ofReference[name] ?? name);
   if (row?.kind === 'flag' && value === undefined) return row.flag;
   if (row !== undefined && row.kind !== 'flag' && value !== undefined)
     return `${row.flag}=${value}`;

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { findMount, mountType, textOf, type MountLine } from '../../machine/mountinfo.js';
 import { holdPlace, takePlace, type HeldPlace } from '../../machine/held-place.js';
 import { currentMounts, mountOfDevice, unmountFound } from '../../machine/unmount.js';
@@ -80,11 +80,14 @@ function checkHeld(place: HeldPlace, reserved: readonly Reserved[]): HeldMountpo
 }
 
 /**
- * Whether autofs waits there for a mount, as with `x-systemd.automount`. Who looks at it by its path calls for the
+ * Whether autofs waits there for a mount: on the path itself, as with `x-systemd.automount`, or on the directory above
+ * it, where names come up as somebody steps into them. Who looks at it by its path calls for the
  * mount, and, unless mount(8)'s process group is his, waits for it as well, with the mount waiting for him.
  */
 function isAutomount(mounts: readonly MountLine[], path: string): boolean {
-  return findMount(mounts, resolve(path))?.type === 'autofs';
+  const place = resolve(path);
+  const there = findMount(mounts, place) ?? findMount(mounts, dirname(place));
+  return there?.type === 'autofs';
 }
 
 /** Only the way to it is looked at. @throws PinfsError MOUNTPOINT_UNUSABLE */
