@@ -101,3 +101,17 @@ void t.test('what documents name and is not there is found', (t) => {
   t.match(lost('[x](../lib/none.md)'), [/no ..\/lib\/none.md/]);
   t.end();
 });
+
+void t.test('the glossary is short, and the decisions are listed by their titles', (t) => {
+  const words = [...documentAt('docs/glossary.md').text.matchAll(/^\| ([^|-]+) \|/gm)]
+    .map(([, word]) => word)
+    .filter((word) => word !== 'word');
+  t.ok(words.length > 20 && words.length <= 40, `${words.length} words`);
+  t.equal(new Set(words).size, words.length, 'each once');
+  const { text } = documentAt('lib/README.md');
+  for (const name of readdirSync(join(checkout, 'docs', 'decisions'))) {
+    const [, title = ''] = /^# \d+\. (.*)$/m.exec(documentAt(`docs/decisions/${name}`).text) ?? [];
+    t.match(text, `[${title}](../docs/decisions/${name})`);
+  }
+  t.end();
+});
