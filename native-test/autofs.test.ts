@@ -71,17 +71,20 @@ async function place(t: Test) {
   const root = `/proc/${pid}/root`;
   const configuration = join(root, 'etc/cvmfs/config.d');
   mkdirSync(configuration, { recursive: true });
-  writeFileSync(
-    join(configuration, `${fqrn}.conf`),
-    [
-      `CVMFS_SERVER_URL=file://${fixtures}/@fqrn@`,
-      `CVMFS_PUBLIC_KEY=${fixtureKey}`,
-      'CVMFS_HTTP_PROXY=DIRECT',
-      'CVMFS_REPOSITORY_TAG=2015-legacy',
-      '',
-    ].join('\n'),
-  );
-  return { work, root, inside, pinfs, types, pid };
+  const configure = (tag: string): void => {
+    writeFileSync(
+      join(configuration, `${fqrn}.conf`),
+      [
+        `CVMFS_SERVER_URL=file://${fixtures}/@fqrn@`,
+        `CVMFS_PUBLIC_KEY=${fixtureKey}`,
+        'CVMFS_HTTP_PROXY=DIRECT',
+        `CVMFS_REPOSITORY_TAG=${tag}`,
+        '',
+      ].join('\n'),
+    );
+  };
+  configure('2015-legacy');
+  return { work, root, inside, pinfs, types, pid, configure };
 }
 
 type Place = Awaited<ReturnType<typeof place>>;
@@ -153,7 +156,7 @@ t.test(
 
 t.test('mount -t pinfs takes a name, and what mount -t cvmfs takes', needs, async (t) => {
   const here = await place(t);
-  const { work, root, inside, types, pinfs } = here;
+  const { work, root, inside, types, pinfs, configure } = here;
   const mountpoint = join(work, 'direct');
   const options = 'cache=/var/cache/pinfs';
   const mounted = await inside('mount', '-t', 'pinfs', '-o', options, fqrn, mountpoint);
@@ -161,6 +164,9 @@ t.test('mount -t pinfs takes a name, and what mount -t cvmfs takes', needs, asyn
   t.match((await inside('ls', mountpoint)).stdout, /^LICENSE\n/);
   t.same(types(mountpoint), ['fuse.pinfs']);
   t.match((await pinfs('status')).stdout, /tag 2015-legacy/);
+  configure('2010-reprocessing');
+  const repinned = await pinfs('repin', mountpoint, fqrn);
+  t.match(repinned, { code: 0, stdout: /tag 2010-reprocessing/ }, 'the pin of the site by then');
   t.equal((await inside('umount', mountpoint)).code, 0);
 
   const config = join(work, 'other.conf');

@@ -73,7 +73,8 @@ export function register(program: Command): void {
           fromFstab: asked.translated !== undefined,
         });
         // What stands in fstab, so that mount(8) sees that it is mounted.
-        const named = options.site !== undefined && given.mount.fsname === undefined;
+        const isName = options.site !== undefined && !options.source.startsWith('./');
+        const named = isName && given.mount.fsname === undefined;
         const mount = named ? { ...given.mount, fsname: source } : given.mount;
         const spec = { options, mount };
         if (asked.translated !== undefined && (await isDone(spec, asked.translated))) return;

@@ -43,12 +43,20 @@ async function repin(mountpoint: string, text: string, flags: RepinFlags): Promi
   const { parseOtherPin, repinMount } = await import('../../lib/mount/repin.js');
   const { runtimeDirectories } = await import('../../lib/mount/control/runtime.js');
   const isDry = flags.dryRun === true;
-  const other = parseOtherPin(text);
+  const other = parseOtherPin(await withPin(text));
   const done = startWaiting('verifying');
   const repinned = await repinMount(mountpoint, other, isDry, runtimeDirectories()).finally(done);
   warnOffline(repinned.to);
   if (flags.json === true) printJson({ mountpoint, dryRun: isDry, ...repinned });
   else printRepinned(mountpoint, repinned, isDry);
+}
+
+/** The name of a repository alone: the pin is that of the site's configuration, as it is now. */
+async function withPin(text: string): Promise<string> {
+  const { splitSourcePin } = await import('../../lib/source/open.js');
+  if (text.startsWith('@') || splitSourcePin(text).pin !== undefined) return text;
+  const { tellingEnvironment, withNames } = await import('./with-repository.js');
+  return (await withNames({ source: text }, await tellingEnvironment())).source;
 }
 
 /** Says what was served, what is served now, and who is still in the old one. */

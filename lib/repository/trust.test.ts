@@ -25,6 +25,7 @@ import {
 } from '../trust/attest/attest.js';
 import { attestationOf } from './open/attested.js';
 import { nextCheck, refresh } from './follow.js';
+import { openOtherPin } from './repin.js';
 import type { Repository } from './repository.js';
 
 const made = makeRepository({
@@ -287,6 +288,7 @@ void t.test('an attestation mounts exactly what was attested', async (t) => {
   t.equal(attested.verdict.status, 'attested');
   t.ok(attested.pinned);
   t.equal(await readText(attested), 'one');
+  await t.rejects(openOtherPin(attested, 'v2'), { code: 'REPIN_REFUSED' });
 
   const mismatches: Record<string, object> = {
     'another repository': { repository: 'other.example.org' },

@@ -176,7 +176,13 @@ t.test('a word is one thing, or an error', async (t) => {
   mkdirSync('other.example.org');
   t.match(await name('other.example.org@v1'), { source: './other.example.org@v1' });
   t.match(warnings, [/taken for the directory/]);
-  for (const source of ['./other.example.org', '/x', 'http://a/b@c', 'a/b', '../x'])
+  mkdirSync('no name');
+  t.match(await namedSource({ source: 'no name@v1' }, environment), {
+    source: './no name@v1',
+    site: { note: `no name is the directory ${join(process.cwd(), 'no name')}` },
+  });
+  t.match(warnings, [/^other/, /^no name is taken for the directory/]);
+  for (const source of ['./other.example.org', '/x', 'http://a/b@c', 'a/b', '../x', '.', '..', '~'])
     t.same(await namedSource({ source }, environment), { source }, source);
 });
 

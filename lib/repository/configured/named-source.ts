@@ -1,4 +1,6 @@
 import { statSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { fromText, printable } from '../../format/bytes.js';
 import { isRepositoryName } from '../../format/names.js';
 import { PinfsError } from '../../format/errors.js';
 import { splitSourcePin } from '../../source/open.js';
@@ -19,6 +21,9 @@ import { siteOptions } from './site-options.js';
 /** A word that can be a repository's name, or that of a directory here. */
 const bareWord = /^[A-Za-z0-9_-][A-Za-z0-9._-]*$/;
 
+/** What says by itself that it is a directory, or a URL. */
+const isPlace = (text: string): boolean => text === '.' || text === '..' || text.includes('/');
+
 /**
  * The options with which SOURCE[@PIN] is opened, where SOURCE may be the name of a repository that a site's files
  * configure: servers, proxies, keys, pin, limits then come from there, unless they are given. A URL or a path is left
@@ -34,7 +39,8 @@ export async function namedSource(
   const { config, set = [], ...plain } = options;
   const { source: word, pin } = splitSourcePin(options.source);
   if (!bareWord.test(word)) {
-    if (config === undefined && set.length === 0) return plain;
+    if (config === undefined && set.length === 0)
+      return isPlace(word) || !isDirectory(word) ? plain : directoryHere(plain, word, environment);
     throw new PinfsError(
       'USAGE',
       '--config and --set are for a SOURCE that is the name of a repository',
@@ -55,14 +61,19 @@ export async function namedSource(
       return { ...own, site: { ...own.site, nearest } };
     }
     if (!directory) throw nothingFits(word, fqrn, site, reading);
-    const advice = `Write ./${word}, and this warning goes away.`;
-    environment.report?.(
-      new PinfsError('USAGE', `${word} is taken for the directory of that name`, { advice }),
-    );
-    return { ...plain, source: `./${options.source}` };
+    return directoryHere(plain, word, environment);
   } finally {
     await reading?.repository?.close();
   }
+}
+
+/** Told, since it may have been meant as a name; the verdict says so as well. */
+function directoryHere(options: OpenOptions, word: string, { report }: Environment): OpenOptions {
+  const advice = `Write ./${word}, and this warning goes away.`;
+  const name = printable(fromText(word));
+  report?.(new PinfsError('USAGE', `${name} is taken for the directory of that name`, { advice }));
+  const note = `${name} is the directory ${printable(fromText(resolve(word)))}`;
+  return { ...options, source: `./${options.source}`, site: { note, network: {} } };
 }
 
 export interface NamedSite {
