@@ -19,6 +19,7 @@ const commandModules: readonly (readonly [readonly string[], () => Promise<Comma
   [['info', 'tags'], () => import('./commands/info.js')],
   [['status'], () => import('./commands/status.js')],
   [['check'], () => import('./commands/check.js')],
+  [['explain'], () => import('./commands/explain.js')],
   [['probe'], () => import('./commands/probe.js')],
   [['serve'], () => import('./commands/serve.js')],
   [['bench'], () => import('./commands/bench.js')],

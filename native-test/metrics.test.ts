@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { file, makeRepository } from '../lib/publish/write-repository.js';
 import { startBadServer } from '../lib/testing/servers/bad-server.js';
+import { pinfs } from './cli.js';
 import { needsDriver } from './machine.js';
 import { scene } from './scene.js';
 
@@ -23,6 +24,46 @@ function metricsOf(socketPath: string): Promise<string> {
       .end();
   });
 }
+
+interface Explained {
+  readonly process: string;
+  readonly verdict: string;
+  readonly objects: readonly { readonly way: string | null; readonly outcome: unknown }[];
+}
+
+void t.test('a mount that hangs can be explained', needsDriver('kernel'), async (t) => {
+  const here = scene(t, 'kernel');
+  const server = await startBadServer(made.files, made.fqrn);
+  t.teardown(() => server.close());
+  const key = join(here.work, 'key.pub');
+  writeFileSync(key, made.masterKey);
+  const mountpoint = await here.mount({
+    source: server.url,
+    args: ['--key', key, '--deadline', '4'],
+  });
+  server.behave(/data/, 'hang');
+  const path = join(mountpoint, 'lost.txt');
+  const reading = readFile(path).catch((error: unknown) => error);
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  const explain = async (): Promise<Explained> => {
+    const { stdout } = await pinfs(['explain', '--key', key, '--json', path]);
+    return JSON.parse(stdout) as Explained;
+  };
+  t.match(await explain(), {
+    process: 'answered',
+    verdict: 'slow',
+    objects: [{ here: true }, { here: false, way: server.url, outcome: { state: 'fetching' } }],
+  });
+  await reading;
+  t.match(await explain(), { process: 'answered', objects: [{}, { outcome: { state: /./ } }] });
+  const { pid = 0 } = (await here.status(mountpoint))?.status ?? {};
+  process.kill(pid, 'SIGSTOP');
+  try {
+    t.match(await explain(), { process: 'silent', objects: [{ here: true }, { here: false }] });
+  } finally {
+    process.kill(pid, 'SIGCONT');
+  }
+});
 
 void t.test('a mount in the background serves its metrics', needsDriver('kernel'), async (t) => {
   const here = scene(t, 'kernel');

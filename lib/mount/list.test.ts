@@ -58,6 +58,7 @@ void t.test('a running mount gives its status', async (t) => {
   const status = { ...statusOfFirstVersion, version: statusVersion };
   const control = await serveControl(path, record('/mnt/a'), {
     status: () => status,
+    explain: () => Promise.reject(new Error('not asked')),
     repin: notRepinned,
     unmount: () => Promise.resolve({ ended: true }),
   });
@@ -72,6 +73,7 @@ void t.test('a status of another version is not misread', async (t) => {
   t.teardown(remove);
   const control = await serveControl(path, record('/mnt/a'), {
     status: () => ({ version: statusVersion + 1, state: 'resting' }),
+    explain: () => Promise.reject(new Error('not asked')),
     repin: notRepinned,
     unmount: () => Promise.resolve({ ended: true }),
   });
@@ -108,6 +110,7 @@ void t.test('a status that is not what it says to be is none', async (t) => {
   ]) {
     const control = await serveControl(path, record('/mnt/a'), {
       status: () => ({ ...statusOfFirstVersion, ...wrong }),
+      explain: () => Promise.reject(new Error('not asked')),
       repin: notRepinned,
       unmount: () => Promise.resolve({ ended: true }),
     });

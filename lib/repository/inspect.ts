@@ -83,6 +83,7 @@ function askedOnce(source: Source): Source {
     mirrors: source.mirrors?.map(askedOnce),
     judged: source.judged,
     nameOf: source.nameOf,
+    wayOf: source.wayOf,
     close: () => source.close(),
     get(path, limit, request) {
       const isAgain = (request?.served ?? []).length > 0;

@@ -14,6 +14,7 @@ export function withAlternatives(source: Source, alternatives: Alternatives): So
     ways: source.ways,
     judged: source.judged,
     nameOf: source.nameOf,
+    wayOf: source.wayOf,
     close: () => source.close(),
     async get(path, limit, request) {
       const alternative = alternatives.get(path);

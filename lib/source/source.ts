@@ -27,6 +27,9 @@ export interface Source {
   readonly judged?:
     ((served: readonly Served[], error: PinfsError | undefined) => number) | undefined;
 
+  /** Who would be asked for a path now, for people. Not given: there is only one, `label`. */
+  readonly wayOf?: ((path: string) => string) | undefined;
+
   /** Who gave something, for people: a server, and what it was asked through. Not given: there is only one, `label`. */
   readonly nameOf?: ((served: Served) => string) | undefined;
 

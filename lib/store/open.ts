@@ -17,6 +17,7 @@ import { openLower, type Lower } from './cache/lower.js';
 import { checkLowerCaches, openLowerCaches, type LowerCaches } from './lower/lower-caches.js';
 import { shelfForReaders } from './cache/open-shelf.js';
 import type { Shelf } from './shelf.js';
+import { openOutcomes, type FetchOutcome } from './outcomes.js';
 import { openSpare, type Spare } from './cache/spare.js';
 import { openStaging, type StagingPlace } from './cache/staging.js';
 import type { Store, StoreStatistics, Waiting } from './store.js';
@@ -74,6 +75,7 @@ class DiskStore implements Store {
   readonly #unpacker = new Unpacker();
   readonly #flights = new Flights(limits);
   readonly #failures: Failures;
+  readonly #outcomes = openOutcomes();
   #closing: Promise<void> | undefined;
 
   constructor(options: StoreOptions) {
@@ -150,6 +152,10 @@ class DiskStore implements Store {
     return this.#cache?.disk.isRecorded(key) === true;
   }
 
+  outcomeOf(want: Want): FetchOutcome | undefined {
+    return this.#outcomes.of(wantKey(want));
+  }
+
   setVolatile(isVolatile: boolean): void {
     if (this.#cache !== undefined) this.#cache.disk.isVolatile = isVolatile;
   }
@@ -175,17 +181,23 @@ class DiskStore implements Store {
   async #fly(key: string, want: Want, leg: Leg): Promise<void> {
     this.statistics.misses++;
     if (want.object.kind === 'catalog') this.statistics.catalogMisses++;
+    this.#outcomes.begun(wantKey(want));
     const staging = openStaging((index) => this.#stagingPlace(index), this.#outOfUse);
     try {
-      if (await this.#copyFromLower(want)) return;
+      if (await this.#copyFromLower(want)) {
+        this.#outcomes.came(wantKey(want));
+        return;
+      }
       const source = sourceOf(want, this.#sources);
       const keep = async (stored: Stored): Promise<void> => {
         this.statistics.stored += await this.#keeper.keep(want, stored, leg.demand);
       };
       await download(source, want, keep, leg, staging);
       this.#failures.forget(key);
+      this.#outcomes.came(wantKey(want));
     } catch (thrown) {
       const error = asPinfsError(thrown);
+      this.#outcomes.failed(wantKey(want), error);
       this.#failures.remember(key, error);
       countFailure(this.statistics, want, error);
       throw error;

@@ -1,5 +1,6 @@
 import type { PinfsError } from '../format/errors.js';
 import type { Wait } from '../source/wait.js';
+import type { FetchOutcome } from './outcomes.js';
 import type { Shelf } from './shelf.js';
 import type { Want } from './want.js';
 
@@ -27,6 +28,9 @@ export interface Store {
 
   /** Whether the cache itself has an object, by `wantKey`: not one that only passed through, or was evicted. */
   isKept?(key: string): boolean;
+
+  /** What became of the last fetch of an object, where that is under way or did not bring it. */
+  outcomeOf?(want: Want): FetchOutcome | undefined;
 
   /** Whether content that is fetched from now on goes first when room is needed (`volatile`, docs/format.md). */
   setVolatile?(isVolatile: boolean): void;

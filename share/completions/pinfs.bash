@@ -3,7 +3,7 @@
 # Made by `npm run documents` from what the commands declare.
 
 _pinfs() {
-  local commands='mount umount repin ls stat cat cp find fetch info tags status check probe serve bench attest key cache forget config setup doctor help'
+  local commands='mount umount repin ls stat cat cp find fetch info tags status check explain probe serve bench attest key cache forget config setup doctor help'
   local output='--json --verbose --help'
   local source="$output --key --fqrn --cache --cache-limit --cache-lower --trust-at --blacklist --external --config --set --mirror --proxy --env --attestation --signer --offline --strict --deadline --min-rate --follow-redirects --weak-key"
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]} options=
@@ -35,6 +35,7 @@ _pinfs() {
     tags) options=$source ;;
     status) options=$output ;;
     check) options="$source --catalogs" ;;
+    explain) options=$source ;;
     probe) options=$source ;;
     serve) options="$output --port --host --follow-links" ;;
     bench) options="$source --workload --repeats --driver" ;;

@@ -27,6 +27,7 @@ const timeoutMs = 5000;
 function handlers(changes: Partial<ControlHandlers> = {}): ControlHandlers {
   return {
     status: () => ({ state: 'running' }),
+    explain: () => Promise.reject(new Error('not asked')),
     repin: notRepinned,
     unmount: () => Promise.resolve({ ended: true }),
     ...changes,

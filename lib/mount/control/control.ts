@@ -3,6 +3,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { unmountModes, type UnmountMode } from '../../machine/unmount.js';
 import { readGiven } from '../../files/given.js';
+import type { ByteString } from '../../format/bytes.js';
 import { errorCode } from '../../format/errno.js';
 import { PinfsError } from '../../format/errors.js';
 import { decoder, parseJson } from '../../format/schema.js';
@@ -25,12 +26,15 @@ import {
 export type ControlRequest =
   | { readonly command: 'status' }
   | { readonly command: 'unmount'; readonly mode: UnmountMode }
+  | { readonly command: 'explain'; readonly path: ByteString }
   | { readonly command: 'repin'; readonly pin: string; readonly dryRun: boolean };
 
 export interface ControlHandlers {
   status(): unknown;
   /** @throws PinfsError MOUNT_BUSY */
   unmount(mode: UnmountMode): Promise<Unmounted>;
+  /** @throws PinfsError MOUNT_BUSY: it is just being mounted */
+  explain(path: ByteString): Promise<unknown>;
   /** @throws PinfsError: nothing has changed */
   repin(asked: Omit<ControlRequest & { command: 'repin' }, 'command'>): Promise<unknown>;
 }
@@ -43,12 +47,16 @@ export interface MountRecord {
   readonly since: string;
   /** The source without credentials. */
   readonly source: string;
+  /** The directory of its cache, where one was given. */
+  readonly cache?: string | undefined;
   /** Digests of its options (mount-spec.ts). */
   readonly digests?: Readonly<Record<string, string>> | undefined;
 }
 
 /** Limits on what a caller may send, and how long it may take to send it. */
-const requestLimits: LineLimits = { bytes: 4096, milliseconds: 5000 };
+const requestLimits: LineLimits = { bytes: 16_384, milliseconds: 5000 };
+// PATH_MAX.
+const pathBytesMax = 4096;
 const pinBytesMax = 1024;
 const answerBytesMax = 4 * 1024 * 1024;
 const recordBytesMax = 64 * 1024;
@@ -223,6 +231,8 @@ async function handle(request: ControlRequest, handlers: ControlHandlers): Promi
       return handlers.status();
     case 'unmount':
       return handlers.unmount(request.mode);
+    case 'explain':
+      return handlers.explain(request.path);
     case 'repin':
       return handlers.repin(request);
   }
@@ -232,6 +242,15 @@ const readRequest = decoder((v) =>
   v.union([
     v.object({ command: v.literal('status') }),
     v.object({ command: v.literal('unmount'), mode: v.picklist(unmountModes) }),
+    v.object({
+      command: v.literal('explain'),
+      path: v.pipe(
+        v.string(),
+        v.maxLength(pathBytesMax),
+        // A string of bytes.
+        v.regex(/^[\0-\xff]*$/),
+      ),
+    }),
     v.object({
       command: v.literal('repin'),
       pin: v.pipe(v.string(), v.maxLength(pinBytesMax)),
@@ -348,6 +367,7 @@ const recordOf = decoder((v) =>
     pid: v.pipe(v.number(), v.safeInteger(), v.minValue(1)),
     since: v.string(),
     source: v.string(),
+    cache: v.fallback(v.optional(v.string()), undefined),
     digests: v.fallback(v.optional(v.record(v.string(), v.string())), undefined),
   }),
 );

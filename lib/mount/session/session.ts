@@ -150,7 +150,8 @@ async function mountHeld(
 function recordOf({ mountpoint, since }: Life, options: OpenOptions, mount: MountOptions) {
   const source = shownSource(options.source);
   const digests = optionDigests({ options, mount });
-  return { mountpoint, pid: process.pid, since, source, digests };
+  const { cache } = options;
+  return { mountpoint, pid: process.pid, since, source, cache, digests };
 }
 
 /** undefined: nobody asks for them. @throws PinfsError USAGE, METRICS_UNUSABLE. */
@@ -177,6 +178,7 @@ interface Life {
   readonly since: string;
   session: MountSession | undefined;
   metricFacts?: () => MetricFacts;
+  repository?: () => Repository;
   /** What is served now; at first that which is mounted. */
   current: (first: Repository) => Repository;
   stopping: boolean;
@@ -202,6 +204,11 @@ function createLife(mountpoint: string, mount: MountOptions, parts: SessionParts
         const session = mountedSession(life);
         parts.log.info(`asked to unmount${unmountWords[mode]}`);
         return session.unmount(mode);
+      },
+      explain: async (path) => {
+        mountedSession(life);
+        const { explainPath } = await import('../../repository/use/explain.js');
+        return life.repository && explainPath(life.repository(), path);
       },
       repin: async (asked) => mountedSession(life).repin(asked),
     },
@@ -337,6 +344,7 @@ function liveSession(
     ended,
   };
   life.session = session;
+  life.repository = current;
   life.metricFacts = () => metricFactsOf(status(), mounted.statistics);
   return session;
 }

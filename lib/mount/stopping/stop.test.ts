@@ -26,6 +26,7 @@ void t.test('the process of the mount is asked, and a relative path will do', as
   const asked: string[] = [];
   const control = await serveControl(path, record, {
     status: () => ({ state: 'running' }),
+    explain: () => Promise.reject(new Error('not asked')),
     repin: notRepinned,
     unmount: (mode) => {
       asked.push(mode);
@@ -45,6 +46,7 @@ void t.test('its refusal is the caller’s', async (t) => {
   const { mountpoint, record, parts } = setUp(path);
   const control = await serveControl(path, record, {
     status: () => ({ state: 'running' }),
+    explain: () => Promise.reject(new Error('not asked')),
     repin: notRepinned,
     unmount: () => Promise.reject(new PinfsError('MOUNT_BUSY', 'in use by 12 (bash: open file)')),
   });
@@ -58,6 +60,7 @@ void t.test('a process that does not answer is named, and left to --force', asyn
   const { mountpoint, record, parts } = setUp(path);
   const control = await serveControl(path, record, {
     status: () => ({ state: 'running' }),
+    explain: () => Promise.reject(new Error('not asked')),
     repin: notRepinned,
     unmount: () => new Promise(() => undefined),
   });

@@ -1,9 +1,10 @@
 import { PinfsError } from '../../format/errors.js';
 import { escapePath } from '../path.js';
 import type { Source, SourceRequest, Traffic } from '../source.js';
+import { nothingMet } from '../failover/failover.js';
 import { ask } from './ask.js';
 import { show } from './base.js';
-import { closedError, targetOn, type Client, type Only } from './client.js';
+import { closedError, now, targetOn, type Client, type Only } from './client.js';
 import { startJob } from './job.js';
 import { judged } from './judged.js';
 import { openNetwork, throughText } from './network.js';
@@ -54,6 +55,10 @@ function viewOf(client: Client, only: Only | undefined): Source {
     get: (path, limit, request = {}) => get(client, path, limit, request, only),
     judged: (served, error) => judged(client, only, served, error),
     nameOf: (served) => network.label(served),
+    wayOf: (path) => {
+      const way = network.failover.pick(escapePath(path), nothingMet, now());
+      return network.label(way ?? network.failover.current(now()));
+    },
     async close() {
       client.closed = true;
       for (const stop of client.running) stop(closedError());
