@@ -102,7 +102,7 @@ const slow = makeSmallRepository({
 
 async function deadlines(t: Test, driver: DriverName): Promise<void> {
   const { here, server, source, args } = await setUp(t, driver, slow);
-  const mountpoint = await here.mount({ source, args: [...args, '--deadline', '2'] });
+  const mountpoint = await here.mount({ source, args: [...args, '--deadline', '4'] });
   server.behave(/^data\//, 'hang');
   const at = (path: string): string => `${mountpoint}/${path}`;
   const calls = [

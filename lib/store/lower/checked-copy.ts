@@ -40,7 +40,8 @@ export function copyChecked(path: string, promised: Promised, target: string): C
       const isRight =
         mayBe(size, promised.size) &&
         (hash === promised.hash.text ||
-          (promised.compression === 'zlib' && hashOf(copy, size, promised) === promised.hash.text));
+          (hasOtherForm[promised.compression] &&
+            hashOf(copy, size, promised) === promised.hash.text));
       if (isRight) return { size, sha256 };
     } finally {
       closeSync(copy);
@@ -118,12 +119,19 @@ interface StoredHasher {
 /** Hashes what the plain bytes become when they are stored. */
 function storedHasher({ hash, compression }: Promised, isStock: boolean): StoredHasher {
   const hasher = hasherOf(hash.algorithm);
-  if (compression === 'none')
-    return { update: (plain) => hasher.update(plain), digest: () => hasher.digest().text };
-  const deflate = new Deflate({ legacyHash: isStock });
-  deflate.onData = (piece) => hasher.update(piece);
-  return {
-    update: (plain) => void deflate.push(plain, false),
-    digest: () => (deflate.push(new Uint8Array(0), true) ? hasher.digest().text : undefined),
-  };
+  switch (compression) {
+    case 'none':
+      return { update: (plain) => hasher.update(plain), digest: () => hasher.digest().text };
+    case 'zlib': {
+      const deflate = new Deflate({ legacyHash: isStock });
+      deflate.onData = (piece) => hasher.update(piece);
+      return {
+        update: (plain) => void deflate.push(plain, false),
+        digest: () => (deflate.push(new Uint8Array(0), true) ? hasher.digest().text : undefined),
+      };
+    }
+  }
 }
+
+/** Whether different makers store the same plain bytes in different ways. */
+const hasOtherForm: Readonly<Record<Compression, boolean>> = { zlib: true, none: false };
