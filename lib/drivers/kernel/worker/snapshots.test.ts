@@ -118,6 +118,21 @@ void t.test('a number that is held is not given twice, and not too many are held
   t.end();
 });
 
+void t.test('where the kernel asks for no OPEN, files may be open in each of 32', (t) => {
+  const { snapshots, closed } = open();
+  const first = snapshots.current;
+  for (let change = 1; change < 32; change += 1) {
+    snapshots.current.lookups = 1;
+    replaceSnapshot(snapshots, built(closed, String(change)), false);
+  }
+  t.ok(snapshots.byEpoch.has(first.epoch), 'though none is counted');
+  snapshots.current.lookups = 1;
+  replaceSnapshot(snapshots, built(closed, 'one more'), false);
+  t.notOk(snapshots.byEpoch.has(first.epoch));
+  closeSnapshots(snapshots);
+  t.end();
+});
+
 void t.test('an epoch comes again when it is forgotten, and a generation never', (t) => {
   const { snapshots, closed } = open();
   const first = snapshots.current;
