@@ -2,6 +2,7 @@ import { environmentHops } from './failover/environment.js';
 import { hopLabel, parseProxies, type HopGroups } from './failover/proxies.js';
 import type { HttpOptions } from './http/settings.js';
 import { isUrl } from './open.js';
+import { timerMsMax } from './wait.js';
 
 /**
  * How the servers of a repository are reached, as it stands on a command line or in the files of a site
@@ -105,7 +106,9 @@ function httpOptions(data: NetworkData): HttpOptions {
 
 const lowSpeedLimitUsual = 1024;
 
-function timesOf(milliseconds: number, lowSpeedLimit = lowSpeedLimitUsual) {
+function timesOf(given: number, lowSpeedLimit = lowSpeedLimitUsual) {
+  // A timer that is longer than it may be ends at once; through a proxy there are two in one.
+  const milliseconds = Math.min(given, timerMsMax / 2);
   return {
     connectTimeout: milliseconds,
     headersTimeout: milliseconds,
