@@ -24,7 +24,16 @@ const configOptions = {
   offline,
 } as const satisfies OptionRows;
 
+const checkOptions = {
+  probe: {
+    flag: '--probe',
+    kind: 'flag',
+    help: 'ask the servers as well, through each proxy',
+  },
+} as const satisfies OptionRows;
+
 type ConfigFlags = OutputFlags & OptionValues<typeof configOptions>;
+type CheckFlags = ConfigFlags & OptionValues<typeof checkOptions>;
 
 export function register(program: Command): void {
   const command = program.command('config').description("look at a site's configuration");
@@ -32,7 +41,7 @@ export function register(program: Command): void {
     .description('each value for a repository: where it comes from, and what pinfs does with it')
     .argument('<fqrn>', 'name of a repository')
     .action(show);
-  configCommand(command.command('check'))
+  addOptions(configCommand(command.command('check')), checkOptions)
     .description("what is wrong with a site's files; exit code 1 if something would not work")
     .argument('[fqrn]', 'name of a repository; without it each one that the files configure')
     .action(check);
@@ -63,11 +72,14 @@ async function show(fqrn: string, flags: ConfigFlags): Promise<void> {
   });
 }
 
-async function check(fqrn: string | undefined, flags: ConfigFlags): Promise<void> {
+async function check(fqrn: string | undefined, flags: CheckFlags): Promise<void> {
   await runAction(flags, async () => {
-    const { checkSite } = await import('../../lib/repository/configured/check-site.js');
+    const { checkSite, probeSite } = await import('../../lib/repository/configured/check-site.js');
     const { originText } = await import('../../lib/configuration/show.js');
-    const findings = await checkSite(fqrn, readWith(flags), await tellingEnvironment());
+    const environment = await tellingEnvironment();
+    const findings = await checkSite(fqrn, readWith(flags), environment);
+    if (flags.probe === true)
+      findings.push(...(await probeSite(fqrn, readWith(flags), environment)));
     const errors = findings.filter(({ severity }) => severity === 'error').length;
     noteExit(errors > 0 ? 1 : 0);
     if (flags.json === true) {

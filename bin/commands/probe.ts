@@ -6,6 +6,7 @@ import { runAction } from './failures.js';
 import { sourceOptions, type SourceFlags } from './options.js';
 import { print, printJson } from './output.js';
 import { startWaiting } from './progress.js';
+import { formatSize } from './sizes.js';
 import { namedOptions, tellingEnvironment } from './with-repository.js';
 
 export function register(program: Command): void {
@@ -13,7 +14,7 @@ export function register(program: Command): void {
     .description(
       `ask each mirror through each proxy, and tell what they answer
 
-One line for each way: its place in the order, milliseconds to the answer to a small request, revision, age of the whitelist, and what is wrong. Exit code 0 if each one has a valid head.`,
+One line for each way: its place in the order, milliseconds to the answer to a small request, what came a second of the root catalog, revision, age of the whitelist, and what is wrong. Exit code 0 if each one has a valid head.`,
     )
     .summary('ask each mirror through each proxy, and tell what they answer')
     .argument('<source>', 'URL or directory of a repository')
@@ -38,7 +39,7 @@ async function probe(source: string, flags: SourceFlags): Promise<void> {
 
 function table({ repository, newest, ways }: ProbeReport): string {
   const rows = [
-    ['#', 'ms', 'revision', 'whitelist', 'mirror', 'proxy', 'head'],
+    ['#', 'ms', 'per second', 'revision', 'whitelist', 'mirror', 'proxy', 'head'],
     ...ways.map((way) => row(way, newest)),
   ];
   const widths =
@@ -49,11 +50,13 @@ function table({ repository, newest, ways }: ProbeReport): string {
 }
 
 function row(probed: ProbedWay, newest: number | null): string[] {
-  const { place, mirror, proxy, milliseconds, revision, whitelistAge, error } = probed;
+  const { place, mirror, proxy, milliseconds, bytesPerSecond, revision, whitelistAge, error } =
+    probed;
   const isBehind = error === null && revision !== null && newest !== null && revision < newest;
   return [
     String(place),
     milliseconds === null ? '-' : String(milliseconds),
+    bytesPerSecond === null ? '-' : formatSize(bytesPerSecond),
     revision === null ? '-' : String(revision),
     whitelistAge === null ? '-' : ageText(whitelistAge),
     printableText(mirror),

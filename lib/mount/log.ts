@@ -1,3 +1,4 @@
+import { fstatSync } from 'node:fs';
 import { pino } from 'pino';
 import { fromText, printable } from '../format/bytes.js';
 import { errorReason } from '../format/errno.js';
@@ -14,6 +15,9 @@ export interface Log {
   readonly reopen?: () => void;
 }
 
+/** What is less than this is left out. */
+export type LogLevel = 'info' | 'warn' | 'error';
+
 export type LogFunction = (message: string, fields?: Readonly<Record<string, unknown>>) => void;
 
 /** Lines a minute; the rest is counted. A hostile server must not fill the disk through our log. */
@@ -27,11 +31,15 @@ const recentLineLengthMax = 300;
  * Written at once, so that the last words before a crash are in it.
  * @throws PinfsError USAGE when the file can't be opened.
  */
-export function openLog(file: string | undefined, verbose: boolean): Log {
+export function openLog(
+  file: string | undefined,
+  level: LogLevel = 'info',
+  output: (text: string) => void = writeError,
+): Log {
   const opened = file === undefined ? undefined : openFile(file);
   const logger = pino(
-    { level: verbose ? 'debug' : 'info', base: { pid: process.pid } },
-    opened ?? { write: writeForPeople },
+    { level, base: { pid: process.pid } },
+    opened ?? { write: (line) => output(lineForPeople(line, isJournal())) },
   );
   const meter = createMeter(linesEachMinuteMax);
   const write = (level: 'info' | 'warn' | 'error'): LogFunction => {
@@ -68,12 +76,25 @@ function openFile(file: string): LogFile {
   }
 }
 
-function writeForPeople(line: string): void {
+function writeError(text: string): void {
+  process.stderr.write(text);
+}
+
+/** Whether what is written to stderr goes to the journal, as systemd says (systemd.exec(5)). */
+function isJournal(): boolean {
+  const { dev, ino } = fstatSync(2);
+  return process.env['JOURNAL_STREAM'] === `${dev}:${ino}`;
+}
+
+/** The journal takes the level from a number in front (sd-daemon(3)), people from a word. */
+export function lineForPeople(line: string, toJournal: boolean): string {
   const { level, msg, dropped } = JSON.parse(line) as Readonly<Record<string, unknown>>;
-  const word =
-    typeof level === 'number' && level >= 50 ? 'error: ' : level === 40 ? 'warning: ' : '';
+  const number = typeof level === 'number' ? level : 30;
+  const word = number >= 50 ? 'error: ' : number >= 40 ? 'warning: ' : '';
+  const priority = number >= 50 ? 3 : number >= 40 ? 4 : 6;
   const count = typeof dropped === 'number' ? ` (${dropped})` : '';
-  process.stderr.write(`pinfs: ${word}${printable(fromText(String(msg)))}${count}\n`);
+  const text = `${printable(fromText(String(msg)))}${count}`;
+  return toJournal ? `<${priority}>${text}\n` : `pinfs: ${word}${text}\n`;
 }
 
 /** Lets `limit` lines pass in each minute, and says at the next one that passes how many did not. */

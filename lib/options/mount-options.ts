@@ -65,6 +65,18 @@ export const mountOptionTable = {
     help: 'append the log to this file',
     inUse: 'the log',
   },
+  logLevel: {
+    flag: '--log-level',
+    value: 'level',
+    kind: 'choice',
+    choices: ['info', 'warn', 'error'],
+    usual: 'info',
+    help: 'what of the log is written',
+    manual:
+      'What of the log is written: all (`info`), what somebody should look at (`warn`), or what failed (`error`). With `--log` ' +
+      'each entry is a line of JSON, in a file that never outgrows 16 MiB; without, a line for people on the standard ' +
+      'error, with its priority where that is the journal of systemd.',
+  },
   /** `ADDR:PORT` or `unix:PATH`, where Prometheus asks for metrics. */
   metrics: {
     flag: '--metrics',

@@ -60,11 +60,13 @@ void t.test(
       whitelistAge: Number,
       whitelistExpires: String,
       milliseconds: Number,
+      bytesPerSecond: Number,
     });
     t.match(
       second?.error?.message,
       new RegExp(`${good?.url ?? ''}.* through ${proxies[1]?.url ?? ''}`),
     );
+    t.equal(second?.bytesPerSecond, null);
     t.equal(third?.proxy, 'DIRECT');
   },
 );

@@ -1,5 +1,6 @@
 import { asPinfsError, type ErrorCode } from '../format/errors.js';
-import { parseManifest } from '../format/manifest.js';
+import { objectPath } from '../format/hash.js';
+import { parseManifest, type Manifest } from '../format/manifest.js';
 import { parseWhitelist } from '../format/whitelist.js';
 import { isoTime } from '../format/time.js';
 import type { Source } from '../source/source.js';
@@ -29,6 +30,8 @@ export interface ProbedWay {
   readonly whitelistAge: number | null;
   /** Milliseconds to the answer to a small request over a connection that was there; null: none. */
   readonly milliseconds: number | null;
+  /** Of its root catalog, from the request to the last byte; null: it has no valid head, or did not give that. */
+  readonly bytesPerSecond: number | null;
   /** What is wrong with its head, or why there is none; null: it is valid. */
   readonly error: { readonly code: ErrorCode; readonly message: string } | null;
 }
@@ -100,8 +103,30 @@ async function probeWay(opening: Opening, asked: Source): Promise<Omit<ProbedWay
     whitelistExpires: listed?.expires ?? null,
     whitelistAge: Number.isNaN(age) ? null : age,
     milliseconds: answers ? await answerTime(asked, signal) : null,
+    bytesPerSecond:
+      failure === undefined && read !== undefined ? await throughput(asked, read, signal) : null,
     error: failure === undefined ? null : { code: failure.code, message: failure.message },
   };
+}
+
+// Of a root catalog that is larger nothing is told (bytes).
+const measuredBytesMax = 25 * 1024 * 1024;
+
+async function throughput(
+  asked: Source,
+  { rootHash }: Manifest,
+  signal: AbortSignal,
+): Promise<number | null> {
+  const path = objectPath({ hash: rootHash, kind: 'catalog' });
+  const began = performance.now();
+  try {
+    const { length } = await asked.get(path, measuredBytesMax, { signal });
+    return Math.round((length * 1000) / Math.max(1, performance.now() - began));
+  } catch (thrown) {
+    // What is wrong with an object is another question than who answers.
+    asPinfsError(thrown);
+    return null;
+  }
 }
 
 async function answerTime(asked: Source, signal: AbortSignal): Promise<number | null> {

@@ -16,13 +16,14 @@ _pinfs() {
     --inodes) mapfile -t COMPREPLY < <(compgen -W '32 63' -- "$word") && return ;;
     --driver) mapfile -t COMPREPLY < <(compgen -W 'auto fuse-native kernel' -- "$word") && return ;;
     --ahead) mapfile -t COMPREPLY < <(compgen -W 'off' -- "$word") && return ;;
+    --log-level) mapfile -t COMPREPLY < <(compgen -W 'info warn error' -- "$word") && return ;;
     --type) mapfile -t COMPREPLY < <(compgen -W 'f d l c b p s' -- "$word") && return ;;
     --workload) mapfile -t COMPREPLY < <(compgen -W 'walk tar' -- "$word") && return ;;
     --by) mapfile -t COMPREPLY < <(compgen -W 'snapshot' -- "$word") && return ;;
     --fqrn | --cache-limit | --trust-at | --set | --mirror | --proxy | --env | --deadline | --min-rate | --metrics | --protected-xattr | --xattr-gid | --name | --jobs | --port | --host | --repeats) return ;;
   esac
   case $command in
-    mount) options="$source --inodes --foreground --driver --allow-other --suid --dev --ahead --no-xattrs --passthrough --log --metrics --public --trace --protected-xattr --xattr-gid -o" ;;
+    mount) options="$source --inodes --foreground --driver --allow-other --suid --dev --ahead --no-xattrs --passthrough --log --log-level --metrics --public --trace --protected-xattr --xattr-gid -o" ;;
     umount) options="$output --lazy --force --all" ;;
     repin) options="$output --dry-run" ;;
     ls) options="$source --long --recursive" ;;
@@ -60,7 +61,7 @@ _pinfs() {
     esac ;;
     config) case ${COMP_WORDS[2]} in
       show) options="$output --config --set --proxy --cache --offline" ;;
-      check) options="$output --config --set --proxy --cache --offline" ;;
+      check) options="$output --config --set --proxy --cache --offline --probe" ;;
       *) options='show check' ;;
     esac ;;
     help) options=$commands ;;

@@ -74,7 +74,7 @@ export interface SessionParts {
 
 /** The parts of a real mount. @throws PinfsError STATE_UNUSABLE, USAGE (the log). */
 export async function realParts(mount: MountOptions): Promise<SessionParts> {
-  const log = openLog(mount.log, mount.verbose);
+  const log = openLog(mount.log, mount.logLevel);
   log.info(`mounting on ${mount.mountpoint}`);
   const { openRepository } = await import('../../repository/open.js');
   const { processEnvironment } = await import('../../repository/open/environment.js');

@@ -1,6 +1,6 @@
 import { statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { PinfsError } from '../../format/errors.js';
+import { asPinfsError, PinfsError } from '../../format/errors.js';
 import {
   checkConfiguration,
   type CheckedMachine,
@@ -12,7 +12,8 @@ import { elementsOf } from '../../configuration/values.js';
 import { directories, type Environment } from '../open/environment.js';
 import type { OpenOptions } from '../open/options.js';
 import { withLoaded } from './config-repository.js';
-import { readNamed, type NamedSite } from './named-source.js';
+import { probeSource } from '../probe.js';
+import { namedSource, readNamed, type NamedSite } from './named-source.js';
 import { siteOf } from './site.js';
 import { pathInRepository } from './site-keys.js';
 
@@ -54,6 +55,53 @@ export async function checkSite(
   // The same line is read for each repository.
   const byText = new Map(found.map((one) => [JSON.stringify([one.origin, one.text]), one]));
   return [...byText.values()];
+}
+
+/**
+ * Asks the servers of one repository, or of each that the files configure, through their proxies.
+ * @throws PinfsError USAGE: it can't be a name
+ */
+export async function probeSite(
+  word: string | undefined,
+  options: OpenOptions,
+  environment: Environment,
+): Promise<SiteFinding[]> {
+  const quiet = { ...environment, report: () => undefined };
+  const site = siteOf(options, environment);
+  const names = word === undefined ? configuredNames(evaluateSite('', site), site) : [word];
+  const found: SiteFinding[] = [];
+  for (const name of names) found.push(...(await probeNamed(name, options, quiet)));
+  return found;
+}
+
+async function probeNamed(
+  word: string,
+  options: OpenOptions,
+  environment: Environment,
+): Promise<SiteFinding[]> {
+  const { fqrn, settings } = await siteConfiguration(word, options, environment);
+  const origin = settings.get('CVMFS_SERVER_URL')?.origin ?? null;
+  const mend = 'Ask who runs the server or the proxy, or take it out of the list.';
+  try {
+    const named = await namedSource({ ...options, source: fqrn }, environment);
+    const { ways } = await probeSource(named, environment);
+    const isAnyValid = ways.some(({ error }) => error === null);
+    return ways.flatMap(({ mirror, proxy, error }) =>
+      error === null
+        ? []
+        : [
+            {
+              severity: isAnyValid ? ('warning' as const) : ('error' as const),
+              origin,
+              text: `${fqrn}: ${mirror} through ${proxy}: ${error.message} [${error.code}]`,
+              mend,
+            },
+          ],
+    );
+  } catch (thrown) {
+    const { code, message, advice = mend } = asPinfsError(thrown);
+    return [{ severity: 'error', origin, text: `${fqrn}: ${message} [${code}]`, mend: advice }];
+  }
 }
 
 async function checkNamed(
