@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 const folder = '/proc/sys/fs/fuse';
 
 // The kernel looks every so many seconds, and takes no shorter timeout (fs/fuse/dev.c, since Linux 6.15).
-const shortest = 15;
+const timeoutSecondsMin = 15;
 
 /**
  * Seconds after which the kernel of this machine ends the whole mount because of one request that is not
@@ -15,7 +15,7 @@ export function kernelTimeout(read: (name: string) => string = readSetting): num
     return Number.isFinite(seconds) ? seconds : 0;
   });
   const given = [usual, most].filter((seconds) => seconds > 0);
-  return given.length === 0 ? undefined : Math.max(shortest, Math.min(...given));
+  return given.length === 0 ? undefined : Math.max(timeoutSecondsMin, Math.min(...given));
 }
 
 function readSetting(name: string): string {

@@ -57,7 +57,7 @@ export interface MadeRepository {
   writeTo(directory: string): string;
 }
 
-const day = 86_400;
+const daySeconds = 86_400;
 const firstDay = Date.UTC(2020, 0, 1) / 1000;
 
 /** Makes a repository: all its revisions, signed; the manifest is that of the last one. */
@@ -117,7 +117,7 @@ function publish(publisher: Publisher, spec: RevisionSpec): void {
   const { fqrn, ttl } = publisher.spec;
   const before = made.at(-1);
   const revision = made.length + 1;
-  const time = spec.time ?? (before === undefined ? firstDay : before.time + day);
+  const time = spec.time ?? (before === undefined ? firstDay : before.time + daySeconds);
   const catalogs = new Map<ByteString, MadeCatalog>();
   const earlier = made.flatMap((one) => one.catalogs.get('') ?? []);
   const context = { objects, external: publisher.external, time, revision, earlier, catalogs };

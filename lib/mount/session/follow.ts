@@ -59,7 +59,7 @@ export interface Follower {
 }
 
 /** Seconds: bounds for what a repository asks for, and the wait after a check that failed. */
-const shortest = 10;
+const intervalSecondsMin = 10;
 const intervalSecondsMax = 86_400;
 const afterFailureSeconds = 180;
 
@@ -244,5 +244,5 @@ function banOf(
 
 function bounded(seconds: number | undefined): number {
   if (seconds === undefined || !Number.isFinite(seconds)) return intervalSecondsMax;
-  return Math.min(intervalSecondsMax, Math.max(shortest, seconds));
+  return Math.min(intervalSecondsMax, Math.max(intervalSecondsMin, seconds));
 }

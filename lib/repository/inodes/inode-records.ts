@@ -15,7 +15,7 @@ import type { GivenNumber } from '../../tree/inode-table.js';
 const headerBytes = 96;
 const version = 1;
 const magic = 0x666e_6970;
-const batchHead = 16;
+const batchHeadBytes = 16;
 const batchBytesMax = 128 * 1024;
 const movedBit = 0x8000_0000;
 
@@ -55,8 +55,8 @@ export function encodeBatches(all: readonly GivenNumber[]): Buffer {
 }
 
 function batch(all: readonly GivenNumber[]): Buffer {
-  const bytes = Buffer.alloc(batchHead + all.length * 16);
-  let at = batchHead;
+  const bytes = Buffer.alloc(batchHeadBytes + all.length * 16);
+  let at = batchHeadBytes;
   for (const { low, high, number } of all) {
     at = bytes.writeUInt32LE(low, at);
     if (number === low) {
@@ -68,8 +68,8 @@ function batch(all: readonly GivenNumber[]): Buffer {
     at = bytes.writeUInt32LE(0, at);
   }
   bytes.writeUInt32LE(magic, 0);
-  bytes.writeUInt32LE(at - batchHead, 4);
-  bytes.writeUInt32LE(crc32(bytes.subarray(batchHead, at)), 8);
+  bytes.writeUInt32LE(at - batchHeadBytes, 4);
+  bytes.writeUInt32LE(crc32(bytes.subarray(batchHeadBytes, at)), 8);
   return bytes.subarray(0, at);
 }
 
@@ -91,12 +91,12 @@ export function decodeBatches(
 ): Decoded {
   let at = 0;
   let damaged = 0;
-  while (at + batchHead <= bytes.length) {
+  while (at + batchHeadBytes <= bytes.length) {
     const length = bytes.readUInt32LE(at + 4);
-    const end = at + batchHead + length;
+    const end = at + batchHeadBytes + length;
     const mayBe = bytes.readUInt32LE(at) === magic && length <= batchBytesMax && length % 8 === 0;
     if (mayBe && end > bytes.length && !last) break;
-    const payload = bytes.subarray(at + batchHead, end);
+    const payload = bytes.subarray(at + batchHeadBytes, end);
     if (mayBe && end <= bytes.length && crc32(payload) === bytes.readUInt32LE(at + 8)) {
       takeAll(payload, take);
       at = end;

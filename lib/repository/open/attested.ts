@@ -16,7 +16,7 @@ import { refuseBannedSignature, refuseBlacklisted, signatureFor } from './pinned
 import type { Repository } from '../repository.js';
 import type { ResolvedSnapshot } from './snapshot.js';
 
-const fileLimit = 64 * 1024;
+const fileBytesMax = 64 * 1024;
 
 /** Exactly what was attested, or an error. @throws PinfsError ATTESTATION_*, KEY_MALFORMED, USAGE. */
 export async function resolveAttested(
@@ -71,7 +71,7 @@ function checkPin(opening: Opening, attestation: Attestation): void {
 
 function readSmallFile(path: string): Buffer {
   try {
-    return readGiven(path, fileLimit);
+    return readGiven(path, fileBytesMax);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new PinfsError('USAGE', `${path} cannot be read: ${reason}`, { cause });

@@ -27,7 +27,7 @@ export interface LoadedRows {
 /** The most rows that are read at once. */
 export const pageRows = 512;
 // Larger directories are served row by row, so that a million entries take no more memory than these.
-const loadedRowsLimit = 8 * pageRows;
+const loadedRowsMax = 8 * pageRows;
 const loadedBytesMax = 2 * 1024 * 1024;
 /** Reads all rows of a directory; undefined: they are too many. */
 export function loadRows(
@@ -47,7 +47,7 @@ export function loadRows(
     const { packed, full } = file.children(digest, after, pageRows);
     if (packed === null) break;
     bytes += packed.length;
-    if (bytes > loadedBytesMax || ids.length >= loadedRowsLimit) return undefined;
+    if (bytes > loadedBytesMax || ids.length >= loadedRowsMax) return undefined;
     let read = 0;
     for (let position = 0; position < packed.length; read++) {
       const span = spanAt(packed, position);

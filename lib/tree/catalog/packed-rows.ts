@@ -34,7 +34,7 @@ export const byteColumns = ['name', 'symlink', 'xattr', 'hash'];
 /** The most bytes of a target, and of extended attributes, in a row that is packed in the quick way. */
 export const quickBytesMax = 4096;
 // What the limits of the columns allow, and room for more: rows above can't be sound.
-const weightLimit = 2 * (linkBytesMax + xattrBlobLimit);
+const weightBytesMax = 2 * (linkBytesMax + xattrBlobLimit);
 /** Rows of a catalog that are packed at once: however many there are, they weigh less than 5 MiB. */
 export const rowsAtOnce = { quick: 512, careful: 16 } as const;
 
@@ -89,7 +89,7 @@ function carefulRow(columns: ReadonlySet<string>, located: boolean): string {
   const none = (count: number): string => `json_array(${Array(count).fill('NULL').join()})`;
   const parent = located ? `${none(parentColumns.length)},` : '';
   const nothing = `concat(${parent}json_array(0,0,0,rowid),${none(integerColumns.length)},char(10))`;
-  return `iif(${weights.join('+')}<=${weightLimit},${parts},${nothing})`;
+  return `iif(${weights.join('+')}<=${weightBytesMax},${parts},${nothing})`;
 }
 
 function packed(
