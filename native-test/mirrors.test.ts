@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash, randomBytes, randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { cpSync, mkdirSync, readdirSync, readFileSync, renameSync, symlinkSync } from 'node:fs';
 import { rmSync, writeFileSync } from 'node:fs';
@@ -7,6 +7,7 @@ import { connect, createServer, type AddressInfo } from 'node:net';
 import { basename, join } from 'node:path';
 import t, { type Test } from 'tap';
 import { file, makeRepository } from '../lib/publish/write-repository.js';
+import { seededRandom } from '../lib/testing/trees.js';
 import { needsAll, needsDriver, needsProgram } from './machine.js';
 import { scene, type Scene } from './scene.js';
 
@@ -187,12 +188,7 @@ async function tarDigest(mountpoint: string, during: () => unknown): Promise<str
 
 const timeoutMs = 3_000;
 
-async function timeWith(
-  t: Test,
-  here: Scene,
-  { name, fault, root, damaged }: { name: string; fault: Fault; root: string; damaged: string },
-): Promise<{ digest: string; took: number; facts: string }> {
-  const work = here.directory(`site ${name}`.replace(/\W+/g, '-'));
+async function startSite(t: Test, work: string, root: string): Promise<Site> {
   const mirrors = [
     await startNginx(t, join(work, 'nginx1'), root),
     await startNginx(t, join(work, 'nginx2'), root),
@@ -201,8 +197,18 @@ async function timeWith(
     await startSquid(t, join(work, 'squid1')),
     await startSquid(t, join(work, 'squid2')),
   ];
-  const [first, second] = mirrors.map(({ port }) => `http://127.0.0.1:${port}/${made.fqrn}`);
-  const list = proxies.map(({ port }) => `http://127.0.0.1:${port}`).join(';');
+  return { mirrors, proxies };
+}
+
+/** A cold mount is read by tar; `during` is called when a third of it was read. */
+async function timeWith(
+  here: Scene,
+  site: Site,
+  work: string,
+  during: () => unknown,
+): Promise<{ digest: string; took: number; facts: string }> {
+  const [first, second] = site.mirrors.map(({ port }) => `http://127.0.0.1:${port}/${made.fqrn}`);
+  const list = site.proxies.map(({ port }) => `http://127.0.0.1:${port}`).join(';');
   const key = join(work, 'key.pub');
   writeFileSync(key, made.masterKey);
   const at = `mnt-${basename(work)}`;
@@ -215,13 +221,46 @@ async function timeWith(
     args: ['--key', key, '--mirror', second ?? '', '--proxy', list, ...deadline],
   });
   const began = performance.now();
-  const digest = await tarDigest(mountpoint, () => fault({ mirrors, proxies }, damaged));
+  const digest = await tarDigest(mountpoint, during);
   const took = performance.now() - began;
   const status = await here.status(mountpoint);
   const { traffic, errors } = status?.status ?? {};
   await here.umount(mountpoint);
   return { digest, took, facts: JSON.stringify({ traffic, errors }) };
 }
+
+/** Faults that pass, of one of the mirrors or proxies: each says how it is ended. */
+type PassingFault = (site: Site, one: number, damaged: string, root: string) => () => unknown;
+
+const frozen = (server: Served | undefined) => {
+  server?.process.kill('SIGSTOP');
+  return () => server?.process.kill('SIGCONT');
+};
+
+const marked = (name: string): PassingFault => {
+  return ({ mirrors }, one) => {
+    const path = join(mirrors[one]?.directory ?? '', name);
+    writeFileSync(path, '');
+    return () => rmSync(path);
+  };
+};
+
+function leadTo(directory: string, to: string): void {
+  symlinkSync(to, join(directory, 'next'));
+  renameSync(join(directory, 'next'), join(directory, 'root'));
+}
+
+const passingFaults: Readonly<Record<string, PassingFault>> = {
+  'mirror frozen': ({ mirrors }, one) => frozen(mirrors[one]),
+  'proxy frozen': ({ proxies }, one) => frozen(proxies[one]),
+  'mirror busy': marked('busy'),
+  'mirror gives HTML': marked('page'),
+  'mirror gives wrong bytes': ({ mirrors }, one, damaged, root) => {
+    const directory = mirrors[one]?.directory ?? '';
+    leadTo(directory, damaged);
+    return () => leadTo(directory, root);
+  },
+};
 
 const needs = needsAll(
   needsDriver('kernel'),
@@ -243,8 +282,9 @@ void t.test(
     let base = 0;
     let right = '';
     for (const [name, fault] of Object.entries(faults)) {
-      const sites = { name, fault, root: here.directory('root'), damaged };
-      const { digest, took, facts } = await timeWith(t, here, sites);
+      const work = here.directory(`site ${name}`.replace(/\W+/g, '-'));
+      const site = await startSite(t, work, here.directory('root'));
+      const { digest, took, facts } = await timeWith(here, site, work, () => fault(site, damaged));
       if (name === 'none') [base, right] = [took, digest];
       t.match(digest, /^[0-9a-f]{64}$/, name);
       t.equal(digest, right, `${name}: each byte is right`);
@@ -256,5 +296,44 @@ void t.test(
       t.ok(lost < 3 * timeoutMs, `${name}: ${Math.round(lost)} ms lost`);
     }
     rmSync(damaged, { recursive: true, force: true });
+  },
+);
+
+const seed = Number(process.env['PINFS_SEED'] ?? randomInt(2 ** 31));
+const rounds = Number(process.env['PINFS_FAULTS'] ?? 2);
+
+void t.test(
+  'faults in random order, one after the other on the same servers',
+  { ...needs, timeout: 280_000 + 60_000 * rounds },
+  async (t) => {
+    t.comment(`PINFS_SEED=${seed} PINFS_FAULTS=${rounds}`);
+    const random = seededRandom(seed);
+    const here = scene(t, 'kernel');
+    const root = here.directory('root');
+    made.writeTo(root);
+    const damaged = here.directory('damaged');
+    damagedCopy(join(root, made.fqrn), join(damaged, made.fqrn));
+    const site = await startSite(t, here.directory('site'), root);
+    const names = Object.keys(passingFaults);
+    let right: string | undefined;
+    for (let round = 0; round <= rounds; round++) {
+      // The first one is without.
+      const name = round === 0 ? 'none' : (names[Math.floor(random() * names.length)] ?? '');
+      const one = random() < 0.5 ? 0 : 1;
+      let end = (): unknown => undefined;
+      const { digest, took, facts } = await timeWith(
+        here,
+        site,
+        here.directory(`r${round}`),
+        () => {
+          end = passingFaults[name]?.(site, one, damaged, root) ?? end;
+        },
+      );
+      end();
+      right ??= digest;
+      t.match(digest, /^[0-9a-f]{64}$/, name);
+      t.equal(digest, right, `round ${round}, ${name} (${one}): each byte is right`);
+      t.comment(`${name} (${one}): ${(took / 1000).toFixed(1)} s; ${facts}`);
+    }
   },
 );
