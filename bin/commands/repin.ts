@@ -53,7 +53,7 @@ async function repin(mountpoint: string, text: string, flags: RepinFlags): Promi
 
 /** The name of a repository alone: the pin is that of the site's configuration, as it is now. */
 async function withPin(text: string): Promise<string> {
-  const { splitSourcePin } = await import('../../lib/source/open.js');
+  const { splitSourcePin } = await import('../../lib/source/source-pin.js');
   if (text.startsWith('@') || splitSourcePin(text).pin !== undefined) return text;
   const { tellingEnvironment, withNames } = await import('./with-repository.js');
   return (await withNames({ source: text }, await tellingEnvironment())).source;

@@ -2,7 +2,7 @@ import { findMount, mountType, textOf, type MountLine } from '../machine/mountin
 import { currentMounts } from '../machine/unmount.js';
 import { fromText, printable } from '../format/bytes.js';
 import { PinfsError } from '../format/errors.js';
-import { splitSourcePin } from '../source/open.js';
+import { splitSourcePin } from '../source/source-pin.js';
 import { askControl, findRecords, type MountRecord } from './control/control.js';
 import type { TranslatedOptions } from './fstab.js';
 import { resolveMountpoint } from '../machine/mountpoint.js';

@@ -7,7 +7,7 @@ import { withPaths } from '../options/rows.js';
 import { sourceOptionTable } from '../options/source-options.js';
 import { checkGiven } from '../repository/open/environment.js';
 import type { OpenOptions } from '../repository/open/options.js';
-import { isUrl, splitSourcePin } from '../source/open.js';
+import { isUrl, splitSourcePin } from '../source/source-pin.js';
 import type { MountOptions } from './options.js';
 
 /** What to mount and how, as plain data: it is sent to a daemon as one JSON line. */

@@ -3,7 +3,7 @@ import { fromText, printable } from '../format/bytes.js';
 import { PinfsError } from '../format/errors.js';
 import { decoder } from '../format/schema.js';
 import { textOf } from '../machine/mountinfo.js';
-import { isUrl, splitSourcePin } from '../source/open.js';
+import { isUrl, splitSourcePin } from '../source/source-pin.js';
 import { foreignVerdictSchema } from '../trust/verdict/verdict-schema.js';
 import { mountThere } from './again.js';
 import { askControl } from './control/control.js';

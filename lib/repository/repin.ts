@@ -1,5 +1,5 @@
 import { PinfsError } from '../format/errors.js';
-import { splitSourcePin } from '../source/open.js';
+import { splitSourcePin } from '../source/source-pin.js';
 import { openAsAsked } from './open.js';
 import { withPresentTrust } from './open/opening.js';
 import { parsePin } from './open/pin.js';

@@ -1,7 +1,7 @@
 import { environmentHops } from './failover/environment.js';
 import { hopLabel, parseProxies, type HopGroups } from './failover/proxies.js';
 import type { HttpOptions } from './http/settings.js';
-import { isUrl } from './open.js';
+import { isUrl } from './source-pin.js';
 import { timerMsMax } from './wait.js';
 
 /**

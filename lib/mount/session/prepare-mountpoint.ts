@@ -9,7 +9,7 @@ import { mountOptionTable } from '../../options/mount-options.js';
 import { pathsOf } from '../../options/rows.js';
 import { sourceOptionTable } from '../../options/source-options.js';
 import { directories, processEnvironment } from '../../repository/open/environment.js';
-import { isUrl, splitSourcePin } from '../../source/open.js';
+import { isUrl, splitSourcePin } from '../../source/source-pin.js';
 import type { Log } from '../log.js';
 import {
   checkMountpoint,

@@ -13,7 +13,8 @@ import { directories, type Environment } from '../open/environment.js';
 import type { OpenOptions } from '../open/options.js';
 import { withLoaded } from './config-repository.js';
 import { probeSource } from '../probe.js';
-import { namedSource, readNamed, type NamedSite } from './named-source.js';
+import { namedSource } from './named-source.js';
+import { readNamed, type NamedSite } from './site-source.js';
 import { siteOf } from './site.js';
 import { pathInRepository } from './site-keys.js';
 

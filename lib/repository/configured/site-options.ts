@@ -4,7 +4,7 @@ import type { Configuration, Setting } from '../../configuration/configuration.j
 import { pinParameters } from '../../configuration/check.js';
 import { originText } from '../../configuration/show.js';
 import { isOn, numberOf, urlsOf } from '../../configuration/values.js';
-import { isUrl } from '../../source/open.js';
+import { isUrl } from '../../source/source-pin.js';
 import type { OpenOptions, SiteData } from '../open/options.js';
 import { parseDate, parsePin } from '../open/pin.js';
 

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { PinfsError } from '../../format/errors.js';
 import { decoder } from '../../format/schema.js';
-import { isUrl, splitSourcePin } from '../../source/open.js';
+import { isUrl, splitSourcePin } from '../../source/source-pin.js';
 import { makeStateDirectory, readState, writeState } from '../../trust/memory/state-files.js';
 import { readStateFields, stateFormat } from '../../trust/memory/state-format.js';
 

@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import t from 'tap';
-import { defaultFqrn, isUrl, openSource, splitSourcePin } from './open.js';
+import { openSource } from './open.js';
+import { defaultFqrn, isUrl, splitSourcePin } from './source-pin.js';
 import { escapePath } from './path.js';
 
 const never = (): boolean => false;
