@@ -1,8 +1,5 @@
 import type { Want } from './want.js';
 
-/** Larger objects get a file of their own, which the kernel can read by itself (passthrough). */
-export const smallObjectBytesMax = 64 * 1024;
-
 /**
  * The reading side of the cache: what is on this machine, checked. Synchronous, and usable from any
  * thread: it is built from the cache directory alone. Seam: the disk, and ALWAYS_MISS in tests.
@@ -26,9 +23,8 @@ export interface Shelf {
   ): number | undefined;
 
   /**
-   * Path of the object's file, to be opened by SQLite; undefined if it isn't here, or lies in a segment: then it is
-   * no larger than `smallObjectBytesMax`, and can be read as a whole. Whoever has opened it asks `stillThere` before he
-   * reads.
+   * Path of the object's file, to be opened by SQLite; undefined if it isn't here. Whoever has opened it asks
+   * `stillThere` before he reads.
    */
   path(want: Want): string | undefined;
 

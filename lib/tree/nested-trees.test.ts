@@ -340,7 +340,6 @@ void t.test('a catalog that is changed in place while it is open is asked for ag
       asked += 1;
       return asked > 1 ? undefined : shelf.path(one);
     },
-    read: () => undefined,
   };
   shelf.provide(want);
   const tree = shelf.must(() => openTree(want, counting, treeOptions));

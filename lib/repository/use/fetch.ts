@@ -1,7 +1,6 @@
 import { PinfsError } from '../../format/errors.js';
 import { charge } from '../../store/cache/statements.js';
-import { segmentLimit } from '../../store/cache/segments.js';
-import { smallObjectBytesMax } from '../../store/shelf.js';
+import { segmentLimit, smallObjectBytesMax } from '../../store/cache/segments.js';
 import type { ObjectKey } from '../../store/key.js';
 import type { StoreStatistics } from '../../store/store.js';
 import { flightKey, wantKey, type Want } from '../../store/want.js';

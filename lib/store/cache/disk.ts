@@ -17,8 +17,7 @@ import { Records } from './records.js';
 import { charge, type Statements } from './statements.js';
 import { keepReserve, withReserve } from './reserve.js';
 import { freeBytes, slackBytes, type Room } from './room.js';
-import { smallObjectBytesMax } from '../shelf.js';
-import { openSegmentWriter, segmentLimit } from './segments.js';
+import { openSegmentWriter, segmentLimit, smallObjectBytesMax } from './segments.js';
 import { sweepLater } from './sweep.js';
 
 /** How a cache is opened for writing. */

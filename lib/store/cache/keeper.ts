@@ -126,11 +126,10 @@ async function put(
   }
 }
 
-/** Content and catalogs of a promised size; what else there is has a file of its own. */
+/** Content of a promised size; what SQLite opens, and what is read as a whole, has a file of its own. */
 function isBesideOthers({ object, size }: Want, smallBytesMax: number): boolean {
-  const { kind } = object;
-  const isOne = kind === 'data' || kind === 'chunk' || kind === 'catalog';
-  return isOne && size.kind === 'exact' && size.bytes <= smallBytesMax;
+  const isContent = object.kind === 'data' || object.kind === 'chunk';
+  return isContent && size.kind === 'exact' && size.bytes <= smallBytesMax;
 }
 
 /** What is this small came in memory, whatever it was staged in. */

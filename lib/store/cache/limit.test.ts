@@ -163,8 +163,9 @@ void t.test(
           rmSync(join(directory, 'tmp', name));
       },
     };
+    const work = t.testdir();
     for (const [name, end] of Object.entries(ends)) {
-      const directory = t.testdir();
+      const directory = join(work, name);
       const { store, put } = open(t, 100 * block, directory);
       const held = put();
       await store.fetch(held);
@@ -174,6 +175,7 @@ void t.test(
       const smaller = open(t, 5 * block, directory);
       t.ok(smaller.isThere(held), name);
       t.ok(onDisk(directory) <= 5 * block);
+      await smaller.store.close();
     }
   },
 );

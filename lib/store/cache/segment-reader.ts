@@ -4,8 +4,7 @@ import { LRUCache } from 'lru-cache';
 import { openOurs } from '../../files/regular.js';
 import { givesBackFiles, withFiles } from '../../machine/file-budget.js';
 import { readFully } from './read-fully.js';
-import { smallObjectBytesMax } from '../shelf.js';
-import { isSegmentName, segmentFile } from './segments.js';
+import { isSegmentName, segmentFile, smallObjectBytesMax } from './segments.js';
 
 /** Where an object lies in a segment, and what it is. */
 export interface Located {

@@ -21,6 +21,8 @@ const cacheBytesMin = 128 * 1024 * 1024;
 const segmentShare = 1 / 64;
 /** How long a segment may become, in the largest caches (bytes). */
 export const segmentBytesMax = 8 * 1024 * 1024;
+/** Larger objects get a file of their own, which the kernel can read by itself (passthrough). */
+export const smallObjectBytesMax = 64 * 1024;
 // A write takes no more buffers (IOV_MAX).
 const buffersAtOnceMax = 1024;
 

@@ -62,14 +62,13 @@ export interface CatalogFile {
 
 /**
  * Opens the database of a catalog.
- * @param file its path, or all of its bytes.
  * @param subject what it is, for messages.
  * @param root hash of the path that its root entry should have.
  * @throws PinfsError CATALOG_NOT_SQLITE, CATALOG_SCHEMA, CATALOG_UNSUPPORTED; an error of the file system as it is.
  */
-export function openCatalogFile(file: string | Buffer, subject: string, root: Buffer): CatalogFile {
+export function openCatalogFile(path: string, subject: string, root: Buffer): CatalogFile {
   const rules: GuardRules = { ...catalogRules, subject };
-  const { database, columns } = openGuarded(file, rules);
+  const { database, columns } = openGuarded(path, rules);
   try {
     const identity = readIdentity(database, root);
     const schema = readSchema(identity.schema, columns, rules);

@@ -23,36 +23,23 @@ export const headerBytes = 100;
 const tableInterior = 5;
 const tableLeaf = 13;
 
-/** @param file its path, or all of its bytes. @throws PinfsError with the codes of the rules; an error of the file system as it is. */
-export function checkPages(file: string | Buffer, rules: PageRules): void {
-  if (typeof file !== 'string') {
-    const part = (position: number, length: number): Buffer =>
-      file.subarray(position, position + length);
-    checkParts(file.length, part, rules);
-    return;
-  }
+/** @throws PinfsError with the codes of the rules; an error of the file system as it is. */
+export function checkPages(path: string, rules: PageRules): void {
   // A FIFO that was put in its place would wait for its writer.
   const { O_RDONLY, O_NONBLOCK, O_NOFOLLOW } = constants;
-  const descriptor = openSync(file, O_RDONLY | O_NONBLOCK | O_NOFOLLOW);
+  const descriptor = openSync(path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW);
   try {
     const { size } = fstatSync(descriptor);
-    checkParts(size, (position, length) => readPart(descriptor, position, length), rules);
+    const header = readPart(descriptor, 0, headerBytes);
+    const pageSize = checkHeader(header, size, rules);
+    checkSchemaPages({
+      rules,
+      count: size / pageSize,
+      read: (page) => readPart(descriptor, (page - 1) * pageSize, pageSize),
+    });
   } finally {
     closeSync(descriptor);
   }
-}
-
-function checkParts(
-  size: number,
-  read: (position: number, length: number) => Buffer,
-  rules: PageRules,
-): void {
-  const pageSize = checkHeader(read(0, headerBytes), size, rules);
-  checkSchemaPages({
-    rules,
-    count: size / pageSize,
-    read: (page) => read((page - 1) * pageSize, pageSize),
-  });
 }
 
 function readPart(descriptor: number, position: number, length: number): Buffer {

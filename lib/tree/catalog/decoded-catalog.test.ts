@@ -1,4 +1,5 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inflateSync } from 'node:zlib';
 import Database from 'better-sqlite3';
@@ -51,6 +52,16 @@ function prefixOf(bytes: Buffer): Buffer {
   } finally {
     database.close();
   }
+}
+
+const work = mkdtempSync(join(tmpdir(), 'pinfs-decoded-'));
+t.teardown(() => rmSync(work, { recursive: true, force: true }));
+
+function openBySqlite(bytes: Buffer, root: Buffer): CatalogFile {
+  const path = join(work, 'catalog');
+  rmSync(path, { force: true });
+  writeFileSync(path, bytes);
+  return openCatalogFile(path, 'catalog of a test', root);
 }
 
 /** All that a catalog can be asked, with all that there is to ask for. */
@@ -116,7 +127,7 @@ function digestsOf(catalog: CatalogFile): Buffer[] {
 /** Whether a catalog is decoded; holds that it then says what SQLite says. */
 function compare(t: Test, bytes: Buffer, what: string): boolean {
   const root = prefixOf(bytes);
-  const opened = openCatalogFile(bytes, 'catalog of a test', root);
+  const opened = openBySqlite(bytes, root);
   try {
     const decoded = decodeCatalog(bytes, 'catalog of a test', root);
     if (decoded === undefined) return false;
@@ -204,7 +215,7 @@ void t.test('what shows later is given to SQLite then', (t) => {
     "UPDATE statistics SET counter=x'00' WHERE counter='self_dir'",
   ]) {
     const bytes = rootCatalog(sql);
-    openCatalogFile(bytes, 'catalog of a test', pathDigest('')).close();
+    openBySqlite(bytes, pathDigest('')).close();
     const decoded = decodeCatalog(bytes, 'catalog of a test', pathDigest(''));
     if (decoded === undefined) throw new Error(sql);
     t.ok(
@@ -280,7 +291,7 @@ void t.test('changed bytes: what SQLite says, or nothing', (t) => {
     if (decoded === undefined) continue;
     let opened: CatalogFile;
     try {
-      opened = openCatalogFile(changed, 'it', root);
+      opened = openBySqlite(changed, root);
     } catch {
       // A part that is not used here.
       continue;

@@ -5,8 +5,8 @@ import { asPinfsError, isMachineFault, PinfsError } from '../../format/errors.js
 import { objectText } from '../../format/hash.js';
 import { pathDigest } from '../../format/path-hash.js';
 import { withFiles } from '../../machine/file-budget.js';
-import { smallObjectBytesMax, type Shelf } from '../../store/shelf.js';
-import { done, failure, type Outcome, type Want } from '../../store/want.js';
+import type { Shelf } from '../../store/shelf.js';
+import { done, failure, type Outcome } from '../../store/want.js';
 import { openCatalogFile, type CatalogFile } from './catalog-file.js';
 import type { Catalog } from './catalogs.js';
 import { decodeCatalog, decodedBytesMax } from './decoded-catalog.js';
@@ -29,28 +29,13 @@ export function openCatalog(catalog: Catalog, shelf: Shelf): Outcome<OpenedCatal
   const miss = { kind: 'miss', want } as const;
   const { kind, bytes } = want.size;
   if (!catalog.isUnusual && kind === 'exact' && bytes <= decodedBytesMax) {
-    const whole = readWhole(shelf, want, bytes);
-    if (whole === undefined) return miss;
+    const whole = Buffer.allocUnsafeSlow(bytes);
+    if (shelf.read(want, 0, bytes, whole, 0) === undefined) return miss;
     const file = openDecoded(catalog, whole);
-    if (file !== undefined) return done(inMemory(file, true, bytes));
+    if (file !== undefined) return done({ file, isDecoded: true, bytes, isUnchanged: () => true });
   }
   const path = shelf.path(want);
-  if (path !== undefined) return openFile(catalog, path, shelf);
-  // In a segment, or not here at all.
-  const small = readWhole(shelf, want, smallObjectBytesMax + 1);
-  if (small === undefined || small.length > smallObjectBytesMax) return miss;
-  const opened = openChecked(catalog, small, hashed);
-  return opened.kind === 'done' ? done(inMemory(opened.value, false, small.length)) : opened;
-}
-
-function inMemory(file: CatalogFile, isDecoded: boolean, bytes: number): OpenedCatalog {
-  return { file, isDecoded, bytes, isUnchanged: () => true };
-}
-
-function readWhole(shelf: Shelf, want: Want, bytesMax: number): Buffer | undefined {
-  const bytes = Buffer.allocUnsafeSlow(bytesMax);
-  const read = shelf.read(want, 0, bytesMax, bytes, 0);
-  return read === undefined ? undefined : bytes.subarray(0, read);
+  return path === undefined ? miss : openFile(catalog, path, shelf);
 }
 
 /** Undefined: SQLite has to open it, or to say what is wrong with it. */
@@ -99,16 +84,13 @@ function stampOf(path: string): { readonly inode: string; readonly stamp: string
   return { inode, stamp: `${inode}:${status.size}:${status.mtimeNs}:${status.ctimeNs}` };
 }
 
-/** What is hashed each time it is read is the same each time. */
-const hashed = 'hashed';
-
-/** @param from its path, or its bytes. @param stamp by which it is known whether it was refused before. */
-function openChecked(catalog: Catalog, from: string | Buffer, stamp: string): Outcome<CatalogFile> {
+/** @param stamp by which it is known whether it was refused before. */
+function openChecked(catalog: Catalog, path: string, stamp: string): Outcome<CatalogFile> {
   if (catalog.fault?.file === stamp) return failure(errno.EIO, catalog.fault.error);
   let file: CatalogFile | undefined;
   try {
     const subject = catalogSubject(catalog);
-    file = withFiles(() => openCatalogFile(from, subject, pathDigest(catalog.prefix)));
+    file = withFiles(() => openCatalogFile(path, subject, pathDigest(catalog.prefix)));
     const problem = identityProblem(catalog, file);
     if (problem !== undefined) throw problem;
     catalog.fault = undefined;
