@@ -46,7 +46,8 @@ interface Scene {
   readonly options: OpenOptions;
 }
 
-const timeoutMs = 300;
+// Longer than a loaded machine leaves a server that is well without a turn.
+const timeoutMs = 1000;
 
 async function setUp(t: Test, proxied: boolean, more: Partial<OpenOptions> = {}): Promise<Scene> {
   const work = mkdtempSync(join(tmpdir(), 'pinfs-faults-'));

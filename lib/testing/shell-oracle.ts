@@ -35,14 +35,16 @@ function oracleNames(text: string): string[] {
   });
 }
 
-/** Feeds a file to a shell, then asks it for each name with `echo`. `$RANDOM` is fixed. */
+/** Feeds a file to a shell, then asks it for each name with `echo`. `$RANDOM` is fixed, and `$$` where that is given. */
 export function askShell(
   shell: OracleShell,
   path: string,
   environment: Readonly<Record<string, string>>,
   random: number,
+  processId?: number,
 ): OracleAnswer {
-  const text = readFileSync(path, 'latin1');
+  const file = readFileSync(path, 'latin1');
+  const text = processId === undefined ? file : file.replaceAll('$$', () => String(processId));
   const names = oracleNames(text);
   const script = [
     // Once it is unset it is a variable as others are.
@@ -77,7 +79,9 @@ export function askSite(
   const repository: { fixed?: string } = {};
   const read = (path: string): void => {
     if (!existsSync(path)) return;
-    for (const [name, raw] of askShell(shell, path, environment, random).values) {
+    // As the evaluation of this process has it.
+    const { values } = askShell(shell, path, environment, random, process.pid);
+    for (const [name, raw] of values) {
       const value = raw.replaceAll('@fqrn@', fqrn).replaceAll('@org@', org);
       if (
         name === 'CVMFS_CONFIG_REPOSITORY' &&

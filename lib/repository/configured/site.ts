@@ -11,15 +11,19 @@ const usualDirectory = '/etc/cvmfs';
 /** `--config` and `--set` as the files of a site. @throws PinfsError USAGE */
 export function siteOf(
   { config, set = [] }: Pick<OpenOptions, 'config' | 'set'>,
-  { variables }: Environment,
+  { variables, random }: Environment,
 ): Site {
-  const given = new Map(set.map(assignmentOption));
-  if (config === undefined) return { ...localSite(usualDirectory, variables), given };
-  if (isDirectory(config)) return { ...localSite(resolve(config), variables), given };
+  const given = {
+    given: new Map(set.map(assignmentOption)),
+    ...(random !== undefined && { random }),
+  };
+  if (config === undefined) return { ...localSite(usualDirectory, variables), ...given };
+  if (isDirectory(config)) return { ...localSite(resolve(config), variables), ...given };
   // As with the reference's `config=`: these files, and no others.
   const onlyFiles = config.split(':').map((path) => resolve(path));
   const missing = onlyFiles.find((path) => !isFile(path));
-  if (missing === undefined) return { ...localSite(usualDirectory, variables), given, onlyFiles };
+  if (missing === undefined)
+    return { ...localSite(usualDirectory, variables), ...given, onlyFiles };
   throw new PinfsError('USAGE', `--config: ${missing} is not there`, {
     advice: 'Give a directory such as /etc/cvmfs, or files with colons between them.',
   });

@@ -13,6 +13,8 @@ import type { OpenOptions } from './options.js';
 export interface Environment {
   readonly variables: Readonly<Record<string, string | undefined>>;
   readonly now: () => Date;
+  /** As `$RANDOM` in a site's files: 0 to 32767. */
+  readonly random?: () => number;
   /** Timeouts and pauses of the network, where they are not the usual ones. */
   readonly network?: HttpOptions;
   /** The last lines of the log of a mount. */
