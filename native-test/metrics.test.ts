@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
 import { file, makeRepository } from '../lib/publish/write-repository.js';
 import { startBadServer } from '../lib/testing/servers/bad-server.js';
@@ -94,5 +95,14 @@ void t.test('a mount in the background serves its metrics', needsDriver('kernel'
   });
   t.match(other, { code: 1, stderr: /METRICS_UNUSABLE/ }, 'an address that another mount has');
   await here.umount(mountpoint);
+  // Its process ends a moment after the mount is gone.
+  for (let tries = 0; tries < 100; tries++) {
+    const isThere = await metricsOf(socket).then(
+      () => true,
+      () => false,
+    );
+    if (!isThere) break;
+    await delay(100);
+  }
   await t.rejects(metricsOf(socket), 'they end with the mount');
 });
