@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { file, makeRepository } from '../lib/publish/write-repository.js';
 import { startBadServer } from '../lib/testing/servers/bad-server.js';
 import { pinfs } from './cli.js';
@@ -32,12 +32,17 @@ interface Explained {
   readonly objects: readonly { readonly way: string | null; readonly outcome: unknown }[];
 }
 
-void t.test('a mount that hangs can be explained', needsDriver('kernel'), async (t) => {
+async function setUp(t: Test) {
   const here = scene(t, 'kernel');
   const server = await startBadServer(made.files, made.fqrn);
   t.teardown(() => server.close());
   const key = join(here.work, 'key.pub');
   writeFileSync(key, made.masterKey);
+  return { here, server, key };
+}
+
+void t.test('a mount that hangs can be explained', needsDriver('kernel'), async (t) => {
+  const { here, server, key } = await setUp(t);
   const mountpoint = await here.mount({
     source: server.url,
     args: ['--key', key, '--deadline', '4'],
@@ -67,11 +72,7 @@ void t.test('a mount that hangs can be explained', needsDriver('kernel'), async 
 });
 
 void t.test('a mount in the background serves its metrics', needsDriver('kernel'), async (t) => {
-  const here = scene(t, 'kernel');
-  const server = await startBadServer(made.files, made.fqrn);
-  t.teardown(() => server.close());
-  const key = join(here.work, 'key.pub');
-  writeFileSync(key, made.masterKey);
+  const { here, server, key } = await setUp(t);
   const socket = join(here.work, 'm.sock');
   const mountpoint = await here.mount({
     source: server.url,

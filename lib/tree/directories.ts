@@ -17,14 +17,8 @@ import {
   snapshotPath,
   type EntryOptions,
 } from './catalog/make-entry.js';
-import {
-  chunkListOf,
-  firstAfter,
-  loadRows,
-  pageRows,
-  rowOf,
-  type LoadedRows,
-} from './catalog/loaded-rows.js';
+import { chunkListOf, loadRows, pageRows, rowOf, type LoadedRows } from './catalog/loaded-rows.js';
+import { firstAfter } from './catalog/row-ids.js';
 import { isRowid, rowAt } from './catalog/packed-rows.js';
 import type { Listing, TreeStatistics } from './tree.js';
 

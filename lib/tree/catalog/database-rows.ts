@@ -2,7 +2,7 @@ import { headerBytes } from './database-pages.js';
 
 /**
  * Tables and indexes of a SQLite file that is in memory, read as they lie there (SQLite file format, 1.5 to 2.2): opening
- * one with SQLite takes a hundred times as long as a small catalog is large. Only what is as it usually is gets read: for
+ * a small one with SQLite takes three times as long or more (docs/decisions/012). Only what is as it usually is gets read: for
  * everything else, damage included, UnusualDatabase is thrown, and SQLite is asked behind its guard (guarded-sqlite.ts).
  * Each page is read once at most, so that the work is bounded by the size of the file.
  */

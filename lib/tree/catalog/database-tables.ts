@@ -7,6 +7,7 @@ import {
   type StoredRecords,
 } from './database-rows.js';
 import type { TableLayout } from './guarded-sqlite.js';
+import { firstAfter } from './row-ids.js';
 
 /** A table whose indexes were held against its rows. */
 export interface Table {
@@ -132,15 +133,9 @@ function orderOf(
 }
 
 function placeOf(rowids: readonly number[], rowid: number): number {
-  let low = 0;
-  let high = rowids.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if ((rowids[middle] ?? Infinity) < rowid) low = middle + 1;
-    else high = middle;
-  }
-  if (rowids[low] !== rowid) throw new UnusualDatabase('an entry of no row');
-  return low;
+  const place = firstAfter(rowids, rowid - 1);
+  if (rowids[place] !== rowid) throw new UnusualDatabase('an entry of no row');
+  return place;
 }
 
 const ranks = { none: 0, integer: 1, text: 2, blob: 3 } as const;

@@ -17,9 +17,10 @@ import { openTable, type Table } from './database-tables.js';
 import { knownLayout, schemaTextBytesMax, type SchemaEntry } from './guarded-sqlite.js';
 import { hexOf, rowPacker } from './pack-row.js';
 import { hashBytesMax, isRowid, rowsAtOnce } from './packed-rows.js';
+import { firstAfter } from './row-ids.js';
 
 /**
- * A catalog that is in memory as a whole, with no SQLite: opening one takes a tenth of the time, and no descriptor. It
+ * A catalog that is in memory as a whole, with no SQLite: opening one takes a third of the time or less, and no descriptor. It
  * gives what SQLite would give, and only where all is as it usually is: the schema is one that was checked before, each
  * row has the types that the quick queries ask for (packed-rows.ts), and each index has one entry for each row, in order.
  * Everything else is left to SQLite, behind its guard.
@@ -149,7 +150,7 @@ function decodedRows(table: Table | undefined, columns: Iterable<string>) {
       return paths.fits(place, key) ? paths.rows[place] : undefined;
     },
     byId: (rowid: number): number | undefined => {
-      const index = firstOf(rowids, rowid);
+      const index = firstAfter(rowids, rowid - 1);
       return rowids[index] === rowid ? index : undefined;
     },
     located: (index: number | undefined): Buffer | null =>
@@ -163,24 +164,12 @@ function decodedRows(table: Table | undefined, columns: Iterable<string>) {
       );
     },
     all: (after: number, limit: number): RowsPage => {
-      const from = firstOf(rowids, after + 1);
+      const from = firstAfter(rowids, after);
       return page(limit, true, (count) =>
         from + count < rowids.length ? from + count : undefined,
       );
     },
   };
-}
-
-/** The place of the first id that is not below this one. */
-function firstOf(rowids: readonly number[], rowid: number): number {
-  let low = 0;
-  let high = rowids.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if ((rowids[middle] ?? Infinity) < rowid) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }
 
 function propertiesOf(table: Table | undefined): CatalogFile['property'] {
