@@ -202,6 +202,10 @@ const other = withExit(1, {
     cause: 'What a command prints, or the trace of a driver, could not be written.',
     mend: 'Look at the disk or program that the output goes to.',
   },
+  RESULT_MALFORMED: {
+    cause: 'A file that was given as a result of `pinfs bench` is none, or of another version.',
+    mend: 'Give a file that `pinfs bench -o FILE` wrote; measure anew where it is of another version.',
+  },
   WORKLOAD_FAILED: {
     cause: 'The command that `pinfs bench` was to time ended with a failure.',
     mend: 'Run the command alone on a mount, and mend it first.',

@@ -17,6 +17,7 @@ export const rooms = [
   'repository',
   'drivers',
   'mount',
+  'laboratory',
   'publish',
 ] as const;
 
@@ -43,6 +44,7 @@ const owners: Readonly<Record<string, readonly string[]>> = {
   koffi: ['machine', 'drivers', 'testing'],
   pino: ['mount'],
   'prom-client': ['mount'],
+  'hdr-histogram-js': ['laboratory'],
   commander: ['bin'],
   'cli-progress': ['bin'],
   typescript: ['testing'],
