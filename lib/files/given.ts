@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from 'node:fs';
 
 /**
  * Reads a file that somebody named. It has to be a regular one: a FIFO or a device could keep whoever reads it
@@ -6,10 +6,8 @@ import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
  * @throws Error that says what is wrong with it; errors of the file system.
  */
 export function readGiven(path: string, bytesMax: number): Buffer {
-  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+  const { fd, status } = openGiven(path);
   try {
-    const status = fstatSync(fd);
-    if (!status.isFile()) throw new Error('it is no regular file');
     if (status.size > bytesMax) throw new Error(`it is larger than ${bytesMax} bytes`);
     // It may grow meanwhile; files of /proc say that they are empty. One byte more shows what is too large.
     const size = status.size === 0 ? bytesMax : Math.min(bytesMax, status.size);
@@ -23,4 +21,16 @@ export function readGiven(path: string, bytesMax: number): Buffer {
   } finally {
     closeSync(fd);
   }
+}
+
+/**
+ * Opens a file that somebody named, if it is a regular one.
+ * @throws Error that says what is wrong with it; errors of the file system.
+ */
+export function openGiven(path: string): { readonly fd: number; readonly status: Stats } {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+  const status = fstatSync(fd);
+  if (status.isFile()) return { fd, status };
+  closeSync(fd);
+  throw new Error('it is no regular file');
 }

@@ -18,10 +18,25 @@ const wrongUsage = withExit(2, {
       'A list of proxies is none, or asks for what is not supported: `auto` with no `http_proxy`, PAC files, SOCKS.',
     mend: 'Write it like `http://a:3128;http://b:3128;DIRECT`: groups, one after the other; a bar stands between those of one group.',
   },
+  NOT_A_TRACE: {
+    cause: 'What was given as a trace is none that pinfs wrote, nor of a format that it reads.',
+    mend: 'Give a file that `pinfs mount --record` wrote; those of other tools go through `pinfs trace import`.',
+  },
   KEY_MALFORMED: {
     cause:
       "A file that was given as a key can't be read, or holds no key of the kind that is needed.",
     mend: 'Give the public RSA key of the repository in PEM form (for attestations: what `pinfs key generate` made).',
+  },
+});
+
+const damagedTraces = withExit(5, {
+  TRACE_DAMAGED: {
+    cause: 'A trace is not of the form that it should have, or holds more than pinfs reads.',
+    mend: 'Record anew. What a kill cut off is no damage: such a trace is read up to there.',
+  },
+  TRACE_VERSION: {
+    cause: 'A trace was written by a version of pinfs with another layout.',
+    mend: 'Read it with that version (`pinfs trace csv`), or record anew.',
   },
 });
 
@@ -225,6 +240,7 @@ const other = withExit(1, {
 /** Every code with its exit code, errno, cause, and what to do. A code without them does not compile. */
 export const errorFacts = {
   ...wrongUsage,
+  ...damagedTraces,
   ...errorsOfPublished,
   ...notReachable,
   ...cannotMount,

@@ -8,6 +8,7 @@ export const rooms = [
   'options',
   'files',
   'machine',
+  'trace',
   'configuration',
   'trust',
   'source',

@@ -20,7 +20,7 @@ import {
  *
  * Names are escaped as everywhere in pinfs, with `"` as `\x22`.
  */
-export interface Trace {
+export interface RequestTrace {
   readonly line: (frame: Frame, result: number, microseconds: number) => void;
   readonly flush: () => void;
   /** Goes over to the file that lies at the path now. */
@@ -69,7 +69,7 @@ export function openTrace(
   path: string,
   report: (error: PinfsError) => void,
   bytesMax = boundedBytesMax,
-): Trace {
+): RequestTrace {
   const file = openBounded(path, bytesMax);
   let pending = '';
   let failed = false;

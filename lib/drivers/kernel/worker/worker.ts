@@ -17,7 +17,7 @@ import { changeNotifications, incEpoch } from './notifications.js';
 import { openSession, type KernelSession } from './session.js';
 import { closeSnapshots, openSnapshots, replaceSnapshot, type Snapshots } from './snapshots.js';
 import { counters, publishServed } from './statistics.js';
-import { openTrace, type Trace } from './trace.js';
+import { openTrace, type RequestTrace } from './trace.js';
 
 /**
  * The thread that owns the device. Until `serve` it hears messages as any worker does; then it stays in
@@ -31,7 +31,7 @@ interface Worker {
   facts: LiveFacts | undefined;
   snapshots: Snapshots | undefined;
   session: KernelSession | undefined;
-  trace: Trace | undefined;
+  trace: RequestTrace | undefined;
   /** Writes a notification that can't block. */
   tell: ((message: Buffer) => void) | undefined;
   /** One identity for all tries to build the same snapshot. */
