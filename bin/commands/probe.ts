@@ -14,7 +14,7 @@ export function register(program: Command): void {
     .description(
       `ask each mirror through each proxy, and tell what they answer
 
-One line for each way: its place in the order, milliseconds to the answer to a small request, what came a second of the root catalog, revision, age of the whitelist, and what is wrong. Exit code 0 if each one has a valid head.`,
+Who decided the order of the servers: the Geo API, the time in which they answer, or the list. Then one line for each way: its place in the order, milliseconds to the answer to a small request, what came a second of the root catalog, revision, age of the whitelist, and what is wrong. Exit code 0 if each one has a valid head.`,
     )
     .summary('ask each mirror through each proxy, and tell what they answer')
     .argument('<source>', 'URL or directory of a repository')
@@ -37,7 +37,7 @@ async function probe(source: string, flags: SourceFlags): Promise<void> {
   });
 }
 
-function table({ repository, newest, ways }: ProbeReport): string {
+function table({ repository, order, newest, ways }: ProbeReport): string {
   const rows = [
     ['#', 'ms', 'per second', 'revision', 'whitelist', 'mirror', 'proxy', 'head'],
     ...ways.map((way) => row(way, newest)),
@@ -46,7 +46,15 @@ function table({ repository, newest, ways }: ProbeReport): string {
     rows[0]?.map((_, at) => Math.max(...rows.map((one) => one[at]?.length ?? 0))) ?? [];
   const lines = rows.map((one) => one.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join('  '));
   const head = `${printableText(repository)}: ${newest === null ? 'nobody has a valid head' : `revision ${newest} is the newest`}`;
-  return [head, ...lines.map((line) => line.trimEnd())].join('\n') + '\n';
+  return [head, ...orderLines(order), ...lines.map((line) => line.trimEnd())].join('\n') + '\n';
+}
+
+function orderLines(order: ProbeReport['order']): string[] {
+  if (order === null) return [];
+  const { why, leftOut } = order;
+  const names = leftOut.map(printableText).join(', ');
+  const without = names === '' ? '' : `; not asked, beyond the most that are to be: ${names}`;
+  return [`order of the servers: ${printableText(why)}${without}`];
 }
 
 function row(probed: ProbedWay, newest: number | null): string[] {

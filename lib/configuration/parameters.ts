@@ -43,7 +43,7 @@ const ofReaders: readonly Row[] = [
   ['CVMFS_FALLBACK_PROXY', 'proxies', 'honoured'],
   ['CVMFS_PROXY_RESET_AFTER CVMFS_HOST_RESET_AFTER', 'number', 'honoured'],
   ['CVMFS_PROXY_SHARD', 'boolean', 'honoured'],
-  ['CVMFS_PROXY_TEMPLATE', 'text', 'unsupported', 'servers are not asked to order themselves'],
+  ['CVMFS_PROXY_TEMPLATE', 'text', 'honoured'],
   ['CVMFS_PAC_URLS', 'urls', 'unsupported', noPac],
   ['CVMFS_TIMEOUT CVMFS_TIMEOUT_DIRECT', 'number', 'honoured'],
   ['CVMFS_LOW_SPEED_LIMIT', 'number', 'honoured'],
@@ -65,7 +65,7 @@ const ofReaders: readonly Row[] = [
     'CVMFS_USE_GEOAPI',
     'boolean',
     'otherwise',
-    'servers are taken in the order in which they stand, unless one answers in less than half the time of those before',
+    'yes asks as the reference does, and an answer is remembered for an hour; with no, or no answer, a server that answers in less than half the time goes before the others',
   ],
   ['CVMFS_MAX_SERVERS', 'number', 'honoured'],
   [

@@ -77,10 +77,19 @@ function gaveNothing({ evidence }: JudgedHead): boolean {
 /** The source for one look: it is asked for its head once, and what went wrong is told once. */
 function askedOnce(source: Source): Source {
   const answers = new Map<string, Promise<Buffer>>();
+  const alone = new Map<Source, Source>();
+  const once = (mirror: Source): Source => {
+    const known = alone.get(mirror) ?? askedOnce(mirror);
+    alone.set(mirror, known);
+    return known;
+  };
   return {
     label: source.label,
     traffic: source.traffic,
-    mirrors: source.mirrors?.map(askedOnce),
+    get mirrors() {
+      return source.mirrors?.map(once);
+    },
+    arranged: source.arranged,
     judged: source.judged,
     nameOf: source.nameOf,
     wayOf: source.wayOf,

@@ -3,6 +3,7 @@ import { objectPath } from '../format/hash.js';
 import { parseManifest, type Manifest } from '../format/manifest.js';
 import { parseWhitelist } from '../format/whitelist.js';
 import { isoTime } from '../format/time.js';
+import type { ServerOrder } from '../source/order/server-order.js';
 import type { Source } from '../source/source.js';
 import { sizeLimits } from '../store/want.js';
 import { processEnvironment, type Environment } from './open/environment.js';
@@ -38,6 +39,8 @@ export interface ProbedWay {
 
 export interface ProbeReport {
   readonly repository: string;
+  /** In which order its servers are asked, and why; null: there is one. */
+  readonly order: ServerOrder | null;
   /** The newest revision of a valid head; null: there is none. */
   readonly newest: number | null;
   readonly ways: readonly ProbedWay[];
@@ -59,6 +62,7 @@ export async function probeSource(
   const { variables, now } = environment;
   const opening = await prepare(options, { variables, now, network });
   try {
+    const order = (await opening.source.arranged?.()) ?? null;
     const ways = opening.source.ways ?? [opening.source];
     const probed: ProbedWay[] = [];
     let next = 0;
@@ -71,7 +75,7 @@ export async function probeSource(
     await Promise.all(Array.from({ length: atOnceMax }, worker));
     const valid = probed.filter(({ error }) => error === null);
     const newest = Math.max(-1, ...valid.map(({ revision }) => revision ?? -1));
-    return { repository: opening.fqrn, newest: newest < 0 ? null : newest, ways: probed };
+    return { repository: opening.fqrn, order, newest: newest < 0 ? null : newest, ways: probed };
   } finally {
     await opening.close();
   }

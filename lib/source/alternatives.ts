@@ -10,8 +10,13 @@ export function withAlternatives(source: Source, alternatives: Alternatives): So
   return {
     label: source.label,
     traffic: source.traffic,
-    mirrors: source.mirrors,
-    ways: source.ways,
+    get mirrors() {
+      return source.mirrors;
+    },
+    get ways() {
+      return source.ways;
+    },
+    arranged: source.arranged,
     judged: source.judged,
     nameOf: source.nameOf,
     wayOf: source.wayOf,

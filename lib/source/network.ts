@@ -1,5 +1,5 @@
 import { environmentHops } from './failover/environment.js';
-import { hopLabel, parseProxies, type HopGroups } from './failover/proxies.js';
+import { fallbackCount, hopLabel, parseProxies, type HopGroups } from './failover/proxies.js';
 import type { HttpOptions } from './http/settings.js';
 import { isUrl } from './source-pin.js';
 import { timerMsMax } from './wait.js';
@@ -35,6 +35,10 @@ export interface NetworkData {
   readonly proxyShard?: boolean | undefined;
   /** CVMFS_MAX_SERVERS, the one that is named as the source included. */
   readonly maxServers?: number | undefined;
+  /** CVMFS_USE_GEOAPI */
+  readonly geo?: boolean | undefined;
+  /** CVMFS_PROXY_TEMPLATE */
+  readonly proxyTemplate?: string | undefined;
 }
 
 /** Proxies that nobody named on the command line. */
@@ -60,13 +64,16 @@ export function planNetwork(
   data: NetworkData,
   variables: Readonly<Record<string, string | undefined>>,
 ): NetworkPlan {
-  const others = data.mirrors ?? [];
-  const mirrors = others.slice(0, Math.max(0, (data.maxServers ?? Infinity) - 1));
+  const mirrors = data.mirrors ?? [];
   const options = { ...httpOptions(data), mirrors };
   if (data.proxies !== undefined || data.fallbackProxies !== undefined) {
     const auto = variables['http_proxy'];
     const groups = parseProxies(data.proxies ?? '', { fallback: data.fallbackProxies, auto });
-    return { options: { ...options, hopsFor: () => groups }, fromEnvironment: undefined };
+    const fallbackFrom = groups.length - fallbackCount(data.fallbackProxies ?? '');
+    return {
+      options: { ...options, hopsFor: () => groups, fallbackFrom },
+      fromEnvironment: undefined,
+    };
   }
   const hopsFor = (url: URL): HopGroups => environmentHops(url, variables).groups;
   const found = [source, ...mirrors]
@@ -99,6 +106,9 @@ function httpOptions(data: NetworkData): HttpOptions {
     hopResetAfter: data.proxyResetAfter,
     mirrorResetAfter: data.hostResetAfter,
     shard: data.proxyShard,
+    maxServers: data.maxServers,
+    geo: data.geo,
+    proxyTemplate: data.proxyTemplate,
   };
   const isGiven = ([, value]: readonly [string, unknown]): boolean => value !== undefined;
   return Object.fromEntries(Object.entries(given).filter(isGiven));

@@ -1,5 +1,6 @@
 import type { PinfsError } from '../format/errors.js';
 import type { Demand } from './http/demand.js';
+import type { ServerOrder } from './order/server-order.js';
 
 /**
  * Where the bytes of one repository come from. Seam: HTTP, a directory, a bad one in tests;
@@ -33,7 +34,13 @@ export interface Source {
   /** Who gave something, for people: a server, and what it was asked through. Not given: there is only one, `label`. */
   readonly nameOf?: ((served: Served) => string) | undefined;
 
-  /** The same repository on each of its servers alone, where there are several; closed with this one. */
+  /**
+   * Finds the order in which its servers are asked, once, and tells what decided it; what is asked for before waits
+   * for that. Not given: there is no choice.
+   */
+  readonly arranged?: (() => Promise<ServerOrder>) | undefined;
+
+  /** The same repository on each of its servers alone, where there are several, in their order; closed with this one. */
   readonly mirrors?: readonly Source[] | undefined;
 
   /** The same by each way alone: each server through each proxy, or directly; closed with this one. */

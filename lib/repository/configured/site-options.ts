@@ -123,6 +123,8 @@ function networkOf(settings: Settings, isProxyGiven: boolean): SiteData['network
       ? isOn(settings.get('CVMFS_PROXY_SHARD')?.value)
       : undefined,
     maxServers: positive('CVMFS_MAX_SERVERS'),
+    geo: isOn(settings.get('CVMFS_USE_GEOAPI')?.value) || undefined,
+    proxyTemplate: settings.get('CVMFS_PROXY_TEMPLATE')?.value || undefined,
   };
   return Object.fromEntries(Object.entries(data).filter(([, one]) => one !== undefined));
 }

@@ -23,6 +23,7 @@ export async function judgedHead(
     const evidence = nothing(offlineError(opening));
     return { evidence, ...judgeEvidence(opening, evidence, true) };
   }
+  await opening.source.arranged?.();
   const { mirrors } = opening.source;
   // Of several manifests most are not the one that counts.
   if (mirrors === undefined) return await headOf(opening, opening.source, signal, early);

@@ -17,6 +17,7 @@ import { openSeen, type Counts, type Seen } from '../../trust/memory/seen.js';
 import { checkFqrn, directories, trustTime, type Environment } from './environment.js';
 import { withAlternatives, type Alternatives } from '../../source/alternatives.js';
 import type { OpenOptions } from './options.js';
+import { openServerMemory } from './server-memory.js';
 import { parsePin, type Pin } from './pin.js';
 import { openEnding } from '../../source/ending.js';
 
@@ -90,6 +91,7 @@ export async function prepare(options: OpenOptions, environment: Environment): P
   const alternatives: Alternatives = new Map();
   const { source, external } = openSources(options, place, alternatives, {
     ...plan.options,
+    memory: openServerMemory(places.state, () => environment.now().getTime()),
     ...environment.network,
     ...waitLimits,
     followRedirects: options.followRedirects ?? false,
@@ -159,7 +161,7 @@ function openSources(
 ): OpenedSources {
   const source = withAlternatives(openOrGone(place, http), alternatives);
   // What lies outside has servers of its own.
-  const others = { ...http, mirrors: [] };
+  const others = { ...http, mirrors: [], geo: false };
   return { source, external: external === undefined ? undefined : openOrGone(external, others) };
 }
 

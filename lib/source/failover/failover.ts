@@ -43,9 +43,25 @@ export interface Change {
   readonly isLast: boolean;
 }
 
+/** In which order what a plan has is preferred. */
+export interface Arrangement {
+  /** The mirrors that are asked, by their numbers; one that is left out is not asked any more. */
+  readonly order: readonly number[];
+  /** Whether a mirror that answers much sooner goes before the others. */
+  readonly byTimes: boolean;
+  /** In place of the groups of the plan. */
+  readonly groups: Plan['groups'];
+}
+
 export interface Failover {
-  /** Every way that is allowed. */
+  /** Every way that is allowed, in the order of preference of the mirrors. */
   readonly ways: readonly Way[];
+  /** From now on. What is known of mirrors and hops stays. */
+  arrange(arrangement: Arrangement, now: number): Change | undefined;
+  /** The mirrors that are asked, the preferred one first. */
+  readonly order: readonly number[];
+  /** Milliseconds in which mirrors answer, as far as they were asked for the same. */
+  readonly times: ReadonlyMap<number, number>;
   /** Which way is next for an object; undefined: everywhere it is missing, or something else. */
   pick(key: string, met: Met, now: number): Way | undefined;
   /** A way failed. @returns the change of what is asked first, if that is one. */
@@ -89,29 +105,48 @@ export function openFailover(plan: Plan, random: () => number): Failover {
 }
 
 class PlannedFailover implements Failover {
-  readonly ways: readonly Way[];
+  ways: readonly Way[] = [];
+  order: readonly number[];
+  readonly times = new Map<number, number>();
   readonly #plan: Plan;
+  readonly #random: () => number;
   readonly #mirrors: readonly Part[];
-  readonly #hops: readonly Part[];
+  readonly #hops: Part[] = [];
   /** One for each hop, drawn once: the same proxy serves all that one process asks for. */
-  readonly #draws: readonly number[];
-  /** Milliseconds in which mirrors answer. */
-  readonly #times = new Map<number, number>();
-  /** The mirror that answers soonest, where that is not the first. */
-  #soonest: number | undefined;
+  readonly #draws: number[] = [];
+  #groups: Plan['groups'];
+  #byTimes = true;
   /** What was asked first when that was looked at last. */
   #known: Way;
 
   constructor(plan: Plan, random: () => number) {
     this.#plan = plan;
+    this.#random = random;
+    this.#groups = plan.groups;
     this.#mirrors = Array.from({ length: plan.mirrors }, newPart);
-    this.#hops = Array.from({ length: Math.max(-1, ...plan.groups.flat(2)) + 1 }, newPart);
-    this.#draws = this.#hops.map(() => random());
-    this.ways = plan.groups.flatMap((groups, mirror) =>
-      groups.flat().map((hop): Way => ({ mirror, hop })),
-    );
+    this.order = [...this.#mirrors.keys()];
+    this.#take();
     this.#known = this.ways[0] ?? { mirror: 0, hop: 0 };
     this.#known = this.current(0);
+  }
+
+  arrange({ order, byTimes, groups }: Arrangement, now: number): Change | undefined {
+    this.order = order;
+    this.#byTimes = byTimes;
+    this.#groups = groups;
+    this.#take();
+    return this.#change(now);
+  }
+
+  #take(): void {
+    const count = Math.max(-1, ...this.#groups.flat(2)) + 1;
+    while (this.#hops.length < count) {
+      this.#hops.push(newPart());
+      this.#draws.push(this.#random());
+    }
+    this.ways = this.order.flatMap((mirror) =>
+      (this.#groups[mirror] ?? []).flat().map((hop): Way => ({ mirror, hop })),
+    );
   }
 
   pick(key: string, met: Met, now: number): Way | undefined {
@@ -171,14 +206,11 @@ class PlannedFailover implements Failover {
   }
 
   measured(mirror: number, milliseconds: number, now: number): Change | undefined {
-    const before = this.#times.get(mirror) ?? milliseconds;
-    this.#times.set(mirror, Math.min(milliseconds, before + (milliseconds - before) * smoothing));
-    const first = this.#soonest ?? 0;
-    const held = this.#times.get(first);
-    const [best] = [...this.#times].sort((a, b) => a[1] - b[1]);
-    if (best !== undefined && held !== undefined && best[0] !== first) {
-      const isSooner = best[1] * soonerFactor < held && held - best[1] >= soonerMsMin;
-      if (isSooner) this.#soonest = best[0];
+    const before = this.times.get(mirror) ?? milliseconds;
+    this.times.set(mirror, Math.min(milliseconds, before + (milliseconds - before) * smoothing));
+    if (this.#byTimes) {
+      this.order = sooner(this.order, this.times);
+      this.#take();
     }
     return this.#change(now);
   }
@@ -194,7 +226,7 @@ class PlannedFailover implements Failover {
 
   /** Smaller is better, from left to right. */
   #rank(way: Way, key: string, met: Met, now: number): number[] {
-    const groups = this.#plan.groups[way.mirror] ?? [];
+    const groups = this.#groups[way.mirror] ?? [];
     const last = met.damaged.at(-1);
     const isMirrorOut = this.#isMirrorOut(way.mirror, now);
     const isHopOut = this.#isHopOut(way.hop, now);
@@ -209,13 +241,9 @@ class PlannedFailover implements Failover {
         isHopOut ? (this.#hops[way.hop]?.failedAt ?? 0) : -Infinity,
       ),
       groups.findIndex((group) => group.includes(way.hop)),
-      this.#placeOf(way.mirror),
+      this.order.indexOf(way.mirror),
       this.#plan.shard ? spread(`${key} ${way.hop}`) : (this.#draws[way.hop] ?? 0),
     ];
-  }
-
-  #placeOf(mirror: number): number {
-    return mirror === this.#soonest ? -1 : mirror;
   }
 
   #isMirrorOut(mirror: number, now: number): boolean {
@@ -225,6 +253,26 @@ class PlannedFailover implements Failover {
   #isHopOut(hop: number, now: number): boolean {
     return isOut(this.#hops[hop], this.#plan.hopResetAfter, now);
   }
+}
+
+/**
+ * The same mirrors with those that answer much sooner before others; for a little nothing changes its place. Mirrors of
+ * which no time is known stay where they are among the others.
+ */
+export function sooner(
+  order: readonly number[],
+  times: ReadonlyMap<number, number>,
+): readonly number[] {
+  const left = [...order];
+  const timeOf = (mirror: number): number => times.get(mirror) ?? NaN;
+  return order.map((_, at) => {
+    const first = left[0] ?? at;
+    const isSooner = (one: number): boolean =>
+      timeOf(one) * soonerFactor < timeOf(first) && timeOf(first) - timeOf(one) >= soonerMsMin;
+    const [best = first] = left.filter(isSooner).sort((a, b) => timeOf(a) - timeOf(b));
+    left.splice(left.indexOf(best), 1);
+    return best;
+  });
 }
 
 function isOut(part: Part | undefined, resetAfter: number, now: number): boolean {

@@ -54,6 +54,11 @@ export function parseProxies(list: string, options: ProxyListOptions = {}): HopG
   return direct;
 }
 
+/** How many groups a list of fallback proxies adds. @throws PinfsError PROXY_MALFORMED */
+export function fallbackCount(list: string): number {
+  return groupsOf(list, undefined, true).length;
+}
+
 /** Groups in which anything is left. */
 function groupsOf(list: string, auto: string | undefined, noDirect: boolean): Hop[][] {
   return proxyWords(list)

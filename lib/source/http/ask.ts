@@ -2,7 +2,16 @@ import { PinfsError } from '../../format/errors.js';
 import { isSame, type Way } from '../failover/failover.js';
 import type { SourceRequest } from '../source.js';
 import { withAttempts } from './attempts.js';
-import { askWay, giveUpOn, isOneOf, now, runProbe, type Client, type Only } from './client.js';
+import {
+  askWay,
+  giveUpOn,
+  isOneOf,
+  noteTime,
+  now,
+  runProbe,
+  type Client,
+  type Only,
+} from './client.js';
 import type { Job } from './job.js';
 import type { Network } from './network.js';
 import type { Retry, SourceAnswer } from './request.js';
@@ -92,7 +101,10 @@ export async function ask(start: AskingStart): Promise<Buffer> {
     if (way === undefined) throw notThere(asking);
     if (asking.failures === 0) await leaveAlone(asking, way);
     const asked = now();
-    const answered = (milliseconds: number): void => measure(asking, way, milliseconds);
+    const answered = (milliseconds: number): void => {
+      // Compared where each is asked for the same.
+      if (asking.only !== undefined) noteTime(client, way.mirror, milliseconds);
+    };
     const fresh = request.fresh === true || (request.served ?? []).length > 0;
     const { tries } = asking;
     const wanted = { path, limit, request, fresh, tries, came, answered };
@@ -150,14 +162,6 @@ function within({ client, began }: Asking, milliseconds: number): number {
 }
 
 type Failed = Extract<SourceAnswer, { kind: 'failed' }>;
-
-/** How soon a mirror answers is compared where each is asked for the same. */
-function measure({ client, only }: Asking, way: Way, milliseconds: number): void {
-  if (only === undefined) return;
-  const { network } = client;
-  const why = `it answers in ${Math.round(milliseconds)} ms, and so sooner`;
-  network.changed(network.failover.measured(way.mirror, milliseconds, now()), why, true);
-}
 
 /** Comes back when to ask again, at once where another way is left. @throws the error, where it is no use. */
 async function afterFailure(asking: Asking, way: Way, answer: Failed): Promise<void> {

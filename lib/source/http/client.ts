@@ -1,5 +1,5 @@
 import { version } from '../../machine/version.js';
-import { PinfsError } from '../../format/errors.js';
+import { asPinfsError, PinfsError } from '../../format/errors.js';
 import { isSame, type Probe, type Way } from '../failover/failover.js';
 import type { SourceRequest, Traffic } from '../source.js';
 import { redirected, show, type Base, type HttpTarget } from './base.js';
@@ -20,6 +20,7 @@ export interface Client {
   readonly asked: Set<Asked>;
   closed: boolean;
   readonly tell: HttpOptions['tell'];
+  readonly memory: HttpOptions['memory'];
 }
 
 interface Asked {
@@ -62,6 +63,16 @@ export function closedError(): PinfsError {
 
 export function targetOn(base: Base | undefined, path: string): HttpTarget {
   return { origin: base?.origin ?? '', path: `${base?.path ?? ''}/${path}` };
+}
+
+/** A mirror answered a request that each of them gets, so many milliseconds after it was sent. */
+export function noteTime({ network, memory }: Client, mirror: number, milliseconds: number): void {
+  const why = `it answers in ${Math.round(milliseconds)} ms, and so sooner`;
+  network.changed(network.failover.measured(mirror, milliseconds, now()), why, true);
+  const base = network.bases[mirror];
+  const time = network.failover.times.get(mirror);
+  if (network.bases.length > 1 && base !== undefined && time !== undefined)
+    memory?.noteTime(show(base), time);
 }
 
 /** What is asked by one way. */
@@ -186,37 +197,66 @@ function makeQuestion(
 const probedFile = '.cvmfspublished';
 const probedBytesMax = 64 * 1024;
 
-/** Asks for a small file, so that a mirror or a proxy that was not at fault is asked again. */
-export async function runProbe(client: Client, probe: Probe): Promise<void> {
+type OneAnswer = Exclude<SourceAnswer, { kind: 'redirect' }>;
+
+/** Asks for a small file once, and for nobody who waits; a way that can't be reached comes after the others from now on. */
+export async function askOnce(
+  client: Client,
+  way: Way,
+  asked: Pick<WayRequest, 'path' | 'limit'> & Partial<Pick<WayRequest, 'answered' | 'fresh'>>,
+): Promise<OneAnswer> {
   const { network } = client;
+  const answer = await sendOnce(client, way, asked);
+  if (answer.kind === 'failed' && answer.error.passing && answer.error.code !== 'SOURCE_STATUS') {
+    const whose = network.hop(way).kind === 'direct' ? 'mirror' : (answer.fault ?? 'either');
+    network.changed(network.failover.failed(way, whose, now()), answer.error.message);
+  }
+  return answer;
+}
+
+async function sendOnce(
+  client: Client,
+  way: Way,
+  asked: Pick<WayRequest, 'path' | 'limit'> & Partial<WayRequest>,
+): Promise<OneAnswer> {
   let stop: (error: PinfsError) => void = () => undefined;
-  const asked: WayRequest = {
-    path: probedFile,
-    limit: probedBytesMax,
+  const whole: WayRequest = {
     request: {},
-    fresh: true,
+    fresh: false,
     tries: 0,
     came: () => undefined,
     answered: () => undefined,
+    ...asked,
   };
-  const answer = await askWay(client, probe.way, asked, {
-    run: async (start) => {
-      if (client.closed) throw closedError();
-      const current = start();
-      stop = (error) => current.cancel(error);
-      client.running.add(stop);
-      return await current.answer.finally(() => client.running.delete(stop));
-    },
-  }).catch(() => undefined);
-  if (answer === undefined || client.closed || !speaksFor(probe, answer)) return;
+  try {
+    return await askWay(client, way, whole, {
+      run: async (start) => {
+        if (client.closed) throw closedError();
+        const current = start();
+        stop = (error) => current.cancel(error);
+        client.running.add(stop);
+        return await current.answer.finally(() => client.running.delete(stop));
+      },
+    });
+  } catch (thrown) {
+    return { kind: 'failed', error: asPinfsError(thrown), retry: 'never', fault: undefined };
+  }
+}
+
+/** Asks for a small file, so that a mirror or a proxy that was not at fault is asked again. */
+export async function runProbe(client: Client, probe: Probe): Promise<void> {
+  const { network } = client;
+  const answer = await sendOnce(client, probe.way, {
+    path: probedFile,
+    limit: probedBytesMax,
+    fresh: true,
+  });
+  if (client.closed || !speaksFor(probe, answer)) return;
   network.changed(network.failover.cleared(probe, now()), 'it was not at fault', true);
 }
 
 /** Of a proxy, each answer of the server; of a server, that it is there, or says that it isn't. */
-function speaksFor(
-  { clears }: Probe,
-  answer: Exclude<SourceAnswer, { kind: 'redirect' }>,
-): boolean {
+function speaksFor({ clears }: Probe, answer: OneAnswer): boolean {
   if (answer.kind === 'body' || answer.error.code === 'OBJECT_MISSING') return true;
   return clears === 'hop' && answer.fault === 'mirror';
 }

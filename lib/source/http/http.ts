@@ -2,6 +2,7 @@ import { PinfsError } from '../../format/errors.js';
 import { escapePath } from '../path.js';
 import type { Source, SourceRequest, Traffic } from '../source.js';
 import { nothingMet } from '../failover/failover.js';
+import { openArranger, type Arranged } from './arrange.js';
 import { ask } from './ask.js';
 import { show } from './base.js';
 import { closedError, now, targetOn, type Client, type Only } from './client.js';
@@ -33,17 +34,33 @@ export function httpSource(text: string, options: HttpOptions = {}): Source {
     asked: new Set(),
     closed: false,
     tell,
+    memory: options.memory,
   };
+  const arranged = openArranger(client, options);
   const alone = network.bases.map((_, mirror) => viewOf(client, { mirror }));
+  const whole = viewOf(client, undefined, arranged);
   return {
-    ...viewOf(client, undefined),
-    mirrors: alone.length < 2 ? undefined : alone,
-    ways: network.failover.ways.map((way) => viewOf(client, way)),
+    ...whole,
+    get mirrors() {
+      const { order } = network.failover;
+      return alone.length < 2 ? undefined : order.flatMap((mirror) => alone[mirror] ?? []);
+    },
+    get ways() {
+      return network.failover.ways.map((way) => viewOf(client, way));
+    },
+    arranged,
+    async close() {
+      options.memory?.flush();
+      await whole.close();
+    },
   };
 }
 
-/** @param only the one mirror or way that is asked; undefined: any. */
-function viewOf(client: Client, only: Only | undefined): Source {
+/**
+ * @param only the one mirror or way that is asked; undefined: any.
+ * @param arranged what is asked for waits for that; undefined: there is no order.
+ */
+function viewOf(client: Client, only: Only | undefined, arranged?: Arranged): Source {
   const { network } = client;
   const base = network.bases[only?.mirror ?? 0];
   const { hop } = only ?? {};
@@ -52,7 +69,7 @@ function viewOf(client: Client, only: Only | undefined): Source {
   return {
     label: base === undefined ? '' : show(base) + through,
     traffic: client.traffic,
-    get: (path, limit, request = {}) => get(client, path, limit, request, only),
+    get: (path, limit, request = {}) => get(client, { path, limit, request, only, arranged }),
     judged: (served, error) => judged(client, only, served, error),
     nameOf: (served) => network.label(served),
     wayOf: (path) => {
@@ -67,12 +84,17 @@ function viewOf(client: Client, only: Only | undefined): Source {
   };
 }
 
+interface Wanted {
+  readonly path: string;
+  readonly limit: number;
+  readonly request: SourceRequest;
+  readonly only: Only | undefined;
+  readonly arranged: Arranged | undefined;
+}
+
 async function get(
   client: Client,
-  path: string,
-  limit: number,
-  request: SourceRequest,
-  only: Only | undefined,
+  { path, limit, request, only, arranged }: Wanted,
 ): Promise<Buffer> {
   const { signal, range, demand } = request;
   const escaped = escapePath(path);
@@ -87,6 +109,7 @@ async function get(
   const job = startJob({ shown, limits, limit, signal, demand });
   client.running.add(job.stop);
   try {
+    if (arranged !== undefined) await job.until(arranged());
     return await ask({ client, path: escaped, limit, request, job, only });
   } finally {
     client.running.delete(job.stop);

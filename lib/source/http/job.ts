@@ -9,6 +9,8 @@ export interface Job {
   readonly stop: (error: PinfsError) => void;
   run(start: () => Exchange): Promise<SourceAnswer>;
   pause(milliseconds: number): Promise<void>;
+  /** Waits for something that comes by itself. */
+  until(done: Promise<unknown>): Promise<void>;
   /** Waits as long as others go before. */
   turn(): Promise<void>;
   /** So many bytes of the answer are here. @returns whether that is more than ever before. */
@@ -77,6 +79,7 @@ export function startJob({ shown, limits, limit, signal, demand }: JobOptions): 
       return await current.answer;
     },
     pause: sleep,
+    until: (done) => sleepUntil(done, sleep, () => wake?.()),
     async turn() {
       while (demand?.urgency === 'held') await sleep(timerMsMax);
     },
@@ -94,6 +97,20 @@ export function startJob({ shown, limits, limit, signal, demand }: JobOptions): 
       signal?.removeEventListener('abort', interrupt);
     },
   };
+}
+
+async function sleepUntil(
+  done: Promise<unknown>,
+  sleep: (milliseconds: number) => Promise<void>,
+  wake: () => void,
+): Promise<void> {
+  const waiting = { isOver: false };
+  const note = (): void => {
+    waiting.isOver = true;
+    wake();
+  };
+  done.then(note, note);
+  while (!waiting.isOver) await sleep(timerMsMax);
 }
 
 function tooSlow(shown: () => string, { deadline, minRate }: WaitLimits): PinfsError {

@@ -1,6 +1,12 @@
 import type { Dispatcher } from 'undici';
 import { PinfsError } from '../../format/errors.js';
-import { openFailover, type Change, type Failover, type Way } from '../failover/failover.js';
+import {
+  openFailover,
+  type Change,
+  type Failover,
+  type Plan,
+  type Way,
+} from '../failover/failover.js';
 import { direct, hopLabel, type Hop } from '../failover/proxies.js';
 import type { Traffic, WayTraffic } from '../source.js';
 import { parseBase, show, type Base } from './base.js';
@@ -13,6 +19,8 @@ import { makePool, makeProxyDispatcher } from './undici.js';
 /** The servers of one repository, what lies between, and the connections to them. */
 export interface Network {
   readonly bases: readonly Base[];
+  /** The groups of hops that each server may be reached by, by their numbers. */
+  readonly groups: Plan['groups'];
   readonly failover: Failover;
   readonly rests: Rests;
   /** Every server that was asked so far. */
@@ -59,6 +67,7 @@ export function openNetwork(
   let isLast = false;
   const network: Network = {
     bases,
+    groups,
     failover,
     rests: openRests(),
     origins,
@@ -130,7 +139,7 @@ function makeDispatcher(hop: Hop, origin: string, settings: HttpSettings): Dispa
 function numbered(
   urls: readonly string[],
   { hopsFor }: HttpOptions,
-): { hops: readonly Hop[]; groups: readonly (readonly (readonly number[])[])[] } {
+): { hops: readonly Hop[]; groups: Plan['groups'] } {
   const numbers = new Map<string, number>();
   const hops: Hop[] = [];
   const numberOf = (hop: Hop): number => {

@@ -1,10 +1,24 @@
 import type { PinfsError } from '../../format/errors.js';
 import type { HopGroups } from '../failover/proxies.js';
+import type { ServerMemory } from '../order/server-order.js';
 import { defaultWaitLimits, type WaitLimits } from '../wait.js';
 import type { Timing } from './request.js';
 
+/** What decides in which order servers are asked, beyond the list of them. */
+export interface OrderOptions {
+  /** Ask the Geo API of one of them. */
+  readonly geo?: boolean;
+  /** What stands for who asks in the question to the Geo API; not given: the proxy's host, or this machine's own word. */
+  readonly proxyTemplate?: string;
+  /** No more servers are used than these, the preferred ones. */
+  readonly maxServers?: number;
+  /** From this group on, the groups of a server are fallback proxies, which the Geo API orders as well. */
+  readonly fallbackFrom?: number;
+  readonly memory?: ServerMemory;
+}
+
 /** Times are milliseconds. */
-export interface HttpOptions extends Partial<Timing>, Partial<WaitLimits> {
+export interface HttpOptions extends Partial<Timing>, Partial<WaitLimits>, OrderOptions {
   readonly connections?: number;
   readonly connectTimeout?: number;
   /** The same for what goes through a proxy, where it is not as for the others. */
@@ -35,7 +49,10 @@ export interface HttpOptions extends Partial<Timing>, Partial<WaitLimits> {
 }
 
 type Defaulted = Required<
-  Omit<HttpOptions, 'retries' | 'longest' | 'mirrors' | 'hopsFor' | 'tell' | 'proxied'>
+  Omit<
+    HttpOptions,
+    'retries' | 'longest' | 'mirrors' | 'hopsFor' | 'tell' | 'proxied' | keyof OrderOptions
+  >
 >;
 
 export interface HttpSettings extends Defaulted {

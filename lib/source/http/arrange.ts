@@ -1,0 +1,199 @@
+import { PinfsError } from '../../format/errors.js';
+import { nothingMet, sooner, type Way } from '../failover/failover.js';
+import {
+  geoAnswerBytesMax,
+  geoPath,
+  geoQuestion,
+  parseGeoAnswer,
+  type GeoOrder,
+  type GeoQuestion,
+} from '../order/geo.js';
+import type { ServerOrder } from '../order/server-order.js';
+import { show } from './base.js';
+import { askOnce, noteTime, now, type Client } from './client.js';
+import type { OrderOptions } from './settings.js';
+
+/* In which order servers and fallback proxies are asked: found once, before anything is fetched. */
+
+/** Resolved when the order is there, or when nobody waits for it any more: it then comes when it comes. Never rejects. */
+export type Arranged = () => Promise<ServerOrder>;
+
+// No request waits longer for the order (ms), nor for more than a third of its deadline.
+const orderWaitMsMax = 5_000;
+// As many servers are asked, drawn at random; the reference asks no more.
+const geoServersMax = 3;
+const probedFile = '.cvmfspublished';
+const probedBytesMax = 64 * 1024;
+
+/** Puts the servers into their order when that is asked for first. undefined: there is nothing to be put into one. */
+export function openArranger(client: Client, options: OrderOptions): Arranged | undefined {
+  const { network } = client;
+  const isAlone =
+    network.bases.length < 2 && fallbackGroups(network.groups, options.fallbackFrom).length < 2;
+  if (isAlone) return undefined;
+  const labels = network.bases.map(show);
+  let order: ServerOrder = { by: 'given', why: 'as they were named', servers: labels, leftOut: [] };
+  const find = async (): Promise<void> => {
+    order = await arrange(client, options, labels);
+  };
+  let found: Promise<void> | undefined;
+  let isOver = false;
+  return async () => {
+    found ??= find().catch(() => undefined);
+    if (!isOver) await within(found, Math.min(orderWaitMsMax, client.settings.deadline / 3));
+    isOver = true;
+    return order;
+  };
+}
+
+async function within(promise: Promise<void>, milliseconds: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, milliseconds)));
+  await Promise.race([promise, late]);
+  clearTimeout(timer);
+}
+
+async function arrange(
+  client: Client,
+  options: OrderOptions,
+  labels: readonly string[],
+): Promise<ServerOrder> {
+  const { network } = client;
+  const { maxServers = Infinity, fallbackFrom } = options;
+  const geo = options.geo === true ? await geoOrder(client, options) : undefined;
+  const isGeo = geo !== undefined && !(geo instanceof PinfsError);
+  const given = network.bases.map((_, mirror) => mirror);
+  const all = isGeo ? geo.order.servers : await byTimes(client, options, given);
+  const most = Math.max(1, maxServers);
+  const order = all.slice(0, most);
+  const groups = isGeo
+    ? network.groups.map((own) => withFallbacks(own, fallbackFrom, geo.order.fallbacks))
+    : network.groups;
+  const isTimed = !isGeo && all.some((mirror, place) => mirror !== place);
+  const by = isGeo ? 'geo' : isTimed ? 'times' : 'given';
+  const failed = geo instanceof PinfsError ? `, as the Geo API was of no help: ${geo.message}` : '';
+  const why = isGeo
+    ? geo.why
+    : isTimed
+      ? `who answered much sooner is first${failed}`
+      : `as they were named${failed}`;
+  const change = network.failover.arrange({ order, byTimes: !isGeo, groups }, now());
+  network.changed(change, why, true);
+  const named = (mirrors: readonly number[]): string[] =>
+    mirrors.map((mirror) => labels[mirror] ?? '');
+  return { by, why, servers: named(order), leftOut: named(all.slice(most)) };
+}
+
+type Groups = readonly (readonly number[])[];
+
+function fallbackGroups(groups: readonly Groups[], fallbackFrom = Infinity): Groups {
+  // Where there are any they are those of each server.
+  return (groups[0] ?? []).slice(fallbackFrom);
+}
+
+function withFallbacks(groups: Groups, from = Infinity, order: readonly number[]): Groups {
+  const fallbacks = groups.slice(from);
+  return [...groups.slice(0, from), ...order.flatMap((one) => fallbacks.slice(one, one + 1))];
+}
+
+/** What was measured before; where some are to be left out, and of one no time is known, all are measured. */
+async function byTimes(
+  client: Client,
+  { maxServers = Infinity, memory }: OrderOptions,
+  given: readonly number[],
+): Promise<readonly number[]> {
+  const { bases } = client.network;
+  const times = new Map<number, number>();
+  for (const [mirror, base] of bases.entries()) {
+    const time = memory?.time(show(base));
+    if (time !== undefined) times.set(mirror, time);
+  }
+  const isLacking = times.size < bases.length && maxServers < bases.length;
+  if (isLacking) await Promise.all(given.map((mirror) => measure(client, mirror)));
+  const { times: measured } = client.network.failover;
+  return sooner(given, isLacking ? measured : times);
+}
+
+/** Asks a server for a small file; the time to its answer is noted. */
+async function measure(client: Client, mirror: number): Promise<void> {
+  const way = bestWay(client, mirror);
+  if (way === undefined) return;
+  await askOnce(client, way, {
+    path: probedFile,
+    limit: probedBytesMax,
+    answered: (milliseconds) => noteTime(client, mirror, milliseconds),
+  });
+}
+
+function bestWay({ network }: Client, mirror: number): Way | undefined {
+  const missing = new Set(network.bases.keys());
+  missing.delete(mirror);
+  return network.failover.pick('', { ...nothingMet, missing }, now());
+}
+
+interface FoundOrder {
+  readonly order: GeoOrder;
+  readonly why: string;
+}
+
+/** The order that a server gives; undefined: there is no question; an error: nobody had an answer. */
+async function geoOrder(
+  client: Client,
+  options: OrderOptions,
+): Promise<FoundOrder | PinfsError | undefined> {
+  const { network } = client;
+  const fallbacks = fallbackGroups(network.groups, options.fallbackFrom);
+  const onlyFallbacks = options.fallbackFrom === 0;
+  const question = geoQuestion(
+    network.bases.map(({ origin }) => new URL(origin).hostname),
+    fallbacks.map(([first = -1]) => hostOf(client, first) ?? ''),
+    onlyFallbacks,
+  );
+  if (question === undefined) return undefined;
+  let last = new PinfsError('SOURCE_STATUS', 'no server could be asked');
+  for (const mirror of drawn(network.bases.length).slice(0, geoServersMax)) {
+    const way = bestWay(client, mirror);
+    if (way === undefined) continue;
+    const found = await askGeo(client, options, way, question);
+    if (!(found instanceof PinfsError)) return found;
+    last = found;
+  }
+  return last;
+}
+
+async function askGeo(
+  client: Client,
+  { fallbackFrom, memory, proxyTemplate }: OrderOptions,
+  way: Way,
+  question: GeoQuestion,
+): Promise<FoundOrder | PinfsError> {
+  // Who is asked through a fallback proxy alone has no place but his own.
+  const host = fallbackFrom === 0 ? undefined : hostOf(client, way.hop);
+  const caching = proxyTemplate ?? host ?? memory?.uuid ?? 'x';
+  const path = geoPath(question, caching);
+  const asked = client.network.label(way);
+  const known = memory?.geoAnswer(path);
+  if (known !== undefined) {
+    const order = parseGeoAnswer(Buffer.from(known, 'latin1'), question);
+    if (!(order instanceof PinfsError)) return { order, why: 'as the Geo API said before' };
+  }
+  const answer = await askOnce(client, way, { path, limit: geoAnswerBytesMax });
+  if (answer.kind === 'failed') return answer.error;
+  const order = parseGeoAnswer(answer.bytes, question);
+  if (order instanceof PinfsError) return new PinfsError(order.code, `${asked}: ${order.message}`);
+  memory?.noteGeoAnswer(path, answer.bytes.toString('latin1'));
+  return { order, why: `as the Geo API of ${asked} says` };
+}
+
+/** The host name of a proxy. */
+function hostOf({ network }: Client, hop: number): string | undefined {
+  const found = network.hop({ mirror: 0, hop });
+  return found.kind === 'direct' ? undefined : new URL(found.origin).hostname;
+}
+
+/** The numbers below `count` in an order of chance. */
+function drawn(count: number): number[] {
+  return Array.from({ length: count }, (_, number) => ({ number, draw: Math.random() }))
+    .sort((a, b) => a.draw - b.draw)
+    .map(({ number }) => number);
+}
