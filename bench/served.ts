@@ -1,5 +1,5 @@
 /** A kept tree behind a server and a relay. */
-import { startRelay, type Relay } from '../lib/testing/servers/relay.js';
+import { startRelay, type Relay } from '../lib/source/relay.js';
 import { keptTree, type Kept, type KeptPlace } from './kept.js';
 import type { TreeName } from './made-trees.js';
 import { startNginx, type Nginx } from './nginx.js';

@@ -23,6 +23,7 @@ const commandModules: readonly (readonly [readonly string[], () => Promise<Comma
   [['probe'], () => import('./commands/probe.js')],
   [['serve'], () => import('./commands/serve.js')],
   [['bench'], () => import('./commands/bench.js')],
+  [['bench-diff'], () => import('./commands/bench-diff.js')],
   [['attest', 'key'], () => import('./commands/attest.js')],
   [['cache', 'forget'], () => import('./commands/cache.js')],
   [['config'], () => import('./commands/config.js')],

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { startBadServer } from '../lib/testing/servers/bad-server.js';
+import { readBenchResult } from '../lib/laboratory/results/bench-result.js';
 import { file, makeRepository } from '../lib/publish/write-repository.js';
 import { fixtureKey, fixtures, pinfs, script, type CliResult } from './cli.js';
 import { needsMount } from './machine.js';
@@ -57,6 +58,37 @@ void t.test('cold, warm and hot', needsMount, async (t) => {
     t.equal(milliseconds.min, milliseconds.max, 'one mount of each kind: they do not mix');
   t.ok(report.states.cold.requests.median > 0, 'the cache is empty at first');
   t.equal(report.states.warm.requests.median, 0, 'and holds everything then');
+  nothingIsLeft(t, work);
+});
+
+void t.test('two pins over a long way, kept as a result and compared', needsMount, async (t) => {
+  const { work, bench } = place(t);
+  const resultFile = join(t.testdir(), 'result.json');
+  const second = ['--against', `${source}@2010-reprocessing`];
+  const far = ['--rtt', '20ms', '--rate', '4M', '--clients', '2', '-o', resultFile];
+  const result = await bench('--workload', 'ls', ...second, ...far, `${source}@2015-legacy`);
+  t.equal(result.code, 0, result.stderr + result.stdout);
+  const labels = ['@2015-legacy, 2 clients', '@2010-reprocessing, 2 clients'];
+  t.match(JSON.parse(result.stdout), { cases: labels.map((label) => ({ label, clients: 2 })) });
+  const kept = readBenchResult(readFileSync(resultFile));
+  t.match(kept, { workload: 'ls', repeats: 1, roundTripMs: 20, lineRate: 4 * 2 ** 20 });
+  t.match(kept.machine, { kernel: String, node: process.version });
+  const [one, other] = kept.cases;
+  t.not(one?.rootHash, other?.rootHash);
+  const cold = one?.samples.cold[0];
+  t.equal(cold?.clientMilliseconds.length, 2);
+  t.ok((cold?.layers['kernel request'] ?? 0) > 0, 'where the time went');
+  t.ok((cold?.latencies['READDIRPLUS']?.count ?? 0) > 0);
+  const diff = await pinfs(['bench-diff', '--json', resultFile, resultFile]);
+  t.equal(diff.code, 0, diff.stdout);
+  const { differences } = JSON.parse(diff.stdout) as { differences: { verdict: string }[] };
+  t.equal(differences.length, 10);
+  t.ok(
+    differences.every(({ verdict }) => verdict === 'unclear'),
+    'one sample says nothing',
+  );
+  const none = await pinfs(['bench-diff', '--json', resultFile, script]);
+  t.match(JSON.parse(none.stdout), { error: { code: 'RESULT_MALFORMED' } });
   nothingIsLeft(t, work);
 });
 

@@ -1,23 +1,35 @@
+import { writeFileSync } from 'node:fs';
+import { arch, cpus, hostname, release, totalmem, type } from 'node:os';
 import type { Command } from 'commander';
+import { errorReason } from '../../lib/format/errno.js';
 import { PinfsError } from '../../lib/format/errors.js';
+import {
+  benchResultText,
+  benchResultVersion,
+  type BenchMachine,
+  type BenchResult,
+} from '../../lib/laboratory/results/bench-result.js';
+import { version } from '../../lib/machine/version.js';
+import { shownSource } from '../../lib/mount/mount-spec.js';
 import type { MountOptions } from '../../lib/mount/options.js';
 import { mountOptionTable } from '../../lib/options/mount-options.js';
 import type { OptionValues } from '../../lib/options/option.js';
 import { rowsOn } from '../../lib/options/rows.js';
 import { sourceOptionTable } from '../../lib/options/source-options.js';
+import { parseSeed, planCases } from './bench-plan.js';
 import { runAction } from './failures.js';
 import {
   addOptions,
   argumentsOf,
+  outputOptions,
   sourceArgument,
-  sourceOptions,
   type CommandOptionRows,
   type SourceFlags,
 } from './options.js';
-import { formatSize } from './sizes.js';
-import type { BenchReport, Figure } from './bench-run.js';
 import { print, printJson } from './output.js';
+import { durationText } from './pace.js';
 import { withProgress } from './progress.js';
+import { parseDuration, parseSize } from './sizes.js';
 
 const benchOptions = {
   workload: {
@@ -37,12 +49,72 @@ const benchOptions = {
     parse: parseRepeats,
     help: 'how often, 1 to 100',
   },
+  against: {
+    flag: '--against',
+    value: 'source[@pin]',
+    kind: 'place',
+    repeatable: true,
+    help: 'another snapshot, measured in turns with the first',
+  },
+  drivers: {
+    flag: '--drivers',
+    value: 'list',
+    kind: 'text',
+    suggestions: ['kernel', 'fuse-native', 'kernel,fuse-native'],
+    help: 'each of these drivers, such as kernel,fuse-native',
+  },
+  cacheLimit: {
+    ...sourceOptionTable.cacheLimit,
+    value: 'list',
+    kind: 'text',
+    help: 'each of these limits of the cache, such as 50M,100M,1G',
+    manual: undefined,
+  },
+  clients: {
+    flag: '--clients',
+    value: 'list',
+    kind: 'text',
+    default: '1',
+    help: 'so many run the workload at once on one mount, such as 1,8,64',
+  },
+  rtt: {
+    flag: '--rtt',
+    value: 'time',
+    kind: 'number',
+    parse: parseDuration,
+    help: 'added to each round trip by a relay, such as 20ms',
+  },
+  rate: {
+    flag: '--rate',
+    value: 'size',
+    kind: 'number',
+    parse: parseSize,
+    help: 'bytes a second that the relay lets through, such as 2M',
+  },
+  seed: {
+    flag: '--seed',
+    value: 'n',
+    kind: 'number',
+    default: 1,
+    parse: parseSeed,
+    help: 'of the order in which what is compared takes turns',
+  },
+  output: {
+    flag: '--output',
+    short: '-o',
+    value: 'file',
+    kind: 'path',
+    help: 'write the result with all samples, for bench-diff and report',
+  },
 } as const satisfies CommandOptionRows;
 
-type BenchFlags = SourceFlags & OptionValues<typeof benchOptions> & Pick<MountOptions, 'driver'>;
+type BenchFlags = Omit<SourceFlags, 'cacheLimit'> &
+  OptionValues<typeof benchOptions> &
+  Pick<MountOptions, 'driver'>;
 
 export function register(program: Command): void {
-  const command = addOptions(sourceOptions(program.command('bench')), benchOptions);
+  const rows = { ...rowsOn(sourceOptionTable, 'bench'), ...benchOptions };
+  const command = addOptions(outputOptions(program.command('bench')), rows);
   addOptions(command, rowsOn(mountOptionTable, 'bench', false))
     .description(
       `time a workload cold (empty cache), hot (kernel caches) and warm (disk cache, mounted again)
@@ -61,7 +133,7 @@ function parseRepeats(text: string): number {
 }
 
 /** The options that matter to a mount, as they stand on the command line; each run gets a cache of its own. */
-function mountArguments(flags: BenchFlags): string[] {
+function mountArguments(flags: Omit<BenchFlags, 'cacheLimit'>): string[] {
   return [...argumentsOf(sourceOptionTable, flags), ...argumentsOf(mountOptionTable, flags)];
 }
 
@@ -75,43 +147,79 @@ async function bench(source: string, given: BenchFlags, command: Command): Promi
         advice: 'Leave --cache and --offline out.',
       });
     }
-    const { runBench } = await import('./bench-run.js');
-    const report = await withProgress('run', flags.repeats, (progress) =>
-      runBench(source, mountArguments(flags), flags.workload, flags.repeats, (run) => {
-        progress.update(run, '');
-      }),
-    );
-    if (flags.json === true) printJson(report);
-    else await print(reportText(report));
+    const result = await played(source, flags);
+    if (flags.output !== undefined) writeResult(flags.output, result);
+    const { benchText, benchJson } = await import('./bench-text.js');
+    if (flags.json === true) printJson(benchJson(result));
+    else {
+      const { isTTY, columns } = process.stdout;
+      await print(benchText(result, isTTY ? columns : 80, isTTY));
+    }
   });
 }
 
-function reportText(report: BenchReport): string {
-  const rows = (['mount', 'cold', 'hot', 'remount', 'warm'] as const).map((state) => {
-    const figures = report.states[state];
-    const traffic =
-      state === 'mount' || state === 'remount'
-        ? ''
-        : `${cell(figures.requests, 0)} ${sizeCell(figures.bytes)} ${cell(figures.hitRate, 3)} ${cell(figures.kernelRequests, 0)}`;
-    return `${state.padEnd(7)} ${cell(figures.milliseconds, 0)} ${spread(figures.milliseconds)}  ${traffic}`.trimEnd();
-  });
-  return [
-    `${report.workload}, ${report.repeats} times, driver ${report.driver}; medians`,
-    'state         ms      (min-max)     requests      bytes  hit rate   kernel requests',
-    ...rows,
-    '',
-  ].join('\n');
+async function played(source: string, flags: Omit<BenchFlags, 'cache'>): Promise<BenchResult> {
+  const others = { ...flags, cacheLimit: undefined };
+  const { runBench } = await import('./bench-run.js');
+  const cases = planCases(source, flags);
+  const { workload, repeats, seed } = flags;
+  const order = {
+    cases,
+    mountArguments: mountArguments(others),
+    workload,
+    repeats,
+    roundTripMs: flags.rtt,
+    lineRate: flags.rate,
+    seed,
+  };
+  const rounds = repeats * cases.length;
+  const began = performance.now();
+  const measured = await withProgress('run', rounds, (progress) =>
+    runBench(order, (done) => {
+      const left = ((performance.now() - began) / done) * (rounds - done);
+      progress.update(done, `${durationText(Math.ceil(left / 1000))} left`);
+    }),
+  );
+  return {
+    format: 'pinfs-bench-result',
+    version: benchResultVersion,
+    made: new Date().toISOString(),
+    command: ['bench', ...process.argv.slice(3).map(shownArgument)],
+    machine: thisMachine(),
+    workload,
+    repeats,
+    roundTripMs: flags.rtt ?? null,
+    lineRate: flags.rate ?? null,
+    seed,
+    cases: measured,
+  };
 }
 
-function cell(figure: Figure | undefined, digits: number): string {
-  return (figure === undefined ? '-' : figure.median.toFixed(digits)).padStart(9);
+/** Credentials of a URL, wherever one stands, are left out; so is what is a secret of a proxy. */
+function shownArgument(text: string): string {
+  return shownSource(text).replace(/\/\/[^/@|;\s]*@/g, '//');
 }
 
-function sizeCell(figure: Figure | undefined): string {
-  return (figure === undefined ? '-' : formatSize(figure.median)).padStart(10);
+function thisMachine(): BenchMachine {
+  const processors = cpus();
+  return {
+    name: hostname(),
+    system: `${type()} ${arch()}`,
+    kernel: release(),
+    processor: processors[0]?.model ?? 'unknown',
+    processors: processors.length,
+    memory: totalmem(),
+    node: process.version,
+    pinfs: version,
+  };
 }
 
-function spread(figure: Figure | undefined): string {
-  if (figure === undefined) return '';
-  return `(${figure.min.toFixed(0)}-${figure.max.toFixed(0)})`.padEnd(14);
+function writeResult(path: string, result: BenchResult): void {
+  try {
+    writeFileSync(path, benchResultText(result));
+  } catch (thrown) {
+    throw new PinfsError('OUTPUT_FAILED', `can't write ${path}: ${errorReason(thrown)}`, {
+      cause: thrown,
+    });
+  }
 }

@@ -35,7 +35,7 @@ export function openPace(total: number, clock: () => number): Pace {
 }
 
 /** `0:42`, `12:05`, `3:00:00`. */
-function durationText(seconds: number): string {
+export function durationText(seconds: number): string {
   const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60];
   const two = (number: number): string => String(number).padStart(2, '0');
   const rest = two(seconds % 60);

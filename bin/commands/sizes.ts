@@ -36,3 +36,25 @@ export function formatSize(bytes: number): string {
   }
   return `${index === 0 ? String(value) : value.toFixed(1)} ${names[index] ?? ''}`;
 }
+
+const millisecondsOf: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+};
+
+/** `20ms`, `5s`, `2m` in milliseconds; a bare number has no unit, and is none. @throws PinfsError USAGE. */
+export function parseDuration(text: string): number {
+  const match = /^(\d{1,9}(?:\.\d{1,6})?)(ms|s|m|h)$/.exec(text);
+  const unit = millisecondsOf[match?.[2] ?? ''];
+  if (match !== null && unit !== undefined) return Number(match[1]) * unit;
+  throw new PinfsError('USAGE', `'${text}' is no time`, { advice: 'Write it like 20ms or 5s.' });
+}
+
+/** Times for people: `12.3 ms`, `4.56 s`. */
+export function formatMilliseconds(milliseconds: number): string {
+  if (milliseconds >= 10_000) return `${(milliseconds / 1000).toFixed(1)} s`;
+  if (milliseconds >= 1000) return `${(milliseconds / 1000).toFixed(2)} s`;
+  return `${milliseconds.toFixed(milliseconds < 100 ? 1 : 0)} ms`;
+}

@@ -91,8 +91,22 @@ export interface DriverStatistics {
   served?: ServedMount | undefined;
   /** By operation, from a request's arrival to its answer in microseconds, where it is measured. */
   latencies?: Partial<Record<string, Latency>>;
+  /** By operation: the upper end of each fine class in microseconds, and how many fell into it. */
+  readonly latencyClasses?: () => Readonly<Record<string, readonly [number, number][]>>;
+  /** Milliseconds that a thread of the driver's own spent; undefined: it has none. */
+  readonly spent?: WorkerSpent | undefined;
   /** The same times in classes, for those who add them up. */
   histograms?: () => Partial<Record<string, LatencyHistogram>>;
+}
+
+/** Milliseconds in the thread that serves. */
+export interface WorkerSpent {
+  /** Operations that ran, on what is on this machine: mostly rows of catalogs. */
+  catalog: number;
+  /** Reading objects. */
+  shelf: number;
+  /** Writing replies, which wakes those who asked. */
+  reply: number;
 }
 
 export interface ServedMount {

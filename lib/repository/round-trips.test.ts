@@ -1,6 +1,6 @@
 import t from 'tap';
 import { openBench } from '../testing/bench.js';
-import { startRelay } from '../testing/servers/relay.js';
+import { startRelay } from '../source/relay.js';
 import { promised, treeOf } from '../testing/suites/promised.js';
 
 // Connection, manifest and whitelist, then what they name. 4 ms make the chain longer than any turn of the event loop.

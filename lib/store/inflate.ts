@@ -3,6 +3,7 @@ import { compressions, type Codec, type Unpacked } from '../format/compression.j
 import { PinfsError } from '../format/errors.js';
 import { hashBytes, objectText, type ContentHash } from '../format/hash.js';
 import { piecesOf, sizeOfStored, type Stored } from './cache/stored.js';
+import { spend, type StoreSpent } from './spent.js';
 import type { Want } from './want.js';
 
 /**
@@ -29,11 +30,13 @@ export function storedLimit(want: Want): number {
  * Checks the hash of stored bytes and unpacks them. Uses no more memory than was promised.
  * @throws PinfsError OBJECT_HASH_MISMATCH, OBJECT_NOT_ZLIB, OBJECT_TRAILING_BYTES, OBJECT_SIZE_MISMATCH, OBJECT_TOO_LARGE.
  */
-export function unpack(stored: Buffer, want: Want): Buffer {
-  checkHash(hashBytes(want.object.hash.algorithm, stored), stored.length, want);
+export function unpack(stored: Buffer, want: Want, spent?: StoreSpent): Buffer {
+  const found = spend(spent, 'verify', () => hashBytes(want.object.hash.algorithm, stored));
+  checkHash(found, stored.length, want);
   checkPlain(undefined, want);
   const { codec } = compressions[want.compression];
-  const plain = codec === undefined ? stored : unpackWith(codec, stored, want);
+  const plain =
+    codec === undefined ? stored : spend(spent, 'inflate', () => unpackWith(codec, stored, want));
   checkSize(plain.length, want);
   return plain;
 }

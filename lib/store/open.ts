@@ -20,6 +20,7 @@ import type { Shelf } from './shelf.js';
 import { openOutcomes, type FetchOutcome } from './outcomes.js';
 import { openSpare, type Spare } from './cache/spare.js';
 import { openStaging, type StagingPlace } from './cache/staging.js';
+import { nothingSpent, spendWaiting, type StoreSpent } from './spent.js';
 import type { Store, StoreStatistics, Waiting } from './store.js';
 import type { Stored } from './cache/stored.js';
 import { withSpare } from './cache/two-shelves.js';
@@ -76,6 +77,7 @@ class DiskStore implements Store {
   readonly #flights = new Flights(limits);
   readonly #failures: Failures;
   readonly #outcomes = openOutcomes();
+  readonly #spent = nothingSpent();
   #closing: Promise<void> | undefined;
 
   constructor(options: StoreOptions) {
@@ -87,14 +89,14 @@ class DiskStore implements Store {
     this.#lower = openLowerCaches(options.lower ?? [], lower);
     this.#outOfUse = reason;
     this.#spare = openSpare(this.directory);
-    this.#keeper = openKeeper(cache ?? reason, this.#spare, this.#unpacker);
+    this.#keeper = openKeeper(cache ?? reason, this.#spare, this.#unpacker, this.#spent);
     this.#failures = openFailures(options.clock ?? Date.now);
     const shelf = withSpare(
       () => this.#cache?.disk.shelf,
       () => this.#spare.opened?.disk.shelf,
     );
     this.shelf = shelfForReaders(shelf);
-    this.statistics = openStatistics(this.#cache?.disk, this.shelf, this.#keeper);
+    this.statistics = openStatistics(this.#cache?.disk, this.shelf, this.#keeper, this.#spent);
   }
 
   async fetch(want: Want, signal?: AbortSignal, how: Waiting = {}): Promise<void> {
@@ -105,7 +107,12 @@ class DiskStore implements Store {
     if (known !== undefined) throw known;
     checkPromise(want, this.#cache?.disk ?? this.#outOfUse, this.#spare);
     const wait = how.wait ?? beginWait(this.#waitLimits, performance.now(), want.size.bytes);
-    await this.#flights.join(key, weightOf(want), (leg) => this.#fly(key, want, leg), {
+    const asked = performance.now();
+    const work = (leg: Leg): Promise<void> => {
+      this.#spent.queue += performance.now() - asked;
+      return this.#fly(key, want, leg);
+    };
+    await this.#flights.join(key, weightOf(want), work, {
       wait,
       late: () => tooLate(want, wait.limits),
       signal,
@@ -192,7 +199,7 @@ class DiskStore implements Store {
       const keep = async (stored: Stored): Promise<void> => {
         this.statistics.stored += await this.#keeper.keep(want, stored, leg.demand);
       };
-      await download(source, want, keep, leg, staging);
+      await download(source, want, keep, this.#timed(leg), staging);
       this.#failures.forget(key);
       this.#outcomes.came(wantKey(want));
     } catch (thrown) {
@@ -204,6 +211,13 @@ class DiskStore implements Store {
     } finally {
       staging.close();
     }
+  }
+
+  /** Transfers, timed from when they have a place. */
+  #timed(leg: Leg): Leg {
+    const transfer: Leg['transfer'] = (run) =>
+      leg.transfer(() => spendWaiting(this.#spent, 'network', run));
+    return { ...leg, transfer };
   }
 
   /** Where what comes is written before it is verified; the spare is made when it is first needed. */
@@ -268,8 +282,14 @@ function openCache(directory: string, { limit, clock }: StoreOptions): OpenedCac
   }
 }
 
-function openStatistics(disk: Disk | undefined, shelf: Shelf, keeper: Keeper): StoreStatistics {
+function openStatistics(
+  disk: Disk | undefined,
+  shelf: Shelf,
+  keeper: Keeper,
+  spent: StoreSpent,
+): StoreStatistics {
   return {
+    spent,
     get hits() {
       return shelf.hits ?? 0;
     },

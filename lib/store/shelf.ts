@@ -57,3 +57,34 @@ export interface Shelf {
 
   close(): void;
 }
+
+/** The same shelf, which adds up how long its reads take (ms). */
+export function timedShelf(shelf: Shelf, spent: { ms: number }): Shelf {
+  return {
+    get hits() {
+      return shelf.hits ?? 0;
+    },
+    get catalogHits() {
+      return shelf.catalogHits ?? 0;
+    },
+    read(want, position, length, target, targetOffset) {
+      const begun = performance.now();
+      const bytes = shelf.read(want, position, length, target, targetOffset);
+      spent.ms += performance.now() - begun;
+      return bytes;
+    },
+    path: (want) => shelf.path(want),
+    stillThere: () => shelf.stillThere?.() ?? true,
+    descriptor: (want) => shelf.descriptor(want),
+    has: (want) => shelf.has(want),
+    isRecorded: (want) => shelf.isRecorded?.(want) === true,
+    expect: (wants, isHere) => shelf.expect?.(wants, isHere),
+    prepare: (want) => shelf.prepare?.(want),
+    beginRun: (operation) => {
+      shelf.beginRun(operation);
+    },
+    close: () => {
+      shelf.close();
+    },
+  };
+}

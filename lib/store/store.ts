@@ -2,6 +2,7 @@ import type { PinfsError } from '../format/errors.js';
 import type { Wait } from '../source/wait.js';
 import type { FetchOutcome } from './outcomes.js';
 import type { Shelf } from './shelf.js';
+import type { StoreSpent } from './spent.js';
 import type { Want } from './want.js';
 
 /** Objects by content hash: fetched once, verified, kept under a limit, evicted least recently used first. */
@@ -75,6 +76,8 @@ export interface StoreStatistics {
   /** Bytes of plain objects stored by this process. */
   stored: number;
   evicted: number;
+  /** Where the time of what was fetched went. Undefined: it is not measured. */
+  readonly spent?: StoreSpent;
   /** Bytes now in the cache, as far as known, and the limit. */
   bytes: number;
   limit: number;

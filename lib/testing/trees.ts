@@ -1,3 +1,4 @@
+import { seededRandom } from '../laboratory/random.js';
 import {
   directory,
   file,
@@ -6,6 +7,8 @@ import {
   type EntrySpec,
   type TreeSpec,
 } from '../publish/spec.js';
+
+export { seededRandom };
 
 export interface TreeSize {
   readonly files: number;
@@ -19,18 +22,6 @@ export interface TreeSize {
   readonly meanSize?: number;
   /** Of each 64 bytes so many are noise, a multiple of 4 (default 32, which compresses to about half). */
   readonly noiseBytes?: number;
-}
-
-/** Numbers in [0, 1) that depend on the seed alone: a linear congruential generator. */
-export function seededRandom(seed: number): () => number {
-  let state = seed >>> 0;
-  const next = (): number => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return state / 2 ** 32;
-  };
-  // Small seeds that lie close together begin alike.
-  for (let turn = 0; turn < 4; turn++) next();
-  return next;
 }
 
 /**

@@ -3,7 +3,7 @@
 # Made by `npm run documents` from what the commands declare.
 
 _pinfs() {
-  local commands='mount umount repin ls stat cat cp find fetch info tags status check explain probe serve bench attest key cache forget config setup doctor help'
+  local commands='mount umount repin ls stat cat cp find fetch info tags status check explain probe serve bench bench-diff attest key cache forget config setup doctor help'
   local output='--json --verbose --help'
   local source="$output --key --fqrn --cache --cache-limit --cache-lower --trust-at --blacklist --external --config --set --mirror --proxy --env --attestation --signer --offline --strict --deadline --min-rate --follow-redirects --weak-key"
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]} options=
@@ -19,8 +19,9 @@ _pinfs() {
     --log-level) mapfile -t COMPREPLY < <(compgen -W 'info warn error' -- "$word") && return ;;
     --type) mapfile -t COMPREPLY < <(compgen -W 'f d l c b p s' -- "$word") && return ;;
     --workload) mapfile -t COMPREPLY < <(compgen -W 'walk tar' -- "$word") && return ;;
+    --drivers) mapfile -t COMPREPLY < <(compgen -W 'kernel fuse-native kernel,fuse-native' -- "$word") && return ;;
     --by) mapfile -t COMPREPLY < <(compgen -W 'snapshot' -- "$word") && return ;;
-    --fqrn | --cache-limit | --trust-at | --set | --mirror | --proxy | --env | --deadline | --min-rate | --metrics | --protected-xattr | --xattr-gid | --name | --jobs | --port | --host | --repeats) return ;;
+    --fqrn | --cache-limit | --trust-at | --set | --mirror | --proxy | --env | --deadline | --min-rate | --metrics | --protected-xattr | --xattr-gid | --name | --jobs | --port | --host | --repeats | --clients | --rtt | --rate | --seed) return ;;
   esac
   case $command in
     mount) options="$source --inodes --foreground --driver --allow-other --suid --dev --ahead --no-xattrs --passthrough --log --log-level --metrics --public --trace --protected-xattr --xattr-gid -o" ;;
@@ -39,7 +40,8 @@ _pinfs() {
     explain) options=$source ;;
     probe) options=$source ;;
     serve) options="$output --port --host --follow-links" ;;
-    bench) options="$source --workload --repeats --driver" ;;
+    bench) options="$source --workload --repeats --against --drivers --clients --rtt --rate --seed --output --driver" ;;
+    bench-diff) options="$output --seed" ;;
     attest) options="$source --master-key --output" ;;
     forget) options="$output --cache" ;;
     setup) options="$output --undo --dry-run --root" ;;

@@ -43,6 +43,10 @@ const statusOf = decoder((v) => {
     errors: counts,
     notCarried: count,
     latencies: v.optional(v.record(v.string(), latencySchema(v)), {}),
+    latencyClasses: v.exactOptional(
+      v.record(v.string(), v.pipe(v.array(v.tuple([count, count])), v.maxLength(256))),
+    ),
+    layers: v.exactOptional(v.record(v.string(), v.pipe(v.number(), v.minValue(0)))),
     ahead: v.optional(
       v.nullable(v.object({ asked: count, askedBytes: count, used: count, usedBytes: count })),
       null,

@@ -4,6 +4,7 @@ import type { DriverStatistics, Latency } from '../../drivers/driver.js';
 import type { Repository } from '../../repository/repository.js';
 import type { InodeStatus } from '../../repository/inodes/inode-state.js';
 import { hitRate } from '../../store/cache/counted.js';
+import type { StoreSpent } from '../../store/spent.js';
 import type { StoreStatistics } from '../../store/store.js';
 import type { Traffic } from '../../source/source.js';
 import type { TreeStatistics } from '../../tree/tree.js';
@@ -39,6 +40,10 @@ export interface MountStatus {
   readonly notCarried: number;
   /** Microseconds by operation, where the driver measures them. */
   readonly latencies: Readonly<Partial<Record<string, Latency>>>;
+  /** By operation: upper ends of classes in microseconds, and how many fell into each. Undefined: an older version. */
+  readonly latencyClasses?: Readonly<Record<string, readonly (readonly [number, number])[]>>;
+  /** Milliseconds in each layer, summed over what went on at once. Undefined: an older version. */
+  readonly layers?: Readonly<Record<string, number>>;
   /** What was asked for before anybody read it (objects, plain bytes); null: the driver does not do that. */
   readonly ahead: Readonly<ReadAheadCounts> | null;
   readonly tree: TreeStatistics;
@@ -132,6 +137,8 @@ export function mountStatus(facts: StatusFacts): MountStatus {
     errors: summed(statistics.errors, store.failures),
     notCarried: statistics.notCarried,
     latencies: statistics.latencies ?? {},
+    latencyClasses: statistics.latencyClasses?.() ?? {},
+    layers: layersOf(statistics, own.spent),
     ahead: served?.ahead ?? null,
     tree: served?.tree ?? repository.tree.statistics,
     inodes: inodesStatus(repository, served?.inodes),
@@ -139,6 +146,22 @@ export function mountStatus(facts: StatusFacts): MountStatus {
     previous: facts.previous,
     rss: process.memoryUsage.rss(),
     log: facts.log,
+  };
+}
+
+/** What the kernel asked for, from its request to our answer; then where that time went, as far as it is measured. */
+function layersOf(
+  { histograms, spent: worker }: DriverStatistics,
+  store: StoreSpent | undefined,
+): Record<string, number> {
+  const times = Object.values(histograms?.() ?? {});
+  const request = times.reduce((sum, one) => sum + (one?.microseconds ?? 0), 0) / 1000;
+  return {
+    ...(worker && {
+      'kernel request': request,
+      ...worker,
+    }),
+    ...store,
   };
 }
 

@@ -10,6 +10,7 @@ import type { Spare } from './spare.js';
 import type { NotStored } from '../store.js';
 import { piecesOf, type Stored } from './stored.js';
 import { unpack } from '../inflate.js';
+import { nothingSpent, spend, spendWaiting, type StoreSpent } from '../spent.js';
 import type { Unpacker } from './unpacker.js';
 import { wantKey, type Want } from '../want.js';
 
@@ -37,17 +38,20 @@ export function openKeeper(
   cache: Target | PinfsError,
   spare: Pick<Spare, 'place'>,
   unpacker: Pick<Unpacker, 'prepare'>,
+  spent: StoreSpent = nothingSpent(),
 ): Keeper {
   let notStored = cache instanceof PinfsError ? begun(cache) : undefined;
 
   async function keepElsewhere({ want, stored, demand }: Came, reason: PinfsError) {
     const place = spare.place();
     if (place === undefined) throw reason;
-    const size = await put(place, unpacker, { want, stored, demand }).catch((thrown: unknown) => {
-      const error = asPinfsError(thrown);
-      // What is wrong with the spare helps nobody.
-      throw ['CACHE_FULL', 'CACHE_UNUSABLE'].includes(error.code) ? reason : error;
-    });
+    const size = await put(place, unpacker, { want, stored, demand }, spent).catch(
+      (thrown: unknown) => {
+        const error = asPinfsError(thrown);
+        // What is wrong with the spare helps nobody.
+        throw ['CACHE_FULL', 'CACHE_UNUSABLE'].includes(error.code) ? reason : error;
+      },
+    );
     const { since, objects } = notStored ?? begun(reason);
     const { directory } = place.disk;
     notStored = { ...begun(reason), since, directory, objects: objects + 1 };
@@ -63,7 +67,7 @@ export function openKeeper(
       if (cache instanceof PinfsError) return keepElsewhere(came, cache);
       try {
         if (!mayFit(want, cache.disk.limit)) throw diskFull(cache.disk.directory);
-        const size = await put(cache, unpacker, came);
+        const size = await put(cache, unpacker, came, spent);
         notStored = undefined;
         return size;
       } catch (thrown) {
@@ -101,18 +105,21 @@ async function put(
   { disk, committer }: Target,
   unpacker: Pick<Unpacker, 'prepare'>,
   { want, stored, demand }: Came,
+  spent: StoreSpent,
 ): Promise<number> {
   const key = wantKey(want);
   const isSmall = isBesideOthers(want, disk.smallBytesMax);
+  const prepared = (temporary: string) =>
+    spendWaiting(spent, 'store', () => unpacker.prepare(stored, want, temporary));
   for (let isSecond = false; ; isSecond = true) {
     const temporary = isSmall ? undefined : disk.temporary();
     try {
-      const prepared =
+      const plain =
         temporary === undefined
-          ? unpackSmall(stored, want)
-          : { temporary, ...(await unpacker.prepare(stored, want, temporary)) };
-      await committer.add({ key, ...prepared }, demand);
-      return prepared.size;
+          ? unpackSmall(stored, want, spent)
+          : { temporary, ...(await prepared(temporary)) };
+      await spendWaiting(spent, 'store', () => committer.add({ key, ...plain }, demand));
+      return plain.size;
     } catch (thrown) {
       // The cache was lost meanwhile, and goes on in another place.
       const wasLost = !isSecond && temporary !== undefined && !disk.isInPlace(temporary);
@@ -133,8 +140,9 @@ function isBesideOthers({ object, size }: Want, smallBytesMax: number): boolean 
 }
 
 /** What is this small came in memory, whatever it was staged in. */
-function unpackSmall(stored: Stored, want: Want) {
+function unpackSmall(stored: Stored, want: Want, spent: StoreSpent) {
   const bytes = Buffer.isBuffer(stored) ? stored : Buffer.concat([...piecesOf(stored)]);
-  const plain = unpack(bytes, want);
-  return { plain, size: plain.length, sha256: createHash('sha256').update(plain).digest() };
+  const plain = unpack(bytes, want, spent);
+  const sha256 = spend(spent, 'verify', () => createHash('sha256').update(plain).digest());
+  return { plain, size: plain.length, sha256 };
 }

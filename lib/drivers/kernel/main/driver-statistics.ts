@@ -4,7 +4,9 @@ import {
   readErrors,
   readHistogram,
   readLatency,
+  readLatencyClasses,
   readServed,
+  readSpent,
   type Counters,
 } from '../worker/statistics.js';
 
@@ -20,7 +22,16 @@ export function readStatistics(counted: Counters): DriverStatistics {
   }
   const errors = readErrors(counted);
   const histograms = () => readHistograms(counted);
-  return { requests, latencies, histograms, errors, notCarried: 0, served: readServed(counted) };
+  return {
+    requests,
+    latencies,
+    latencyClasses: () => allClasses(counted),
+    spent: readSpent(counted),
+    histograms,
+    errors,
+    notCarried: 0,
+    served: readServed(counted),
+  };
 }
 
 function readHistograms(counted: Counters): Partial<Record<string, LatencyHistogram>> {
@@ -28,4 +39,11 @@ function readHistograms(counted: Counters): Partial<Record<string, LatencyHistog
     ({ number, name }) => [name, readHistogram(counted, number)] as const,
   );
   return Object.fromEntries(all.filter(([, histogram]) => histogram !== undefined));
+}
+
+function allClasses(counted: Counters): Record<string, [number, number][]> {
+  const all = [unknownOpcode, ...operations].map(
+    ({ number, name }) => [name, readLatencyClasses(counted, number)] as const,
+  );
+  return Object.fromEntries(all.filter(([, classes]) => classes.length > 0));
 }

@@ -5,7 +5,7 @@ import type { LiveFacts } from '../../../filesystem/live-facts.js';
 import type { SnapshotDescriptor } from '../../../filesystem/snapshot-descriptor.js';
 import { openInodeState, type InodeState } from '../../../repository/inodes/inode-state.js';
 import { openShelf } from '../../../store/cache/open-shelf.js';
-import type { Shelf } from '../../../store/shelf.js';
+import { timedShelf, type Shelf } from '../../../store/shelf.js';
 import { andThen, done, type Outcome } from '../../../store/want.js';
 import { wantsForRange } from '../../../tree/content.js';
 import type { NodeId } from '../../../tree/entry.js';
@@ -25,6 +25,8 @@ export interface FilesystemMaker {
   readonly beginRun: (run: object) => void;
   /** What was found so far, in the newest tree. */
   readonly served?: () => ServedMount | undefined;
+  /** Milliseconds in which objects were read. */
+  readonly shelfMs?: () => number;
   /** Nothing is to be done right now. */
   readonly idle?: () => void;
   readonly close: () => void;
@@ -38,7 +40,8 @@ export interface ServedFilesystem extends Pick<BuiltFilesystem, 'filesystem' | '
 
 /** The maker over the cache directory that snapshot descriptors name. */
 export function openMaker(report: (error: PinfsError) => void): FilesystemMaker {
-  const shelves = new Map<string, ReturnType<typeof openShelf>>();
+  const shelves = new Map<string, Shelf>();
+  const spent = { ms: 0 };
   const numbered = new Set<InodeState>();
   let newest:
     | { readonly tree: Tree; readonly ahead: Ahead; readonly inodes: InodeState | undefined }
@@ -46,7 +49,8 @@ export function openMaker(report: (error: PinfsError) => void): FilesystemMaker 
   return {
     make(descriptor, facts, run) {
       const { cacheDirectory, cachePlace: at } = descriptor;
-      const shelf = shelves.get(cacheDirectory) ?? openShelf(cacheDirectory, { at });
+      const shelf =
+        shelves.get(cacheDirectory) ?? timedShelf(openShelf(cacheDirectory, { at }), spent);
       shelves.set(cacheDirectory, shelf);
       shelf.beginRun(run);
       // Who opened the snapshot has looked it up.
@@ -79,6 +83,7 @@ export function openMaker(report: (error: PinfsError) => void): FilesystemMaker 
         inodes: newest.inodes?.status,
       };
     },
+    shelfMs: () => spent.ms,
     idle() {
       for (const inodes of numbered) inodes.flush();
     },

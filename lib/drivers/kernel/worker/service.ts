@@ -1,5 +1,6 @@
 import type { Failure, Miss, Outcome } from '../../../store/want.js';
 import type { ProtectedAttributes } from '../../../filesystem/magic.js';
+import type { WorkerSpent } from '../../driver.js';
 import type { IoErrors } from '../../io-errors.js';
 import { errno } from '../../../format/errno.js';
 import type { WaitLimits } from '../../../source/wait.js';
@@ -44,6 +45,8 @@ export interface Service {
   isDue: boolean;
   opens: number;
   directoryOpens: number;
+  /** Where the time of this thread went. */
+  readonly spent: WorkerSpent;
   ioErrors: IoErrors;
   /** INIT came: what was agreed, or why nothing can be. */
   readonly connected: (connection: Connection | string) => void;

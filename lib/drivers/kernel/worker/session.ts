@@ -75,6 +75,8 @@ export interface SessionOptions {
   /** Writes the first `length` bytes of a reply. */
   readonly write: (bytes: Buffer, length: number) => void;
   readonly clock: () => number;
+  /** Milliseconds that reads of the shelf took so far, where that is measured. */
+  readonly shelfMs?: (() => number) | undefined;
   readonly connected: (connection: Connection | string) => void;
   readonly miss: (key: string, miss: Miss) => void;
   /** Objects will be wanted next. */
@@ -113,6 +115,7 @@ export function openSession(options: SessionOptions): KernelSession {
     opens: 0,
     ioErrors: { errors: 0, lastError: 0 },
     directoryOpens: 0,
+    spent: { catalog: 0, shelf: 0, reply: 0 },
     connected: options.connected,
     interrupt: (unique) => {
       interrupt(state, unique);
@@ -240,11 +243,18 @@ function tooOften(request: HeldRequest, want: Want): string {
 
 /** Runs the operation; an exception is a fault of our own and costs the client EIO, not the mount. */
 function runGuarded(state: State, frame: Frame, run: object): KernelAnswer {
+  const { spent } = state.service;
+  const { clock, shelfMs } = state.options;
+  const [begun, shelfBefore] = [clock(), shelfMs?.() ?? 0];
   try {
     state.options.beginRun(run);
     return runOperation(state.call, frame);
   } catch (error) {
     return { kind: 'failure', errno: errno.EIO, error: asPinfsError(error) };
+  } finally {
+    const shelf = (shelfMs?.() ?? 0) - shelfBefore;
+    spent.shelf += shelf;
+    spent.catalog += clock() - begun - shelf;
   }
 }
 
@@ -322,7 +332,10 @@ function send(state: State, frame: Frame, bodyLength: number, number: number): v
     frame.view.getUint32(8, true),
     frame.view.getUint32(12, true),
   );
+  const { clock } = state.options;
+  const begun = clock();
   state.options.write(output.bytes, length);
+  state.service.spent.reply += clock() - begun;
 }
 
 function answerHeld(state: State, request: HeldRequest, number: number): void {

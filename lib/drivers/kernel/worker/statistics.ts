@@ -5,6 +5,7 @@ import {
   type Latency,
   type LatencyHistogram,
   type ServedMount,
+  type WorkerSpent,
 } from '../../driver.js';
 
 /**
@@ -19,15 +20,23 @@ const servedAt = 1;
 const errorsAt = 16;
 const histogramsAt = errorsAt + 240;
 
+// Behind the words: milliseconds of each layer that the worker has.
+const spentAt = 4 * (histogramsAt + slots * classes);
+
 export interface Counters {
   readonly memory: SharedArrayBuffer;
   readonly words: Int32Array;
+  readonly spent: Float64Array;
 }
 
 /** New counters, or those in memory that another thread made. */
 export function counters(memory?: SharedArrayBuffer): Counters {
-  const shared = memory ?? new SharedArrayBuffer(4 * (histogramsAt + slots * classes));
-  return { memory: shared, words: new Int32Array(shared) };
+  const shared = memory ?? new SharedArrayBuffer(spentAt + 3 * 8);
+  return {
+    memory: shared,
+    words: new Int32Array(shared, 0, spentAt / 4),
+    spent: new Float64Array(shared, spentAt, 3),
+  };
 }
 
 /** Tells the worker that a message is there: it looks before each read, a wake-up byte may come late. */
@@ -84,6 +93,19 @@ export function publishServed(counted: Counters, served: ServedMount): void {
   if (inodes === undefined) return;
   const state = inodes.kept ? inodeStates.kept : inodeStates.notKept;
   counted.words.set([state, inodes.seen, inodes.moved], inodesAt);
+}
+
+/** Tells the main thread where the time of the worker went. */
+export function publishSpent(
+  { spent }: Counters,
+  { catalog, shelf, reply }: Readonly<WorkerSpent>,
+): void {
+  spent.set([catalog, shelf, reply]);
+}
+
+export function readSpent({ spent }: Counters): WorkerSpent {
+  const [catalog = 0, shelf = 0, reply = 0] = spent;
+  return { catalog, shelf, reply };
 }
 
 function publishAhead({ words }: Counters, counts: ReadAheadCounts): void {
@@ -158,6 +180,17 @@ export function readHistogram(counted: Counters, slot: number): LatencyHistogram
     microseconds += count * ((end + (index === 0 ? 0 : classEnd(index - 1))) / 2);
   }
   return microseconds === 0 ? undefined : { counts, microseconds };
+}
+
+/** Upper ends of the classes in microseconds, and how many requests fell into each that has any. */
+export function readLatencyClasses(counted: Counters, slot: number): [number, number][] {
+  const start = histogramsAt + slot * classes;
+  const found: [number, number][] = [];
+  for (let index = 0; index < classes; index++) {
+    const count = (counted.words[start + index] ?? 0) >>> 0;
+    if (count > 0) found.push([classEnd(index), count]);
+  }
+  return found;
 }
 
 /** undefined: no request of this opcode came. */

@@ -16,7 +16,7 @@ import type { Built, FromWorker, ToWorker, WorkerData, WorkerStart } from '../me
 import { changeNotifications, incEpoch } from './notifications.js';
 import { openSession, type KernelSession } from './session.js';
 import { closeSnapshots, openSnapshots, replaceSnapshot, type Snapshots } from './snapshots.js';
-import { counters, publishServed } from './statistics.js';
+import { counters, publishServed, publishSpent } from './statistics.js';
 import { openTrace, type RequestTrace } from './trace.js';
 
 /**
@@ -172,6 +172,7 @@ function serve(worker: Worker, device: number, start: WorkerStart): void {
       writeReply(calls, device, bytes, length);
     },
     clock,
+    shelfMs: worker.maker.shelfMs,
     connected: (connection) => {
       if (typeof connection === 'string') post(port, { kind: 'refused', message: connection });
       else post(port, { kind: 'connected', minor: connection.minor });
@@ -208,6 +209,7 @@ function serve(worker: Worker, device: number, start: WorkerStart): void {
       worker.maker.idle?.();
       const served = worker.maker.served?.();
       if (served !== undefined) publishServed(counted, served);
+      publishSpent(counted, session.service.spent);
     },
   });
   session.stop(errno.EIO);

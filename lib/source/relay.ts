@@ -1,4 +1,4 @@
-/** A TCP relay on loopback that stands for a long way: it holds each direction back, and counts round trips. */
+/** A TCP relay on loopback that stands for a long way, or a slow line: it holds each direction back, and counts round trips. */
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 
@@ -30,18 +30,30 @@ interface Counters {
 // A way of 10 ms that holds so much carries 6.4 GB/s: no limit beside what loopback does.
 const bytesHeldMax = 64 * 2 ** 20;
 
+export interface RelayOptions {
+  /** Where it leads; loopback where nobody says. */
+  readonly host?: string;
+  /** Bytes a second that come back over all connections together; none: as fast as it goes. */
+  readonly bytesPerSecond?: number;
+}
+
 /**
- * Hands on to `targetPort` of loopback and back, each piece `oneWayMs` later than it came, whatever its
+ * Hands on to `targetPort` and back, each piece `oneWayMs` later than it came, whatever its
  * size. A connection takes a round trip to be made, as it does on a long way: what the client sends first
  * leaves no earlier.
  */
-export async function startRelay(targetPort: number, oneWayMs: number): Promise<Relay> {
+export async function startRelay(
+  targetPort: number,
+  oneWayMs: number,
+  { host = '127.0.0.1', bytesPerSecond = Infinity }: RelayOptions = {},
+): Promise<Relay> {
+  const line = { freeAt: 0, bytesPerMs: bytesPerSecond / 1000 };
   const counters: Counters = { connections: 0, bytes: 0, roundTrips: 0, generation: 0 };
   const sockets = new Set<Socket>();
   const server = createServer({ noDelay: true, allowHalfOpen: true }, (client) => {
     const target = connect({
       port: targetPort,
-      host: '127.0.0.1',
+      host,
       noDelay: true,
       allowHalfOpen: true,
     });
@@ -49,7 +61,7 @@ export async function startRelay(targetPort: number, oneWayMs: number): Promise<
       sockets.add(socket);
       socket.once('close', () => sockets.delete(socket));
     }
-    join(client, target, oneWayMs, counters);
+    join(client, target, oneWayMs, counters, line);
   });
   server.listen({ port: 0, host: '127.0.0.1', backlog: 512 });
   await once(server, 'listening');
@@ -79,7 +91,20 @@ export async function startRelay(targetPort: number, oneWayMs: number): Promise<
   };
 }
 
-function join(client: Socket, target: Socket, oneWayMs: number, counters: Counters): void {
+/** What all answers share. */
+interface Line {
+  /** When all that was taken is through (ms). */
+  freeAt: number;
+  readonly bytesPerMs: number;
+}
+
+function join(
+  client: Socket,
+  target: Socket,
+  oneWayMs: number,
+  counters: Counters,
+  line: Line,
+): void {
   counters.connections++;
   const drop = (): void => {
     client.destroy();
@@ -92,6 +117,7 @@ function join(client: Socket, target: Socket, oneWayMs: number, counters: Counte
   let { generation } = counters;
   delayed(client, target, oneWayMs, {
     notBefore: performance.now() + 2 * oneWayMs,
+    through: () => 0,
     came() {
       if (generation !== counters.generation) depth = 0;
       generation = counters.generation;
@@ -101,6 +127,10 @@ function join(client: Socket, target: Socket, oneWayMs: number, counters: Counte
   });
   delayed(target, client, oneWayMs, {
     notBefore: 0,
+    through: (bytes) => {
+      line.freeAt = Math.max(line.freeAt, performance.now()) + bytes / line.bytesPerMs;
+      return line.freeAt;
+    },
     came: () => undefined,
     left(bytes) {
       counters.bytes += bytes;
@@ -114,6 +144,8 @@ function join(client: Socket, target: Socket, oneWayMs: number, counters: Counte
 interface Way {
   /** Nothing is sent on before (ms) plus the way itself. */
   readonly notBefore: number;
+  /** When so many bytes more are through the line (ms). */
+  through(bytes: number): number;
   came(): void;
   left(bytes: number): void;
 }
@@ -146,7 +178,8 @@ function delayed(from: Socket, to: Socket, oneWayMs: number, way: Way): void {
     timer = setTimeout(send, Math.max(0, first.due - performance.now()));
   };
   const hold = (piece: Buffer | null): void => {
-    held.push({ piece, due: Math.max(performance.now(), way.notBefore) + oneWayMs });
+    const through = way.through(piece?.length ?? 0);
+    held.push({ piece, due: Math.max(performance.now(), way.notBefore, through) + oneWayMs });
     wake();
   };
   from.on('data', (piece: Buffer) => {

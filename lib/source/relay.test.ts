@@ -73,3 +73,22 @@ t.test('does not limit the rate: what is sent at once takes the time of one way'
   // With a window of 64 KiB these 32 MiB would take 64 windows a connection, 60 ms each.
   t.ok(performance.now() - started < 64 * 2 * oneWayMs);
 });
+
+t.test('a slow line takes its time, whoever shares it', async (t) => {
+  const server = createServer((_, response) => response.end(body)).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const relay = await startRelay((server.address() as AddressInfo).port, 0, {
+    bytesPerSecond: 40 * 2 ** 20,
+  });
+  const agent = new Agent({ keepAlive: true });
+  t.teardown(async () => {
+    agent.destroy();
+    await relay.close();
+    server.close();
+    server.closeAllConnections();
+  });
+  const started = performance.now();
+  const both = await Promise.all([get(relay.port, agent), get(relay.port, agent)]);
+  for (const one of both) t.ok(one.equals(body));
+  t.ok(performance.now() - started >= 190, 'twice 4 MiB at 40 MiB a second');
+});
