@@ -1,6 +1,7 @@
 import { environmentHops } from './failover/environment.js';
 import { fallbackCount, hopLabel, parseProxies, type HopGroups } from './failover/proxies.js';
 import type { HttpOptions } from './http/settings.js';
+import type { NameOptions } from './names/names.js';
 import { isUrl } from './source-pin.js';
 import { timerMsMax } from './wait.js';
 
@@ -35,6 +36,21 @@ export interface NetworkData {
   readonly proxyShard?: boolean | undefined;
   /** CVMFS_MAX_SERVERS, the one that is named as the source included. */
   readonly maxServers?: number | undefined;
+  /** CVMFS_DNS_SERVER: addresses with or without a port, blanks or commas between. */
+  readonly dnsServer?: string | undefined;
+  /** CVMFS_DNS_TIMEOUT, for one answer. */
+  readonly dnsTimeout?: number | undefined;
+  /** CVMFS_DNS_RETRIES */
+  readonly dnsRetries?: number | undefined;
+  /** CVMFS_DNS_MIN_TTL, CVMFS_DNS_MAX_TTL */
+  readonly dnsMinTtl?: number | undefined;
+  readonly dnsMaxTtl?: number | undefined;
+  /** CVMFS_DNS_ROAMING: resolv.conf is looked at each time. */
+  readonly dnsRoaming?: boolean | undefined;
+  /** CVMFS_IPFAMILY_PREFER: 4 or 6. */
+  readonly ipFamily?: number | undefined;
+  /** CVMFS_MAX_IPADDR_PER_PROXY */
+  readonly addressesPerProxy?: number | undefined;
   /** CVMFS_USE_GEOAPI */
   readonly geo?: boolean | undefined;
   /** CVMFS_PROXY_TEMPLATE */
@@ -109,9 +125,32 @@ function httpOptions(data: NetworkData): HttpOptions {
     maxServers: data.maxServers,
     geo: data.geo,
     proxyTemplate: data.proxyTemplate,
+    names: nameOptions(data),
+    addressesPerProxy: data.addressesPerProxy,
   };
+  return withValues(given);
+}
+
+function withValues(fields: object): object {
   const isGiven = ([, value]: readonly [string, unknown]): boolean => value !== undefined;
-  return Object.fromEntries(Object.entries(given).filter(isGiven));
+  return Object.fromEntries(Object.entries(fields).filter(isGiven));
+}
+
+/** Where a site says how names are asked for, or for how long they count, a name server is asked and not the system. */
+function nameOptions(data: NetworkData): NameOptions | undefined {
+  const words = (data.dnsServer ?? '').split(/[\s,;]+/).filter((word) => word !== '');
+  const hasTimes = data.dnsMinTtl !== undefined || data.dnsMaxTtl !== undefined;
+  const names = withValues({
+    servers: words.length === 0 ? undefined : words,
+    timeout: data.dnsTimeout,
+    retries: data.dnsRetries,
+    minTtl: data.dnsMinTtl,
+    maxTtl: data.dnsMaxTtl,
+    roaming: data.dnsRoaming,
+    own: hasTimes ? true : undefined,
+    prefer: data.ipFamily === 4 || data.ipFamily === 6 ? data.ipFamily : undefined,
+  });
+  return Object.keys(names).length === 0 ? undefined : names;
 }
 
 const lowSpeedLimitUsual = 1024;

@@ -123,6 +123,14 @@ function networkOf(settings: Settings, isProxyGiven: boolean): SiteData['network
       ? isOn(settings.get('CVMFS_PROXY_SHARD')?.value)
       : undefined,
     maxServers: positive('CVMFS_MAX_SERVERS'),
+    dnsServer: settings.get('CVMFS_DNS_SERVER')?.value || undefined,
+    dnsTimeout: positive('CVMFS_DNS_TIMEOUT', 1000),
+    dnsRetries: number('CVMFS_DNS_RETRIES'),
+    dnsMinTtl: number('CVMFS_DNS_MIN_TTL', 1000),
+    dnsMaxTtl: positive('CVMFS_DNS_MAX_TTL', 1000),
+    dnsRoaming: isOn(settings.get('CVMFS_DNS_ROAMING')?.value) || undefined,
+    ipFamily: positive('CVMFS_IPFAMILY_PREFER'),
+    addressesPerProxy: positive('CVMFS_MAX_IPADDR_PER_PROXY'),
     geo: isOn(settings.get('CVMFS_USE_GEOAPI')?.value) || undefined,
     proxyTemplate: settings.get('CVMFS_PROXY_TEMPLATE')?.value || undefined,
   };

@@ -10,6 +10,8 @@ export type Hop =
       readonly origin: string;
       /** What the proxy gets as Proxy-Authorization. */
       readonly authorization: string | undefined;
+      /** One of the addresses of its host, where there are several; undefined: whatever the name leads to. */
+      readonly address?: string;
     };
 
 /** In their order: the load is shared inside a group; the next group is for when all of one fail. */
@@ -115,7 +117,9 @@ function unescapePart(text: string): string {
 
 /** For people: no credentials. */
 export function hopLabel(hop: Hop): string {
-  return hop.kind === 'direct' ? 'DIRECT' : printable(fromText(hop.origin));
+  if (hop.kind === 'direct') return 'DIRECT';
+  const address = hop.address === undefined ? '' : ` (${hop.address})`;
+  return printable(fromText(hop.origin)) + address;
 }
 
 function shownList(list: string): string {

@@ -10,6 +10,7 @@ import {
 } from '../order/geo.js';
 import type { ServerOrder } from '../order/server-order.js';
 import { show } from './base.js';
+import { openProxyAddresses } from './proxy-addresses.js';
 import { askOnce, noteTime, now, type Client } from './client.js';
 import type { OrderOptions } from './settings.js';
 
@@ -25,22 +26,41 @@ const geoServersMax = 3;
 const probedFile = '.cvmfspublished';
 const probedBytesMax = 64 * 1024;
 
-/** Puts the servers into their order when that is asked for first. undefined: there is nothing to be put into one. */
+/**
+ * Puts the servers into their order when that is asked for first, and looks after the addresses of proxies from then on.
+ * undefined: there is nothing to be put into an order.
+ */
 export function openArranger(client: Client, options: OrderOptions): Arranged | undefined {
-  const { network } = client;
+  const { network, settings } = client;
+  const addresses = openProxyAddresses(network, settings);
   const isAlone =
     network.bases.length < 2 && fallbackGroups(network.groups, options.fallbackFrom).length < 2;
-  if (isAlone) return undefined;
+  if (isAlone && !addresses.isNamed) return undefined;
   const labels = network.bases.map(show);
   let order: ServerOrder = { by: 'given', why: 'as they were named', servers: labels, leftOut: [] };
+  let fallbacks: readonly number[] | undefined;
+  const arrange = (mirrors: readonly number[], why: string): void => {
+    const groups = addresses.groups().map((own) => withFallbacks(own, options, fallbacks));
+    const arrangement = { order: mirrors, byTimes: order.by !== 'geo', groups };
+    network.changed(network.failover.arrange(arrangement, now()), why, true);
+  };
+  const refresh = async (): Promise<void> => {
+    if (await addresses.refresh())
+      arrange(network.failover.order, 'names of proxies lead to other addresses');
+  };
   const find = async (): Promise<void> => {
-    order = await arrange(client, options, labels);
+    await refresh();
+    if (isAlone) return;
+    const { mirrors, ...rest } = await findOrder(client, options, labels);
+    ({ order, fallbacks } = rest);
+    arrange(mirrors, order.why);
   };
   let found: Promise<void> | undefined;
   let isOver = false;
   return async () => {
-    found ??= find().catch(() => undefined);
-    if (!isOver) await within(found, Math.min(orderWaitMsMax, client.settings.deadline / 3));
+    const first = (found ??= find().catch(() => undefined));
+    if (isOver) refresh().catch(() => undefined);
+    else await within(first, Math.min(orderWaitMsMax, settings.deadline / 3));
     isOver = true;
     return order;
   };
@@ -53,35 +73,35 @@ async function within(promise: Promise<void>, milliseconds: number): Promise<voi
   clearTimeout(timer);
 }
 
-async function arrange(
+interface Found {
+  readonly order: ServerOrder;
+  readonly mirrors: readonly number[];
+  /** Groups of fallback proxies, as far as they are put into an order. */
+  readonly fallbacks: readonly number[] | undefined;
+}
+
+async function findOrder(
   client: Client,
   options: OrderOptions,
   labels: readonly string[],
-): Promise<ServerOrder> {
-  const { network } = client;
-  const { maxServers = Infinity, fallbackFrom } = options;
+): Promise<Found> {
   const geo = options.geo === true ? await geoOrder(client, options) : undefined;
   const isGeo = geo !== undefined && !(geo instanceof PinfsError);
-  const given = network.bases.map((_, mirror) => mirror);
-  const all = isGeo ? geo.order.servers : await byTimes(client, options, given);
-  const most = Math.max(1, maxServers);
-  const order = all.slice(0, most);
-  const groups = isGeo
-    ? network.groups.map((own) => withFallbacks(own, fallbackFrom, geo.order.fallbacks))
-    : network.groups;
+  const all = isGeo ? geo.order.servers : await byTimes(client, options);
+  const most = Math.max(1, options.maxServers ?? Infinity);
   const isTimed = !isGeo && all.some((mirror, place) => mirror !== place);
-  const by = isGeo ? 'geo' : isTimed ? 'times' : 'given';
   const failed = geo instanceof PinfsError ? `, as the Geo API was of no help: ${geo.message}` : '';
-  const why = isGeo
-    ? geo.why
-    : isTimed
-      ? `who answered much sooner is first${failed}`
-      : `as they were named${failed}`;
-  const change = network.failover.arrange({ order, byTimes: !isGeo, groups }, now());
-  network.changed(change, why, true);
+  const told = isTimed ? 'who answered much sooner is first' : 'as they were named';
   const named = (mirrors: readonly number[]): string[] =>
     mirrors.map((mirror) => labels[mirror] ?? '');
-  return { by, why, servers: named(order), leftOut: named(all.slice(most)) };
+  const order: ServerOrder = {
+    by: isGeo ? 'geo' : isTimed ? 'times' : 'given',
+    why: isGeo ? geo.why : told + failed,
+    servers: named(all.slice(0, most)),
+    leftOut: named(all.slice(most)),
+  };
+  const fallbacks = isGeo ? geo.order.fallbacks : undefined;
+  return { order, mirrors: all.slice(0, most), fallbacks };
 }
 
 type Groups = readonly (readonly number[])[];
@@ -91,18 +111,26 @@ function fallbackGroups(groups: readonly Groups[], fallbackFrom = Infinity): Gro
   return (groups[0] ?? []).slice(fallbackFrom);
 }
 
-function withFallbacks(groups: Groups, from = Infinity, order: readonly number[]): Groups {
-  const fallbacks = groups.slice(from);
-  return [...groups.slice(0, from), ...order.flatMap((one) => fallbacks.slice(one, one + 1))];
+function withFallbacks(
+  groups: Groups,
+  { fallbackFrom = Infinity }: OrderOptions,
+  order: readonly number[] | undefined,
+): Groups {
+  if (order === undefined) return groups;
+  const fallbacks = groups.slice(fallbackFrom);
+  return [
+    ...groups.slice(0, fallbackFrom),
+    ...order.flatMap((one) => fallbacks.slice(one, one + 1)),
+  ];
 }
 
 /** What was measured before; where some are to be left out, and of one no time is known, all are measured. */
 async function byTimes(
   client: Client,
   { maxServers = Infinity, memory }: OrderOptions,
-  given: readonly number[],
 ): Promise<readonly number[]> {
   const { bases } = client.network;
+  const given = [...bases.keys()];
   const times = new Map<number, number>();
   for (const [mirror, base] of bases.entries()) {
     const time = memory?.time(show(base));

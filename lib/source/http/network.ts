@@ -8,13 +8,15 @@ import {
   type Way,
 } from '../failover/failover.js';
 import { direct, hopLabel, type Hop } from '../failover/proxies.js';
+import { openNames, type Names } from '../names/names.js';
+import type { Address } from '../names/resolver.js';
 import type { Traffic, WayTraffic } from '../source.js';
 import { parseBase, show, type Base } from './base.js';
+import { openConnections } from './connections.js';
 import type { HttpOptions, HttpSettings } from './settings.js';
 import { watchNetwork } from './kept-connections.js';
 import { openRests, type Rests } from './rests.js';
 import { openWayCounts } from './way-traffic.js';
-import { makePool, makeProxyDispatcher } from './undici.js';
 
 /** The servers of one repository, what lies between, and the connections to them. */
 export interface Network {
@@ -25,7 +27,10 @@ export interface Network {
   readonly rests: Rests;
   /** Every server that was asked so far. */
   readonly origins: Set<string>;
+  readonly names: Names;
   hop(way: Way): Hop;
+  /** The number of the same proxy by one of its addresses. */
+  hopTo(hop: number, address: Address): number;
   dispatcher(hop: Hop, origin: string): Dispatcher;
   /** For people: the server and what it is asked through. */
   label(way: Way): string;
@@ -52,13 +57,12 @@ export function openNetwork(
   if (urls.length > mirrorsMax)
     throw new PinfsError('USAGE', `there are more than ${mirrorsMax} mirrors`);
   const bases = urls.map(parseBase);
-  const { hops, groups } = numbered(urls, options);
+  const { hops, groups, numberOf } = numbered(urls, options);
+  const names = openNames(options.names ?? {}, () => performance.now());
   const { shard, hopResetAfter, mirrorResetAfter } = settings;
   const plan = { mirrors: bases.length, groups, shard, hopResetAfter, mirrorResetAfter };
   const failover = openFailover(plan, Math.random);
-  const dispatchers = new Map<string, Dispatcher>();
-  /** No more is sent through these; they are closed when what is under way has ended. */
-  const left = new Set<Dispatcher>();
+  const connections = openConnections(settings, names, hasChanged);
   const origins = new Set<string>();
   const counts = openWayCounts(traffic, ({ mirror, hop }) => {
     const base = bases[mirror];
@@ -71,16 +75,15 @@ export function openNetwork(
     failover,
     rests: openRests(),
     origins,
+    names,
     hop: (way) => hops[way.hop] ?? directHop,
+    hopTo(hop, { address }) {
+      const proxy = hops[hop] ?? directHop;
+      return proxy.kind === 'direct' ? hop : numberOf({ ...proxy, address });
+    },
     dispatcher(hop, origin) {
       origins.add(origin);
-      if (hasChanged()) leave(dispatchers, left);
-      const key = hop.kind === 'direct' ? origin : `through ${hop.origin}`;
-      const known = dispatchers.get(key);
-      if (known !== undefined) return known;
-      const made = makeDispatcher(hop, origin, settings);
-      dispatchers.set(key, made);
-      return made;
+      return connections.to(hop, origin);
     },
     label(way) {
       const base = bases[way.mirror];
@@ -100,9 +103,8 @@ export function openNetwork(
       options.tell?.(new PinfsError('SOURCE_CHANGED', `${now}: ${why}`, { passing: isGood }));
     },
     async close() {
-      const open = [...dispatchers.values(), ...left];
-      dispatchers.clear();
-      await Promise.all(open.map((dispatcher) => dispatcher.destroy()));
+      names.close();
+      await connections.close();
     },
   };
   if (failover.ways.length > 1 || network.hop(failover.current(0)).kind === 'proxy')
@@ -110,36 +112,15 @@ export function openNetwork(
   return network;
 }
 
-/** What was kept is of no use any more. */
-function leave(dispatchers: Map<string, Dispatcher>, left: Set<Dispatcher>): void {
-  for (const dispatcher of dispatchers.values()) {
-    left.add(dispatcher);
-    const closed = (): boolean => left.delete(dispatcher);
-    dispatcher.close().then(closed, closed);
-  }
-  dispatchers.clear();
-}
-
 export function throughText(hop: Hop): string {
   return hop.kind === 'direct' ? '' : ` through ${hopLabel(hop)}`;
-}
-
-function makeDispatcher(hop: Hop, origin: string, settings: HttpSettings): Dispatcher {
-  const { connections, connectTimeout, proxied } = settings;
-  if (hop.kind === 'direct') return makePool(origin, { connections, connectTimeout });
-  return makeProxyDispatcher({
-    origin: hop.origin,
-    authorization: hop.authorization,
-    connections,
-    connectTimeout: proxied.connectTimeout,
-  });
 }
 
 /** Every hop once, and the groups of each mirror by their numbers. */
 function numbered(
   urls: readonly string[],
   { hopsFor }: HttpOptions,
-): { hops: readonly Hop[]; groups: Plan['groups'] } {
+): { hops: readonly Hop[]; groups: Plan['groups']; numberOf: (hop: Hop) => number } {
   const numbers = new Map<string, number>();
   const hops: Hop[] = [];
   const numberOf = (hop: Hop): number => {
@@ -151,5 +132,5 @@ function numbered(
   const groups = urls.map((url) =>
     (hopsFor?.(new URL(url)) ?? direct).map((group) => group.map(numberOf)),
   );
-  return { hops, groups };
+  return { hops, groups, numberOf };
 }

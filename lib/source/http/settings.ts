@@ -1,6 +1,7 @@
 import type { PinfsError } from '../../format/errors.js';
 import type { HopGroups } from '../failover/proxies.js';
 import type { ServerMemory } from '../order/server-order.js';
+import type { NameOptions } from '../names/names.js';
 import { defaultWaitLimits, type WaitLimits } from '../wait.js';
 import type { Timing } from './request.js';
 
@@ -15,6 +16,10 @@ export interface OrderOptions {
   /** From this group on, the groups of a server are fallback proxies, which the Geo API orders as well. */
   readonly fallbackFrom?: number;
   readonly memory?: ServerMemory;
+  /** How names of hosts are looked up. */
+  readonly names?: NameOptions;
+  /** Of the addresses of one proxy's name so many are used. */
+  readonly addressesPerProxy?: number;
 }
 
 /** Times are milliseconds. */
@@ -55,7 +60,7 @@ type Defaulted = Required<
   >
 >;
 
-export interface HttpSettings extends Defaulted {
+export interface HttpSettings extends Defaulted, OrderOptions {
   readonly retries: number | undefined;
   readonly proxied: Timing & { readonly connectTimeout: number };
 }

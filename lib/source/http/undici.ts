@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module';
+import type { LookupFunction } from 'node:net';
 import type { buildConnector, Dispatcher, Pool, ProxyAgent } from 'undici';
 import { systemContext } from '../../machine/authorities.js';
 import { isUnknownAuthority } from './connection-error.js';
@@ -14,8 +15,9 @@ interface Undici {
 
 export interface PoolOptions {
   readonly connections: number;
-  /** Milliseconds. */
+  /** Milliseconds, of which looking up the name is a part. */
   readonly connectTimeout: number;
+  readonly lookup: LookupFunction;
 }
 
 let loaded: Undici | undefined;
@@ -24,11 +26,13 @@ let loaded: Undici | undefined;
  * undici's Pool, loaded when it is first needed. All of undici takes three times as long to load as
  * the two files (their paths are not documented, hence the fallback).
  */
-export function makePool(origin: string, { connections, connectTimeout }: PoolOptions): Pool {
+export function makePool(origin: string, pool: PoolOptions): Pool {
   loaded ??= load();
+  const { connections, connectTimeout, lookup } = pool;
   const options = { connections, connectTimeout, allowH2: false };
-  if (!origin.startsWith('https:')) return new loaded.Pool(origin, options);
-  return new loaded.Pool(origin, { ...options, connect: secureConnector(loaded, connectTimeout) });
+  if (!origin.startsWith('https:'))
+    return new loaded.Pool(origin, { ...options, connect: { lookup } });
+  return new loaded.Pool(origin, { ...options, connect: secureConnector(loaded, pool) });
 }
 
 export interface ProxyOptions extends PoolOptions {
@@ -44,7 +48,7 @@ export interface ProxyOptions extends PoolOptions {
 export function makeProxyDispatcher(options: ProxyOptions): Dispatcher {
   loaded ??= load();
   const { Pool } = loaded;
-  const { origin, authorization, connections, connectTimeout } = options;
+  const { origin, authorization, connections, connectTimeout, lookup } = options;
   const secureContext = systemContext();
   const secure = secureContext === undefined ? {} : { secureContext };
   const connect = { timeout: connectTimeout, allowH2: false };
@@ -56,7 +60,7 @@ export function makeProxyDispatcher(options: ProxyOptions): Dispatcher {
     uri: origin,
     proxyTunnel: false,
     ...(authorization === undefined ? {} : { token: authorization }),
-    proxyTls: { ...connect, ...secure },
+    proxyTls: { ...connect, ...secure, lookup },
     requestTls: { ...connect, ...secure },
     factory: (to: string | URL, given: object) => new Pool(String(to), { ...given, ...common }),
     clientFactory: (to: URL, given: object) =>
@@ -91,8 +95,11 @@ const reloadAfterMs = 60_000;
  * Connects with Node's own authorities, and with the system's as well where these do not know the server:
  * loading them takes longer than all else that a command does.
  */
-function secureConnector(undici: Undici, timeout: number): buildConnector.connector {
-  const common = { timeout, allowH2: false };
+function secureConnector(
+  undici: Undici,
+  { connectTimeout: timeout, lookup }: PoolOptions,
+): buildConnector.connector {
+  const common = { timeout, allowH2: false, lookup };
   let current = undici.buildConnector(common);
   let loadedAt = -Infinity;
   const renew = (): void => {

@@ -42,6 +42,7 @@ const owners: Readonly<Record<string, readonly string[]>> = {
   pako: ['store'],
   'zlib-sync': ['bench'],
   'fuse-native': ['drivers'],
+  'dns-packet': ['testing'],
   koffi: ['machine', 'drivers', 'testing'],
   pino: ['mount'],
   'prom-client': ['mount'],
