@@ -37,7 +37,7 @@ const owners: Readonly<Record<string, readonly string[]>> = {
   tweetnacl: ['trust'],
   valibot: ['format'],
   undici: ['source'],
-  'lru-cache': ['store', 'tree'],
+  'lru-cache': ['store', 'tree', 'laboratory'],
   'better-sqlite3': ['store', 'tree', 'publish', 'testing'],
   pako: ['store'],
   'zlib-sync': ['bench'],

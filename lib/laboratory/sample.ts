@@ -1,0 +1,21 @@
+/**
+ * Draws objects by a hash of their number: an object is always in a sample, or never.
+ * @param rate share of all objects, above 0 to 1.
+ * @returns a number from 0 that is even among those that are drawn; -1: it is not.
+ */
+export function openSample(rate: number, seed: number): (object: number) => number {
+  const threshold = Math.max(1, Math.round(rate * 2 ** 24));
+  return (object) => {
+    const hash = mix(object ^ Math.imul(seed, 0x9e3779b1));
+    // The lower bits say which part of the sample it is in.
+    return hash >>> 8 < threshold ? hash & 0xff : -1;
+  };
+}
+
+/** The end of MurmurHash3: each bit counts for each other. */
+function mix(number: number): number {
+  let hash = number;
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return (hash ^ (hash >>> 16)) >>> 0;
+}
