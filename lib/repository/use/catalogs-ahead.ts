@@ -1,5 +1,5 @@
+import { charge } from '../../eviction/amounts.js';
 import { asPinfsError } from '../../format/errors.js';
-import { charge } from '../../store/cache/statements.js';
 import { runNow } from '../../store/run.js';
 import type { Want } from '../../store/want.js';
 import type { Entry } from '../../tree/entry.js';

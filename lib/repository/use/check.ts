@@ -1,7 +1,7 @@
+import { charge } from '../../eviction/amounts.js';
 import { fstatSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { ByteString } from '../../format/bytes.js';
-import { charge } from '../../store/cache/statements.js';
 import { flightKey, wantKey, type Want } from '../../store/want.js';
 import type { CatalogInfo } from '../../tree/tree.js';
 import type { Repository } from '../repository.js';

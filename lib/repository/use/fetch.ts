@@ -1,6 +1,5 @@
+import { charge, segmentLimit, smallObjectBytesMax } from '../../eviction/amounts.js';
 import { PinfsError } from '../../format/errors.js';
-import { charge } from '../../store/cache/statements.js';
-import { segmentLimit, smallObjectBytesMax } from '../../store/cache/segments.js';
 import type { ObjectKey } from '../../store/key.js';
 import type { StoreStatistics } from '../../store/store.js';
 import { flightKey, wantKey, type Want } from '../../store/want.js';

@@ -1,3 +1,4 @@
+import { charge } from '../../eviction/amounts.js';
 import type { BigIntStats } from 'node:fs';
 import type { SegmentStore } from './compact.js';
 import { limitReached, NoRoom } from './full.js';
@@ -6,7 +7,7 @@ import { cacheUnusable } from './layout.js';
 import type { Limit } from './limit.js';
 import { moveInto, stampInPlace, unlinkIfThere } from './object-files.js';
 import type { Place } from './place.js';
-import { charge, firstUse, type ObjectRecord, type Statements } from './statements.js';
+import { firstUse, type ObjectRecord, type Statements } from './statements.js';
 import { removeRecorded } from './remove.js';
 import { isRightInSegment } from './segment-reader.js';
 import { stampOf } from './stamp.js';

@@ -1,3 +1,4 @@
+import { segmentCharge } from '../../eviction/amounts.js';
 import { closeSync } from 'node:fs';
 import { openOurs } from '../../files/regular.js';
 import { withFiles } from '../../machine/file-budget.js';
@@ -5,7 +6,7 @@ import { NoRoom } from './full.js';
 import { readFully } from './read-fully.js';
 import type { Statements } from './statements.js';
 import { removeSegment } from './remove.js';
-import { segmentCharge, segmentFile, type SegmentWriter } from './segments.js';
+import { segmentFile, type SegmentWriter } from './segments.js';
 
 /** Writes to segments and records that. */
 export interface SegmentStore {

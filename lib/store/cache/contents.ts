@@ -1,3 +1,4 @@
+import { segmentBytesMax } from '../../eviction/amounts.js';
 import { setImmediate as turn } from 'node:timers/promises';
 import { parseKey, type ObjectKey } from '../key.js';
 import { withRecords, writeAnyway } from './maintain.js';
@@ -5,7 +6,7 @@ import { purgeOwners } from './owners.js';
 import type { Place } from './place.js';
 import type { Records } from './records.js';
 import { removeRecorded } from './remove.js';
-import { openSegmentWriter, segmentBytesMax } from './segments.js';
+import { openSegmentWriter } from './segments.js';
 import { openSegmentStore } from './compact.js';
 
 /* Which objects a cache has, and taking some of them out. Mounts may use it meanwhile. */
@@ -47,7 +48,7 @@ export async function eachObject(
   });
 }
 
-// What is volatile counts as used that much earlier (eviction-policy.ts); microseconds.
+// What is volatile counts as used that much earlier (eviction/policy.ts); microseconds.
 const volatileShiftUs = 2 ** 51;
 
 function timeOfUse(used: number): number {

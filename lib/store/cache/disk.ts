@@ -1,5 +1,12 @@
 import { join } from 'node:path';
 import { PinfsError } from '../../format/errors.js';
+import {
+  charge,
+  evictionGoal,
+  roomForObjects,
+  segmentLimit,
+  smallObjectBytesMax,
+} from '../../eviction/amounts.js';
 import { fileShares } from '../../machine/file-budget.js';
 import { chargeOf, discard, putAll, totalOf, type Prepared } from './commit.js';
 import { openSegmentStore, type SegmentStore } from './compact.js';
@@ -14,10 +21,10 @@ import { forgetOwner, makeOwner, purgeOwners, type Owner } from './owners.js';
 import { openPlace, type Place } from './place.js';
 import { openPresence, type Presence } from './presence.js';
 import { Records } from './records.js';
-import { charge, type Statements } from './statements.js';
+import type { Statements } from './statements.js';
 import { keepReserve, withReserve } from './reserve.js';
 import { freeBytes, slackBytes, type Room } from './room.js';
-import { openSegmentWriter, segmentLimit, smallObjectBytesMax } from './segments.js';
+import { openSegmentWriter } from './segments.js';
 import { sweepLater } from './sweep.js';
 
 /** How a cache is opened for writing. */
@@ -32,11 +39,6 @@ export interface DiskOptions {
 
 const defaultShare = 1 / 2;
 const lookIntervalMs = 5000;
-// What is removed beyond need at once: few transactions, none of them long.
-const evictMoreBytesMax = 4 * 1024 * 1024;
-// What the records may take beside the limit; what is more counts in it, up to a quarter: a database
-// does not become smaller again.
-const recordsFreeBytes = 2 * 1024 * 1024;
 const logBytesMin = 1024 * 1024;
 
 /** The writing side of a cache; its reading side is `shelf`. */
@@ -228,7 +230,7 @@ export class Disk {
     const need = batch.reduce((sum, object) => sum + chargeOf(object), 0);
     const { database, log } = this.#records.sizes();
     const { limit } = this;
-    const room = limit - Math.min(limit / 4, Math.max(0, database + log - recordsFreeBytes));
+    const room = roomForObjects(limit, database + log);
     this.#makeRoom(sql, need, room, keys);
     const to = {
       place: this.#place,
@@ -323,8 +325,7 @@ export class Disk {
     const excess = totalOf(sql) + need - room;
     if (excess <= 0) return;
     for (const [id, used] of inOrder(this.shelf.takeUses())) sql.touch.run(used, id);
-    const more = Math.min(evictMoreBytesMax, Math.floor(this.limit / 64 / 4096) * 4096);
-    this.#eviction.remove(sql, excess + more, spared);
+    this.#eviction.remove(sql, evictionGoal(excess, this.limit), spared);
   }
 
   #sweep(): () => void {

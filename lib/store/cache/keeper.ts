@@ -1,3 +1,4 @@
+import { charge } from '../../eviction/amounts.js';
 import { createHash } from 'node:crypto';
 import { asPinfsError, PinfsError } from '../../format/errors.js';
 import type { Demand } from '../../source/http/demand.js';
@@ -5,7 +6,6 @@ import type { Committer } from './committer.js';
 import type { Disk } from './disk.js';
 import { DiskFull, NoRoom } from './full.js';
 import { diskFull, cacheUnusable } from './layout.js';
-import { charge } from './statements.js';
 import type { Spare } from './spare.js';
 import type { NotStored } from '../store.js';
 import { piecesOf, type Stored } from './stored.js';

@@ -1,3 +1,4 @@
+import { charge } from '../../eviction/amounts.js';
 import { randomBytes } from 'node:crypto';
 import {
   chmodSync,
@@ -23,7 +24,7 @@ import { openStore } from '../open.js';
 import { openPlace } from './place.js';
 import { readWhole } from '../run.js';
 import { Records } from './records.js';
-import { charge, tick } from './statements.js';
+import { tick } from './statements.js';
 import { wantKey } from '../want.js';
 
 async function filled(t: Test) {

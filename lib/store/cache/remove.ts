@@ -1,5 +1,6 @@
+import { charge } from '../../eviction/amounts.js';
 import { removeObject } from './object-files.js';
-import { charge, type Statements } from './statements.js';
+import type { Statements } from './statements.js';
 import { removeSegmentFile } from './segments.js';
 
 /** What has to be known of an object to take it out. */

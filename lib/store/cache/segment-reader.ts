@@ -1,10 +1,11 @@
+import { smallObjectBytesMax } from '../../eviction/amounts.js';
 import { closeSync, fstatSync } from 'node:fs';
 import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { openOurs } from '../../files/regular.js';
 import { givesBackFiles, withFiles } from '../../machine/file-budget.js';
 import { readFully } from './read-fully.js';
-import { isSegmentName, segmentFile, smallObjectBytesMax } from './segments.js';
+import { isSegmentName, segmentFile } from './segments.js';
 
 /** Where an object lies in a segment, and what it is. */
 export interface Located {

@@ -1,3 +1,4 @@
+import { segmentLimit } from '../../eviction/amounts.js';
 import { randomBytes } from 'node:crypto';
 import { closeSync, openSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { truncateSync, writeFileSync, writeSync } from 'node:fs';
@@ -11,7 +12,6 @@ import { wantKey, type Want } from '../want.js';
 import { evictObjects } from './contents.js';
 import { cacheSize, clearCache, verifyAll } from './maintain.js';
 import { openShelf } from './open-shelf.js';
-import { segmentLimit } from './segments.js';
 
 const limit = 144 * 1024 * 1024;
 

@@ -16,26 +16,8 @@ import { isFull } from './room.js';
  * mostly gaps has what is left moved (compact.ts).
  */
 
-// Smaller caches have a file for each object: whole segments would be too much of them (bytes).
-const cacheBytesMin = 128 * 1024 * 1024;
-const segmentShare = 1 / 64;
-/** How long a segment may become, in the largest caches (bytes). */
-export const segmentBytesMax = 8 * 1024 * 1024;
-/** Larger objects get a file of their own, which the kernel can read by itself (passthrough). */
-export const smallObjectBytesMax = 64 * 1024;
 // A write takes no more buffers (IOV_MAX).
 const buffersAtOnceMax = 1024;
-
-/** What segments take on the disk: whole blocks of the usual size. */
-export function segmentCharge(length: number): number {
-  return Math.ceil(length / 4096) * 4096;
-}
-
-/** How long segments of a cache may become; 0: it has none. @param limit bytes of the whole cache. */
-export function segmentLimit(limit: number): number {
-  if (limit < cacheBytesMin) return 0;
-  return Math.min(segmentBytesMax, Math.floor(limit * segmentShare));
-}
 
 /** Where a segment lies; `at` is the cache directory. */
 export function segmentFile(at: string, name: string): string {

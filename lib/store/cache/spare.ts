@@ -1,8 +1,8 @@
+import { charge } from '../../eviction/amounts.js';
 import { fileShares } from '../../machine/file-budget.js';
 import { openCommitter } from './committer.js';
 import { Disk } from './disk.js';
 import type { Target } from './keeper.js';
-import { charge } from './statements.js';
 import {
   makeSpareDirectory,
   removeSpareDirectory,

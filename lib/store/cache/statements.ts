@@ -1,6 +1,8 @@
 import type Database from 'better-sqlite3';
 import { prepareKept, type KeptStatements } from './kept-statements.js';
-import { leastRecentlyUsed } from './eviction-policy.js';
+import type { Ranked } from '../../eviction/victims.js';
+import { gapBytesMin } from '../../eviction/amounts.js';
+import { isCatalogKey, leastRecentlyUsed } from '../../eviction/policy.js';
 
 export interface ObjectRecord {
   readonly id: number;
@@ -19,11 +21,6 @@ export interface SegmentRecord {
   readonly live: number;
 }
 
-/** What an object takes on the disk: whole blocks of the usual size. */
-export function charge(size: number): number {
-  return Math.max(4096, Math.ceil(size / 4096) * 4096);
-}
-
 let lastTick = 0;
 
 /** The time of a use: microseconds of the clock, but strictly rising within a process. */
@@ -32,15 +29,15 @@ export function tick(): number {
   return lastTick;
 }
 
-// A segment is given up when it has so many bytes of gaps, and they are half of it: what is left moves.
-const gapBytesMin = 64 * 1024;
-
 // The only one so far.
 const policy = leastRecentlyUsed;
 
+// What is held or kept stays.
+const removable = 'key NOT IN (SELECT key FROM holds) AND key NOT IN (SELECT key FROM kept)';
+
 /** The time of a use as it is written for a new object. */
 export function firstUse(key: string, isVolatile: boolean): number {
-  return policy.firstUse(key, tick(), isVolatile);
+  return policy.firstUse(isCatalogKey(key), tick(), isVolatile);
 }
 
 /** The statements of the records over a database that has their schema. @throws errors of SQLite. */
@@ -56,7 +53,7 @@ export function prepareStatements(db: Database.Database): Statements {
     ),
     remove: db.prepare('DELETE FROM objects WHERE id = ?'),
     restamp: db.prepare('UPDATE objects SET stamp = ? WHERE id = ? AND sha256 = ?'),
-    touch: db.prepare(`UPDATE objects SET used = ${policy.nextUse} WHERE id = ?`),
+    touch: db.prepare(`UPDATE objects SET used = ${policy.sql.nextUse} WHERE id = ?`),
     grow: db.prepare('UPDATE totals SET bytes = bytes + ?'),
     totals: db.prepare<[], { bytes: number; strays: number }>('SELECT bytes, strays FROM totals'),
     count: db.prepare<[], { objects: number; bytes: number }>(
@@ -68,13 +65,13 @@ export function prepareStatements(db: Database.Database): Statements {
         '(SELECT coalesce(sum(bytes), 0) FROM segments)',
     ),
     oldest: db.prepare<[number, number, number], Candidate>(
-      `SELECT * FROM (SELECT id, key, size, used, segment, ${policy.rank} AS rank FROM objects WHERE ${policy.removable}) ` +
+      `SELECT * FROM (SELECT id, key, size, used, segment, ${policy.sql.rank} AS rank FROM objects WHERE ${removable}) ` +
         'WHERE (rank, id) > (?, ?) ORDER BY rank, id LIMIT ?',
     ),
     removable: db
       .prepare<[], number>(
         'SELECT coalesce(sum(iif(segment IS NULL, max(4096, (size + 4095) / 4096 * 4096), size)), 0) FROM objects ' +
-          `WHERE ${policy.removable}`,
+          `WHERE ${removable}`,
       )
       .pluck(),
     after: db.prepare<[number, number], { id: number; key: string; size: number }>(
@@ -86,7 +83,7 @@ export function prepareStatements(db: Database.Database): Statements {
     release: db.prepare('DELETE FROM holds WHERE key = ? AND owner = ?'),
     // What is held is in use all the time, however long ago it was opened.
     touchHeld: db.prepare(
-      `UPDATE objects SET used = ${policy.nextUse} ` +
+      `UPDATE objects SET used = ${policy.sql.nextUse} ` +
         'WHERE key IN (SELECT key FROM holds WHERE owner = ?)',
     ),
     releaseAll: db.prepare('DELETE FROM holds WHERE owner = ?'),
@@ -123,14 +120,10 @@ function prepareSegmentStatements(db: Database.Database) {
   };
 }
 
-export interface Candidate {
-  readonly id: number;
+export interface Candidate extends Ranked {
   readonly key: string;
   readonly size: number;
-  readonly used: number;
   readonly segment: string | null;
-  /** By which they go, lowest first. */
-  readonly rank: number;
 }
 
 export interface Statements extends KeptStatements {

@@ -5,6 +5,7 @@ import { functionsOf } from './tidy-syntax.js';
 /** Rooms of lib, lowest first (lib/README.md). */
 export const rooms = [
   'format',
+  'eviction',
   'options',
   'files',
   'machine',
