@@ -4,6 +4,7 @@ import { clock } from './policies/clock.js';
 import { fifo } from './policies/fifo.js';
 import { lfu } from './policies/lfu.js';
 import { lru } from './policies/lru.js';
+import { pinfs } from './policies/pinfs.js';
 import { s3fifo } from './policies/s3fifo.js';
 import { sieve } from './policies/sieve.js';
 import { twoQueues } from './policies/two-queues.js';
@@ -20,6 +21,7 @@ export const policies = {
   arc,
   '2q': twoQueues,
   belady,
+  pinfs,
 } as const satisfies Readonly<Record<string, OpenPolicy>>;
 
 export type PolicyName = keyof typeof policies;

@@ -49,7 +49,7 @@ interface State {
   known: ReturnType<typeof openKnown> | undefined;
 }
 
-/** @param columns `requests`: of each access only time, object and operation are kept, the other columns are empty. */
+/** @param columns `requests`: of each access only time, object, operation, level and offset are kept, the other columns are empty. */
 export function openTraceDecoder(columns: 'all' | 'requests' = 'all'): TraceDecoder {
   const state: State = {
     columns: openColumns(),
@@ -166,10 +166,10 @@ function readRecord(state: State, reader: ByteReader, isWhole: boolean): void {
   columns.objects.push(object);
   columns.operations.push(operation);
   state.count++;
-  if (!isWhole) return;
   columns.levels.push(level);
-  columns.durations.push(duration);
   columns.offsets.push(offset);
+  if (!isWhole) return;
+  columns.durations.push(duration);
   columns.lengths.push(Math.min(word, length));
   columns.pathNumbers.push(tables.lastPaths[at] ?? 0);
   columns.processNumbers.push(tables.processes[tables.process] ?? 0);

@@ -6,7 +6,7 @@ import type { Trace } from './trace.js';
 const pieceBytes = 1024 * 1024;
 
 export interface TraceReading {
-  /** `requests`: of each access only time, object and operation are kept, the other columns are empty. */
+  /** `requests`: of each access only time, object, operation, level and offset; the other columns are empty. */
   readonly columns?: 'all' | 'requests';
   /** Told now and then how many bytes of the file were read, of how many. */
   readonly progress?: (done: number, total: number) => void;
