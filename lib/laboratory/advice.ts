@@ -1,6 +1,7 @@
 import { pinfs } from './policies/pinfs.js';
-import { replay, type ReplayResult } from './replay.js';
+import { replayInSlices, type ReplayResult } from './replay.js';
 import { footprintOf, type RequestSequence } from './requests.js';
+import type { Slices } from './slices.js';
 
 /** Which limit a cache needs. */
 export interface Advice {
@@ -8,17 +9,17 @@ export interface Advice {
   readonly target: number;
   readonly reachable: number;
   /** What is advised: the least limit that reaches the target, or else nine tenths of what can be reached. */
-  readonly limit: Limit;
+  readonly limit: TriedLimit;
   /** Whether `limit` reaches the target itself. */
   readonly isReached: boolean;
   /** Other limits, for comparison, the lowest first. */
-  readonly others: readonly Limit[];
+  readonly others: readonly TriedLimit[];
   /** Objects that are asked for, and their plain bytes. */
   readonly footprint: { readonly objects: number; readonly bytes: number };
 }
 
 /** A limit of the cache (bytes), and what comes of it. */
-export interface Limit {
+export interface TriedLimit {
   readonly bytes: number;
   readonly result: ReplayResult;
 }
@@ -32,23 +33,21 @@ const shareOfReachable = 0.99;
 /**
  * The least limit under which so many accesses are hits, by replaying what the cache itself does.
  * @param warm accesses at the begin that only fill the cache.
- * @param progress told how many of about a dozen replays are done.
+ * About a dozen replays; told after each slice how many accesses were played in it.
  */
-export function advise(
+export function* adviseInSlices(
   requests: RequestSequence,
   target: number,
-  { warm = 0, progress }: { warm?: number; progress?: (done: number) => void } = {},
-): Advice {
+  warm = 0,
+): Slices<Advice> {
   const footprint = footprintOf(requests);
-  let done = 0;
-  const at = (bytes: number): Limit => {
-    const result = replay(requests, pinfs, bytes, { warm });
-    progress?.(++done);
-    return { bytes, result };
-  };
+  function* at(bytes: number): Slices<TriedLimit> {
+    const how = { open: pinfs, capacity: bytes, warm };
+    return { bytes, result: yield* replayInSlices(requests, how) };
+  }
   // Blocks, gaps and records take more than the objects themselves.
   const most = stepAbove(2 * footprint.bytes + 8192 * footprint.objects + 8 * limitBytesMin);
-  const enough = at(bytesAt(most));
+  const enough = yield* at(bytesAt(most));
   const reachable = shareOfHits(enough.result);
   const isReached = reachable >= target;
   const wanted = isReached ? target : reachable * shareOfReachable;
@@ -56,21 +55,22 @@ export function advise(
   // Below `low` is too little, `high` is enough.
   for (let low = 0, high = most; low < high;) {
     const middle = (low + high) >> 1;
-    const tried = at(bytesAt(middle));
+    const tried = yield* at(bytesAt(middle));
     if (shareOfHits(tried.result) >= wanted) {
       limit = tried;
       high = middle;
     } else low = middle + 1;
   }
-  const others = [1 / 4, 1 / 2, 2]
-    .map((factor) => bytesAt(stepAbove(limit.bytes * factor)))
-    .filter((bytes) => bytes !== limit.bytes)
-    .map(at);
+  const others: TriedLimit[] = [];
+  for (const factor of [1 / 4, 1 / 2, 2]) {
+    const bytes = bytesAt(stepAbove(limit.bytes * factor));
+    if (bytes !== limit.bytes) others.push(yield* at(bytes));
+  }
   return { target, reachable, limit, isReached, others, footprint };
 }
 
 /** Share of the accesses that were hits, 0 to 1; of none, all. */
-export function shareOfHits({ hits, accesses }: ReplayResult): number {
+function shareOfHits({ hits, accesses }: ReplayResult): number {
   return accesses === 0 ? 1 : hits / accesses;
 }
 
@@ -84,4 +84,30 @@ function stepAbove(bytes: number): number {
   const octave = Math.floor(Math.log2(Math.max(limitBytesMin, bytes) / limitBytesMin));
   const rest = Math.max(1, bytes / limitBytesMin / 2 ** octave) - 1;
   return octave * stepsAnOctave + Math.ceil(rest * stepsAnOctave);
+}
+
+/** The advice in one sentence. @param sizeText a size for people. */
+export function adviceSentence(
+  { limit, target, reachable, isReached, footprint }: Advice,
+  jobs: number,
+  sizeText: (bytes: number) => string,
+): string {
+  const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
+  const { result, bytes } = limit;
+  const whose = jobs === 1 ? 'this job' : `these ${jobs} jobs at once`;
+  const reached = percent(shareOfHits(result));
+  const fetched = `${sizeText(result.fetchedBytes)} fetched`;
+  const used = `${footprint.objects.toLocaleString('en')} objects of ${sizeText(footprint.bytes)}`;
+  if (isReached) {
+    return `With --cache-limit ${limitText(bytes)}, ${reached} of what ${whose} used would be hits (${used}, ${fetched}).`;
+  }
+  return (
+    `No limit gives ${percent(target)} hits for ${whose}, since what is used first is not there yet: at most ` +
+    `${percent(reachable)}; --cache-limit ${limitText(bytes)} gives ${reached} (${used}, ${fetched}).`
+  );
+}
+
+/** As `--cache-limit` takes it. */
+function limitText(bytes: number): string {
+  return bytes % limitBytesMin === 0 ? `${bytes / limitBytesMin}M` : `${Math.ceil(bytes / 1024)}K`;
 }

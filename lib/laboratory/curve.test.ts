@@ -3,7 +3,7 @@ import t from 'tap';
 import { missRatioAt, missRatioCurve, pointAt, sampledCurve } from './curve.js';
 import { policies } from './policies.js';
 import { replay } from './replay.js';
-import { countingObjects, type RequestSequence } from './requests.js';
+import { onePlaceEach, type RequestSequence } from './requests.js';
 import { openStackDistances, stackDistances } from './stack-distances.js';
 
 function requestsOf(accesses: readonly number[], sizes: readonly number[]): RequestSequence {
@@ -71,8 +71,8 @@ void t.test('what the curve says of a size is what LRU does', (t) => {
       const curve = missRatioCurve(requests);
       // Sizes round up: the point that is reached is one of this or of a smaller cache.
       const { missRatio, byteMissRatio } = pointAt(curve.points, size) ?? {};
-      const least = replay(requests, policies.lru, size);
-      const more = replay(requests, policies.lru, size / 1.0115);
+      const least = replay(requests, { open: policies.lru, capacity: size });
+      const more = replay(requests, { open: policies.lru, capacity: size / 1.0115 });
       const ratio = 1 - least.hits / least.accesses;
       t.ok(missRatio !== undefined && missRatio >= ratio - 1e-9);
       t.ok(missRatio !== undefined && missRatio <= 1 - more.hits / more.accesses + 1e-9);
@@ -84,10 +84,11 @@ void t.test('what the curve says of a size is what LRU does', (t) => {
 });
 
 void t.test('by objects, the curve is exact to the object', (t) => {
-  const requests = countingObjects(zipf(5000, 40, 5));
+  const all = zipf(5000, 40, 5);
+  const requests = { ...all, sizes: onePlaceEach(all) };
   const { points } = missRatioCurve(requests);
   for (let size = 1; size <= 40; size++) {
-    const { hits, accesses } = replay(requests, policies.lru, size);
+    const { hits, accesses } = replay(requests, { open: policies.lru, capacity: size });
     t.ok(Math.abs(missRatioAt(points, size * 1.0115) - (1 - hits / accesses)) < 1e-9, `${size}`);
   }
   t.end();

@@ -1,5 +1,6 @@
 import type { RequestSequence } from './requests.js';
 import { openSample } from './sample.js';
+import { atOnce, sliceAccesses, type Slices } from './slices.js';
 import { openStackDistances } from './stack-distances.js';
 
 /** What an LRU cache of each size would hit. */
@@ -56,11 +57,18 @@ function sizeOf(step: number): number {
  * Objects that are larger than a cache are taken as if they went through it.
  */
 export function missRatioCurve(requests: RequestSequence): MissRatioCurve {
+  return atOnce(missRatioCurveInSlices(requests));
+}
+
+/** The same, told after each slice how many accesses were taken in it. */
+export function* missRatioCurveInSlices(requests: RequestSequence): Slices<MissRatioCurve> {
   const { objects, sizes } = requests;
   const distances = openStackDistances(sizes.length);
   const histogram = openHistogram();
   const sum = { accesses: objects.length, bytes: 0, objects: 0, footprint: 0 };
-  for (const object of objects) {
+  for (let index = 0; index < objects.length; index++) {
+    if (index % sliceAccesses === sliceAccesses - 1) yield sliceAccesses;
+    const object = objects[index] ?? 0;
     const size = sizes[object] ?? 0;
     sum.bytes += size;
     const distance = distances.next(object, size);

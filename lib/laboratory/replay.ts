@@ -1,5 +1,6 @@
-import type { CachePolicy, OpenPolicy } from './policy.js';
+import type { OpenPolicy } from './policy.js';
 import type { RequestSequence } from './requests.js';
+import { atOnce, sliceAccesses, type Slices } from './slices.js';
 
 /** What a cache would have done. */
 export interface ReplayResult {
@@ -13,49 +14,45 @@ export interface ReplayResult {
   readonly evictions: number;
 }
 
-/** The unit of the limit of a cache. */
-export type Unit = 'object' | 'bytes';
-
-/**
- * Plays accesses to a cache that is empty at first.
- * @param capacity in the unit of `costs`.
- * @param warm so many accesses at the begin only fill it, and are not counted.
- * @param costs what objects take in the cache, where that is not their size.
- */
-export function replay(
-  requests: RequestSequence,
-  open: OpenPolicy,
-  capacity: number,
-  { warm = 0, costs = requests.sizes }: { warm?: number; costs?: Float64Array } = {},
-): ReplayResult {
-  const policy = open({ ...requests, sizes: costs }, capacity);
-  const { objects } = requests;
-  for (let index = 0; index < warm; index++) policy.access(objects[index] ?? 0, index);
-  return count(requests, policy, warm);
+/** How a sequence is replayed. */
+export interface Replaying {
+  readonly open: OpenPolicy;
+  /** In the unit of `costs`. */
+  readonly capacity: number;
+  /** What each object takes in the cache; without it, its size. */
+  readonly costs?: Float64Array | undefined;
+  /** So many accesses at the begin only fill the cache, and are not counted. */
+  readonly warm?: number | undefined;
 }
 
-function count(requests: RequestSequence, policy: CachePolicy, from: number): ReplayResult {
+/** Plays accesses to a cache that is empty at first. */
+export function replay(requests: RequestSequence, how: Replaying): ReplayResult {
+  return atOnce(replayInSlices(requests, how));
+}
+
+/** The same, told after each slice how many accesses were played in it. */
+export function* replayInSlices(
+  requests: RequestSequence,
+  { open, capacity, costs = requests.sizes, warm = 0 }: Replaying,
+): Slices<ReplayResult> {
+  const policy = open({ ...requests, sizes: costs }, capacity);
   const { objects, sizes, storedSizes = sizes } = requests;
-  const evictedBefore = policy.evictions;
-  let hits = 0;
-  let bytes = 0;
-  let hitBytes = 0;
-  let fetchedBytes = 0;
-  for (let index = from; index < objects.length; index++) {
+  let evictedBefore = 0;
+  const sum = { hits: 0, bytes: 0, hitBytes: 0, fetchedBytes: 0 };
+  for (let index = 0; index < objects.length; index++) {
     const object = objects[index] ?? 0;
-    const size = sizes[object] ?? 0;
-    bytes += size;
-    if (policy.access(object, index)) {
-      hits++;
-      hitBytes += size;
-    } else fetchedBytes += storedSizes[object] ?? size;
+    const isHit = policy.access(object, index);
+    if (index < warm) evictedBefore = policy.evictions;
+    else {
+      const size = sizes[object] ?? 0;
+      sum.bytes += size;
+      if (isHit) {
+        sum.hits++;
+        sum.hitBytes += size;
+      } else sum.fetchedBytes += storedSizes[object] ?? size;
+    }
+    if (index % sliceAccesses === sliceAccesses - 1) yield sliceAccesses;
   }
-  return {
-    accesses: objects.length - from,
-    hits,
-    bytes,
-    hitBytes,
-    fetchedBytes,
-    evictions: policy.evictions - evictedBefore,
-  };
+  const accesses = objects.length - warm;
+  return { accesses, ...sum, evictions: policy.evictions - evictedBefore };
 }

@@ -18,9 +18,9 @@ export interface RequestSequence {
 /** The accesses that can be studied at once: numbers of accesses and counts of uses share one double. */
 export const accessesMax = 2 ** 26;
 
-/** The same accesses where each object takes one place: caches that count objects. */
-export function countingObjects(requests: RequestSequence): RequestSequence {
-  return { ...requests, sizes: new Float64Array(requests.sizes.length).fill(1) };
+/** Costs where each object takes one place: of caches that count objects. */
+export function onePlaceEach({ sizes }: RequestSequence): Float64Array {
+  return new Float64Array(sizes.length).fill(1);
 }
 
 /** Sum of the sizes of all objects that are asked for: what a cache without limit would hold in the end. */

@@ -3,7 +3,7 @@
 # Made by `npm run documents` from what the commands declare.
 
 _pinfs() {
-  local commands='mount umount repin ls stat cat cp find fetch info tags status check explain probe serve bench bench-diff attest key cache forget config setup doctor help'
+  local commands='mount umount repin ls stat cat cp find fetch info tags status check explain probe serve bench bench-diff replay mrc advise attest key cache forget config setup doctor help'
   local output='--json --verbose --help'
   local source="$output --key --fqrn --cache --cache-limit --cache-lower --trust-at --blacklist --external --config --set --mirror --proxy --env --attestation --signer --offline --strict --deadline --min-rate --follow-redirects --weak-key"
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]} options=
@@ -20,8 +20,9 @@ _pinfs() {
     --type) mapfile -t COMPREPLY < <(compgen -W 'f d l c b p s' -- "$word") && return ;;
     --workload) mapfile -t COMPREPLY < <(compgen -W 'walk tar' -- "$word") && return ;;
     --drivers) mapfile -t COMPREPLY < <(compgen -W 'kernel fuse-native kernel,fuse-native' -- "$word") && return ;;
+    --policy) mapfile -t COMPREPLY < <(compgen -W 'all pinfs lru fifo clock sieve s3fifo lfu arc 2q belady' -- "$word") && return ;;
     --by) mapfile -t COMPREPLY < <(compgen -W 'snapshot' -- "$word") && return ;;
-    --fqrn | --cache-limit | --trust-at | --set | --mirror | --proxy | --env | --deadline | --min-rate | --metrics | --protected-xattr | --xattr-gid | --name | --jobs | --port | --host | --repeats | --clients | --rtt | --rate | --seed) return ;;
+    --fqrn | --cache-limit | --trust-at | --set | --mirror | --proxy | --env | --deadline | --min-rate | --metrics | --protected-xattr | --xattr-gid | --name | --jobs | --port | --host | --repeats | --clients | --rtt | --rate | --seed | --size | --sample | --target) return ;;
   esac
   case $command in
     mount) options="$source --inodes --foreground --driver --allow-other --suid --dev --ahead --no-xattrs --passthrough --log --log-level --metrics --public --trace --protected-xattr --xattr-gid -o" ;;
@@ -42,6 +43,9 @@ _pinfs() {
     serve) options="$output --port --host --follow-links" ;;
     bench) options="$source --workload --repeats --against --drivers --clients --rtt --rate --seed --output --driver" ;;
     bench-diff) options="$output --seed" ;;
+    replay) options="$output --policy --size --by --warm" ;;
+    mrc) options="$output --by --sample" ;;
+    advise) options="$output --target --warm" ;;
     attest) options="$source --master-key --output" ;;
     forget) options="$output --cache" ;;
     setup) options="$output --undo --dry-run --root" ;;

@@ -29,7 +29,7 @@ export const pinfsByObject: OpenPolicy = (requests, capacity) =>
   openPinfs(requests, capacity * charge(1), true);
 
 function openPinfs(requests: RequestSequence, limit: number, isByObject: boolean) {
-  const { sizes, times } = requests;
+  const { times } = requests;
   const segments = isByObject ? 0 : segmentLimit(limit);
   const contents = openContents(requests, segments);
   const victims = openVictims();
@@ -57,10 +57,9 @@ function openPinfs(requests: RequestSequence, limit: number, isByObject: boolean
     access(object: number, index: number): boolean {
       const isHit = contents.use(object, use(index));
       if (isHit) return true;
-      const size = sizes[object] ?? 0;
-      const excess = contents.bytes() + contents.need(size) - room();
+      const excess = contents.bytes() + contents.need(object) - room();
       if (excess > 0) victims.removeUntil(from, evictionGoal(excess, limit));
-      if (contents.bytes() + contents.need(size) <= room()) contents.add(object, lastUse);
+      if (contents.bytes() + contents.need(object) <= room()) contents.add(object, lastUse);
       return false;
     },
     has: (object: number) => contents.has(object),
@@ -80,23 +79,19 @@ interface Segment {
   readonly objects: Set<number>;
 }
 
-/** What the cache has, and what it takes. @param segmentLengthMax 0: each object has a file of its own. */
-function openContents({ sizes, isCatalog }: RequestSequence, segmentLengthMax: number) {
-  const used = new Float64Array(sizes.length);
+/** Objects that lie one behind the other. @param grew told by how much all of it grew. */
+function openSegments(
+  sizeOf: (object: number) => number,
+  lengthMax: number,
+  grew: (bytes: number) => void,
+) {
   const segmentOf: (Segment | undefined)[] = [];
-  const listed = openLowest(sizes.length);
   const gappy = new Set<Segment>();
   let current: Segment | undefined;
-  let bytes = 0;
-  let countMax = 0;
 
-  const sizeOf = (object: number): number => sizes[object] ?? 0;
-  const isSmall = (object: number): boolean =>
-    segmentLengthMax > 0 && sizeOf(object) <= smallObjectBytesMax && isCatalog?.[object] !== 1;
-
-  /** @returns by how much the cache grew. */
+  /** @returns by how much it grew. */
   function append(object: number): number {
-    if (current === undefined || current.length >= segmentLengthMax)
+    if (current === undefined || current.length >= lengthMax)
       current = { bytes: 0, length: 0, live: 0, objects: new Set() };
     const before = current.bytes;
     current.length += sizeOf(object);
@@ -104,53 +99,27 @@ function openContents({ sizes, isCatalog }: RequestSequence, segmentLengthMax: n
     current.bytes = segmentCharge(current.length);
     current.objects.add(object);
     segmentOf[object] = current;
-    bytes += current.bytes - before;
+    grew(current.bytes - before);
     return current.bytes - before;
   }
 
   function giveUp(segment: Segment): number {
-    bytes -= segment.bytes;
     if (segment === current) current = undefined;
     gappy.delete(segment);
+    grew(-segment.bytes);
     return segment.bytes;
   }
 
   return {
-    bytes: () => bytes,
-    count: () => listed.count,
-    countMax: () => countMax,
-    has: (object: number) => listed.has(object),
-    /** What an object takes at most. */
-    need: (size: number): number =>
-      segmentLengthMax > 0 && size <= smallObjectBytesMax ? size : charge(size),
-    use(object: number, now: number): boolean {
-      if (!listed.has(object)) return false;
-      used[object] = rules.nextUse(used[object] ?? 0, now);
-      return true;
-    },
-    add(object: number, now: number): void {
-      used[object] = rules.firstUse(isCatalog?.[object] === 1, now, false);
-      listed.add(object);
-      countMax = Math.max(countMax, listed.count);
-      if (isSmall(object)) append(object);
-      else bytes += charge(sizeOf(object));
-    },
-    oldest: (behind: Pick<Ranked, 'rank' | 'id'>, most: number): Ranked[] =>
-      listed
-        .lowest((id) => rules.rank(used[id] ?? 0, isCatalog?.[id] === 1), behind, most)
-        .map(({ id, key }) => ({ id, rank: key, used: used[id] ?? 0 })),
-    now: ({ id, used: then }: Ranked) =>
-      listed.has(id) && used[id] === then ? { id, size: sizeOf(id) } : undefined,
-    remove({ id, size }: { readonly id: number; readonly size: number }): number {
-      listed.remove(id);
-      const segment = segmentOf[id];
-      if (segment === undefined) {
-        bytes -= charge(size);
-        return charge(size);
-      }
-      segmentOf[id] = undefined;
-      segment.objects.delete(id);
-      segment.live -= size;
+    append,
+    has: (object: number) => segmentOf[object] !== undefined,
+    /** @returns bytes that are free now. */
+    remove(object: number): number {
+      const segment = segmentOf[object];
+      if (segment === undefined) return 0;
+      segmentOf[object] = undefined;
+      segment.objects.delete(object);
+      segment.live -= sizeOf(object);
       if (segment.objects.size === 0) return giveUp(segment);
       if (isGappy(segment.bytes, segment.live)) gappy.add(segment);
       return 0;
@@ -163,5 +132,54 @@ function openContents({ sizes, isCatalog }: RequestSequence, segmentLengthMax: n
       }
       return freed;
     },
+  };
+}
+
+/** What the cache has, and what it takes. @param segmentLengthMax 0: each object has a file of its own. */
+function openContents({ sizes, isCatalog }: RequestSequence, segmentLengthMax: number) {
+  const used = new Float64Array(sizes.length);
+  const listed = openLowest(sizes.length);
+  let bytes = 0;
+  let countMax = 0;
+
+  const sizeOf = (object: number): number => sizes[object] ?? 0;
+  const segments = openSegments(sizeOf, segmentLengthMax, (grown) => (bytes += grown));
+  const isCatalogAt = (object: number): boolean => isCatalog?.[object] === 1;
+  const isSmall = (object: number): boolean =>
+    segmentLengthMax > 0 && sizeOf(object) <= smallObjectBytesMax && !isCatalogAt(object);
+
+  return {
+    bytes: () => bytes,
+    count: () => listed.count,
+    countMax: () => countMax,
+    has: (object: number) => listed.has(object),
+    /** What an object takes at most. */
+    need: (object: number) => (isSmall(object) ? sizeOf(object) : charge(sizeOf(object))),
+    use(object: number, now: number): boolean {
+      if (!listed.has(object)) return false;
+      used[object] = rules.nextUse(used[object] ?? 0, now);
+      return true;
+    },
+    add(object: number, now: number): void {
+      used[object] = rules.firstUse(isCatalogAt(object), now, false);
+      listed.add(object);
+      countMax = Math.max(countMax, listed.count);
+      if (isSmall(object)) segments.append(object);
+      else bytes += charge(sizeOf(object));
+    },
+    oldest: (behind: Pick<Ranked, 'rank' | 'id'>, most: number): Ranked[] =>
+      listed
+        .lowest((id) => rules.rank(used[id] ?? 0, isCatalogAt(id)), behind, most)
+        .map(({ id, key }) => ({ id, rank: key, used: used[id] ?? 0 })),
+    now: ({ id, used: then }: Ranked) =>
+      listed.has(id) && used[id] === then ? { id, size: sizeOf(id) } : undefined,
+    remove({ id }: { readonly id: number }): number {
+      listed.remove(id);
+      if (segments.has(id)) return segments.remove(id);
+      const freed = charge(sizeOf(id));
+      bytes -= freed;
+      return freed;
+    },
+    compact: () => segments.compact(),
   };
 }
