@@ -1,18 +1,18 @@
 /** Queues that share their objects: each is in one of them at most. Everything takes constant time. */
 export interface Queues {
   /** In which queue it is; -1: in none. */
-  queueOf(object: number): number;
+  readonly queueOf: (object: number) => number;
   /** Puts one in that is in none. */
-  push(queue: number, object: number): void;
-  remove(object: number): void;
+  readonly push: (queue: number, object: number) => void;
+  readonly remove: (object: number) => void;
   /** The one that came in first; -1: it is empty. */
-  last(queue: number): number;
+  readonly last: (queue: number) => number;
   /** The one that came in next behind it; -1: it was the newest. */
-  newerThan(object: number): number;
+  readonly newerThan: (object: number) => number;
   /** Objects in it. */
-  length(queue: number): number;
+  readonly length: (queue: number) => number;
   /** What they take. */
-  bytes(queue: number): number;
+  readonly bytes: (queue: number) => number;
 }
 
 /** @param sizes of all objects that there are. */
