@@ -1,13 +1,12 @@
 /** Clients that mount: pinfs of this checkout, and whatever is named beside it. */
 import { mkdirSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
+import { program } from '../lib/testing/program.js';
 import { marked, markVariable } from './memory.js';
 import { killGroup, shell, start, timed } from './process.js';
 
 /** The program of this checkout. */
-export const script = join(dirname(fileURLToPath(import.meta.url)), '..', 'bin', 'pinfs.js');
+export const script = program;
 
 export interface Client {
   readonly name: string;

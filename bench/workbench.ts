@@ -13,12 +13,12 @@ import {
   writeFiles,
   type TreeSpec,
 } from '../lib/publish/write-repository.js';
+import { program } from '../lib/testing/program.js';
 import { makeTree } from '../lib/testing/trees.js';
 import { writeTree } from './kept.js';
 
 const execute = promisify(execFile);
 const here = dirname(fileURLToPath(import.meta.url));
-const script = join(here, '..', 'bin', 'pinfs.js');
 
 /** What can be mounted. */
 export interface Served {
@@ -97,7 +97,7 @@ function noise(length: number): Buffer {
 }
 
 async function startServer(directory: string): Promise<{ server: ChildProcess; url: string }> {
-  const server = spawn(process.execPath, [script, 'serve', '--json', directory], {
+  const server = spawn(process.execPath, [program, 'serve', '--json', directory], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   let text = '';
@@ -130,9 +130,9 @@ export async function mount(
   mkdirSync(path, { recursive: true });
   const source = `${bench.url}@${pin}`;
   const options = ['--driver', driver, '--cache', cache, '--key', bench.key, '--cache-limit', '8G'];
-  await run([...prefix, process.execPath, script, 'mount', ...options, source, path]);
+  await run([...prefix, process.execPath, program, 'mount', ...options, source, path]);
   const status = async (): Promise<MountStatus> => {
-    const { stdout } = await execute(process.execPath, [script, 'status', '--json']);
+    const { stdout } = await execute(process.execPath, [program, 'status', '--json']);
     const { mounts } = JSON.parse(stdout) as { mounts: ListedMount[] };
     const found = mounts.find((one) => one.mountpoint === path)?.status;
     if (found === undefined || found === null) throw new Error(`${path} is not mounted`);
@@ -143,7 +143,7 @@ export async function mount(
     status,
     requests: async () => (await status()).requests,
     unmount: async () => {
-      await execute(process.execPath, [script, 'umount', path]);
+      await execute(process.execPath, [program, 'umount', path]);
     },
   };
 }

@@ -3,18 +3,16 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { checkout } from '../lib/testing/genuine.js';
+import { compiledProgram } from '../lib/testing/program.js';
 
 // What a command loads is what its user waits for.
-
-const script = join(checkout, 'dist', 'bin', 'pinfs.js');
 
 /** The files that a command loads, but for those of processes in the background. */
 function loadedBy(t: Test, args: readonly string[]): string {
   const directory = mkdtempSync(join(tmpdir(), 'pinfs-loads-'));
   t.teardown(() => rmSync(directory, { recursive: true, force: true }));
   const env = { ...process.env, NODE_V8_COVERAGE: directory };
-  const { pid } = spawnSync(process.execPath, [script, ...args], {
+  const { pid } = spawnSync(process.execPath, [compiledProgram, ...args], {
     env,
     stdio: 'ignore',
     timeout: 60_000,

@@ -1,11 +1,11 @@
 import { execFile } from 'node:child_process';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { fileURLToPath } from 'node:url';
 import { checkout } from '../lib/testing/genuine.js';
+import { program } from '../lib/testing/program.js';
 
-/** The compiled command line beside this file (`dist/native-test/cli.js` → `dist/bin/pinfs.js`). */
-export const script = join(dirname(fileURLToPath(import.meta.url)), '..', 'bin', 'pinfs.js');
+/** The command line. */
+export const script = program;
 
 export const fixtures = join(checkout, 'native-test', 'fixtures');
 export const fixtureKey = join(fixtures, 'analysis.example.org.pub');

@@ -55,12 +55,13 @@ async function setup(flags: SetupFlags): Promise<void> {
     throw new PinfsError('USAGE', 'setup writes into /sbin and /etc, which is for root', {
       advice: 'Run it as root, or look with --dry-run.',
     });
-  const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
   const planned = (undo ? planUndo : planSetup)({
-    share: here('../../../share'),
+    share: fileURLToPath(new URL('../../../share', import.meta.url)),
     root: root ?? '',
     program:
-      root === undefined ? { node: process.execPath, script: here('../pinfs.js') } : undefined,
+      root === undefined
+        ? { node: process.execPath, script: fileURLToPath(new URL('../pinfs.js', import.meta.url)) }
+        : undefined,
   });
   const steps = planned.map(({ step }) => step);
   if (json !== true) print(steps, root ?? '', dryRun);

@@ -14,8 +14,8 @@ export interface ErrorText {
 
 /** What a worker is told when it is made; it does not depend on what is to be mounted. */
 export interface WorkerData {
-  /** Module that makes the filesystem of a snapshot descriptor in the worker (see filesystem-maker.ts). */
-  readonly maker: string;
+  /** Module that makes the filesystem of a snapshot descriptor in the worker; undefined: filesystem-maker.ts. */
+  readonly maker: string | undefined;
 }
 
 /** How to serve. */

@@ -63,4 +63,4 @@ async function readSpec(pipe: Socket): Promise<MountSpec> {
 }
 
 const pipe = new Socket({ fd: Number(process.argv[2]), readable: true, writable: true });
-process.exit(await serveSpec(pipe));
+void serveSpec(pipe).then((code) => process.exit(code));

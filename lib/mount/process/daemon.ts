@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { accessSync, closeSync, constants, renameSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Duplex } from 'node:stream';
+import { fileURLToPath } from 'node:url';
 import { openToAppend } from '../../files/append.js';
 import { boundedBytesMax } from '../../files/bounded.js';
 import { holdDirectory } from '../../files/held.js';
@@ -119,7 +120,7 @@ function startDaemon(spec: MountSpec, log: string): StartedChild {
     stdio.push(number === pipeNumber ? 'pipe' : number === inherited ? number : 'ignore');
   }
   try {
-    const script = join(import.meta.dirname, 'child.js');
+    const script = fileURLToPath(new URL('./child.js', import.meta.url));
     // The words behind the number are for people who look at `ps`.
     const words = ['pinfs', 'mount', spec.mount.mountpoint];
     const flags = [...frugalArguments(), ...servingArguments];

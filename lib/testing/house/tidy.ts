@@ -52,6 +52,7 @@ const owners: Readonly<Record<string, readonly string[]>> = {
   'cli-progress': ['bin'],
   typescript: ['testing'],
   tap: ['tests', 'tools'],
+  esbuild: ['tools'],
   pinfs: ['examples'],
   'fast-check': ['tests'],
 };

@@ -34,19 +34,17 @@ import { startSupervisor, type Supervisor } from './supervisor.js';
 export const kernelDriver: Driver = {
   name: 'kernel',
   prepare() {
-    if (process.platform === 'linux') early ??= startThread(usualMaker);
+    if (process.platform === 'linux') early ??= startThread();
   },
   mount: (request) => mountKernel(request),
 };
 
-const usualMaker = new URL('../worker/filesystem-maker.js', import.meta.url).href;
-
 // A thread takes a tenth of a second to start, which can pass while the repository is opened.
 let early: Worker | undefined;
 
-function takeThread(maker: string): Worker {
+function takeThread(maker: string | undefined): Worker {
   const thread = early;
-  if (thread === undefined || maker !== usualMaker) return startThread(maker);
+  if (thread === undefined || maker !== undefined) return startThread(maker);
   early = undefined;
   return thread;
 }
@@ -142,7 +140,7 @@ function startWorker(mount: Mount): Promise<Link> {
     ...inner.settings,
   };
   return openLink({
-    thread: takeThread(inner.maker ?? usualMaker),
+    thread: takeThread(inner.maker),
     start: {
       settings,
       counters: mount.counters.memory,

@@ -71,7 +71,7 @@ const memoryLimits = {
 };
 
 /** Starts a worker thread. Until a link is opened with it, it keeps nothing alive. */
-export function startThread(maker: string): Worker {
+export function startThread(maker?: string): Worker {
   const workerData: WorkerData = { maker };
   // It finds by it what the store of this process can't put into its cache.
   processToken();

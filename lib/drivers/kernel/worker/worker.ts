@@ -38,12 +38,18 @@ interface Worker {
   building: { readonly id: number; readonly run: object };
 }
 
+/** What makes filesystems; the usual one is named here, so that a bundle holds it. */
+async function loadMaker(
+  maker: string | undefined,
+): Promise<typeof import('./filesystem-maker.js')> {
+  if (maker === undefined) return await import('./filesystem-maker.js');
+  return (await import(maker)) as typeof import('./filesystem-maker.js');
+}
+
 async function main(port: MessagePort): Promise<void> {
   const { maker } = workerData as WorkerData;
   const report = openReport(port);
-  const { openMaker } = (await import(maker)) as {
-    openMaker: (tell: typeof report) => FilesystemMaker;
-  };
+  const { openMaker } = await loadMaker(maker);
   const worker: Worker = {
     port,
     report,
@@ -242,4 +248,4 @@ function takeMessages(worker: Worker): boolean {
   }
 }
 
-if (parentPort !== null) await main(parentPort);
+if (parentPort !== null) void main(parentPort);
