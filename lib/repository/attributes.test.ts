@@ -48,7 +48,7 @@ t.test('an external file says where it lies, without credentials', async (t) => 
 });
 
 void t.test(
-  'what the owner says of the repository, and what the cache has of a file',
+  '618-repometainfo: what the owner says of the repository, and what the cache has of a file',
   async (t) => {
     const work = mkdtempSync(join(tmpdir(), 'pinfs-attributes-'));
     t.teardown(() => rmSync(work, { recursive: true, force: true }));

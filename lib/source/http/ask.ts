@@ -1,4 +1,4 @@
-import { PinfsError } from '../../format/errors.js';
+import { asPinfsError, PinfsError } from '../../format/errors.js';
 import { isSame, type Way } from '../failover/failover.js';
 import type { SourceRequest } from '../source.js';
 import { withAttempts } from './attempts.js';
@@ -89,6 +89,24 @@ function leftOut({ failover }: Network, only: Only | undefined): Way[] {
 /** Asks one way after the other, and again with pauses where that may help. */
 export async function ask(start: AskingStart): Promise<Buffer> {
   const asking = begin(start);
+  try {
+    return await askEach(asking);
+  } catch (thrown) {
+    throw withTries(asking, asPinfsError(thrown));
+  }
+}
+
+/** Who has waited too long is told what happened meanwhile. */
+function withTries(asking: Asking, error: PinfsError): PinfsError {
+  const { errors } = asking;
+  const isOfWait =
+    error.code === 'SOURCE_TIMEOUT' && error.cause === undefined && !errors.includes(error);
+  return isOfWait && errors.length > 0
+    ? totalError({ ...asking, errors: [...errors, error] })
+    : error;
+}
+
+async function askEach(asking: Asking): Promise<Buffer> {
   const { client, path, limit, request, job } = asking;
   const { network } = client;
   const came = (received: number): void => {

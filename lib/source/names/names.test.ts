@@ -117,36 +117,39 @@ void t.test('connections are left where none of their addresses counts any more'
   await after(1);
 });
 
-void t.test('hosts(5) first, domains for short names, resolv.conf as it is now', async (t) => {
-  const directory = t.testdir({ hosts: '192.0.2.77 near far # other\nx near\n' });
-  const resolverFile = join(directory, 'resolv.conf');
-  const [one, other] = [await startNameServer(), await startNameServer()];
-  t.teardown(async () => {
-    await one.close();
-    await other.close();
-  });
-  one.set('squid.example.org', ['192.0.2.1']);
-  other.set('squid.example.org', ['192.0.2.2']);
-  const name = (server: NameServer): void =>
-    writeFileSync(
-      resolverFile,
-      `search none.example.org example.org\nnameserver ${server.address}\n`,
-    );
-  name(one);
-  const files = { hostsFile: join(directory, 'hosts'), resolverFile };
-  let now = 0;
-  const roaming = openNames({ ...files, roaming: true, timeout: 300 }, () => now);
-  const staying = openNames({ ...files, timeout: 300 }, () => now);
-  t.same(await texts(roaming, 'NEAR'), ['192.0.2.77']);
-  t.same(await texts(roaming, 'squid'), ['192.0.2.1']);
-  t.same(await texts(staying, 'squid'), ['192.0.2.1']);
-  name(other);
-  now += 1e9;
-  t.same(await texts(roaming, 'squid'), ['192.0.2.2'], 'case 079: a change is noticed');
-  t.same(await texts(staying, 'squid'), ['192.0.2.1']);
-  t.same(addressesOfHosts('192.0.2.1\n#\n', 'x'), []);
-  t.same(parseResolverFile('domain a\nsearch b c # d\n;x\nnameserver\n'), {
-    servers: [],
-    domains: ['b', 'c'],
-  });
-});
+void t.test(
+  '079-dnsroaming: changes of resolv.conf are noticed; hosts(5) and domains as it has them',
+  async (t) => {
+    const directory = t.testdir({ hosts: '192.0.2.77 near far # other\nx near\n' });
+    const resolverFile = join(directory, 'resolv.conf');
+    const [one, other] = [await startNameServer(), await startNameServer()];
+    t.teardown(async () => {
+      await one.close();
+      await other.close();
+    });
+    one.set('squid.example.org', ['192.0.2.1']);
+    other.set('squid.example.org', ['192.0.2.2']);
+    const name = (server: NameServer): void =>
+      writeFileSync(
+        resolverFile,
+        `search none.example.org example.org\nnameserver ${server.address}\n`,
+      );
+    name(one);
+    const files = { hostsFile: join(directory, 'hosts'), resolverFile };
+    let now = 0;
+    const roaming = openNames({ ...files, roaming: true, timeout: 300 }, () => now);
+    const staying = openNames({ ...files, timeout: 300 }, () => now);
+    t.same(await texts(roaming, 'NEAR'), ['192.0.2.77']);
+    t.same(await texts(roaming, 'squid'), ['192.0.2.1']);
+    t.same(await texts(staying, 'squid'), ['192.0.2.1']);
+    name(other);
+    now += 1e9;
+    t.same(await texts(roaming, 'squid'), ['192.0.2.2'], 'a change is noticed');
+    t.same(await texts(staying, 'squid'), ['192.0.2.1']);
+    t.same(addressesOfHosts('192.0.2.1\n#\n', 'x'), []);
+    t.same(parseResolverFile('domain a\nsearch b c # d\n;x\nnameserver\n'), {
+      servers: [],
+      domains: ['b', 'c'],
+    });
+  },
+);
