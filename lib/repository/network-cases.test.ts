@@ -25,7 +25,10 @@ interface Scene {
   readonly servers: readonly BadServer[];
   readonly proxies: readonly ForwardProxy[];
   /** With a cache of its own each time. */
-  open(options?: Partial<OpenOptions>, network?: Partial<NetworkData>): Promise<Repository>;
+  readonly open: (
+    options?: Partial<OpenOptions>,
+    network?: Partial<NetworkData>,
+  ) => Promise<Repository>;
 }
 
 async function setUp(t: Test): Promise<Scene> {

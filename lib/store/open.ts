@@ -112,13 +112,20 @@ class DiskStore implements Store {
       this.#spent.queue += performance.now() - asked;
       return this.#fly(key, want, leg);
     };
-    await this.#flights.join(key, weightOf(want), work, {
-      wait,
-      late: () => tooLate(want, wait.limits),
-      signal,
-      persistent: how.brief !== true,
-      heard: how.heard,
-    });
+    await this.#flights
+      .join(key, weightOf(want), work, {
+        wait,
+        late: () => tooLate(want, wait.limits),
+        signal,
+        persistent: how.brief !== true,
+        heard: how.heard,
+      })
+      .catch((thrown: unknown) => {
+        // It may still be on its way, but nobody waits for it.
+        if (!this.#flights.isWanted(key))
+          this.#outcomes.failed(wantKey(want), asPinfsError(thrown));
+        throw thrown;
+      });
     // Opened at once: then it can be read even if others need its room in the next moment. Who reads in another
     // thread opens it there; if it went meanwhile, it is asked for again.
     const shelf = this.#targetOf(wantKey(want))?.disk.shelf;
@@ -157,6 +164,17 @@ class DiskStore implements Store {
 
   isKept(key: string): boolean {
     return this.#cache?.disk.isRecorded(key) === true;
+  }
+
+  isOnMachine(want: Want): boolean {
+    if (this.#targetOf(wantKey(want)) !== undefined) return true;
+    const place = this.#cache ?? this.#spare.opened;
+    if (this.#lower === undefined || place === undefined) return false;
+    try {
+      return this.#lower.has(want, place.disk.temporary());
+    } catch {
+      return false;
+    }
   }
 
   outcomeOf(want: Want): FetchOutcome | undefined {

@@ -30,6 +30,9 @@ export interface Store {
   /** Whether the cache itself has an object, by `wantKey`: not one that only passed through, or was evicted. */
   isKept?(key: string): boolean;
 
+  /** Whether it is on this machine as far as is seen: in the cache, the spare, or a cache that is only read. */
+  isOnMachine?(want: Want): boolean;
+
   /** What became of the last fetch of an object, where that is under way or did not bring it. */
   outcomeOf?(want: Want): FetchOutcome | undefined;
 

@@ -70,3 +70,34 @@ void t.test('why it fails, or is waited for, is told', async (t) => {
   await other.close();
   await waiting.catch(() => undefined);
 });
+
+void t.test('what lies in a cache below is here', async (t) => {
+  const bench = await openBench(t, made);
+  const filled = await bench.open(undefined, { cache: `${bench.work}/filled` });
+  const read = async (repository: Repository): Promise<void> => {
+    const { node } = await walk(repository, '/a.txt', true);
+    await repository.run(() => repository.filesystem.read(node, 0, 10, Buffer.alloc(10), 0));
+  };
+  await read(filled);
+  await filled.close();
+  const upper = await bench.open(undefined, { cacheLower: [`${bench.work}/filled`] });
+  t.match(explainPath(upper, '/a.txt'), { verdict: 'here', absent: { objects: 0 } });
+  t.match(explainPath(upper, '/sub/b.txt'), { verdict: 'slow', absent: { objects: 1 } });
+});
+
+void t.test('what nobody waits for any more is not being fetched', async (t) => {
+  const bench = await openBench(t, made);
+  const repository = await bench.open(undefined, { deadline: 500 });
+  bench.server.behave(await objectOf(repository, '/a.txt'), 'hang');
+  const { node } = await walk(repository, '/a.txt', true);
+  const read = () =>
+    repository.run(() => repository.filesystem.read(node, 0, 10, Buffer.alloc(10), 0));
+  await read();
+  t.match(explainPath(repository, '/a.txt'), {
+    verdict: 'fails',
+    objects: [{ here: true }, { outcome: { state: 'failed', code: 'SOURCE_TIMEOUT' } }],
+  });
+  bench.server.reset();
+  for (let i = 0; i < 20 && explainPath(repository, '/a.txt').verdict !== 'here'; i++) await read();
+  t.match(explainPath(repository, '/a.txt'), { verdict: 'here' });
+});

@@ -16,7 +16,7 @@ export interface ExplainedObject {
   readonly object: string;
   /** Unpacked; of a catalog the most that it may have. */
   readonly bytes: number;
-  /** On this machine. */
+  /** On this machine; what lies in a cache that is only read is checked when it is used. */
   readonly here: boolean;
   /** Of its last fetch, where that did not bring it. */
   readonly outcome: FetchOutcome | null;
@@ -91,7 +91,7 @@ function explained(
   role: ExplainedObject['role'],
   want: Want,
 ): ExplainedObject {
-  const isHere = store.isKept?.(wantKey(want)) === true;
+  const isHere = store.isOnMachine?.(want) === true;
   const isAsked = !isHere && opening.options.offline !== true;
   return {
     role,

@@ -25,6 +25,8 @@ export interface LowerReader {
    * @returns undefined if it isn't there, or not right.
    */
   copy(key: ObjectKey, target: string): { size: number; sha256: Buffer } | undefined;
+  /** Whether there is a record of an object. @param beside as the target of `copy`; it is not made. */
+  has(key: ObjectKey, beside: string): boolean;
   close(): void;
 }
 
@@ -60,10 +62,11 @@ export function openLowerReader(directory: string): LowerReader | undefined {
 function readerOf(held: HeldDirectory): LowerReader {
   const { at } = held;
   let records: LowerRecords | undefined;
+  const recordsBeside = (path: string): LowerRecords => (records ??= openCopy(at, `${path}.lower`));
   return {
+    has: (key, beside) => recordsBeside(beside).get(key) !== undefined,
     copy(key, target) {
-      records ??= openCopy(at, `${target}.lower`);
-      const record = records.get(key);
+      const record = recordsBeside(target).get(key);
       if (record === undefined || record.size > objectBytesMax) return undefined;
       const file = openTrusted(fileOf(at, key, record));
       if (typeof file === 'string') return undefined;

@@ -56,6 +56,11 @@ export class Flights {
     await this.#seated(flight, seat);
   }
 
+  /** Whether anybody waits for it. */
+  isWanted(key: string): boolean {
+    return (this.#flights.get(key)?.seats.size ?? 0) > 0;
+  }
+
   /** Begins a flight that nobody waits for, behind all others. @returns false if there are too many. */
   ahead(key: string, weight: number, work: Work): boolean {
     if (this.#closed || this.#flights.get(key) !== undefined) return !this.#closed;

@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { errorReason } from '../../format/errno.js';
 import { PinfsError } from '../../format/errors.js';
@@ -12,6 +12,8 @@ import { openCopier, type Copier } from './copier.js';
 export interface LowerCaches {
   /** Copies an object to a new file, once it is known to be right; undefined: none has it. */
   copy(want: Want, target: string): Promise<Copied | undefined>;
+  /** Whether one of them seems to have it: what is there is checked when it is copied. @param beside as `target` */
+  has(want: Want, beside: string): boolean;
   close(): Promise<void>;
 }
 
@@ -35,6 +37,7 @@ export function openLowerCaches(
       }
       return undefined;
     },
+    has: (want, beside) => caches.some((cache) => cache.has(want, beside)),
     async close() {
       await copier.close();
       for (const cache of caches) await cache.close();
@@ -45,6 +48,7 @@ export function openLowerCaches(
 function ownCache(own: LowerReader): LowerCaches {
   return {
     copy: (want, target) => Promise.resolve(own.copy(wantKey(want), target)),
+    has: (want, beside) => own.has(wantKey(want), beside),
     close: () => {
       own.close();
       return Promise.resolve();
@@ -69,8 +73,12 @@ function openOne(directory: string, copier: Copier): LowerCaches {
       // The content hash of an external file is taken over its plain bytes, and of its pieces each for itself.
       if (reader !== undefined) return copyByRecords(want, target);
       const { object, compression, size } = want;
-      const paths = [fileOfReference(directory, want), objectFile(directory, wantKey(want))];
+      const paths = filesOf(directory, want);
       return copier.copy({ paths, promised: { hash: object.hash, compression, size }, target });
+    },
+    has(want, beside) {
+      if (reader !== undefined) return reader.has(wantKey(want), beside);
+      return filesOf(directory, want).some((path) => existsSync(path));
     },
     close: () => {
       reader?.close();
@@ -87,6 +95,10 @@ function openReader(directory: string): LowerReader | undefined {
     // Another user's, or in the reach of others.
     return undefined;
   }
+}
+
+function filesOf(directory: string, want: Want): string[] {
+  return [fileOfReference(directory, want), objectFile(directory, wantKey(want))];
 }
 
 /** The layout of the reference (docs/format.md, 9.5): plain bytes, by the hash alone. */
