@@ -40,6 +40,7 @@ export type {
   PreviousSnapshot,
   StoreStatus,
 } from './mount/session/status.js';
+export type { RecordingStatus } from './mount/session/recording.js';
 export type { ReadAheadCounts } from './filesystem/chunks-ahead.js';
 export type { InodeStatus } from './repository/inodes/inode-state.js';
 export type { Traffic, WayTraffic } from './source/source.js';

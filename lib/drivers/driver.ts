@@ -10,6 +10,7 @@ import type { InodeStatus } from '../repository/inodes/inode-state.js';
 import type { Store } from '../store/store.js';
 import type { MountLine } from '../machine/mountinfo.js';
 import type { HeldPlace } from '../machine/held-place.js';
+import type { RecordSink } from './recorder.js';
 import type { UnmountMode } from '../machine/unmount.js';
 
 /** Serves a filesystem to the kernel. Seam: fuse-native, kernel, none (the library). */
@@ -54,6 +55,10 @@ export interface MountRequest extends WaitLimits {
   readonly failed?: (() => void) | undefined;
   /** A file that gets one line for each request (kernel driver; its grammar is in kernel/worker/trace.ts). */
   readonly trace?: string | undefined;
+  /** Takes the records of all accesses from the beginning (docs/trace-format.md). */
+  readonly record?: RecordSink | undefined;
+  /** The kernel keeps nothing, so that each read of a process comes here (kernel driver). */
+  readonly keepsNothing?: boolean | undefined;
   /**
    * Large files that the cache holds in one piece are read by the kernel itself, not through us (kernel
    * driver, as root). For few large files: it costs two requests for each open of every file.
@@ -71,6 +76,8 @@ export interface Mounted {
   /** Its line in the mount table when it was made; undefined: somebody else made it, and it could not be found. */
   readonly line: MountLine | undefined;
   readonly statistics: DriverStatistics;
+  /** Gives records of accesses to this from now on; undefined: ends, and resolves when the last were given. */
+  record(sink: RecordSink | undefined): Promise<void>;
   /** Goes over to the file that lies at the path of the trace now, if there is a trace. */
   readonly reopenTrace?: () => void;
 }

@@ -11,7 +11,7 @@ import { readDirectory } from './directory.js';
 import type { Filesystem } from './filesystem.js';
 import type { LiveFacts } from './live-facts.js';
 import { magicAttributes } from './magic.js';
-import { readContent } from './reading.js';
+import { firstWant, readContent } from './reading.js';
 import type { Identity } from './snapshot-descriptor.js';
 import { statfsOf } from './statfs.js';
 
@@ -35,7 +35,12 @@ export function openFilesystem(
     resolve: (path) => andThen(tree.resolve(path), attributesIfSound),
     readlink: (node) => andThen(entryOf(tree, node), readlink),
     readdir: (node, after, limit) => readDirectory(tree, node, after, limit),
-    open: (node, flags) => andThen(entryOf(tree, node), (entry) => open(entry, flags)),
+    open: (node, flags) =>
+      andThen(entryOf(tree, node), (entry) => {
+        const opened = open(entry, flags);
+        if (opened.kind === 'done') shelf.opened?.(() => firstWant(tree, entry));
+        return opened;
+      }),
     read: (node, offset, length, target, targetOffset) =>
       andThen(entryOf(tree, node), (entry) =>
         andThen(open(entry, 0), () =>

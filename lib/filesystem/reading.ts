@@ -2,7 +2,7 @@ import { errno } from '../format/errno.js';
 import { PinfsError } from '../format/errors.js';
 import { objectText } from '../format/hash.js';
 import type { Shelf } from '../store/shelf.js';
-import { done, type Outcome, andThen, failure } from '../store/want.js';
+import { done, type Outcome, type Want, andThen, failure } from '../store/want.js';
 import { chunksBehind, wantsForRange, type Piece } from '../tree/content.js';
 import type { Entry, NodeId } from '../tree/entry.js';
 import type { Tree } from '../tree/tree.js';
@@ -54,9 +54,14 @@ const preparedBytes = 4 * 1024 * 1024;
 export function prepareContent(tree: Tree, shelf: Shelf, node: NodeId): void {
   const entry = tree.entry(node);
   if (entry.kind !== 'done' || entry.value.type !== 'file') return;
-  const pieces = wantsForRange(tree, entry.value, 0, 1);
-  const [first] = pieces.kind === 'done' ? pieces.value : [];
-  if (first !== undefined && first.want.size.bytes <= preparedBytes) shelf.prepare?.(first.want);
+  const first = firstWant(tree, entry.value);
+  if (first !== undefined && first.size.bytes <= preparedBytes) shelf.prepare?.(first);
+}
+
+/** The object in which a file begins; undefined: it is empty, or its rows are damaged or not here. */
+export function firstWant(tree: Tree, entry: Entry): Want | undefined {
+  const pieces = wantsForRange(tree, entry, 0, 1);
+  return pieces.kind === 'done' ? pieces.value[0]?.want : undefined;
 }
 
 /** What is on the shelf has its promised size; were it not so, the rest would land at the wrong place. */

@@ -173,6 +173,10 @@ const other = withExit(1, {
       'The mount can not go over to another snapshot: of the driver, of an attestation, or since another repository is meant.',
     mend: 'End it, and mount it anew.',
   },
+  RECORDING_REFUSED: {
+    cause: 'A mount is recorded already, or nothing of it is recorded that could be stopped.',
+    mend: '`pinfs status` says what is recorded; `pinfs record stop DIR` ends it.',
+  },
   NOT_MOUNTED: {
     cause: 'No mount of pinfs is there, or it ended meanwhile.',
     mend: '`pinfs status` lists the mounts.',

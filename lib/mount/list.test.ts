@@ -60,6 +60,7 @@ void t.test('a running mount gives its status', async (t) => {
     status: () => status,
     explain: () => Promise.reject(new Error('not asked')),
     repin: notRepinned,
+    record: notRepinned,
     unmount: () => Promise.resolve({ ended: true }),
   });
   const mounts = await listMounts(parts(path, { mounts: [line('/mnt/a')] }));
@@ -75,6 +76,7 @@ void t.test('a status of another version is not misread', async (t) => {
     status: () => ({ version: statusVersion + 1, state: 'resting' }),
     explain: () => Promise.reject(new Error('not asked')),
     repin: notRepinned,
+    record: notRepinned,
     unmount: () => Promise.resolve({ ended: true }),
   });
   t.match(await listMounts(parts(path)), [{ state: 'running', status: null }]);
@@ -112,6 +114,7 @@ void t.test('a status that is not what it says to be is none', async (t) => {
       status: () => ({ ...statusOfFirstVersion, ...wrong }),
       explain: () => Promise.reject(new Error('not asked')),
       repin: notRepinned,
+      record: notRepinned,
       unmount: () => Promise.resolve({ ended: true }),
     });
     const found = await listMounts(parts(path));

@@ -102,6 +102,30 @@ export const mountOptionTable = {
     help: 'one line for each request of the kernel (kernel driver)',
     inUse: 'the trace',
   },
+  /** File that all accesses of objects are recorded to (docs/trace-format.md). */
+  record: {
+    flag: '--record',
+    value: 'file',
+    kind: 'path',
+    fstab: false,
+    help: 'record each access of an object to this file',
+    manual:
+      'Records each access of an object to a file that `pinfs trace`, `replay`, `mrc` and `report` read: time, object, sizes, path, ' +
+      'process, where it was found and how long that took. What the kernel answers from its own memory does not come here ' +
+      '(see `--record-all`). A trace that is there is replaced, another file never. A full disk ends the recording, not the mount.',
+    inUse: 'the recording',
+  },
+  /** The kernel keeps nothing, so that each read of a process is recorded. */
+  recordAll: {
+    flag: '--record-all',
+    kind: 'flag',
+    fstab: false,
+    help: 'let the kernel keep nothing, so that every read is recorded',
+    manual:
+      'For study: the kernel keeps no names, attributes, listings or pages of this mount, so that every read of every process ' +
+      'comes here, also when it is repeated, and can be recorded. It costs much: what was read once is read through pinfs ' +
+      'again each time, and each open, stat and read(2) is a request of its own (bench/README.md has figures).',
+  },
 } as const satisfies OptionRows;
 
 /** Options of `pinfs mount` that are together `protectedXattrs` in the library. */

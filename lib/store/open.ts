@@ -21,8 +21,8 @@ import { openOutcomes, type FetchOutcome } from './outcomes.js';
 import { openSpare, type Spare } from './cache/spare.js';
 import { openStaging, type StagingPlace } from './cache/staging.js';
 import { nothingSpent, spendWaiting, type StoreSpent } from './spent.js';
-import type { Store, StoreStatistics, Waiting } from './store.js';
-import type { Stored } from './cache/stored.js';
+import type { FetchedListener, Store, StoreStatistics, Waiting } from './store.js';
+import { sizeOfStored, type Stored } from './cache/stored.js';
 import { withSpare } from './cache/two-shelves.js';
 import { Unpacker } from './cache/unpacker.js';
 import { flightKey, wantKey, type Want } from './want.js';
@@ -63,6 +63,7 @@ class DiskStore implements Store {
   readonly shelf: Shelf;
   readonly directory: string;
   readonly statistics: StoreStatistics;
+  fetched: FetchedListener | undefined = undefined;
 
   readonly #sources: Sources;
   readonly #waitLimits: WaitLimits;
@@ -216,6 +217,7 @@ class DiskStore implements Store {
       const source = sourceOf(want, this.#sources);
       const keep = async (stored: Stored): Promise<void> => {
         this.statistics.stored += await this.#keeper.keep(want, stored, leg.demand);
+        this.fetched?.(wantKey(want), sizeOfStored(stored));
       };
       await download(source, want, keep, this.#timed(leg), staging);
       this.#failures.forget(key);

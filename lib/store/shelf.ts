@@ -1,3 +1,4 @@
+import type { AccessLog } from './recorded.js';
 import type { Want } from './want.js';
 
 /**
@@ -52,6 +53,12 @@ export interface Shelf {
   /** Opens an object, if it is here, for a read that is expected; neither a use nor a hit. */
   prepare?(want: Want): void;
 
+  /** A file is opened; `find` gives the object in which it begins, where somebody wants to know. */
+  opened?(find: () => Want | undefined): void;
+
+  /** Tells of each access from now on, or no more. */
+  record?(log: AccessLog | undefined): void;
+
   /** Marks the begin of one run of one operation (ALWAYS_MISS keeps a set for each). */
   beginRun(operation: object): void;
 
@@ -80,6 +87,8 @@ export function timedShelf(shelf: Shelf, spent: { ms: number }): Shelf {
     isRecorded: (want) => shelf.isRecorded?.(want) === true,
     expect: (wants, isHere) => shelf.expect?.(wants, isHere),
     prepare: (want) => shelf.prepare?.(want),
+    opened: (find) => shelf.opened?.(find),
+    record: (log) => shelf.record?.(log),
     beginRun: (operation) => {
       shelf.beginRun(operation);
     },

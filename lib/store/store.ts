@@ -39,9 +39,15 @@ export interface Store {
   /** Whether content that is fetched from now on goes first when room is needed (`volatile`, docs/format.md). */
   setVolatile?(isVolatile: boolean): void;
 
+  /** Told of each object that was fetched and kept, where somebody wants to know. */
+  fetched?: FetchedListener | undefined;
+
   readonly statistics: StoreStatistics;
   close(): Promise<void>;
 }
+
+/** Bytes that an object took on its way, by its `wantKey`. */
+export type FetchedListener = (key: string, storedBytes: number) => void;
 
 /** How somebody waits for an object, where it is not as the store does. */
 export interface Waiting {

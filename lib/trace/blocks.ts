@@ -7,11 +7,11 @@ import type { TraceHeader } from './trace.js';
 
 /** A trace's file as blocks: each is whole by itself, and has a check sum (that of its zlib stream). */
 
-const blockKinds = { accesses: 1, end: 2 } as const;
+export const blockKinds = { accesses: 1, end: 2 } as const;
 const blockHeadBytes = 9;
 
 /** Fast: a trace is written while somebody waits for the mount that is traced. */
-const blockDeflation = { level: 1 } as const;
+export const blockDeflation = { level: 1 } as const;
 
 /** The head of a block: its kind, and the bytes of its body, deflated and plain. */
 export function encodeBlockHead(kind: number, storedBytes: number, plainBytes: number): Buffer {

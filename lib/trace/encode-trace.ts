@@ -4,7 +4,7 @@ import { encodeTraceHeader } from './header.js';
 import type { Access, TraceHeader } from './trace.js';
 
 /** Bytes of records after which a block is made of them. */
-const blockBytesWanted = 64 * 1024;
+export const blockBytesWanted = 64 * 1024;
 
 /** What is known of an object beside its accesses. */
 export interface StoredSizes {

@@ -3,7 +3,7 @@
 # Made by `npm run documents` from what the commands declare.
 
 _pinfs() {
-  local commands='mount umount repin ls stat cat cp find fetch info tags status check explain probe serve bench bench-diff replay mrc advise attest key cache forget config setup doctor help'
+  local commands='mount umount repin record trace ls stat cat cp find fetch info tags status check explain probe serve bench bench-diff replay mrc advise attest key cache forget config setup doctor help'
   local output='--json --verbose --help'
   local source="$output --key --fqrn --cache --cache-limit --cache-lower --trust-at --blacklist --external --config --set --mirror --proxy --env --attestation --signer --offline --strict --deadline --min-rate --follow-redirects --weak-key"
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]} options=
@@ -22,10 +22,10 @@ _pinfs() {
     --drivers) mapfile -t COMPREPLY < <(compgen -W 'kernel fuse-native kernel,fuse-native' -- "$word") && return ;;
     --policy) mapfile -t COMPREPLY < <(compgen -W 'all pinfs lru fifo clock sieve s3fifo lfu arc 2q belady' -- "$word") && return ;;
     --by) mapfile -t COMPREPLY < <(compgen -W 'snapshot' -- "$word") && return ;;
-    --fqrn | --cache-limit | --trust-at | --set | --mirror | --proxy | --env | --deadline | --min-rate | --metrics | --protected-xattr | --xattr-gid | --name | --jobs | --port | --host | --repeats | --clients | --rtt | --rate | --seed | --size | --sample | --target) return ;;
+    --fqrn | --cache-limit | --trust-at | --set | --mirror | --proxy | --env | --deadline | --min-rate | --metrics | --protected-xattr | --xattr-gid | --count | --name | --jobs | --port | --host | --repeats | --clients | --rtt | --rate | --seed | --size | --sample | --target) return ;;
   esac
   case $command in
-    mount) options="$source --inodes --foreground --driver --allow-other --suid --dev --ahead --no-xattrs --passthrough --log --log-level --metrics --public --trace --protected-xattr --xattr-gid -o" ;;
+    mount) options="$source --inodes --foreground --driver --allow-other --suid --dev --ahead --no-xattrs --passthrough --log --log-level --metrics --public --trace --record --record-all --protected-xattr --xattr-gid -o" ;;
     umount) options="$output --lazy --force --all" ;;
     repin) options="$output --dry-run" ;;
     ls) options="$source --long --recursive" ;;
@@ -50,6 +50,19 @@ _pinfs() {
     forget) options="$output --cache" ;;
     setup) options="$output --undo --dry-run --root" ;;
     doctor) options="$output --cache" ;;
+    record) case ${COMP_WORDS[2]} in
+      start) options=$output ;;
+      stop) options=$output ;;
+      *) options='start stop' ;;
+    esac ;;
+    trace) case ${COMP_WORDS[2]} in
+      info) options=$output ;;
+      show) options=$output ;;
+      csv) options=$output ;;
+      json) options=$output ;;
+      head) options="$output --count" ;;
+      *) options='info show csv json head' ;;
+    esac ;;
     key) case ${COMP_WORDS[2]} in
       generate) options="$output --output" ;;
       *) options='generate' ;;
@@ -76,7 +89,7 @@ _pinfs() {
     local mountpoints
     mountpoints=$(awk '$3 == "fuse.pinfs" { print $2 }' /proc/mounts)
     mapfile -t COMPREPLY < <(compgen -W "$mountpoints" -- "$word")
-  elif [[ $word == -* || $COMP_CWORD == 2 && $command =~ ^(key|cache|config|help)$ ]]; then
+  elif [[ $word == -* || $COMP_CWORD == 2 && $command =~ ^(record|trace|key|cache|config|help)$ ]]; then
     mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")
   fi
 }

@@ -130,11 +130,12 @@ function sourceOption(source: string): string {
  * `nonempty`, which only root can say: fusermount3 doesn't know it.
  */
 export function nativeOptions(
-  request: Pick<MountRequest, 'source' | 'lifetime' | 'suid' | 'dev' | 'noExec'>,
+  request: Pick<MountRequest, 'source' | 'lifetime' | 'suid' | 'dev' | 'noExec' | 'keepsNothing'>,
   context: { readonly allowOther: boolean; readonly root: boolean },
 ): NativeOptions {
-  const pinned = request.lifetime === 'pinned';
-  const seconds = request.lifetime === 'pinned' ? foreverSeconds : Math.max(0, request.lifetime);
+  const lifetime = request.keepsNothing === true ? 0 : request.lifetime;
+  const pinned = lifetime === 'pinned';
+  const seconds = pinned ? foreverSeconds : Math.max(0, lifetime);
   const smuggled = [
     'ro',
     request.suid ? 'suid' : 'nosuid',
@@ -144,6 +145,7 @@ export function nativeOptions(
     `entry_timeout=${seconds}`,
     `attr_timeout=${seconds}`,
     `negative_timeout=${seconds}`,
+    ...(request.keepsNothing === true ? ['direct_io'] : []),
     ...(context.root ? ['nonempty'] : []),
   ];
   return {

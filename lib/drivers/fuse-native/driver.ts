@@ -18,6 +18,7 @@ import { nativeOptions } from './convert.js';
 import { checkDevice, libraryError, mountError } from './device.js';
 import { makeHandlers, type Handlers } from './handlers.js';
 import { operationTable, xattrOperations } from './operations.js';
+import { openOwnRecording } from './recording.js';
 import { makeDriverCounters, type DriverCounters } from '../counters.js';
 import { usableMountpoint } from '../../machine/mountpoint.js';
 import { recoverStale } from '../../machine/stale-mounts.js';
@@ -93,6 +94,8 @@ async function mountNow(request: MountRequest): Promise<Mounted> {
   const before = new Set(await openDevices());
   const underneath = findMount(await currentMounts(), mountpoint);
   const takeAway = (): Promise<void> => takeAwayNew(mountpoint, underneath).catch(() => undefined);
+  const record = openOwnRecording(store);
+  record(request.record);
   await start(fuse, mountpoint, takeAway);
   const descriptor = (await openDevices()).find((fd) => !before.has(fd));
   const line = await mountOfDevice(descriptor, mountpoint);
@@ -105,7 +108,18 @@ async function mountNow(request: MountRequest): Promise<Mounted> {
     await unmountOwn(line, 'force').catch(() => undefined);
     throw movedAway(mountpoint);
   }
-  return serve({ shown, fuse, mountpoint, descriptor, line, allowOther, handlers, counters, log });
+  return serve({
+    shown,
+    fuse,
+    mountpoint,
+    descriptor,
+    line,
+    allowOther,
+    handlers,
+    counters,
+    log,
+    record,
+  });
 }
 
 function membersOnly(): PinfsError {
@@ -203,6 +217,7 @@ interface Service {
   readonly handlers: Handlers;
   readonly counters: DriverCounters;
   readonly log: MountRequest['log'];
+  readonly record: ReturnType<typeof openOwnRecording>;
 }
 
 /** How often to look whether the mount is still there (ms), and how often when it is about to go. */
@@ -223,6 +238,7 @@ function serve(service: Service): Mounted {
     if (gone) return;
     gone = true;
     clearInterval(timer);
+    service.record(undefined);
     void cleanUp(service).then(resolveEnd);
   }
   // Resolves true once the connection is over. The descriptor's number may be in use again by then.
@@ -242,6 +258,10 @@ function serve(service: Service): Mounted {
       return Promise.resolve();
     },
     line: service.line,
+    record(sink) {
+      service.record(sink);
+      return Promise.resolve();
+    },
     async unmount(mode) {
       if (await look()) return;
       // The connection lives, so its number is nobody else's; it may have no place any more.

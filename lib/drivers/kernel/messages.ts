@@ -12,6 +12,9 @@ export interface ErrorText {
   readonly message: string;
 }
 
+/** Key and stored bytes. */
+export type FetchedObject = readonly [string, number];
+
 /** What a worker is told when it is made; it does not depend on what is to be mounted. */
 export interface WorkerData {
   /** Module that makes the filesystem of a snapshot descriptor in the worker; undefined: filesystem-maker.ts. */
@@ -40,7 +43,16 @@ export type ToWorker =
   /** Serve this device; the last message before the worker enters its loop. */
   | { readonly kind: 'serve'; readonly device: number; readonly start: WorkerStart }
   /** An object is on the shelf. */
-  | { readonly kind: 'have'; readonly key: string }
+  | {
+      readonly kind: 'have';
+      readonly key: string;
+      /** As in `fetched`. */
+      readonly fetched?: readonly FetchedObject[] | undefined;
+    }
+  /** Accesses are recorded from now on, or no more. */
+  | { readonly kind: 'record'; readonly on: boolean }
+  /** While that is done: objects that came, with the bytes that they took on their way. */
+  | { readonly kind: 'fetched'; readonly objects: readonly FetchedObject[] }
   /** An object can't be had; `passing`: it may be here when it is asked for again. */
   | {
       readonly kind: 'fail';
@@ -90,6 +102,12 @@ export type FromWorker =
   /** Objects that will be wanted next; nobody waits for them. */
   | { readonly kind: 'ahead'; readonly wants: readonly Want[] }
   | { readonly kind: 'drop'; readonly key: string }
+  /** Records of accesses (see recorder.ts); undefined: there are no more. */
+  | {
+      readonly kind: 'recorded';
+      readonly block: Uint8Array<ArrayBuffer> | undefined;
+      readonly accesses: number;
+    }
   | { readonly kind: 'error'; readonly error: ErrorText }
   /** The loop has ended. */
   | { readonly kind: 'gone'; readonly reason: 'unmounted' | 'aborted' | 'stopped' };

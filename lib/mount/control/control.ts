@@ -27,7 +27,9 @@ export type ControlRequest =
   | { readonly command: 'status' }
   | { readonly command: 'unmount'; readonly mode: UnmountMode }
   | { readonly command: 'explain'; readonly path: ByteString }
-  | { readonly command: 'repin'; readonly pin: string; readonly dryRun: boolean };
+  | { readonly command: 'repin'; readonly pin: string; readonly dryRun: boolean }
+  /** An absolute path begins a trace; undefined: ends it. */
+  | { readonly command: 'record'; readonly file?: string };
 
 export interface ControlHandlers {
   status(): unknown;
@@ -37,6 +39,8 @@ export interface ControlHandlers {
   explain(path: ByteString): Promise<unknown>;
   /** @throws PinfsError: nothing has changed */
   repin(asked: Omit<ControlRequest & { command: 'repin' }, 'command'>): Promise<unknown>;
+  /** @throws PinfsError RECORDING_REFUSED, USAGE, OUTPUT_FAILED */
+  record(file: string | undefined): Promise<unknown>;
 }
 
 /** What can be known of a mount without asking its process. */
@@ -235,6 +239,8 @@ async function handle(request: ControlRequest, handlers: ControlHandlers): Promi
       return handlers.explain(request.path);
     case 'repin':
       return handlers.repin(request);
+    case 'record':
+      return handlers.record(request.file);
   }
 }
 
@@ -255,6 +261,10 @@ const readRequest = decoder((v) =>
       command: v.literal('repin'),
       pin: v.pipe(v.string(), v.maxLength(pinBytesMax)),
       dryRun: v.boolean(),
+    }),
+    v.object({
+      command: v.literal('record'),
+      file: v.exactOptional(v.pipe(v.string(), v.startsWith('/'), v.maxLength(pathBytesMax))),
     }),
     // Of 0.1.0: its `lazy` is what `force` is now.
     v.pipe(

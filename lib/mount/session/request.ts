@@ -53,13 +53,14 @@ export interface RequestFacts {
   readonly live: () => LiveFacts;
   readonly failed: () => void;
   readonly log: Log;
+  readonly record?: MountRequest['record'];
 }
 
 export function mountRequest(
   driver: Driver['name'],
   { options, mount }: MountSpec,
   { mountpoint, place }: HeldMountpoint,
-  { repository, nextCheck, live, failed, log }: RequestFacts,
+  { repository, nextCheck, live, failed, log, record }: RequestFacts,
 ): MountRequest {
   const passed = passedDescriptor(mount.mountpoint) !== undefined;
   return {
@@ -83,6 +84,8 @@ export function mountRequest(
     live,
     failed,
     trace: mount.trace,
+    record,
+    keepsNothing: mount.recordAll,
   };
 }
 

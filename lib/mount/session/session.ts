@@ -30,6 +30,7 @@ import type { MountOptions } from '../options.js';
 import { optionDigests, shownSource } from '../mount-spec.js';
 import { mountRequest, refuseOthers } from './request.js';
 import { ownRuntimeDirectory } from '../control/runtime.js';
+import { openSessionRecording, type SessionRecording } from './recording.js';
 import { mountStatus, tooSmall, tooSmallAdvice, type MountStatus } from './status.js';
 
 /** A running mount, in this process. */
@@ -182,6 +183,7 @@ interface Life {
   /** What is served now; at first that which is mounted. */
   current: (first: Repository) => Repository;
   stopping: boolean;
+  readonly recording: SessionRecording;
   readonly handlers: ControlHandlers;
 }
 
@@ -192,6 +194,7 @@ function createLife(mountpoint: string, mount: MountOptions, parts: SessionParts
     session: undefined,
     current: (first) => first,
     stopping: false,
+    recording: openSessionRecording(parts.log, mount.recordAll === true),
     handlers: {
       status: () =>
         life.session?.status() ?? {
@@ -211,6 +214,12 @@ function createLife(mountpoint: string, mount: MountOptions, parts: SessionParts
         return life.repository && explainPath(life.repository(), path);
       },
       repin: async (asked) => mountedSession(life).repin(asked),
+      record: async (file) => {
+        mountedSession(life);
+        if (file === undefined) return life.recording.stop();
+        const repository = life.repository?.();
+        return repository && life.recording.start(file, repository);
+      },
     },
   };
   return life;
@@ -241,6 +250,8 @@ async function startSession(
     const passed = passedDescriptor(mount.mountpoint) !== undefined;
     if (!control.owned() || (!passed && (await ourMountAt(mountpoint))))
       throw alreadyMounted(mountpoint);
+    const { record: file } = mount;
+    const record = file === undefined ? undefined : await life.recording.begin(file, repository);
     parts.onMounting();
     const { driver, mounted } = await mountWith(
       mount.driver,
@@ -255,6 +266,7 @@ async function startSession(
               noteError(repository.opening);
             },
             log,
+            record,
           }),
         ),
       log.warn,
@@ -271,6 +283,7 @@ async function startSession(
     if (problem !== undefined) log.warn(`${problem}. ${tooSmallAdvice}`);
     return session;
   } catch (thrown) {
+    await life.recording.close();
     await repository.close();
     throw thrown;
   }
@@ -302,10 +315,12 @@ function liveSession(
   const served = serveSnapshots(mount, driver.name, parts, repository, mounted);
   const current = () => served.current();
   life.current = current;
+  life.recording.mounted(mounted);
   const ended = mounted.ended.then(async (end) => {
     life.stopping = true;
     const level = end.reason === 'unmounted' ? 'info' : 'error';
     log[level](`the mount on ${life.mountpoint} has ended: ${end.message}`);
+    await life.recording.close();
     await served.stop();
     await control.close();
     await current().close();
@@ -324,6 +339,7 @@ function liveSession(
       head: served.head(),
       previous: served.previous(),
       log: mount.log ?? null,
+      recording: life.recording.status(),
     });
   const session: MountSession = {
     mountpoint: life.mountpoint,

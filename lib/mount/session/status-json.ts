@@ -62,8 +62,21 @@ const statusOf = decoder((v) => {
     previous: v.exactOptional(v.array(previousSchema(v))),
     rss: count,
     log: text,
+    recording: v.exactOptional(v.nullable(recordingSchema(v))),
   });
 });
+
+/** Of an answer to `record` as well. */
+export function recordingSchema(v: SchemaLibrary) {
+  const count = countSchema(v);
+  return v.object({
+    file: v.string(),
+    since: v.string(),
+    accesses: count,
+    bytes: count,
+    failure: v.nullable(v.string()),
+  });
+}
 
 function waySchema(v: SchemaLibrary) {
   const count = countSchema(v);

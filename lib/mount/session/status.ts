@@ -1,6 +1,7 @@
 import { fromText, printable } from '../../format/bytes.js';
 import type { ReadAheadCounts } from '../../filesystem/chunks-ahead.js';
 import type { DriverStatistics, Latency } from '../../drivers/driver.js';
+import type { RecordingStatus } from './recording.js';
 import type { Repository } from '../../repository/repository.js';
 import type { InodeStatus } from '../../repository/inodes/inode-state.js';
 import { hitRate } from '../../store/cache/counted.js';
@@ -55,6 +56,8 @@ export interface MountStatus {
   /** Resident memory in bytes. */
   readonly rss: number;
   readonly log: string | null;
+  /** Null: nothing is recorded. Undefined: the process is of an older version. */
+  readonly recording?: RecordingStatus | null;
 }
 
 export interface StoreStatus extends StoreStatistics {
@@ -101,6 +104,7 @@ export interface StatusFacts {
   readonly head: HeadStatus | null;
   readonly previous: readonly PreviousSnapshot[];
   readonly log: string | null;
+  readonly recording?: RecordingStatus | null;
 }
 
 export function mountStatus(facts: StatusFacts): MountStatus {
@@ -146,6 +150,7 @@ export function mountStatus(facts: StatusFacts): MountStatus {
     previous: facts.previous,
     rss: process.memoryUsage.rss(),
     log: facts.log,
+    recording: facts.recording ?? null,
   };
 }
 
@@ -237,6 +242,7 @@ export function statusLines(status: MountStatus, size: (bytes: number) => string
       : [`  not shown   ${status.notCarried} names or times that this driver can't carry`]),
     ...headLines(status.head),
     ...(status.log === null ? [] : [`  log         ${clean(status.log)}`]),
+    ...recordingLines(status.recording ?? null, size),
   ];
 }
 
@@ -308,6 +314,17 @@ function headLines(head: HeadStatus | null): string[] {
   return [
     `  head        followed, asked ${head.lastCheck ?? 'at the start only'}, next ${head.nextCheck ?? 'never'}${problem}`,
   ];
+}
+
+function recordingLines(
+  recording: RecordingStatus | null,
+  size: (bytes: number) => string,
+): string[] {
+  if (recording === null) return [];
+  const { file, since, accesses, bytes, failure } = recording;
+  const what = `${accesses} accesses, ${size(bytes)}, to ${clean(file)}`;
+  if (failure === null) return [`  recording   ${what}, since ${since}`];
+  return [`  NOT RECORDED any more: ${clean(failure)}; before: ${what}, since ${since}`];
 }
 
 /** The five operations that came most. */

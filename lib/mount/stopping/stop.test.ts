@@ -28,6 +28,7 @@ void t.test('the process of the mount is asked, and a relative path will do', as
     status: () => ({ state: 'running' }),
     explain: () => Promise.reject(new Error('not asked')),
     repin: notRepinned,
+    record: notRepinned,
     unmount: (mode) => {
       asked.push(mode);
       return Promise.resolve({ ended: true });
@@ -48,6 +49,7 @@ void t.test('its refusal is the caller’s', async (t) => {
     status: () => ({ state: 'running' }),
     explain: () => Promise.reject(new Error('not asked')),
     repin: notRepinned,
+    record: notRepinned,
     unmount: () => Promise.reject(new PinfsError('MOUNT_BUSY', 'in use by 12 (bash: open file)')),
   });
   await t.rejects(stopMount(mountpoint, 'orderly', parts), { code: 'MOUNT_BUSY', message: /bash/ });
@@ -62,6 +64,7 @@ void t.test('a process that does not answer is named, and left to --force', asyn
     status: () => ({ state: 'running' }),
     explain: () => Promise.reject(new Error('not asked')),
     repin: notRepinned,
+    record: notRepinned,
     unmount: () => new Promise(() => undefined),
   });
   await t.rejects(stopMount(mountpoint, 'orderly', { ...parts, timeoutMs: 1 }), {

@@ -7,6 +7,7 @@ import { DiskShelf } from './disk-shelf.js';
 import { DiskFull } from './full.js';
 import { openPlace } from './place.js';
 import { Records } from './records.js';
+import { recordedShelf } from '../recorded.js';
 import type { Shelf } from '../shelf.js';
 import { findSpareDirectory } from './spare-directory.js';
 import { withSpare } from './two-shelves.js';
@@ -79,8 +80,8 @@ function openDiskShelf(directory: string, fileLimit: number, at?: string): DiskS
   return new DiskShelf(place, records, fileLimit, close);
 }
 
-/** A shelf as readers have it: it counts, and in the slow order it lies. */
+/** A shelf as readers have it: it counts, can be recorded, and in the slow order it lies. */
 export function shelfForReaders(shelf: Shelf): Shelf {
   const counted = countedShelf(shelf);
-  return process.env['ALWAYS_MISS'] === '1' ? alwaysMiss(counted) : counted;
+  return recordedShelf(process.env['ALWAYS_MISS'] === '1' ? alwaysMiss(counted) : counted);
 }

@@ -136,6 +136,10 @@ export function stubDriver(name: Driver['name'] = 'kernel'): StubDriver {
       return Promise.resolve();
     },
     line: undefined,
+    record: (sink) => {
+      calls.push(sink === undefined ? 'record off' : 'record on');
+      return Promise.resolve();
+    },
     unmount: (mode) => {
       calls.push(`unmount ${mode}`);
       if (driver.busy && mode === 'orderly') {

@@ -27,6 +27,7 @@ import { usualWishes } from '../protocol/negotiation.js';
 import { isLittleEndian } from '../protocol/protocol.js';
 import type { Settings } from '../worker/service.js';
 import { counters, countError, type Counters } from '../worker/statistics.js';
+import { openRecording, type Recording } from './recording.js';
 import { readStatistics } from './driver-statistics.js';
 import { startSupervisor, type Supervisor } from './supervisor.js';
 
@@ -81,10 +82,12 @@ export async function mountKernel(request: MountRequest, inner: Inner = {}): Pro
     counters: counters(),
     inner,
     notifier: Promise.resolve(),
+    recording: openRecording(request.store),
   };
   let link: Link | undefined;
   try {
     link = await startWorker(mount);
+    if (request.record !== undefined) await mount.recording.record(link, request.record);
     await link.build(request.descriptor, liveFacts(request), request.store);
     return await begin(mount, link);
   } catch (error) {
@@ -101,6 +104,7 @@ interface Mount {
   readonly wake: Pipe;
   readonly counters: Counters;
   readonly inner: Inner;
+  readonly recording: Recording;
   /** The notifications of the last change are written; never rejects. */
   notifier: Promise<void>;
 }
@@ -126,15 +130,17 @@ function closePipe(pipe: Pipe): void {
 function startWorker(mount: Mount): Promise<Link> {
   const { request, inner } = mount;
   const pinned = request.lifetime === 'pinned';
-  const passthrough = request.passthrough === true;
+  const keepsNothing = request.keepsNothing === true;
+  const passthrough = request.passthrough === true && !keepsNothing;
   const settings: Settings = {
-    lifetime: request.lifetime,
+    lifetime: keepsNothing ? 0 : request.lifetime,
+    keepsNothing,
     aheadBytesMax: request.aheadBytesMax ?? aheadBytesMaxUsual,
     noXattrs: request.noXattrs,
     protectedXattrs: request.protectedXattrs,
     // Passthrough is agreed at each OPEN, so these are asked for then.
-    noOpen: pinned && !passthrough,
-    noOpendir: pinned,
+    noOpen: pinned && !passthrough && !keepsNothing,
+    noOpendir: pinned && !keepsNothing,
     ...waitLimitsOf(request),
     wishes: { ...usualWishes, passthrough },
     ...inner.settings,
@@ -152,7 +158,7 @@ function startWorker(mount: Mount): Promise<Link> {
     fetches: (send, sendLater) =>
       openFetches(request.store, waitLimitsOf(request), {
         have: (key) => {
-          send({ kind: 'have', key });
+          send({ kind: 'have', key, fetched: mount.recording.takeFetched() });
         },
         fail: (key, errno, { code, message, passing }) => {
           countError(mount.counters, code);
@@ -166,6 +172,7 @@ function startWorker(mount: Mount): Promise<Link> {
     error: (text) => {
       request.log('warn', text);
     },
+    recorded: mount.recording.recorded,
   });
 }
 
@@ -213,6 +220,7 @@ async function begin(mount: Mount, link: Link): Promise<Mounted> {
     ended,
     replace: (descriptor) => replace(mount, device, link, descriptor),
     line: mounted,
+    record: (sink) => mount.recording.record(link, sink),
     reopenTrace: () => {
       link.send({ kind: 'reopen' });
     },

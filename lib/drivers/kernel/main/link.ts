@@ -39,6 +39,8 @@ export interface LinkOptions {
   readonly wake: Pipe;
   readonly fetches: (send: Link['send'], sendLater: Link['sendLater']) => Fetches;
   readonly error: (text: string) => void;
+  /** Records of accesses; undefined: there are no more. */
+  readonly recorded?: (block: Uint8Array<ArrayBuffer> | undefined, accesses: number) => void;
 }
 
 type Gone = FromWorker & { readonly kind: 'gone' };
@@ -194,6 +196,9 @@ function receive(state: State, fetches: Fetches, message: FromWorker): void {
       return;
     case 'drop':
       fetches.drop(message.key);
+      return;
+    case 'recorded':
+      state.options.recorded?.(message.block, message.accesses);
       return;
     case 'error':
       state.options.error(`${message.error.code}: ${message.error.message}`);

@@ -31,7 +31,13 @@ export const initFlags2 = {
 } as const;
 
 /** Flags of an OPEN or OPENDIR reply. */
-export const openFlags = { KEEP_CACHE: 2, CACHE_DIR: 8, NOFLUSH: 32, PASSTHROUGH: 128 } as const;
+export const openFlags = {
+  DIRECT_IO: 1,
+  KEEP_CACHE: 2,
+  CACHE_DIR: 8,
+  NOFLUSH: 32,
+  PASSTHROUGH: 128,
+} as const;
 
 /** Codes of notifications (in the error field of a message whose unique is 0). */
 export const notifyCodes = { INVAL_INODE: 2, INVAL_ENTRY: 3, INC_EPOCH: 8 } as const;

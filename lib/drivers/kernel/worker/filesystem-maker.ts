@@ -5,6 +5,7 @@ import type { LiveFacts } from '../../../filesystem/live-facts.js';
 import type { SnapshotDescriptor } from '../../../filesystem/snapshot-descriptor.js';
 import { openInodeState, type InodeState } from '../../../repository/inodes/inode-state.js';
 import { openShelf } from '../../../store/cache/open-shelf.js';
+import type { AccessLog } from '../../../store/recorded.js';
 import { timedShelf, type Shelf } from '../../../store/shelf.js';
 import { andThen, done, type Outcome } from '../../../store/want.js';
 import { wantsForRange } from '../../../tree/content.js';
@@ -27,6 +28,8 @@ export interface FilesystemMaker {
   readonly served?: () => ServedMount | undefined;
   /** Milliseconds in which objects were read. */
   readonly shelfMs?: () => number;
+  /** Tells of each access from now on, or no more. */
+  readonly record?: (log: AccessLog | undefined) => void;
   /** Nothing is to be done right now. */
   readonly idle?: () => void;
   readonly close: () => void;
@@ -43,6 +46,7 @@ export function openMaker(report: (error: PinfsError) => void): FilesystemMaker 
   const shelves = new Map<string, Shelf>();
   const spent = { ms: 0 };
   const numbered = new Set<InodeState>();
+  let log: AccessLog | undefined;
   let newest:
     | { readonly tree: Tree; readonly ahead: Ahead; readonly inodes: InodeState | undefined }
     | undefined;
@@ -52,6 +56,7 @@ export function openMaker(report: (error: PinfsError) => void): FilesystemMaker 
       const shelf =
         shelves.get(cacheDirectory) ?? timedShelf(openShelf(cacheDirectory, { at }), spent);
       shelves.set(cacheDirectory, shelf);
+      shelf.record?.(log);
       shelf.beginRun(run);
       // Who opened the snapshot has looked it up.
       shelf.expect?.([descriptor.root], true);
@@ -84,6 +89,10 @@ export function openMaker(report: (error: PinfsError) => void): FilesystemMaker 
       };
     },
     shelfMs: () => spent.ms,
+    record(next) {
+      log = next;
+      for (const shelf of shelves.values()) shelf.record?.(next);
+    },
     idle() {
       for (const inodes of numbered) inodes.flush();
     },

@@ -22,7 +22,7 @@ import {
   type Lifetime,
   type ReadIn,
 } from '../protocol/protocol.js';
-import { refusal, silent, type KernelAnswer, type Call } from './service.js';
+import { never, refusal, silent, type KernelAnswer, type Call } from './service.js';
 import {
   closeDirectoryHandle,
   closeHandle,
@@ -128,7 +128,8 @@ export function encodeOpenFile(call: Call, { size }: Entry): number {
   const find = () => (size < backedBytesMin ? undefined : snapshot.backing?.(node));
   const handle = openHandle(snapshot);
   const id = backings?.open(nodeKey(call, handle), find) ?? 0;
-  const flags = id > 0 ? openFlags.PASSTHROUGH : openFlags.KEEP_CACHE;
+  const kept = service.settings.keepsNothing === true ? openFlags.DIRECT_IO : openFlags.KEEP_CACHE;
+  const flags = id > 0 ? openFlags.PASSTHROUGH : kept;
   return encodeOpen(call.output.view, body, handle, flags | openFlags.NOFLUSH, id);
 }
 
@@ -159,7 +160,9 @@ export function encodeOpendir(call: Call): number {
   const { service, snapshot } = call;
   service.directoryOpens += 1;
   snapshot.lookups += 1;
-  const keep = call.isRoot && service.settings.lifetime !== 'pinned' ? 0 : keepListing;
+  const { lifetime, keepsNothing } = service.settings;
+  const isNotKept = keepsNothing === true || (call.isRoot && lifetime !== 'pinned');
+  const keep = isNotKept ? 0 : keepListing;
   return encodeOpen(call.output.view, body, openHandle(snapshot), keep);
 }
 
@@ -260,8 +263,6 @@ function listDirectory(call: Call, request: ReadIn, plus: boolean): Outcome<numb
   snapshot.lookups += given;
   return done(used);
 }
-
-const never = { seconds: 0, nanoseconds: 0 };
 
 /**
  * The entry before a record of READDIRPLUS; how many lookups it counts for. The root of a head lists

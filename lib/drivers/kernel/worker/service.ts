@@ -15,6 +15,8 @@ import type { ServedSnapshot, Snapshots } from './snapshots.js';
 export interface Settings extends WaitLimits {
   /** `pinned`, or the lifetime of names in seconds. */
   readonly lifetime: 'pinned' | number;
+  /** The kernel is to keep nothing: each read comes here. */
+  readonly keepsNothing?: boolean;
   /** Plain bytes of what is fetched ahead that may wait to be read. */
   readonly aheadBytesMax: number;
   readonly noXattrs: boolean;
@@ -71,15 +73,44 @@ export interface Lifetimes {
   readonly rootValues: Lifetime;
 }
 
+export const never: Lifetime = { seconds: 0, nanoseconds: 0 };
 const forEver: Lifetime = { seconds: foreverSeconds, nanoseconds: 0 };
 
 /** Names keep as long as the settings say. What is behind a node id never changes: but for the root it keeps for ever. */
-export function lifetimesOf(lifetime: Settings['lifetime']): Lifetimes {
+function lifetimesOf(lifetime: Settings['lifetime'], keepsNothing = false): Lifetimes {
+  if (keepsNothing) return { names: never, values: never, rootValues: never };
   if (lifetime === 'pinned') return { names: forEver, values: forEver, rootValues: forEver };
   const seconds = Math.min(Math.max(0, Math.floor(lifetime)), foreverSeconds);
   const part = Math.min(Math.max(0, lifetime - seconds), 0.999_999_999);
   const short = { seconds, nanoseconds: Math.floor(part * 1e9) };
   return { names: short, values: forEver, rootValues: short };
+}
+
+/** The service of a connection that begins. */
+export function openService(
+  given: Pick<Service, 'settings' | 'snapshots' | 'connected'> & {
+    readonly backings?: Backings | undefined;
+  },
+  output: Output,
+  interrupt: Service['interrupt'],
+): Service {
+  const { settings, snapshots, backings, connected } = given;
+  return {
+    settings,
+    lifetimes: lifetimesOf(settings.lifetime, settings.keepsNothing),
+    snapshots,
+    output,
+    connection: undefined,
+    backings,
+    listed: { snapshot: undefined, directory: 0, cookie: 0 },
+    isDue: false,
+    opens: 0,
+    ioErrors: { errors: 0, lastError: 0 },
+    directoryOpens: 0,
+    spent: { catalog: 0, shelf: 0, reply: 0 },
+    connected,
+    interrupt,
+  };
 }
 
 /** Bytes of the reply's body, `silent` (no reply at all), or why there is none. */

@@ -28,7 +28,7 @@ import {
   type Frame,
 } from '../protocol/protocol.js';
 import {
-  lifetimesOf,
+  openService,
   type KernelAnswer,
   type Call,
   type Service,
@@ -61,6 +61,8 @@ export interface KernelSession {
   /** When `expire` has something to do next; Infinity: nothing is held. */
   readonly deadline: number;
   readonly heldCount: number;
+  /** Process of the request that runs; 0: none does. */
+  readonly caller: number;
   /** Answers everybody who waits, so that nobody hangs when the loop is left. */
   stop(number: number): void;
   readonly service: Service;
@@ -103,24 +105,9 @@ const opcodeRead = 15;
 export function openSession(options: SessionOptions): KernelSession {
   const held = nothingHeld();
   const output = makeFrame(outputSize);
-  const service: Service = {
-    settings: options.settings,
-    lifetimes: lifetimesOf(options.settings.lifetime),
-    snapshots: options.snapshots,
-    output,
-    connection: undefined,
-    backings: options.backings,
-    listed: { snapshot: undefined, directory: 0, cookie: 0 },
-    isDue: false,
-    opens: 0,
-    ioErrors: { errors: 0, lastError: 0 },
-    directoryOpens: 0,
-    spent: { catalog: 0, shelf: 0, reply: 0 },
-    connected: options.connected,
-    interrupt: (unique) => {
-      interrupt(state, unique);
-    },
-  };
+  const service = openService(options, output, (unique) => {
+    interrupt(state, unique);
+  });
   const call: Call = {
     service,
     output,
@@ -129,7 +116,15 @@ export function openSession(options: SessionOptions): KernelSession {
     node: 0,
     isRoot: true,
   };
-  const state: State = { options, held, service, call, run: {}, deadline: Infinity };
+  const state: State = {
+    options,
+    held,
+    service,
+    call,
+    run: {},
+    isAhead: false,
+    deadline: Infinity,
+  };
   return {
     service,
     get deadline() {
@@ -137,6 +132,9 @@ export function openSession(options: SessionOptions): KernelSession {
     },
     get heldCount() {
       return held.byUnique.size;
+    },
+    get caller() {
+      return state.isAhead ? 0 : inHeader.pid(call.frame);
     },
     handle: (frame, now) => {
       handle(state, frame, now);
@@ -178,6 +176,8 @@ interface State {
   readonly call: Call;
   /** Identity of the operation that runs next; a new one after each that had to wait. */
   run: object;
+  /** What runs is asked by nobody. */
+  isAhead: boolean;
   deadline: number;
 }
 
@@ -259,7 +259,9 @@ function runGuarded(state: State, frame: Frame, run: object): KernelAnswer {
 }
 
 /** Whatever goes wrong in it, the client that asks for the same will be told. */
-function workAhead({ options }: State): boolean {
+function workAhead(state: State): boolean {
+  const { options } = state;
+  state.isAhead = true;
   try {
     const { ahead } = options.snapshots.current;
     if (ahead === undefined) return false;
@@ -269,6 +271,8 @@ function workAhead({ options }: State): boolean {
     return ahead.work() || wants.length > 0;
   } catch {
     return false;
+  } finally {
+    state.isAhead = false;
   }
 }
 

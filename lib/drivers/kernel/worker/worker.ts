@@ -8,11 +8,19 @@ import type { LiveFacts } from '../../../filesystem/live-facts.js';
 import { errno } from '../../../format/errno.js';
 import { asPinfsError, PinfsError } from '../../../format/errors.js';
 import { openBackings } from './backings.js';
+import { openRecorder, type Recorder } from '../../recorder.js';
 import { systemCalls } from '../../../machine/system-calls.js';
 import { incEpochMinor } from '../protocol/constants.js';
 import type { FilesystemMaker } from './filesystem-maker.js';
 import { runLoop, writeReply } from './loop.js';
-import type { Built, FromWorker, ToWorker, WorkerData, WorkerStart } from '../messages.js';
+import type {
+  Built,
+  FetchedObject,
+  FromWorker,
+  ToWorker,
+  WorkerData,
+  WorkerStart,
+} from '../messages.js';
 import { changeNotifications, incEpoch } from './notifications.js';
 import { openSession, type KernelSession } from './session.js';
 import { closeSnapshots, openSnapshots, replaceSnapshot, type Snapshots } from './snapshots.js';
@@ -32,6 +40,7 @@ interface Worker {
   snapshots: Snapshots | undefined;
   session: KernelSession | undefined;
   trace: RequestTrace | undefined;
+  recorder: Recorder | undefined;
   /** Writes a notification that can't block. */
   tell: ((message: Buffer) => void) | undefined;
   /** One identity for all tries to build the same snapshot. */
@@ -58,6 +67,7 @@ async function main(port: MessagePort): Promise<void> {
     snapshots: undefined,
     session: undefined,
     trace: undefined,
+    recorder: undefined,
     tell: undefined,
     building: { id: 0, run: {} },
   };
@@ -82,6 +92,7 @@ function act(worker: Worker, message: ToWorker): boolean {
       build(worker, message);
       return true;
     case 'have':
+      noteFetched(worker, message.fetched);
       worker.session?.have(message.key, now);
       return true;
     case 'fail':
@@ -93,6 +104,12 @@ function act(worker: Worker, message: ToWorker): boolean {
     case 'facts':
       worker.facts = message.facts;
       return true;
+    case 'record':
+      record(worker, message.on);
+      return true;
+    case 'fetched':
+      noteFetched(worker, message.objects);
+      return true;
     case 'reopen':
       worker.trace?.reopen();
       return true;
@@ -101,6 +118,29 @@ function act(worker: Worker, message: ToWorker): boolean {
     case 'stop':
       return false;
   }
+}
+
+function noteFetched(worker: Worker, objects: readonly FetchedObject[] = []): void {
+  for (const [key, bytes] of objects) worker.recorder?.fetched(key, bytes);
+}
+
+function record(worker: Worker, on: boolean): void {
+  const { port, maker } = worker;
+  if (on) {
+    worker.recorder ??= openRecorder({
+      sink: (block, accesses) => {
+        const message: FromWorker = { kind: 'recorded', block, accesses };
+        port.postMessage(message, [block.buffer]);
+      },
+      caller: () => worker.session?.caller ?? 0,
+    });
+    maker.record?.(worker.recorder);
+    return;
+  }
+  maker.record?.(undefined);
+  worker.recorder?.flush();
+  worker.recorder = undefined;
+  post(port, { kind: 'recorded', block: undefined, accesses: 0 });
 }
 
 function build(worker: Worker, message: ToWorker & { kind: 'build' }): void {
@@ -212,6 +252,7 @@ function serve(worker: Worker, device: number, start: WorkerStart): void {
     takeMessages: () => takeMessages(worker),
     idle: () => {
       trace?.flush();
+      worker.recorder?.idle();
       worker.maker.idle?.();
       const served = worker.maker.served?.();
       if (served !== undefined) publishServed(counted, served);
@@ -220,6 +261,7 @@ function serve(worker: Worker, device: number, start: WorkerStart): void {
   });
   session.stop(errno.EIO);
   trace?.close();
+  if (worker.recorder !== undefined) record(worker, false);
   closeSnapshots(snapshots);
   worker.maker.close();
   post(port, { kind: 'gone', reason: end });

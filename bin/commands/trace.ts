@@ -1,0 +1,145 @@
+import { InvalidArgumentError, type Command } from 'commander';
+import { printable, fromText, printableJson, printableText } from '../../lib/format/bytes.js';
+import { PinfsError } from '../../lib/format/errors.js';
+import type { OptionValues } from '../../lib/options/option.js';
+import type { TraceSummary } from '../../lib/trace/text.js';
+import type { Access, Trace } from '../../lib/trace/trace.js';
+import { runAction, warn } from './failures.js';
+import { addOptions, outputOptions, type CommandOptionRows, type OutputFlags } from './options.js';
+import { print, printJson } from './output.js';
+import { withProgress } from './progress.js';
+import { formatSize } from './sizes.js';
+
+const headOptions = {
+  count: {
+    flag: '--count',
+    value: 'n',
+    kind: 'number',
+    default: 10,
+    help: 'how many accesses',
+    parse: parseCount,
+  },
+} as const satisfies CommandOptionRows;
+
+type HeadFlags = OutputFlags & OptionValues<typeof headOptions>;
+
+const fileArgument = 'a trace that pinfs mount --record or pinfs record start wrote';
+
+export function register(program: Command): void {
+  const trace = program.command('trace').description('look at a trace of accesses');
+  fileCommand(trace.command('info'))
+    .description('what a trace is of, and what is in it in numbers')
+    .action(info);
+  fileCommand(trace.command('show'))
+    .description('each access, a line for people')
+    .action((file: string, flags: OutputFlags) => each(file, flags, showLine, ''));
+  fileCommand(trace.command('csv'))
+    .description('each access as a line of CSV')
+    .action((file: string, flags: OutputFlags) => each(file, flags, csvLine, 'header'));
+  fileCommand(trace.command('json'))
+    .description('each access as a line of JSON')
+    .action((file: string, flags: OutputFlags) => each(file, flags, jsonLine, ''));
+  addOptions(fileCommand(trace.command('head')), headOptions)
+    .description('the first accesses')
+    .action((file: string, flags: HeadFlags) => each(file, flags, showLine, '', flags.count));
+}
+
+function fileCommand(command: Command): Command {
+  return outputOptions(command).argument('<file>', fileArgument);
+}
+
+function parseCount(text: string): number {
+  const count = Number(text);
+  if (Number.isSafeInteger(count) && count > 0) return count;
+  throw new InvalidArgumentError('It is a whole number above 0.');
+}
+
+/** Reads with progress. @throws PinfsError USAGE for what can't be read, NOT_A_TRACE, TRACE_DAMAGED, TRACE_VERSION. */
+async function readTrace(file: string, most?: number): Promise<Trace> {
+  const { readTraceFile } = await import('../../lib/trace/read-trace-file.js');
+  const trace = await withProgress('read', undefined, (progress) =>
+    Promise.resolve().then(() => {
+      try {
+        return readTraceFile(file, {
+          accessesMax: most,
+          progress: (done, total) => {
+            progress.update(done, `of ${total} bytes`);
+          },
+        });
+      } catch (thrown) {
+        if (thrown instanceof PinfsError) throw thrown;
+        const reason = thrown instanceof Error ? thrown.message : String(thrown);
+        throw new PinfsError('USAGE', `can't read ${file}: ${reason}`, { cause: thrown });
+      }
+    }),
+  );
+  if (trace.end === 'cut' && most === undefined) {
+    warn('the trace has no end: its recording was cut off; it is whole up to there');
+  }
+  return trace;
+}
+
+type Texts = typeof import('../../lib/trace/text.js');
+type Line = (texts: Texts, access: Access) => string;
+
+const showLine: Line = (texts, access) => texts.accessText(access);
+const csvLine: Line = (texts, access) => texts.accessCsv(access);
+const jsonLine: Line = (texts, access) => printableJson(texts.accessJson(access));
+
+async function each(
+  file: string,
+  flags: OutputFlags,
+  line: Line,
+  header: '' | 'header',
+  most?: number,
+): Promise<void> {
+  await runAction(flags, async () => {
+    const trace = await readTrace(file, most);
+    const { accessesOf } = await import('../../lib/trace/accesses.js');
+    const texts = await import('../../lib/trace/text.js');
+    const write = flags.json === true ? jsonLine : line;
+    if (header === 'header' && flags.json !== true) await print(`${texts.traceCsvHeader}\n`);
+    let count = 0;
+    for (const access of accessesOf(trace)) {
+      if (most !== undefined && count++ >= most) break;
+      await print(`${write(texts, access)}\n`);
+    }
+  });
+}
+
+async function info(file: string, flags: OutputFlags): Promise<void> {
+  await runAction(flags, async () => {
+    const trace = await readTrace(file);
+    const { summaryOf } = await import('../../lib/trace/text.js');
+    const summary = summaryOf(trace);
+    const { header } = trace;
+    if (flags.json === true) {
+      printJson({ header, ...summary });
+      return;
+    }
+    process.stdout.write(`${infoLines(trace, summary).map(printableText).join('\n')}\n`);
+  });
+}
+
+function infoLines({ header }: Trace, summary: TraceSummary): string[] {
+  const clean = (text: string): string => printable(fromText(text)) || 'not known';
+  const counts = (record: Readonly<Record<string, number>>): string =>
+    Object.entries(record)
+      .slice(0, 8)
+      .map(([name, count]) => `${name === '' ? 'not known' : name} ${count}`)
+      .join(', ') || 'none';
+  const kept = header.isComplete ? 'all reads' : 'what the kernel did not answer itself';
+  const whole = summary.end === 'complete' ? '' : '; cut off';
+  return [
+    `repository  ${clean(header.repository)}`,
+    `root hash   ${clean(header.rootHash)}`,
+    `source      ${clean(header.source)}`,
+    `recorded    ${new Date(header.startedAt).toISOString()}, ${summary.seconds.toFixed(3)} s, by ${clean(header.writer)}: ${kept}${whole}`,
+    `cache       ${header.cacheLimit === 0 ? 'limit not known' : `limit ${formatSize(header.cacheLimit)}`}`,
+    `accesses    ${summary.accesses} (${counts(summary.operations)})`,
+    `found       ${counts(summary.levels)}`,
+    `objects     ${summary.objects} of ${formatSize(summary.objectBytes)}, under ${summary.paths} paths; ${formatSize(summary.storedBytes)} came over the network`,
+    `read        ${formatSize(summary.readBytes)}`,
+    `processes   ${counts(summary.processes)}`,
+  ];
+}
