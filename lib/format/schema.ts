@@ -63,3 +63,9 @@ export function parseJson(text: string): unknown {
     return undefined;
   }
 }
+
+/** A field of parsed JSON; undefined where the value is no object, or has no field of that name. */
+export function jsonField(value: unknown, name: string): unknown {
+  if (typeof value !== 'object' || value === null) return undefined;
+  return Object.getOwnPropertyDescriptor(value, name)?.value as unknown;
+}

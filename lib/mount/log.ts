@@ -3,6 +3,7 @@ import { pino } from 'pino';
 import { fromText, printable } from '../format/bytes.js';
 import { errorReason } from '../format/errno.js';
 import { PinfsError } from '../format/errors.js';
+import { jsonField, parseJson } from '../format/schema.js';
 import { openLogFile, type LogFile } from './log-file.js';
 
 export interface Log {
@@ -88,7 +89,8 @@ function isJournal(): boolean {
 
 /** The journal takes the level from a number in front (sd-daemon(3)), people from a word. */
 export function lineForPeople(line: string, toJournal: boolean): string {
-  const { level, msg, dropped } = JSON.parse(line) as Readonly<Record<string, unknown>>;
+  const parsed = parseJson(line);
+  const [level, msg, dropped] = ['level', 'msg', 'dropped'].map((name) => jsonField(parsed, name));
   const number = typeof level === 'number' ? level : 30;
   const word = number >= 50 ? 'error: ' : number >= 40 ? 'warning: ' : '';
   const priority = number >= 50 ? 3 : number >= 40 ? 4 : 6;
