@@ -17,6 +17,13 @@ const most: MountSpec = {
     offline: true,
     deadline: 1500,
     inodes: 32,
+    site: {
+      note: 'x',
+      pinNote: 'y',
+      network: { geo: true, dnsServer: '192.0.2.1', dnsMinTtl: 5, ipFamily: 4, maxServers: 2 },
+      shown: { uidMap: '/u', gidMap: '/g', worldReadable: true },
+      maxTtl: 60,
+    },
   },
   mount: {
     ...least.mount,

@@ -2,7 +2,7 @@ import { decoder, type Decoder, type SchemaLibrary } from '../format/schema.js';
 import { mountOptionTable } from '../options/mount-options.js';
 import type { OptionRow, OptionRows, OptionValues } from '../options/option.js';
 import { sourceOptionTable } from '../options/source-options.js';
-import type { OpenOptions } from '../repository/open/options.js';
+import type { OpenOptions, SiteData } from '../repository/open/options.js';
 import type { MountSpec } from './mount-spec.js';
 import type { MountOptions } from './options.js';
 
@@ -22,7 +22,15 @@ export const readMountSpec: Decoder<MountSpec> = decoder((v) =>
             pinNote: v.exactOptional(v.string()),
             nearest: v.exactOptional(v.string()),
             network: networkSchema(v),
-          }),
+            shown: v.exactOptional(
+              v.object({
+                uidMap: v.exactOptional(v.string()),
+                gidMap: v.exactOptional(v.string()),
+                worldReadable: v.exactOptional(v.boolean()),
+              }),
+            ),
+            maxTtl: v.exactOptional(v.pipe(v.number(), v.minValue(0))),
+          } satisfies Readonly<Record<keyof SiteData, unknown>>),
         ),
       } satisfies Rowless<OpenOptions, typeof sourceOptionTable>),
     ]),
@@ -43,24 +51,41 @@ export const readMountSpec: Decoder<MountSpec> = decoder((v) =>
   }),
 );
 
+/** Each of them: what is not named here would be lost on its way to the process of a mount. */
+const networkFields: Readonly<Record<keyof SiteData['network'], 'number' | 'text' | 'boolean'>> = {
+  fallbackProxies: 'text',
+  timeout: 'number',
+  timeoutDirect: 'number',
+  lowSpeedLimit: 'number',
+  maxRetries: 'number',
+  backoff: 'number',
+  backoffMax: 'number',
+  proxyResetAfter: 'number',
+  hostResetAfter: 'number',
+  proxyShard: 'boolean',
+  maxServers: 'number',
+  geo: 'boolean',
+  proxyTemplate: 'text',
+  dnsServer: 'text',
+  dnsTimeout: 'number',
+  dnsRetries: 'number',
+  dnsMinTtl: 'number',
+  dnsMaxTtl: 'number',
+  dnsRoaming: 'boolean',
+  ipFamily: 'number',
+  addressesPerProxy: 'number',
+};
+
 function networkSchema(v: SchemaLibrary) {
-  const numbers = [
-    ...([
-      'timeout',
-      'timeoutDirect',
-      'lowSpeedLimit',
-      'maxRetries',
-      'backoff',
-      'backoffMax',
-    ] as const),
-    ...(['proxyResetAfter', 'hostResetAfter', 'maxServers'] as const),
-  ];
-  const number = v.exactOptional(v.pipe(v.number(), v.minValue(0)));
-  return v.object({
-    fallbackProxies: v.exactOptional(v.string()),
-    proxyShard: v.exactOptional(v.boolean()),
-    ...Object.fromEntries(numbers.map((name) => [name, number])),
-  });
+  const schemas = {
+    number: v.exactOptional(v.pipe(v.number(), v.minValue(0))),
+    text: v.exactOptional(v.string()),
+    boolean: v.exactOptional(v.boolean()),
+  };
+  const fields = Object.entries(networkFields).map(
+    ([name, kind]) => [name, schemas[kind]] as const,
+  );
+  return v.object(Object.fromEntries(fields));
 }
 
 function optionSchema<Rows extends OptionRows>(v: SchemaLibrary, rows: Rows) {

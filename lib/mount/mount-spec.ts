@@ -55,7 +55,8 @@ export function optionDigests({ options, mount }: MountSpec): Readonly<Record<st
   const { site, ...others } = options;
   // The pin is part of the source; `fsname` may show it, and keeps what it showed when the mount gets another.
   const fsname = mount.fsname === undefined ? undefined : withoutPin(mount.fsname);
-  const values = { ...others, site: site?.network, ...mount, fsname };
+  const { network, shown } = site ?? {};
+  const values = { ...others, site: network, shown, ...mount, fsname };
   const entries = Object.entries<unknown>(values).filter(
     ([name, value]) => value !== undefined && !told.has(name),
   );

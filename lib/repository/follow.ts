@@ -12,7 +12,8 @@ const offlineIntervalSeconds = 180;
 /** Seconds until a followed head should be asked for again; undefined for a pin. */
 export function nextCheck(repository: Repository): number | undefined {
   if (repository.pinned) return undefined;
-  const { ttl } = repository.tree.properties;
+  const { maxTtl = Infinity } = repository.opening.options.site ?? {};
+  const ttl = Math.min(repository.tree.properties.ttl, maxTtl);
   return repository.verdict.status === 'offline' ? Math.min(offlineIntervalSeconds, ttl) : ttl;
 }
 

@@ -1,14 +1,17 @@
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { file, makeRepository } from '../publish/write-repository.js';
+import { directory, file, makeRepository } from '../publish/write-repository.js';
 import { openBench, readText, type Bench } from '../testing/bench.js';
 import { startBadServer, type BadServer } from '../testing/servers/bad-server.js';
 import { startForwardProxy, type ForwardProxy } from '../testing/servers/forward-proxy.js';
 import { startNameServer } from '../testing/servers/name-server.js';
 import type { NetworkData } from '../source/network.js';
+import { nextCheck } from './follow.js';
 import { openRepository } from './open.js';
 import type { OpenOptions } from './open/options.js';
 import type { Repository } from './repository.js';
+import { walk } from './use/path.js';
 
 /*
  * Cases of the reference that concern the network, by their names there. 079-dnsroaming stands in
@@ -16,7 +19,10 @@ import type { Repository } from './repository.js';
  * directories on which something is mounted does not hold: docs/decisions/013-directories-have-no-identity-by-path.md.
  */
 
-const made = makeRepository({ revisions: [{ tree: { file: file('one'), other: file('two') } }] });
+const closed = directory({ file: file('three', { mode: 0o600 }) }, { mode: 0o700 });
+const made = makeRepository({
+  revisions: [{ tree: { file: file('one'), other: file('two'), closed } }],
+});
 const content = /^data\/..\/[0-9a-f]+$/;
 const catalog = /^data\/..\/[0-9a-f]+C$/;
 
@@ -95,6 +101,15 @@ void t.test('030-missingrootcatalog: 404 on the root catalog: next host', async 
   await t.rejects(open(), { code: 'OBJECT_MISSING' });
 });
 
+void t.test('038-maxttl: the user can cap the TTL', async (t) => {
+  const { open } = await setUp(t);
+  const usual = nextCheck(await open()) ?? 0;
+  t.ok(usual >= 60);
+  t.equal(nextCheck(await open({ site: { note: '', network: {}, maxTtl: 60 } })), 60);
+  const more = nextCheck(await open({ site: { note: '', network: {}, maxTtl: usual + 60 } }));
+  t.equal(more, usual, 'the repository may ask for less');
+});
+
 void t.test('052-roundrobindns: addresses of proxies are re-resolved', async (t) => {
   const { open, proxies } = await setUp(t);
   const names = await startNameServer({ 'squid.example.org': ['127.0.0.1'] });
@@ -144,6 +159,48 @@ void t.test('059-fallbackproxy: fallback proxies', async (t) => {
   t.equal(await readText(await open({ proxy: `${one?.url ?? ''};DIRECT` }, network)), 'one');
   const asked = servers.map(({ requests }) => requests.length).reduce((a, b) => a + b);
   t.equal(fallback?.requests.length, asked, 'nobody is asked directly');
+});
+
+const shownOf = async (repository: Repository, path: string): Promise<readonly number[]> => {
+  const { uid, gid, mode } = await walk(repository, path, true);
+  return [uid, gid, mode & 0o777];
+};
+
+void t.test('063-uidmap: uid and gid maps', async (t) => {
+  const { open, bench } = await setUp(t);
+  const [uid = -1, gid = -1, mode = -1] = await shownOf(await open(), '/file');
+  const write = (text: string): string => {
+    const path = join(bench.work, 'map');
+    writeFileSync(path, text);
+    return path;
+  };
+  const shown = async (text: string): Promise<readonly number[]> => {
+    const map = write(text);
+    const site = { note: '', network: {}, shown: { uidMap: map, gidMap: map } };
+    return await shownOf(await open({ site }), '/file');
+  };
+  t.same(await shown(`# a comment\n${uid} 77\n`), [77, uid === gid ? 77 : gid, mode]);
+  t.same(await shown('* 78 # all\n'), [78, 78, mode]);
+  t.same(await shown(`${uid}   79\n* 80\n`), [79, uid === gid ? 79 : 80, mode]);
+  for (const wrong of ['1', '1 2 3', 'a 1', '1 *', '-1 2', '1 99999999999'])
+    await t.rejects(shown(`1 2\n${wrong}\n`), { code: 'USAGE', message: /map:2 / }, wrong);
+  const site = { note: '', network: {}, shown: { uidMap: join(bench.work, 'nothing') } };
+  await t.rejects(open({ site }), { code: 'USAGE', message: /CVMFS_UID_MAP/ });
+});
+
+void t.test('704-world_readable: all readable if asked for, as published otherwise', async (t) => {
+  const { open } = await setUp(t);
+  const asked = await open({ site: { note: '', network: {}, shown: { worldReadable: true } } });
+  const published = await open();
+  for (const [path, bits] of [
+    ['/closed', 0o555],
+    ['/closed/file', 0o444],
+    ['/file', 0o444],
+  ] as const) {
+    const [, , mode = 0] = await shownOf(published, path);
+    t.equal((await shownOf(asked, path))[2], mode | bits, path);
+  }
+  t.equal((await shownOf(published, '/closed/file'))[2], 0o600);
 });
 
 void t.test('065-http-400: 400 counts as host failure, not as proxy failure', async (t) => {

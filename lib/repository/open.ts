@@ -25,6 +25,7 @@ import { prepare, type Opening } from './open/opening.js';
 import type { OpenOptions } from './open/options.js';
 import type { Repository } from './repository.js';
 import { offlineHead, resolveSnapshot } from './open/resolve.js';
+import { shownAttributes } from './open/shown-attributes.js';
 import { settleInodes } from './inodes/settle-inodes.js';
 import type { ResolvedSnapshot } from './open/snapshot.js';
 import { strictError } from '../trust/verdicts.js';
@@ -93,6 +94,7 @@ export async function openSnapshot(
     const treeOptions = {
       variables: givenLinkVariables(opening.options.variables ?? [], fqrn, opening.environment),
       owner: { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 },
+      ...shownAttributes(opening.options.site?.shown),
     };
     const inodes = openInodes(opening, snapshot.root.object.hash.text);
     const opened = await runOperation(
@@ -174,7 +176,8 @@ function repositoryOf(
 ): Repository {
   const { store } = opening;
   const { pinned, rootHash, trust } = descriptor.identity;
-  const ttl = pinned ? undefined : tree.properties.ttl;
+  const { maxTtl = Infinity } = opening.options.site ?? {};
+  const ttl = pinned ? undefined : Math.min(tree.properties.ttl, maxTtl);
   const last = { opening, verdict, trust };
   const rootCatalog = tree.catalogOf(tree.root);
   const live = (): LiveFacts => ({

@@ -48,8 +48,8 @@ export function openTree(
     catalogs.close();
     return properties;
   }
-  const { owner } = options;
-  const entryOptions = { variables: linkVariables(options.variables), owner, inodes };
+  const { owner, shown } = options;
+  const entryOptions = { variables: linkVariables(options.variables), owner, shown, inodes };
   const state: State = {
     catalogs,
     directories: createDirectories(catalogs, entryOptions, statistics),

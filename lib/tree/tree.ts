@@ -8,6 +8,23 @@ export interface TreeOptions {
   readonly variables: Readonly<Record<string, string>>;
   /** Owner shown for catalogs of schema 1.x, which have none. */
   readonly owner: { readonly uid: number; readonly gid: number };
+  /** Not given: owners and modes are those that were published. */
+  readonly shown?: ShownAttributes;
+}
+
+/** What of a row is shown in another way than it was published. Plain data. */
+export interface ShownAttributes {
+  readonly uids?: IdMap;
+  readonly gids?: IdMap;
+  /** Everybody may read everything, and enter each directory. */
+  readonly worldReadable?: boolean;
+}
+
+/** Numbers of owners or groups, by those that were published. */
+export interface IdMap {
+  readonly ids: Readonly<Record<number, number>>;
+  /** All others; undefined: as they are. */
+  readonly others?: number;
 }
 
 /**

@@ -35,7 +35,12 @@ export function siteOptions(
   const where = servers === undefined ? '' : ` (${originText(servers.origin)})`;
   const note = `${named.fqrn} is ${shown}${where}`;
   const network = networkOf(settings, proxy !== undefined);
-  const site: SiteData = { note, ...(text === '' ? {} : { pinNote: text }), network };
+  const site: SiteData = {
+    note,
+    ...(text === '' ? {} : { pinNote: text }),
+    network,
+    ...shownOf(settings),
+  };
   return {
     ...options,
     source: pin === undefined ? first : `${first}@${pin}`,
@@ -53,6 +58,21 @@ export function siteOptions(
       options.followRedirects ?? (isOn(value('CVMFS_FOLLOW_REDIRECTS')) || undefined),
     ),
     site,
+  };
+}
+
+/** Owners and modes that are shown otherwise, and the most of a time to live, which stands there in minutes. */
+function shownOf(settings: Settings): Pick<SiteData, 'shown' | 'maxTtl'> {
+  const value = (name: string): string => settings.get(name)?.value ?? '';
+  const maxTtl = numberOf(value('CVMFS_MAX_TTL')) * 60;
+  const shown = {
+    ...given('uidMap', value('CVMFS_UID_MAP') || undefined),
+    ...given('gidMap', value('CVMFS_GID_MAP') || undefined),
+    ...given('worldReadable', isOn(value('CVMFS_WORLD_READABLE')) || undefined),
+  };
+  return {
+    ...given('shown', Object.keys(shown).length === 0 ? undefined : shown),
+    ...given('maxTtl', maxTtl > 0 ? maxTtl : undefined),
   };
 }
 

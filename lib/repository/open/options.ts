@@ -23,4 +23,16 @@ export interface SiteData {
   readonly nearest?: string;
   /** What no option says. */
   readonly network: Omit<NetworkData, 'mirrors' | 'proxies'>;
+  /** How what is published is shown, where it is not as it is. */
+  readonly shown?: ShownFiles;
+  /** CVMFS_MAX_TTL: a head that is followed is asked for after so many seconds at the latest. */
+  readonly maxTtl?: number;
+}
+
+/** Of a site's files: maps of owners and groups (CVMFS_UID_MAP, CVMFS_GID_MAP), by their paths. */
+export interface ShownFiles {
+  readonly uidMap?: string;
+  readonly gidMap?: string;
+  /** CVMFS_WORLD_READABLE */
+  readonly worldReadable?: boolean;
 }

@@ -7,11 +7,13 @@ import type { Catalog } from './catalogs.js';
 import type { Content } from '../../format/catalog-row.js';
 import type { Entry, NodeId } from '../entry.js';
 import type { InodeNumbers } from '../inode-table.js';
+import type { IdMap, ShownAttributes } from '../tree.js';
 
 /** What turns rows into entries, the same for the whole tree. */
 export interface EntryOptions {
   readonly variables: LinkVariables;
   readonly owner: { readonly uid: number; readonly gid: number };
+  readonly shown: ShownAttributes | undefined;
   /** How inode numbers are shown; undefined: with their 63 bits. */
   readonly inodes: InodeNumbers | undefined;
 }
@@ -50,9 +52,9 @@ export function makeEntry(row: RawRow, place: RowPlace, options: EntryOptions): 
     name: place.name,
     path: place.path,
     type: checked.type,
-    mode: checked.mode,
-    uid: checked.uid,
-    gid: checked.gid,
+    mode: options.shown?.worldReadable === true ? readable(checked) : checked.mode,
+    uid: mapped(checked.uid, options.shown?.uids),
+    gid: mapped(checked.gid, options.shown?.gids),
     size: checked.type === 'symlink' ? target.length : checked.size,
     mtime: checked.mtime,
     mtimeNs: checked.mtimeNs,
@@ -76,6 +78,14 @@ export function makeEntry(row: RawRow, place: RowPlace, options: EntryOptions): 
             `${printable(place.path) || '/'} is damaged: ${checked.fault}`,
           ),
   };
+}
+
+function mapped(id: number, map: IdMap | undefined): number {
+  return map === undefined ? id : (map.ids[id] ?? map.others ?? id);
+}
+
+function readable({ mode, type }: CheckedRow): number {
+  return mode | (type === 'directory' ? 0o555 : 0o444);
 }
 
 function contentAt(content: CheckedRow['content'], place: RowPlace): Content | undefined {
