@@ -46,7 +46,7 @@ export type { InodeStatus } from './repository/inodes/inode-state.js';
 export type { Traffic, WayTraffic } from './source/source.js';
 export type { NotStored } from './store/store.js';
 export type { StoreSpent } from './store/spent.js';
-export type { SiteData } from './repository/open/options.js';
+export type { ShownFiles, SiteData } from './repository/open/options.js';
 export type { NetworkData } from './source/network.js';
 export type { HistoryTag } from './tree/history.js';
 export type { TreeStatistics } from './tree/tree.js';
