@@ -2,7 +2,7 @@
 import { directory, file, nested, type TreeSpec } from '../lib/publish/spec.js';
 import { makeContent, makeTree, seededRandom } from '../lib/testing/trees.js';
 
-export type TreeName = 'tree' | 'catalogs' | 'chunked';
+export type TreeName = 'tree' | 'catalogs' | 'chunked' | 'job' | 'job-before';
 
 /** Raised when a spec below changes, so that a kept repository of the old one is made anew. */
 export const treesVersion = 1;
@@ -24,6 +24,10 @@ export function treeSpec(name: TreeName, small: boolean): TreeSpec {
       return manyCatalogs(small ? 100 : 2000);
     case 'chunked':
       return oneChunkedFile((small ? 32 : 512) * 2 ** 20);
+    case 'job':
+      return jobTree(small, false);
+    case 'job-before':
+      return jobTree(small, true);
   }
 }
 
@@ -53,6 +57,24 @@ function manyCatalogs(catalogs: number): TreeSpec {
   return Object.fromEntries(
     Object.entries(groups).map(([name, entries]) => [name, directory(entries)]),
   );
+}
+
+/** What one job reads: 40 directories with 75 files each, five of them nested catalogs; before, a tenth was different. */
+function jobTree(small: boolean, isBefore: boolean): TreeSpec {
+  const random = seededRandom(14);
+  const files = small ? 8 : 75;
+  const directories = Array.from({ length: 40 }, (_, number) => {
+    const entries = Array.from({ length: files }, (_, index) => {
+      const size = 1000 + Math.floor(random() * 15_000);
+      const content = makeContent(index, size, noiseBytes, random);
+      const isOther = isBefore && (number * files + index) % 10 === 0;
+      const name = `module_${number}_part_${index}.py`;
+      return [name, file(isOther ? Buffer.concat([content, Buffer.from('before')]) : content)];
+    });
+    const all = Object.fromEntries(entries) as TreeSpec;
+    return [`package${number}`, number % 8 === 0 ? nested(all) : directory(all)] as const;
+  });
+  return { software: directory(Object.fromEntries(directories)) };
 }
 
 /** Chunks of 9 to 12 MiB, as publishers cut by content: 46 to 56 of them in 512 MiB. */

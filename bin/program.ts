@@ -29,6 +29,7 @@ const commandModules: readonly (readonly [readonly string[], () => Promise<Comma
   [['replay'], () => import('./commands/replay.js')],
   [['mrc'], () => import('./commands/mrc.js')],
   [['advise'], () => import('./commands/advise.js')],
+  [['profile'], () => import('./commands/profile.js')],
   [['attest', 'key'], () => import('./commands/attest.js')],
   [['cache', 'forget'], () => import('./commands/cache.js')],
   [['config'], () => import('./commands/config.js')],

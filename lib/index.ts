@@ -45,6 +45,7 @@ export type { ReadAheadCounts } from './filesystem/chunks-ahead.js';
 export type { InodeStatus } from './repository/inodes/inode-state.js';
 export type { Traffic, WayTraffic } from './source/source.js';
 export type { NotStored } from './store/store.js';
+export type { ProfileCounts } from './filesystem/profile-counts.js';
 export type { StoreSpent } from './store/spent.js';
 export type { ShownFiles, SiteData } from './repository/open/options.js';
 export type { NetworkData } from './source/network.js';

@@ -1,5 +1,5 @@
-import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
 import type { Command } from 'commander';
+import { readGiven } from '../../lib/files/given.js';
 import { errorReason } from '../../lib/format/errno.js';
 import { PinfsError } from '../../lib/format/errors.js';
 import {
@@ -57,24 +57,15 @@ what was measured; where the interval holds 1, or there are fewer than three sam
 
 /** @throws PinfsError NOT_FOUND, RESULT_MALFORMED */
 function readResultFile(path: string): BenchResult {
-  return readBenchResult(boundedFile(path));
-}
-
-function boundedFile(path: string): Buffer {
-  let descriptor: number | undefined;
+  let bytes: Buffer;
   try {
-    descriptor = openSync(path, 'r');
-    // One byte more than is read shows that it is too large.
-    if (fstatSync(descriptor).size > benchResultBytesMax)
-      return Buffer.alloc(benchResultBytesMax + 1);
-    return readFileSync(descriptor);
+    bytes = readGiven(path, benchResultBytesMax);
   } catch (thrown) {
     throw new PinfsError('NOT_FOUND', `can't read ${path}: ${errorReason(thrown)}`, {
       cause: thrown,
     });
-  } finally {
-    if (descriptor !== undefined) closeSync(descriptor);
   }
+  return readBenchResult(bytes);
 }
 
 function comparisonText({ differences, conditions, unmatched }: BenchComparison): string {

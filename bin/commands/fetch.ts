@@ -4,7 +4,13 @@ import { exitOf, PinfsError } from '../../lib/format/errors.js';
 import type { OptionValues } from '../../lib/options/option.js';
 import type { Repository } from '../../lib/repository/repository.js';
 import type { ObjectKey } from '../../lib/store/key.js';
-import type { Amount, FetchList, FetchReport } from '../../lib/repository/use/fetch.js';
+import type {
+  Amount,
+  FetchList,
+  FetchOptions,
+  FetchReport,
+} from '../../lib/repository/use/fetch.js';
+import type { Entry } from '../../lib/tree/entry.js';
 import { noteExit } from './failures.js';
 import {
   addOptions,
@@ -37,6 +43,12 @@ const fetchOptions = {
     flag: '--catalogs',
     kind: 'flag',
     help: 'only the catalogs, not the content of files',
+  },
+  profile: {
+    flag: '--profile',
+    value: 'file',
+    kind: 'path',
+    help: 'only what this profile of a job names, in its order',
   },
   ...jobsOption,
 } as const satisfies CommandOptionRows;
@@ -106,13 +118,32 @@ export async function listed(
     jobs: flags.jobs,
     ...(noted === undefined ? {} : { noted }),
   };
-  const list = await withProgress('catalogs', undefined, (progress) =>
-    listToFetch(repository, start, options, (catalogs, total) => {
-      progress.update(catalogs, amountText(total));
-    }),
-  );
+  const list =
+    flags.profile === undefined
+      ? await withProgress('catalogs', undefined, (progress) =>
+          listToFetch(repository, start, options, (catalogs, total) => {
+            progress.update(catalogs, amountText(total));
+          }),
+        )
+      : await listedByProfile(repository, start, flags.profile, options);
   refuseTooLarge(list);
   return list;
+}
+
+async function listedByProfile(
+  repository: Repository,
+  start: Entry,
+  path: string,
+  options: FetchOptions,
+): Promise<FetchList> {
+  const { readProfileFile } = await import('../../lib/profile/profile-file.js');
+  const { listOfProfile } = await import('../../lib/repository/use/fetch.js');
+  const profile = readProfileFile(path);
+  return withProgress('looked up', profile.uses.length, (progress) =>
+    listOfProfile(repository, start, profile, options, (looked, total) => {
+      progress.update(looked, amountText(total));
+    }),
+  );
 }
 
 /** What does not fit would push out what was fetched first. @throws PinfsError CACHE_FULL */

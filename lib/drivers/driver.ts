@@ -2,6 +2,7 @@ import type { ErrorCode } from '../format/errors.js';
 import type { LiveFacts } from '../filesystem/live-facts.js';
 import type { ProtectedAttributes } from '../filesystem/magic.js';
 import type { ReadAheadCounts } from '../filesystem/chunks-ahead.js';
+import type { ProfileCounts } from '../filesystem/profile-counts.js';
 import type { Filesystem } from '../filesystem/filesystem.js';
 import type { WaitLimits } from '../source/wait.js';
 import type { SnapshotDescriptor } from '../filesystem/snapshot-descriptor.js';
@@ -123,6 +124,8 @@ export interface ServedMount {
   readonly tree: TreeStatistics;
   /** What was fetched before anybody asked, where that is done. */
   readonly ahead?: ReadAheadCounts | undefined;
+  /** What became of the profile, where one was given. */
+  readonly profile?: Readonly<ProfileCounts> | undefined;
   /** Of the inode numbers of 32 bits, where they have so many. */
   readonly inodes?: InodeStatus | undefined;
 }

@@ -2,6 +2,8 @@ import type { Entry, NodeId } from '../tree/entry.js';
 import type { Listing, Tree } from '../tree/tree.js';
 import type { Want } from '../store/want.js';
 import type { ReadAheadCounts } from './chunks-ahead.js';
+import type { ProfileAhead } from './profile-ahead.js';
+import type { ProfileCounts } from './profile-counts.js';
 import type { ReadAhead } from './read-ahead.js';
 
 /**
@@ -20,12 +22,22 @@ export interface Ahead {
   /** Does a little of what is to be done; false: there is nothing. */
   work(): boolean;
   readonly counts: ReadAheadCounts;
+  /** Undefined: no profile was given. */
+  readonly profile?: Readonly<ProfileCounts> | undefined;
   /** Objects to be fetched, so that no more than `bytesMax` wait to be read. */
   take(bytesMax: number): readonly Want[];
 }
 
-/** `prepare` opens the object in which a file begins, if it is on this machine. */
-export function openAhead(tree: Tree, prepare: (node: NodeId) => void, files: ReadAhead): Ahead {
+/**
+ * `prepare` opens the object in which a file begins, if it is on this machine. As long as a profile says what comes next,
+ * nothing is guessed.
+ */
+export function openAhead(
+  tree: Tree,
+  prepare: (node: NodeId) => void,
+  files: ReadAhead,
+  profile?: ProfileAhead,
+): Ahead {
   const walk = beginWalk(tree.root);
   const reading: Reading = { next: undefined, toPrepare: undefined };
   return {
@@ -43,12 +55,19 @@ export function openAhead(tree: Tree, prepare: (node: NodeId) => void, files: Re
       reading.next = tree.following(node);
       reading.toPrepare = inOrder ? reading.next : undefined;
       files.read(node);
+      profile?.read(node, 0, 1);
     },
     readOn: (node, offset, end) => {
       files.readOn(node, offset, end);
+      profile?.read(node, offset, end);
     },
     counts: files.counts,
-    take: (bytesMax) => files.take(bytesMax, () => loadedNext(walk)),
+    profile: profile?.counts,
+    take: (bytesMax) => {
+      const foretold = profile?.take(bytesMax) ?? [];
+      if (foretold.length > 0 || profile?.isActive === true) return foretold;
+      return files.take(bytesMax, () => loadedNext(walk));
+    },
     work: () => {
       const { toPrepare } = reading;
       if (toPrepare === undefined) return loadSome(walk, tree);

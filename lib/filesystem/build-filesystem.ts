@@ -8,6 +8,7 @@ import { openAhead, type Ahead } from './ahead.js';
 import type { Filesystem } from './filesystem.js';
 import type { LiveFacts } from './live-facts.js';
 import { openFilesystem } from './open-filesystem.js';
+import { openProfileAhead } from './profile-ahead.js';
 import { openReadAhead } from './read-ahead.js';
 import { prepareContent } from './reading.js';
 import type { SnapshotDescriptor } from './snapshot-descriptor.js';
@@ -33,7 +34,9 @@ export function buildFilesystem(
   return andThen(openTree(descriptor.root, shelf, descriptor.tree, inodes), (tree) => {
     const filesystem = openFilesystem(tree, shelf, descriptor.identity, live);
     const prepare = (node: NodeId): void => prepareContent(tree, shelf, node);
-    const ahead = openAhead(tree, prepare, openReadAhead(tree, shelf));
+    const { profile } = descriptor;
+    const foretold = profile && openProfileAhead(profile, tree, shelf);
+    const ahead = openAhead(tree, prepare, openReadAhead(tree, shelf), foretold);
     return done({ filesystem, tree, ahead, close: () => tree.close() });
   });
 }

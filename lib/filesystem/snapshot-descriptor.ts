@@ -1,4 +1,5 @@
 import type { ContentHash } from '../format/hash.js';
+import type { Profile } from '../profile/profile.js';
 import type { Want } from '../store/want.js';
 import type { TreeOptions } from '../tree/tree.js';
 
@@ -12,6 +13,8 @@ export interface SnapshotDescriptor {
   readonly identity: Identity;
   /** Where the inode numbers of 32 bits are kept; undefined: they have their 63 bits. */
   readonly inodes?: InodePlace | undefined;
+  /** What is fetched ahead, in which order; a hint. */
+  readonly profile?: Profile | undefined;
 }
 
 export interface InodePlace {

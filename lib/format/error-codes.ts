@@ -221,6 +221,10 @@ const other = withExit(1, {
     cause: 'What a command prints, or the trace of a driver, could not be written.',
     mend: 'Look at the disk or program that the output goes to.',
   },
+  PROFILE_MALFORMED: {
+    cause: 'A file that was given as a profile is none, is damaged, or of another version.',
+    mend: 'Make it anew: `pinfs profile make TRACE -o FILE`.',
+  },
   RESULT_MALFORMED: {
     cause: 'A file that was given as a result of `pinfs bench` is none, or of another version.',
     mend: 'Give a file that `pinfs bench -o FILE` wrote; measure anew where it is of another version.',

@@ -44,6 +44,18 @@ export const mountOptionTable = {
       'The most that is fetched before anybody asks for it, and waits to be read; default 16M. Who reads files in order, or ' +
       'one directory after the other, gets those that follow; `off` fetches only what is asked for. Of the kernel driver.',
   },
+  /** File of a profile: what it names is fetched ahead, in its order. */
+  profile: {
+    flag: '--profile',
+    value: 'file',
+    kind: 'path',
+    help: 'fetch ahead what this profile says, in its order (kernel driver)',
+    manual:
+      'Fetches ahead what this profile of a job says, in its order, so that no more waits to be read than `--ahead` allows; ' +
+      'what is wanted goes first. It is a hint: paths that are not in the tree count for nothing, and when the job goes another ' +
+      'way nothing more is fetched for it. Of the kernel driver. See `pinfs profile`.',
+    inUse: 'the profile',
+  },
   noXattrs: {
     flag: '--no-xattrs',
     kind: 'flag',

@@ -3,7 +3,7 @@
 # Made by `npm run documents` from what the commands declare.
 
 _pinfs() {
-  local commands='mount umount repin record trace ls stat cat cp find fetch info tags status check explain probe serve bench bench-diff replay mrc advise attest key cache forget config setup doctor help'
+  local commands='mount umount repin record trace ls stat cat cp find fetch info tags status check explain probe serve bench bench-diff replay mrc advise profile attest key cache forget config setup doctor help'
   local output='--json --verbose --help'
   local source="$output --key --fqrn --cache --cache-limit --cache-lower --trust-at --blacklist --external --config --set --mirror --proxy --env --attestation --signer --offline --strict --deadline --min-rate --follow-redirects --weak-key"
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]} options=
@@ -25,7 +25,7 @@ _pinfs() {
     --fqrn | --cache-limit | --trust-at | --set | --mirror | --proxy | --env | --deadline | --min-rate | --metrics | --protected-xattr | --xattr-gid | --count | --name | --jobs | --port | --host | --repeats | --clients | --rtt | --rate | --seed | --size | --sample | --target) return ;;
   esac
   case $command in
-    mount) options="$source --inodes --foreground --driver --allow-other --suid --dev --ahead --no-xattrs --passthrough --log --log-level --metrics --public --trace --record --record-all --protected-xattr --xattr-gid -o" ;;
+    mount) options="$source --inodes --foreground --driver --allow-other --suid --dev --ahead --profile --no-xattrs --passthrough --log --log-level --metrics --public --trace --record --record-all --protected-xattr --xattr-gid -o" ;;
     umount) options="$output --lazy --force --all" ;;
     repin) options="$output --dry-run" ;;
     ls) options="$source --long --recursive" ;;
@@ -33,7 +33,7 @@ _pinfs() {
     cat) options=$source ;;
     cp) options="$source --recursive" ;;
     find) options="$source --name --type --ls --print0" ;;
-    fetch) options="$source --catalogs --jobs" ;;
+    fetch) options="$source --catalogs --profile --jobs" ;;
     info) options=$source ;;
     tags) options=$source ;;
     status) options=$output ;;
@@ -63,6 +63,13 @@ _pinfs() {
       head) options="$output --count" ;;
       *) options='info show csv json head' ;;
     esac ;;
+    profile) case ${COMP_WORDS[2]} in
+      make) options="$output --output" ;;
+      show) options=$output ;;
+      merge) options="$output --output" ;;
+      diff) options=$output ;;
+      *) options='make show merge diff' ;;
+    esac ;;
     key) case ${COMP_WORDS[2]} in
       generate) options="$output --output" ;;
       *) options='generate' ;;
@@ -89,7 +96,7 @@ _pinfs() {
     local mountpoints
     mountpoints=$(awk '$3 == "fuse.pinfs" { print $2 }' /proc/mounts)
     mapfile -t COMPREPLY < <(compgen -W "$mountpoints" -- "$word")
-  elif [[ $word == -* || $COMP_CWORD == 2 && $command =~ ^(record|trace|key|cache|config|help)$ ]]; then
+  elif [[ $word == -* || $COMP_CWORD == 2 && $command =~ ^(record|trace|profile|key|cache|config|help)$ ]]; then
     mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")
   fi
 }

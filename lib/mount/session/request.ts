@@ -3,6 +3,7 @@ import { heldAtMost, kernelTimeout } from '../../machine/request-timeout.js';
 import type { LiveFacts } from '../../filesystem/live-facts.js';
 import { quoted } from '../../format/bytes.js';
 import { PinfsError } from '../../format/errors.js';
+import type { Profile } from '../../profile/profile.js';
 import type { Repository } from '../../repository/repository.js';
 import type { WaitLimits } from '../../source/wait.js';
 import type { HeldMountpoint } from './prepare-mountpoint.js';
@@ -54,20 +55,23 @@ export interface RequestFacts {
   readonly failed: () => void;
   readonly log: Log;
   readonly record?: MountRequest['record'];
+  /** What is fetched ahead, in which order. */
+  readonly profile?: Profile | undefined;
 }
 
 export function mountRequest(
   driver: Driver['name'],
   { options, mount }: MountSpec,
   { mountpoint, place }: HeldMountpoint,
-  { repository, nextCheck, live, failed, log, record }: RequestFacts,
+  { repository, nextCheck, live, failed, log, record, profile }: RequestFacts,
 ): MountRequest {
   const passed = passedDescriptor(mount.mountpoint) !== undefined;
   return {
     mountpoint: passed ? mount.mountpoint : mountpoint,
     place,
     source: mount.fsname ?? shownSource(options.source),
-    descriptor: repository.descriptor,
+    descriptor:
+      profile === undefined ? repository.descriptor : { ...repository.descriptor, profile },
     filesystem: repository.filesystem,
     store: repository.store,
     lifetime: repository.pinned ? 'pinned' : Math.min(headLifetime[driver], nextCheck ?? Infinity),

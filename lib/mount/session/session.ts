@@ -2,6 +2,7 @@ import type { Driver, Mounted, MountEnd } from '../../drivers/driver.js';
 import type { UnmountMode } from '../../machine/unmount.js';
 import { asPinfsError, PinfsError } from '../../format/errors.js';
 import { noteError } from '../../repository/open/opening.js';
+import type { Profile } from '../../profile/profile.js';
 import type { OpenOptions } from '../../repository/open/options.js';
 import type { Environment } from '../../repository/open/environment.js';
 import type { Repository } from '../../repository/repository.js';
@@ -241,6 +242,7 @@ async function startSession(
 ): Promise<MountSession> {
   const { log } = parts;
   const { mountpoint } = life;
+  const profile = mount.profile === undefined ? undefined : await profileAt(mount.profile);
   const opening = parts.openRepository({ deadline: mount.deadline, ...options });
   void prepareDriver(mount.driver, parts.loaders);
   const repository = await opening;
@@ -267,6 +269,7 @@ async function startSession(
             },
             log,
             record,
+            profile,
           }),
         ),
       log.warn,
@@ -287,6 +290,12 @@ async function startSession(
     await repository.close();
     throw thrown;
   }
+}
+
+/** @throws PinfsError PROFILE_MALFORMED, NOT_FOUND */
+async function profileAt(path: string): Promise<Profile> {
+  const { readProfileFile } = await import('../../profile/profile-file.js');
+  return readProfileFile(path);
 }
 
 /**

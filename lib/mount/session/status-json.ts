@@ -51,6 +51,7 @@ const statusOf = decoder((v) => {
       v.nullable(v.object({ asked: count, askedBytes: count, used: count, usedBytes: count })),
       null,
     ),
+    profile: v.exactOptional(v.nullable(profileSchema(v))),
     tree: v.object({
       catalogsOpened: count,
       catalogsOpen: count,
@@ -75,6 +76,22 @@ export function recordingSchema(v: SchemaLibrary) {
     accesses: count,
     bytes: count,
     failure: v.nullable(v.string()),
+  });
+}
+
+function profileSchema(v: SchemaLibrary) {
+  const count = countSchema(v);
+  return v.object({
+    uses: count,
+    asked: count,
+    askedBytes: count,
+    used: count,
+    usedBytes: count,
+    overtaken: count,
+    absent: count,
+    changed: count,
+    strayed: count,
+    stopped: count,
   });
 }
 

@@ -1,5 +1,6 @@
 import { fromText, printable } from '../../format/bytes.js';
 import type { ReadAheadCounts } from '../../filesystem/chunks-ahead.js';
+import type { ProfileCounts } from '../../filesystem/profile-counts.js';
 import type { DriverStatistics, Latency } from '../../drivers/driver.js';
 import type { RecordingStatus } from './recording.js';
 import type { Repository } from '../../repository/repository.js';
@@ -47,6 +48,8 @@ export interface MountStatus {
   readonly layers?: Readonly<Record<string, number>>;
   /** What was asked for before anybody read it (objects, plain bytes); null: the driver does not do that. */
   readonly ahead: Readonly<ReadAheadCounts> | null;
+  /** What became of the profile; null: none was given, or the driver can't use one. Undefined: an older version. */
+  readonly profile?: Readonly<ProfileCounts> | null;
   readonly tree: TreeStatistics;
   /** Undefined: the process is of version 0.1. */
   readonly inodes?: InodesStatus;
@@ -144,6 +147,7 @@ export function mountStatus(facts: StatusFacts): MountStatus {
     latencyClasses: statistics.latencyClasses?.() ?? {},
     layers: layersOf(statistics, own.spent),
     ahead: served?.ahead ?? null,
+    profile: served?.profile ?? null,
     tree: served?.tree ?? repository.tree.statistics,
     inodes: inodesStatus(repository, served?.inodes),
     head: facts.head,
@@ -208,6 +212,15 @@ function aheadLines(ahead: MountStatus['ahead'], size: (bytes: number) => string
   ];
 }
 
+function profileLines(profile: Readonly<ProfileCounts> | null): string[] {
+  if (profile === null) return [];
+  const { uses, asked, used, overtaken, absent, changed, strayed, stopped } = profile;
+  const end = stopped === 0 ? '' : '; STOPPED: the job went another way';
+  return [
+    `  profile     ${asked} of ${uses} objects asked for ahead, ${used} of them read, ${overtaken} were here first, ${absent} are not in this tree, ${changed} have changed, ${strayed} reads of others${end}`,
+  ];
+}
+
 /** A status for people, with no control characters of a server or a path in it. */
 export function statusLines(status: MountStatus, size: (bytes: number) => string): string[] {
   const { store, traffic, verdict } = status;
@@ -231,6 +244,7 @@ export function statusLines(status: MountStatus, size: (bytes: number) => string
     `  network     ${traffic.requests} requests, ${size(traffic.bytes)}, ${traffic.failures} failures`,
     ...wayLines(traffic),
     ...aheadLines(status.ahead, size),
+    ...profileLines(status.profile ?? null),
     `  tree        ${status.tree.catalogsOpen} catalogs open of ${status.tree.catalogsOpened} used, ${status.tree.directoriesLoaded} directories loaded, ${status.tree.rowsRefused} rows refused`,
     ...inodesLines(status.inodes),
     `  requests    ${countsText(status.requests)}`,

@@ -3,10 +3,13 @@ import { PinfsError } from '../../format/errors.js';
 import type { ObjectKey } from '../../store/key.js';
 import type { StoreStatistics } from '../../store/store.js';
 import { flightKey, wantKey, type Want } from '../../store/want.js';
+import { meetUse } from '../../filesystem/profile-wants.js';
+import type { Profile } from '../../profile/profile.js';
 import type { Entry } from '../../tree/entry.js';
 import type { CatalogInfo } from '../../tree/tree.js';
 import type { Repository } from '../repository.js';
 import { bytesNotKept, objectsAtOnceMax, sizeOfCatalog } from './check.js';
+import { failureError } from './path.js';
 import { openPlaces } from './places.js';
 import { openProblems, type Problem, type Problems } from './problems.js';
 import { reachAgain, reachCatalogs, reachObjects } from './reach.js';
@@ -77,18 +80,8 @@ export async function listToFetch(
   options: FetchOptions,
   progress: (catalogs: number, total: Amount) => void = () => undefined,
 ): Promise<FetchList> {
-  refuseUnstored(repository.store.statistics);
-  const problems = openProblems(repository.store);
-  const [listed, unlisted] = [[] as Want[], [] as { catalog: CatalogInfo; from: number }[]];
-  const list = {
-    ...{ repository, start, options, problems, listed, unlisted },
-    catalogs: { objects: 0, bytes: 0 },
-    total: { objects: 0, bytes: 0 },
-    onDisk: 0,
-    leftOut: new Set<string>(),
-    met: new Map<string, number>(),
-    todo: new Set<string>(),
-  };
+  const list = emptyList(repository, start, options);
+  const { problems, listed, unlisted } = list;
   const reach = { problem: problems.add, isOver: () => problems.endedEarly !== undefined };
   await reachCatalogs(repository, start, {
     ...reach,
@@ -112,6 +105,51 @@ export async function listToFetch(
       progress(list.catalogs.objects, list.total);
     },
   });
+  return list;
+}
+
+/** @throws PinfsError why nothing can be stored in the cache. */
+function emptyList(repository: Repository, start: Entry, options: FetchOptions) {
+  refuseUnstored(repository.store.statistics);
+  const problems = openProblems(repository.store);
+  const [listed, unlisted] = [[] as Want[], [] as { catalog: CatalogInfo; from: number }[]];
+  return {
+    ...{ repository, start, options, problems, listed, unlisted },
+    catalogs: { objects: 0, bytes: 0 },
+    total: { objects: 0, bytes: 0 },
+    onDisk: 0,
+    leftOut: new Set<string>(),
+    met: new Map<string, number>(),
+    todo: new Set<string>(),
+  };
+}
+
+/**
+ * What a profile names at or below a path, in its order; the catalogs on the way are fetched for that. What is not in the
+ * tree is nothing to be told of: a profile is a hint.
+ * @throws PinfsError if nothing can be stored in the cache.
+ */
+export async function listOfProfile(
+  repository: Repository,
+  start: Entry,
+  { uses }: Profile,
+  options: FetchOptions,
+  progress: (looked: number, total: Amount) => void = () => undefined,
+): Promise<FetchList> {
+  const list = emptyList(repository, start, options);
+  const { opening, tree } = repository;
+  for (const [index, use] of uses.entries()) {
+    if (list.problems.endedEarly !== undefined) break;
+    const isBelow = use.path === start.path || use.path.startsWith(`${start.path}/`);
+    if (!isBelow || (options.catalogsOnly && use.kind === 'file')) continue;
+    const met = await repository.run(() => meetUse(tree, use), opening.signal);
+    if (met.kind === 'failure') {
+      if (met.error !== undefined) list.problems.add(use.path, failureError(met, use.path));
+    } else if (use.kind === 'catalog') list.catalogs.objects += 1;
+    else if (met.value !== undefined && note(list, met.value.want))
+      list.listed.push(met.value.want);
+    progress(index + 1, list.total);
+  }
   return list;
 }
 

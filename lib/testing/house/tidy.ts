@@ -10,6 +10,7 @@ export const rooms = [
   'files',
   'machine',
   'trace',
+  'profile',
   'configuration',
   'trust',
   'source',

@@ -85,6 +85,7 @@ export function openMaker(report: (error: PinfsError) => void): FilesystemMaker 
         catalogHits,
         tree: newest.tree.statistics,
         ahead: newest.ahead.counts,
+        profile: newest.ahead.profile,
         inodes: newest.inodes?.status,
       };
     },

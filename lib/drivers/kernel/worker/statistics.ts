@@ -1,5 +1,6 @@
 import { errorCodes, type ErrorCode } from '../../../format/errors.js';
 import type { ReadAheadCounts } from '../../../filesystem/chunks-ahead.js';
+import { noProfileCounts, type ProfileCounts } from '../../../filesystem/profile-counts.js';
 import {
   latencyBoundsMicroseconds,
   type Latency,
@@ -23,19 +24,25 @@ const histogramsAt = errorsAt + 240;
 // Behind the words: milliseconds of each layer that the worker has.
 const spentAt = 4 * (histogramsAt + slots * classes);
 
+// Behind them: what became of a profile.
+const profileAt = spentAt + 3 * 8;
+const profileFields = Object.keys(noProfileCounts) as readonly (keyof ProfileCounts)[];
+
 export interface Counters {
   readonly memory: SharedArrayBuffer;
   readonly words: Int32Array;
   readonly spent: Float64Array;
+  readonly profile: Float64Array;
 }
 
 /** New counters, or those in memory that another thread made. */
 export function counters(memory?: SharedArrayBuffer): Counters {
-  const shared = memory ?? new SharedArrayBuffer(spentAt + 3 * 8);
+  const shared = memory ?? new SharedArrayBuffer(profileAt + 8 * profileFields.length);
   return {
     memory: shared,
     words: new Int32Array(shared, 0, spentAt / 4),
     spent: new Float64Array(shared, spentAt, 3),
+    profile: new Float64Array(shared, profileAt, profileFields.length),
   };
 }
 
@@ -90,9 +97,22 @@ export function publishServed(counted: Counters, served: ServedMount): void {
   counted.words.set(values, servedAt);
   counted.words[catalogHitsAt] = served.catalogHits;
   if (ahead !== undefined) publishAhead(counted, ahead);
+  if (served.profile !== undefined) publishProfile(counted, served.profile);
   if (inodes === undefined) return;
   const state = inodes.kept ? inodeStates.kept : inodeStates.notKept;
   counted.words.set([state, inodes.seen, inodes.moved], inodesAt);
+}
+
+function publishProfile({ profile }: Counters, counts: Readonly<ProfileCounts>): void {
+  profile.set(profileFields.map((name) => counts[name]));
+}
+
+/** undefined: no profile was given. */
+function readProfile({ profile }: Counters): ProfileCounts | undefined {
+  if (profile[0] === 0) return undefined;
+  const counts = { ...noProfileCounts };
+  for (const [index, name] of profileFields.entries()) counts[name] = profile[index] ?? 0;
+  return counts;
 }
 
 /** Tells the main thread where the time of the worker went. */
@@ -139,6 +159,7 @@ export function readServed(counted: Counters): ServedMount {
       rowsRefused: value(4),
     },
     ahead: readAhead(counted),
+    profile: readProfile(counted),
     ...readInodes(counted),
   };
 }
