@@ -22,6 +22,7 @@ const most: MountSpec = {
       pinNote: 'y',
       network: { geo: true, dnsServer: '192.0.2.1', dnsMinTtl: 5, ipFamily: 4, maxServers: 2 },
       shown: { uidMap: '/u', gidMap: '/g', worldReadable: true },
+      blacklist: '/b',
       maxTtl: 60,
     },
   },

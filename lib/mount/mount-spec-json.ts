@@ -22,6 +22,7 @@ export const readMountSpec: Decoder<MountSpec> = decoder((v) =>
             pinNote: v.exactOptional(v.string()),
             nearest: v.exactOptional(v.string()),
             network: networkSchema(v),
+            blacklist: v.exactOptional(v.string()),
             shown: v.exactOptional(
               v.object({
                 uidMap: v.exactOptional(v.string()),

@@ -23,7 +23,11 @@ export function nextCheck(repository: Repository): number | undefined {
  */
 export function refuseBannedSnapshot({ opening, descriptor }: Repository): void {
   const { revision, rootHash } = descriptor.identity;
-  const blacklist = loadBlacklist(opening.options.blacklist);
+  const blacklist = loadBlacklist(
+    opening.options.blacklist,
+    undefined,
+    opening.options.site?.blacklist,
+  );
   refuseBlacklisted({ ...opening, blacklist }, revision, rootHash);
 }
 

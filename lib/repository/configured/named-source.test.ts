@@ -226,25 +226,28 @@ t.test('a name that no server has is answered with the nearest that the site kno
   await repository.close();
 });
 
-const configRepository = makeSmallRepository(
-  {
-    etc: directory({
-      cvmfs: directory({
-        'default.conf': file('CVMFS_CONFIG_REPO_DEFAULT_ENV=1\n'),
-        'common.conf': file('CVMFS_TIMEOUT=9\n[ -f keys/sw.pub ] || CVMFS_TIMEOUT=1\n'),
-        'domain.d': directory({
-          'example.org.conf': file(
-            'CVMFS_TIMEOUT="$CVMFS_TIMEOUT"\n. ../common.conf\nCVMFS_SERVER_URL=$SERVERS/@fqrn@\n' +
-              'CVMFS_KEYS_DIR=$CVMFS_MOUNT_DIR/$CVMFS_CONFIG_REPOSITORY/etc/cvmfs/keys\n',
-          ),
-          keys: directory({ 'sw.pub': file('') }),
+const configRepositoryWith = (more: Record<string, ReturnType<typeof file>>) =>
+  makeSmallRepository(
+    {
+      etc: directory({
+        cvmfs: directory({
+          ...more,
+          'default.conf': file('CVMFS_CONFIG_REPO_DEFAULT_ENV=1\n'),
+          'common.conf': file('CVMFS_TIMEOUT=9\n[ -f keys/sw.pub ] || CVMFS_TIMEOUT=1\n'),
+          'domain.d': directory({
+            'example.org.conf': file(
+              'CVMFS_TIMEOUT="$CVMFS_TIMEOUT"\n. ../common.conf\nCVMFS_SERVER_URL=$SERVERS/@fqrn@\n' +
+                'CVMFS_KEYS_DIR=$CVMFS_MOUNT_DIR/$CVMFS_CONFIG_REPOSITORY/etc/cvmfs/keys\n',
+            ),
+            keys: directory({ 'sw.pub': file('') }),
+          }),
+          keys: directory({ 'sw.pub': file(made.masterKey) }),
         }),
-        keys: directory({ 'sw.pub': file(made.masterKey) }),
       }),
-    }),
-  },
-  { fqrn: 'config.example.com' },
-);
+    },
+    { fqrn: 'config.example.com' },
+  );
+const configRepository = configRepositoryWith({});
 
 const withRepository = {
   ...plain,
@@ -281,6 +284,17 @@ t.test('the config repository is read from a verified snapshot', async (t) => {
     findings.filter(({ severity }) => severity === 'error'),
     [],
   );
+});
+
+t.test('616-blacklistconfigrepo: the blacklist of the config repository counts', async (t) => {
+  const { name, servers, environment, work } = scene(t, withRepository);
+  made.writeTo(servers);
+  configRepositoryWith({ blacklist: file('<sw.example.org 99\n') }).writeTo(servers);
+  await t.rejects(openRepository(await name('sw'), environment), { code: 'REVISION_BLACKLISTED' });
+  const own = join(work, 'blacklist');
+  writeFileSync(own, '# nothing\n');
+  const named = { ...(await name('sw')), blacklist: own };
+  await t.rejects(openRepository(named, environment), { code: 'REVISION_BLACKLISTED' });
 });
 
 t.test('a config repository that is gone is read from the cache, and that is told', async (t) => {

@@ -61,16 +61,28 @@ export function pathInRepository(
   return path === root || path.startsWith(`${root}/`) ? path.slice(root.length) : undefined;
 }
 
+/** The blacklist that lies in a config repository, copied to the state; undefined: there is none. @throws PinfsError */
+export async function siteBlacklist(
+  repository: ConfigRepository | undefined,
+  state: string,
+): Promise<string | undefined> {
+  return repository && (await copyFile(repository, '/etc/cvmfs/blacklist', state));
+}
+
 async function copyKey(repository: ConfigRepository, path: string, state: string): Promise<string> {
+  const copy = await copyFile(repository, path, state);
+  if (copy !== undefined) return copy;
+  const what = `${path} is not in the config repository ${repository.fqrn}`;
+  throw new PinfsError('KEY_MALFORMED', what, { advice: 'Give a key with --key.' });
+}
+
+async function copyFile(
+  repository: ConfigRepository,
+  path: string,
+  state: string,
+): Promise<string | undefined> {
   const { bytes } = await repository.load(path);
-  if (bytes === undefined)
-    throw new PinfsError(
-      'KEY_MALFORMED',
-      `${path} is not in the config repository ${repository.fqrn}`,
-      {
-        advice: 'Give a key with --key.',
-      },
-    );
+  if (bytes === undefined) return undefined;
   const directory = join(state, 'site-keys', repository.fqrn);
   makeStateDirectory(directory);
   // A key by what it holds: one that another process reads stays what it is.

@@ -19,7 +19,7 @@ export function siteOptions(
     readonly urls: readonly string[];
   },
   configuration: Configuration,
-): OpenOptions {
+): OpenOptions & { readonly site: SiteData } {
   const { settings } = configuration;
   const value = (name: string): string => settings.get(name)?.value ?? '';
   const [first = '', ...others] = named.urls.map(placeOf);

@@ -12,7 +12,7 @@ import { configRepositoryOf } from './config-repository.js';
 import { demandKnown } from './known-values.js';
 import { readSite, type OpenConfigRepository, type SiteReading } from './read-site.js';
 import { siteOf } from './site.js';
-import { siteKeys } from './site-keys.js';
+import { siteBlacklist, siteKeys } from './site-keys.js';
 import { siteOptions } from './site-options.js';
 
 /** What else the word may be that is taken for a name. */
@@ -168,5 +168,7 @@ async function configured(
   const { state } = directories(options, environment);
   const { keys = [] } = options;
   const found = keys.length > 0 ? keys : await siteKeys(configuration, site, repository, state);
-  return siteOptions({ ...options, keys: found }, named, configuration);
+  const whole = siteOptions({ ...options, keys: found }, named, configuration);
+  const blacklist = await siteBlacklist(repository, state);
+  return blacklist === undefined ? whole : { ...whole, site: { ...whole.site, blacklist } };
 }

@@ -84,7 +84,7 @@ export async function prepare(options: OpenOptions, environment: Environment): P
   const fqrn = checkFqrn(options.fqrn ?? defaultFqrn(place));
   const trustAt = trustTime(options.trustAt);
   const keys = loadKeys({ given: options.keys ?? [], fqrn, env: environment.variables });
-  const blacklist = loadBlacklist(options.blacklist);
+  const blacklist = loadBlacklist(options.blacklist, undefined, options.site?.blacklist);
   const places = directories(options, environment);
   const waitLimits = waitLimitsOf(options, environment);
   const plan = planNetwork(place, networkData(options, place, fqrn), environment.variables);
@@ -219,7 +219,12 @@ export function withPresentTrust(opening: Opening): Opening {
   const { state } = directories(options, opening.environment);
   const counts = countsFor(options, keys, trustAt);
   const seen = openSeen(state, counts, opening.notRemembered);
-  return { ...opening, keys, seen, blacklist: loadBlacklist(options.blacklist) };
+  return {
+    ...opening,
+    keys,
+    seen,
+    blacklist: loadBlacklist(options.blacklist, undefined, options.site?.blacklist),
+  };
 }
 
 /** A head comes with several facts: one warning is enough. */

@@ -23,6 +23,8 @@ export interface SiteData {
   readonly nearest?: string;
   /** What no option says. */
   readonly network: Omit<NetworkData, 'mirrors' | 'proxies'>;
+  /** A copy of the blacklist of the config repository, which counts beside that of this machine. */
+  readonly blacklist?: string;
   /** How what is published is shown, where it is not as it is. */
   readonly shown?: ShownFiles;
   /** CVMFS_MAX_TTL: a head that is followed is asked for after so many seconds at the latest. */

@@ -15,18 +15,32 @@ const fileBytesMax = 4 * 1024 * 1024;
 
 /**
  * Reads the blacklist of this machine. Without `given`, the default file, which need not exist.
+ * @param ofSite that of a site's config repository, which counts as well
  * @throws PinfsError USAGE: it can't be read. It is never passed over in silence.
  */
-export function loadBlacklist(given: string | undefined, fallback = defaultBlacklist): Blacklist {
-  const path = given ?? fallback;
+export function loadBlacklist(
+  given: string | undefined,
+  fallback = defaultBlacklist,
+  ofSite?: string,
+): Blacklist {
+  const own = readList(given ?? fallback, given !== undefined);
+  const more = ofSite === undefined ? undefined : readList(ofSite, true);
+  if (own === undefined && more === undefined) return emptyBlacklist;
+  const lines = [own, more].flatMap((bytes) => (bytes === undefined ? [] : [bytes, lineEnd]));
+  return parseBlacklist(Buffer.concat(lines));
+}
+
+const lineEnd = Buffer.from('\n');
+
+function readList(path: string, isNeeded: boolean): Buffer | undefined {
   try {
     const stats = statSync(path, { throwIfNoEntry: false });
-    if (stats === undefined && given === undefined) return emptyBlacklist;
+    if (stats === undefined && !isNeeded) return undefined;
     if (stats === undefined) throw new PinfsError('USAGE', `there is no blacklist ${path}`);
     if (!stats.isFile() || stats.size > fileBytesMax) {
       throw new PinfsError('USAGE', `the blacklist ${path} is no file of at most 4 MiB`);
     }
-    return parseBlacklist(readGiven(path, fileBytesMax));
+    return readGiven(path, fileBytesMax);
   } catch (cause) {
     if (cause instanceof PinfsError) throw cause;
     throw new PinfsError('USAGE', `the blacklist ${path} cannot be read`, {
