@@ -4,13 +4,20 @@ export interface ByteWriter {
   byte(value: number): void;
   /** A whole number of 0 to 2^53 - 1, seven bits in a byte, the lowest first (LEB128). */
   varint(value: number): void;
-  bytes(value: Uint8Array): void;
+  /** Hexadecimal digits of a text as bytes. */
+  hex(text: string, from: number, end: number): void;
   latin1(value: string): void;
   /** What was written since the last call, in memory of its own. */
   take(): Uint8Array<ArrayBuffer>;
 }
 
 const varintBytesMax = 8;
+
+/** Of a text that has nothing but such digits in lower case. */
+function digitAt(text: string, at: number): number {
+  const code = text.charCodeAt(at);
+  return code < 58 ? code - 48 : code - 87;
+}
 
 export function openByteWriter(sizeExpected: number): ByteWriter {
   let buffer = Buffer.alloc(sizeExpected);
@@ -42,10 +49,11 @@ export function openByteWriter(sizeExpected: number): ByteWriter {
       }
       buffer[used++] = rest;
     },
-    bytes(value) {
-      room(value.length);
-      buffer.set(value, used);
-      used += value.length;
+    hex(text, from, end) {
+      room((end - from) >> 1);
+      for (let at = from; at < end; at += 2) {
+        buffer[used++] = (digitAt(text, at) << 4) | digitAt(text, at + 1);
+      }
     },
     latin1(value) {
       room(value.length);

@@ -3,7 +3,7 @@ import { traceBounds } from './bounds.js';
 import { openByteWriter, type ByteWriter } from './byte-writer.js';
 import { partsOfObjectText } from './object-text.js';
 import { noOperation, noteKinds, recordBits, sharedPrefix, tableEntriesMax } from './records.js';
-import { accessOperations, hitLevels, type Access } from './trace.js';
+import type { Access, AccessOperation, HitLevel } from './trace.js';
 
 /** Makes the plain bytes of a trace's blocks of accesses (docs/trace-format.md, 3). */
 export interface TraceEncoder {
@@ -23,17 +23,22 @@ interface KnownObject {
   storedSize: number;
   /** Where the next read is expected. */
   next: number;
+  /** The path under which it was accessed last. */
   path: number;
+  pathText: string;
 }
 
 interface Tables {
   readonly objects: Map<string, KnownObject>;
+  /** Paths of objects that have several; that of an object which has one stands beside it. */
   readonly paths: Map<string, number>;
+  pathCount: number;
   readonly processes: Map<string, number>;
   lastObject: KnownObject | undefined;
-  lastProcess: number;
-  /** The path that was defined last. */
+  /** The path that was defined last, which has the last number. */
   lastPath: string;
+  lastPid: number;
+  lastName: string;
 }
 
 // Sizes of what was fetched ahead, and of which nothing was accessed so far.
@@ -83,15 +88,17 @@ function noTables(): Tables {
   return {
     objects: new Map(),
     paths: new Map([['', 0]]),
+    pathCount: 1,
     processes: new Map([['0 ', 0]]),
     lastObject: undefined,
-    lastProcess: 0,
     lastPath: '',
+    lastPid: 0,
+    lastName: '',
   };
 }
 
-function isFull({ objects, paths, processes }: Tables, entriesMax: number): boolean {
-  return Math.max(objects.size, paths.size, processes.size) >= entriesMax;
+function isFull({ objects, pathCount, processes }: Tables, entriesMax: number): boolean {
+  return objects.size >= entriesMax || pathCount >= entriesMax || processes.size >= entriesMax;
 }
 
 function writeAccess(
@@ -102,26 +109,29 @@ function writeAccess(
   sizesToCome: Map<string, number>,
 ): void {
   const known = tables.objects.get(access.object);
-  const path = pathNumber(tables, access.path);
-  const process = tables.processes.get(processKey(access));
+  const isOther = known === undefined || known !== tables.lastObject;
+  const isOtherPath = access.path !== (known?.pathText ?? '');
+  const isOtherProcess = access.pid !== tables.lastPid || access.processName !== tables.lastName;
   const from = known?.next ?? 0;
   const isRest = access.offset === from && access.length === restOf(access, known, from);
-  let first = accessOperations.indexOf(access.operation);
-  first |= hitLevels.indexOf(access.level) << recordBits.levelShift;
-  if (known === undefined || known !== tables.lastObject) first |= recordBits.object;
-  if (path === undefined || path !== (known?.path ?? 0)) first |= recordBits.path;
-  if (process === undefined || process !== tables.lastProcess) first |= recordBits.process;
-  if (!isRest) first |= recordBits.range;
-  out.byte(first);
+  out.byte(
+    operationBits[access.operation] |
+      levelBits[access.level] |
+      (isOther ? recordBits.object : 0) |
+      (isOtherPath ? recordBits.path : 0) |
+      (isOtherProcess ? recordBits.process : 0) |
+      (isRest ? 0 : recordBits.range),
+  );
   out.varint(delta);
   out.varint(Math.min(0xffffffff, Math.max(0, Math.round(access.duration))));
   const object = known ?? defineObject(out, tables, access, sizesToCome);
-  if (known !== undefined && known !== tables.lastObject) {
-    out.varint(tables.objects.size - known.number);
-  }
+  if (known !== undefined && isOther) out.varint(tables.objects.size - known.number);
   tables.lastObject = object;
-  if ((first & recordBits.path) !== 0) object.path = writePath(out, tables, access.path, path);
-  if ((first & recordBits.process) !== 0) writeProcess(out, tables, access, process);
+  if (isOtherPath) {
+    object.path = writePath(out, tables, access.path, known !== undefined);
+    object.pathText = access.path;
+  }
+  if (isOtherProcess) writeProcess(out, tables, access);
   if (!isRest) {
     out.varint(access.offset);
     out.varint(access.length);
@@ -129,6 +139,9 @@ function writeAccess(
   const end = access.offset + access.length;
   object.next = end >= object.plainSize ? 0 : end;
 }
+
+const operationBits: Readonly<Record<AccessOperation, number>> = { open: 0, read: 1, catalog: 2 };
+const levelBits: Readonly<Record<HitLevel, number>> = { shelf: 0, fetched: 4, ahead: 8, none: 12 };
 
 function restOf(access: Access, known: KnownObject | undefined, from: number): number {
   if (access.operation === 'open') return 0;
@@ -144,40 +157,43 @@ function defineObject(
 ): KnownObject {
   const parts = partsOfObjectText(object);
   if (parts === undefined) throw new PinfsError('INTERNAL', 'an object of a trace has no name');
-  const storedSize = sizesToCome.get(object) ?? NaN;
-  sizesToCome.delete(object);
+  const storedSize = sizesToCome.size === 0 ? NaN : (sizesToCome.get(object) ?? NaN);
+  if (!Number.isNaN(storedSize)) sizesToCome.delete(object);
   out.varint(0);
   out.byte(parts.shape);
-  out.bytes(parts.digest);
+  out.hex(object, parts.from, parts.end);
   out.varint(Number.isNaN(plainSize) ? 0 : plainSize + 1);
   out.varint(Number.isNaN(storedSize) ? 0 : storedSize + 1);
-  const defined = { number: tables.objects.size, plainSize, storedSize, next: 0, path: 0 };
+  const defined = {
+    number: tables.objects.size,
+    plainSize,
+    storedSize,
+    next: 0,
+    path: 0,
+    pathText: '',
+  };
   tables.objects.set(object, defined);
   return defined;
 }
 
-function pathNumber(tables: Tables, path: string): number | undefined {
-  return tables.paths.get(path.length > traceBounds.onePathBytes ? '' : path);
-}
-
-function writePath(
-  out: ByteWriter,
-  tables: Tables,
-  path: string,
-  known: number | undefined,
-): number {
-  const count = tables.paths.size;
-  if (known !== undefined) {
-    out.varint(count - known);
-    return known;
+/** @param isAgain the object has another path as well: this one will come again. @returns its number. */
+function writePath(out: ByteWriter, tables: Tables, given: string, isAgain: boolean): number {
+  const path = given.length > traceBounds.onePathBytes ? '' : given;
+  const count = tables.pathCount;
+  const before =
+    path === tables.lastPath ? count - 1 : isAgain ? tables.paths.get(path) : undefined;
+  if (before !== undefined) {
+    out.varint(count - before);
+    return before;
   }
   const shared = sharedPrefix(tables.lastPath, path, traceBounds.onePathBytes);
   out.varint(0);
   out.varint(shared);
   out.varint(path.length - shared);
-  out.latin1(path.slice(shared));
+  out.latin1(shared === 0 ? path : path.slice(shared));
   tables.lastPath = path;
-  tables.paths.set(path, count);
+  tables.pathCount++;
+  if (isAgain) tables.paths.set(path, count);
   return count;
 }
 
@@ -185,14 +201,12 @@ function processKey({ pid, processName }: Access): string {
   return `${pid} ${processName}`;
 }
 
-function writeProcess(
-  out: ByteWriter,
-  tables: Tables,
-  access: Access,
-  known: number | undefined,
-): void {
+function writeProcess(out: ByteWriter, tables: Tables, access: Access): void {
+  const key = processKey(access);
+  const known = tables.processes.get(key);
   const count = tables.processes.size;
-  tables.lastProcess = known ?? count;
+  tables.lastPid = access.pid;
+  tables.lastName = access.processName;
   if (known !== undefined) {
     out.varint(count - known);
     return;
@@ -202,5 +216,5 @@ function writeProcess(
   out.varint(access.pid);
   out.varint(name.length);
   out.latin1(name);
-  tables.processes.set(processKey(access), count);
+  tables.processes.set(key, count);
 }

@@ -8,21 +8,39 @@ const foreign = /^foreign:([0-9a-f]{16})$/;
 const plainSuffix = compressions.none.keySuffix;
 const formShift = { kind: 2, plain: 5 };
 
-/** The parts of an object's name; undefined for a text that names none. */
-export function partsOfObjectText(
-  text: string,
-): { readonly shape: number; readonly digest: Buffer } | undefined {
-  const number = foreign.exec(text)?.[1];
-  if (number !== undefined) {
-    return { shape: digestForms.indexOf('foreign'), digest: Buffer.from(number, 'hex') };
+/** Where the digits of an object's name stand, and the byte before its digest. */
+export interface ObjectTextParts {
+  readonly shape: number;
+  readonly from: number;
+  readonly end: number;
+}
+
+// Names differ in what follows their digits, of which there are few: each is looked at once.
+const shapes = new Map<string, number>();
+const digits = 2 * digestBytes;
+
+/** The parts of an object's name; undefined for a text that names none. Its digits are not looked at. */
+export function partsOfObjectText(text: string): ObjectTextParts | undefined {
+  if (text.startsWith('foreign:')) {
+    if (!foreign.test(text)) return undefined;
+    return { shape: digestForms.indexOf('foreign'), from: 8, end: 24 };
   }
+  const tail = text.length === digits ? '' : text.slice(digits);
+  const known = shapes.get(tail);
+  if (known !== undefined) return { shape: known, from: 0, end: digits };
+  const shape = shapeOf(text);
+  if (shape === undefined) return undefined;
+  shapes.set(tail, shape);
+  return { shape, from: 0, end: digits };
+}
+
+function shapeOf(text: string): number | undefined {
   const isPlain = text.endsWith(plainSuffix);
   const name = objectNameOf(isPlain ? text.slice(0, -plainSuffix.length) : text);
   if (name === undefined) return undefined;
   const form = digestForms.indexOf(name.hash.algorithm);
   const kind = traceObjectKinds.indexOf(name.kind);
-  const shape = form | (kind << formShift.kind) | (isPlain ? 1 << formShift.plain : 0);
-  return { shape, digest: Buffer.from(name.hash.text.slice(0, 2 * digestBytes), 'hex') };
+  return form | (kind << formShift.kind) | (isPlain ? 1 << formShift.plain : 0);
 }
 
 /** The text of an object of a trace, as `Access.object`. */
