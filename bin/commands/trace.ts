@@ -2,6 +2,7 @@ import { InvalidArgumentError, type Command } from 'commander';
 import { printable, fromText, printableJson, printableText } from '../../lib/format/bytes.js';
 import { PinfsError } from '../../lib/format/errors.js';
 import type { OptionValues } from '../../lib/options/option.js';
+import { foreignFormats } from '../../lib/trace/foreign/formats.js';
 import type { TraceSummary } from '../../lib/trace/text.js';
 import type { Access, Trace } from '../../lib/trace/trace.js';
 import { runAction, warn } from './failures.js';
@@ -42,7 +43,38 @@ export function register(program: Command): void {
   addOptions(fileCommand(trace.command('head')), headOptions)
     .description('the first accesses')
     .action((file: string, flags: HeadFlags) => each(file, flags, showLine, '', flags.count));
+  addOptions(outputOptions(trace.command('import')), foreignOptions)
+    .description("make a trace of another tool's")
+    .argument('<file>', 'what the other tool wrote')
+    .action(importTrace);
+  addOptions(fileCommand(trace.command('export')), foreignOptions)
+    .description('write a trace as another tool reads it')
+    .action(exportTrace);
 }
+
+const foreignOptions = {
+  format: {
+    flag: '--format',
+    value: 'name',
+    kind: 'choice',
+    choices: foreignFormats,
+    required: true,
+    help: "the other tool's format",
+    manual:
+      'The format of another tool: `libcachesim-csv` (time in seconds, object, size), `oracle-general` (records of 24 bytes ' +
+      "with the next access, of libCacheSim) or `cvmfs-tracer` (what the reference's client writes to CVMFS_TRACEFILE).",
+  },
+  output: {
+    flag: '--output',
+    short: '-o',
+    value: 'file',
+    kind: 'path',
+    required: true,
+    help: 'where it goes',
+  },
+} as const satisfies CommandOptionRows;
+
+type ForeignFlags = OutputFlags & OptionValues<typeof foreignOptions>;
 
 function fileCommand(command: Command): Command {
   return outputOptions(command).argument('<file>', fileArgument);
@@ -58,20 +90,16 @@ function parseCount(text: string): number {
 async function readTrace(file: string, most?: number): Promise<Trace> {
   const { readTraceFile } = await import('../../lib/trace/read-trace-file.js');
   const trace = await withProgress('read', undefined, (progress) =>
-    Promise.resolve().then(() => {
-      try {
-        return readTraceFile(file, {
+    Promise.resolve(
+      readable(file, () =>
+        readTraceFile(file, {
           accessesMax: most,
           progress: (done, total) => {
             progress.update(done, `of ${total} bytes`);
           },
-        });
-      } catch (thrown) {
-        if (thrown instanceof PinfsError) throw thrown;
-        const reason = thrown instanceof Error ? thrown.message : String(thrown);
-        throw new PinfsError('USAGE', `can't read ${file}: ${reason}`, { cause: thrown });
-      }
-    }),
+        }),
+      ),
+    ),
   );
   if (trace.end === 'cut' && most === undefined) {
     warn('the trace has no end: its recording was cut off; it is whole up to there');
@@ -142,4 +170,67 @@ function infoLines({ header }: Trace, summary: TraceSummary): string[] {
     `read        ${formatSize(summary.readBytes)}`,
     `processes   ${counts(summary.processes)}`,
   ];
+}
+
+// What is imported is read as a whole (bytes).
+const importedBytesMax = 1024 * 1024 * 1024;
+
+async function importTrace(file: string, flags: ForeignFlags): Promise<void> {
+  await runAction(flags, async () => {
+    const { importedTrace } = await import('../../lib/trace/foreign/convert.js');
+    const { readGiven } = await import('../../lib/files/given.js');
+    const { version } = await import('../../lib/machine/version.js');
+    const bytes = readable(file, () => readGiven(file, importedBytesMax));
+    const pieces = importedTrace(bytes, flags.format, file, `pinfs ${version}`);
+    await writeOut(flags, pieces);
+  });
+}
+
+async function exportTrace(file: string, flags: ForeignFlags): Promise<void> {
+  await runAction(flags, async () => {
+    const trace = await readTrace(file);
+    const { exportedTrace } = await import('../../lib/trace/foreign/convert.js');
+    await writeOut(flags, exportedTrace(trace, flags.format));
+  });
+}
+
+/** @throws PinfsError OUTPUT_FAILED, what making the pieces throws */
+async function writeOut(
+  { output: out, json }: ForeignFlags,
+  pieces: Iterable<Buffer>,
+): Promise<void> {
+  const { closeSync, openSync, writeSync } = await import('node:fs');
+  const written = <T>(action: () => T): T => {
+    try {
+      return action();
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new PinfsError('OUTPUT_FAILED', `can't write ${out}: ${reason}`, { cause });
+    }
+  };
+  let bytes = 0;
+  // Nothing is begun where the first piece shows that it is none.
+  let fd: number | undefined;
+  for (const piece of pieces) {
+    const to = (fd ??= written(() => openSync(out, 'w')));
+    for (let rest = piece; rest.length > 0;) {
+      const left = rest;
+      rest = rest.subarray(written(() => writeSync(to, left)));
+    }
+    bytes += piece.length;
+  }
+  if (fd !== undefined) closeSync(fd);
+  if (json === true) printJson({ out, bytes });
+  else process.stdout.write(`${printableText(out)} was written (${formatSize(bytes)})\n`);
+}
+
+/** @throws PinfsError USAGE for a file that can't be read */
+function readable<T>(file: string, read: () => T): T {
+  try {
+    return read();
+  } catch (thrown) {
+    if (thrown instanceof PinfsError) throw thrown;
+    const reason = thrown instanceof Error ? thrown.message : String(thrown);
+    throw new PinfsError('USAGE', `can't read ${file}: ${reason}`, { cause: thrown });
+  }
 }

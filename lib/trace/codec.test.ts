@@ -37,7 +37,11 @@ const objectArbitrary = fc.oneof(
   hexArbitrary(16).map((digits) => `foreign:${digits}`),
 );
 
-const sizeArbitrary = fc.oneof(fc.nat(300_000), fc.constant(NaN), fc.integer({ min: 0, max: 2 ** 50 }));
+const sizeArbitrary = fc.oneof(
+  fc.nat(300_000),
+  fc.constant(NaN),
+  fc.integer({ min: 0, max: 2 ** 50 }),
+);
 
 interface MadeTrace {
   readonly accesses: readonly Access[];

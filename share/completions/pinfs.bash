@@ -17,6 +17,7 @@ _pinfs() {
     --driver) mapfile -t COMPREPLY < <(compgen -W 'auto fuse-native kernel' -- "$word") && return ;;
     --ahead) mapfile -t COMPREPLY < <(compgen -W 'off' -- "$word") && return ;;
     --log-level) mapfile -t COMPREPLY < <(compgen -W 'info warn error' -- "$word") && return ;;
+    --format) mapfile -t COMPREPLY < <(compgen -W 'libcachesim-csv oracle-general cvmfs-tracer' -- "$word") && return ;;
     --type) mapfile -t COMPREPLY < <(compgen -W 'f d l c b p s' -- "$word") && return ;;
     --workload) mapfile -t COMPREPLY < <(compgen -W 'walk tar' -- "$word") && return ;;
     --drivers) mapfile -t COMPREPLY < <(compgen -W 'kernel fuse-native kernel,fuse-native' -- "$word") && return ;;
@@ -61,7 +62,9 @@ _pinfs() {
       csv) options=$output ;;
       json) options=$output ;;
       head) options="$output --count" ;;
-      *) options='info show csv json head' ;;
+      import) options="$output --format --output" ;;
+      export) options="$output --format --output" ;;
+      *) options='info show csv json head import export' ;;
     esac ;;
     profile) case ${COMP_WORDS[2]} in
       make) options="$output --output" ;;
