@@ -22,6 +22,12 @@ export function chosenFiles(files: readonly KeptFile[]): readonly KeptFile[] {
   return shuffled(taken, random).slice(0, chosenCount);
 }
 
+/** All files of a job in an order of its own, always the same. */
+export function jobOrder(files: readonly KeptFile[]): readonly KeptFile[] {
+  const named = files.filter(({ path }) => path.includes('_part_'));
+  return shuffled(named, seededRandom(13));
+}
+
 function shuffled<T>(values: readonly T[], random: () => number): T[] {
   const keyed = values.map((value) => ({ value, key: random() }));
   return keyed.sort((a, b) => a.key - b.key).map(({ value }) => value);

@@ -1,14 +1,17 @@
 /** The rows of the series: what is done in one round, and with what it is compared. */
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Filling } from './client.js';
 import type { TreeName } from './made-trees.js';
-import { chosenFiles, readers } from './readers.js';
+import { chosenFiles, jobOrder, readers } from './readers.js';
 import type { Participant, Stage } from './stage.js';
 
 export interface Row {
   readonly name: string;
   /** What it reads. */
   readonly tree: TreeName;
+  /** Other trees that it needs. */
+  readonly also?: readonly TreeName[];
   /** Measures this row once, everything that takes part by turns. */
   round(stage: Stage): Promise<void>;
 }
@@ -130,6 +133,39 @@ const fetchRow: Row = {
   },
 };
 
+/** A job with an order of its own over 20 ms: with nothing fetched ahead, with its profile, and with that of the revision before. */
+const profile: Row = {
+  name: 'profile',
+  tree: 'job',
+  also: ['job-before'],
+  async round(stage) {
+    const files = jobOrder(stage.kept('job').files);
+    const command = stage.openReadClose(files);
+    const learn = async (tree: 'job' | 'job-before'): Promise<string> => {
+      const learned = join(stage.work, `${tree}.profile`);
+      if (existsSync(learned)) return learned;
+      await stage.coldWith(tree, 'server', `--learn '${learned}' --ahead off`, async (mounted) => {
+        await stage.timed(mounted, command, `learning ${tree}`);
+      });
+      return learned;
+    };
+    const learned = { own: await learn('job'), before: await learn('job-before') };
+    await stage.curl(
+      'job',
+      files.flatMap(({ objects }) => objects),
+      'relay',
+    );
+    const options = {
+      'nothing ahead': '--ahead off',
+      'its profile': `--profile '${learned.own}'`,
+      'the profile before': `--profile '${learned.before}'`,
+    };
+    for (const [what, given] of Object.entries(options)) {
+      await stage.coldWith('job', 'relay', given, (mounted) => stage.timed(mounted, command, what));
+    }
+  },
+};
+
 /** Dear ones last. */
 export const rows: readonly Row[] = [
   coldWhole(
@@ -146,6 +182,7 @@ export const rows: readonly Row[] = [
   fetchRow,
   warm,
   random('rtt-random-500', 'relay'),
+  profile,
   rttTar,
 ];
 

@@ -24,7 +24,7 @@ const { values } = parseArgs({
 });
 
 function treesOf(chosen: readonly Row[]): TreeName[] {
-  return [...new Set(chosen.map(({ tree }) => tree))];
+  return [...new Set(chosen.flatMap(({ tree, also = [] }) => [tree, ...also]))];
 }
 
 async function main(): Promise<void> {

@@ -2,7 +2,7 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { mount, script, type Client, type Filling, type Mounted } from './client.js';
+import { mount, pinfs, script, type Client, type Filling, type Mounted } from './client.js';
 import { curl } from './curl.js';
 import type { Kept, KeptFile, KeptPlace } from './kept.js';
 import type { TreeName } from './made-trees.js';
@@ -26,6 +26,8 @@ export interface Stage {
   curl(tree: TreeName, objects: readonly string[], way: Way): Promise<void>;
   /** Plays with a fresh mount and an empty cache of each client. */
   cold(tree: TreeName, way: Way, play: Play): Promise<void>;
+  /** Cold, pinfs of this checkout alone, with these options of a mount. */
+  coldWith(tree: TreeName, way: Way, options: string, play: Play): Promise<void>;
   /** Warm: a fresh mount over a cache that has everything, pages dropped. */
   at(temperature: 'cold' | 'warm', tree: TreeName, play: Play): Promise<void>;
   timed(mounted: Participant, command: string, what?: string): Promise<void>;
@@ -97,7 +99,7 @@ function yardsticks({ work, series, served }: Setting): Pick<Stage, 'local' | 'c
   };
 }
 
-function mounts(setting: Setting): Pick<Stage, 'cold' | 'at'> {
+function mounts(setting: Setting): Pick<Stage, 'cold' | 'coldWith' | 'at'> {
   const { work, clients } = setting;
   let turn = 0;
   // Who began in one turn is last in the next.
@@ -134,6 +136,12 @@ function mounts(setting: Setting): Pick<Stage, 'cold' | 'at'> {
   };
   return {
     cold,
+    async coldWith(name, way, options, then) {
+      const cache = join(work, 'cold');
+      const command = pinfs.command.replace(' mount ', ` mount ${options} `);
+      await play({ ...pinfs, command }, fillingOf(setting, name, way, cache), then);
+      rmSync(cache, { recursive: true, force: true });
+    },
     at: (temperature, name, then) =>
       temperature === 'warm' ? warm(name, then) : cold(name, 'server', then),
   };

@@ -127,6 +127,19 @@ export const mountOptionTable = {
       '(see `--record-all`). A trace that is there is replaced, another file never. A full disk ends the recording, not the mount.',
     inUse: 'the recording',
   },
+  /** File that becomes a profile of what was read, when the mount ends. */
+  learn: {
+    flag: '--learn',
+    value: 'file',
+    kind: 'path',
+    conflicts: 'record',
+    fstab: false,
+    help: 'write a profile of what was read when the mount ends, for --profile',
+    manual:
+      'Writes a profile of what was read, in the order of first use, when the mount ends; a profile that is there is replaced. ' +
+      'Meanwhile accesses are recorded to FILE.trace, which goes then. See `--profile`.',
+    inUse: 'the profile that is learned',
+  },
   /** The kernel keeps nothing, so that each read of a process is recorded. */
   recordAll: {
     flag: '--record-all',

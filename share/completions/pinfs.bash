@@ -26,7 +26,7 @@ _pinfs() {
     --fqrn | --cache-limit | --trust-at | --set | --mirror | --proxy | --env | --deadline | --min-rate | --metrics | --protected-xattr | --xattr-gid | --count | --name | --jobs | --port | --host | --repeats | --clients | --rtt | --rate | --seed | --size | --sample | --target) return ;;
   esac
   case $command in
-    mount) options="$source --inodes --foreground --driver --allow-other --suid --dev --ahead --profile --no-xattrs --passthrough --log --log-level --metrics --public --trace --record --record-all --protected-xattr --xattr-gid -o" ;;
+    mount) options="$source --inodes --foreground --driver --allow-other --suid --dev --ahead --profile --no-xattrs --passthrough --log --log-level --metrics --public --trace --record --learn --record-all --protected-xattr --xattr-gid -o" ;;
     umount) options="$output --lazy --force --all" ;;
     repin) options="$output --dry-run" ;;
     ls) options="$source --long --recursive" ;;

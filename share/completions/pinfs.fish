@@ -98,6 +98,7 @@ complete -c pinfs -n '__fish_seen_subcommand_from mount' -l metrics -x -d 'serve
 complete -c pinfs -n '__fish_seen_subcommand_from mount' -l public -d 'let metrics be asked for from other machines, or by all users of a socket'
 complete -c pinfs -n '__fish_seen_subcommand_from mount' -l trace -r -F -d 'one line for each request of the kernel (kernel driver)'
 complete -c pinfs -n '__fish_seen_subcommand_from mount' -l record -r -F -d 'record each access of an object to this file'
+complete -c pinfs -n '__fish_seen_subcommand_from mount' -l learn -r -F -d 'write a profile of what was read when the mount ends, for --profile'
 complete -c pinfs -n '__fish_seen_subcommand_from mount' -l record-all -d 'let the kernel keep nothing, so that every read is recorded'
 complete -c pinfs -n '__fish_seen_subcommand_from mount' -l protected-xattr -x -d 'an attribute for some groups only'
 complete -c pinfs -n '__fish_seen_subcommand_from mount' -l xattr-gid -x -d 'a group that may read them, besides 0'

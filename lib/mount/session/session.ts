@@ -31,6 +31,7 @@ import type { MountOptions } from '../options.js';
 import { optionDigests, shownSource } from '../mount-spec.js';
 import { mountRequest, refuseOthers } from './request.js';
 import { ownRuntimeDirectory } from '../control/runtime.js';
+import { finishLearning, recordingFile } from './learning.js';
 import { openSessionRecording, type SessionRecording } from './recording.js';
 import { mountStatus, tooSmall, tooSmallAdvice, type MountStatus } from './status.js';
 
@@ -252,7 +253,7 @@ async function startSession(
     const passed = passedDescriptor(mount.mountpoint) !== undefined;
     if (!control.owned() || (!passed && (await ourMountAt(mountpoint))))
       throw alreadyMounted(mountpoint);
-    const { record: file } = mount;
+    const file = recordingFile(mount);
     const record = file === undefined ? undefined : await life.recording.begin(file, repository);
     parts.onMounting();
     const { driver, mounted } = await mountWith(
@@ -330,6 +331,7 @@ function liveSession(
     const level = end.reason === 'unmounted' ? 'info' : 'error';
     log[level](`the mount on ${life.mountpoint} has ended: ${end.message}`);
     await life.recording.close();
+    await finishLearning(mount, log);
     await served.stop();
     await control.close();
     await current().close();
