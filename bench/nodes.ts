@@ -1,6 +1,7 @@
 /**
- * `node dist/bench/nodes.js [--nodes N] [--files N]`: N mounts of one pin, each with an empty cache of its own as on N nodes,
- * start the same job (`tar` of all) at once, through one Squid. Prints the requests that reached the origin, and when the
+ * `node dist/bench/nodes.js [--nodes N] [--files N] [--at-once N] [--mount-seconds N]`: N mounts of one pin, each with an
+ * empty cache of its own as on N nodes, start the same job (`tar` of all) at once, through one Squid. They are mounted
+ * before, some at a time, and no more once that took so long. Prints the requests that reached the origin, and when the
  * first and the last node were done. Run it as root, where nginx and squid are; a mount takes 0.1 GB of memory.
  */
 import { randomBytes } from 'node:crypto';
@@ -11,7 +12,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { file, makeRepository } from '../lib/publish/write-repository.js';
-import { mount, pinfs } from './client.js';
+import { mount, pinfs, type Mounted } from './client.js';
 import { freePort, startNginx } from './nginx.js';
 import { killGroup, shell, start, timed } from './process.js';
 
@@ -19,11 +20,14 @@ const { values } = parseArgs({
   options: {
     nodes: { type: 'string', default: '200' },
     files: { type: 'string', default: '200' },
+    'at-once': { type: 'string', default: '4' },
+    'mount-seconds': { type: 'string', default: '3600' },
   },
 });
 
 const fileBytes = 30_000;
 const listensMsMax = 20_000;
+const jobSecondsMax = 900;
 
 interface Squid {
   readonly port: number;
@@ -91,37 +95,48 @@ async function main(): Promise<void> {
   const client = {
     ...pinfs,
     command: pinfs.command
+      .replace(' mount ', ' mount --foreground ')
       .replace('{url}@{hash}', '{url}@{tag}')
-      .replace('--key', `${proxy} --key`),
+      .replace('--key', `${proxy} --deadline ${jobSecondsMax} --key`),
   };
+  const mounted: Mounted[] = [];
   const began = performance.now();
-  const node = async (index: number): Promise<number> => {
-    const at = join(work, `node${index}`);
-    mkdirSync(at);
-    const mounted = await mount(client, {
-      url: `http://127.0.0.1:${nginx.notedPort}/${made.fqrn}`,
-      cache: join(at, 'cache'),
-      mnt: join(at, 'mnt'),
-      key,
-      hash: '',
-      tag: 'v1',
-      fqrn: made.fqrn,
-    });
-    try {
-      await timed(shell(`tar -cf - -C '${mounted.path}' . | cat > /dev/null`));
-      return performance.now() - began;
-    } finally {
-      await mounted.unmount();
+  const isTime = (): boolean => performance.now() - began < 1000 * Number(values['mount-seconds']);
+  let next = 0;
+  const mounting = async (): Promise<void> => {
+    while (next < nodes && isTime()) {
+      const at = join(work, `node${next++}`);
+      mkdirSync(at);
+      mounted.push(
+        await mount(client, {
+          url: `http://127.0.0.1:${nginx.notedPort}/${made.fqrn}`,
+          cache: join(at, 'cache'),
+          mnt: join(at, 'mnt'),
+          key,
+          hash: '',
+          tag: 'v1',
+          fqrn: made.fqrn,
+        }),
+      );
     }
   };
   try {
-    const done = await Promise.all(Array.from({ length: nodes }, (_, index) => node(index)));
+    await Promise.all(Array.from({ length: Number(values['at-once']) }, mounting));
+    const ready = performance.now();
+    const job = async ({ path }: Mounted): Promise<number> => {
+      const tar = shell(`tar -cf - -C '${path}' . | cat > /dev/null`);
+      await timed(tar, { secondsMax: jobSecondsMax });
+      return performance.now() - ready;
+    };
+    const done = await Promise.all(mounted.map(job));
     const asked = nginx.noted();
     const once = new Set(asked.map(({ path }) => path)).size;
     const seconds = (ms: number): string => (ms / 1000).toFixed(1);
     process.stdout.write(
-      `${nodes} nodes, ${names.length} files of ${fileBytes} bytes: ${asked.length} requests at the origin for ${once} paths; first node after ${seconds(Math.min(...done))} s, last after ${seconds(Math.max(...done))} s\n`,
+      `${mounted.length} nodes, mounted within ${seconds(ready - began)} s, ${names.length} files of ${fileBytes} bytes: ${asked.length} requests at the origin for ${once} paths; first node after ${seconds(Math.min(...done))} s, last after ${seconds(Math.max(...done))} s\n`,
     );
+    while (mounted.length > 0)
+      await Promise.all(mounted.splice(0, Number(values['at-once'])).map((one) => one.unmount()));
   } finally {
     squid.stop();
     await nginx.close();
