@@ -224,7 +224,8 @@ function serve(worker: Worker, device: number, start: WorkerStart): void {
       else post(port, { kind: 'connected', minor: connection.minor });
     },
     miss: (key, { want, ahead }) => {
-      post(port, { kind: 'miss', key, want, ahead: ahead ?? [] });
+      const isOff = start.settings.aheadBytesMax === 0;
+      post(port, { kind: 'miss', key, want, ahead: isOff ? [] : (ahead ?? []) });
     },
     fetchAhead: (wants) => {
       post(port, { kind: 'ahead', wants });
