@@ -30,6 +30,7 @@ const commandModules: readonly (readonly [readonly string[], () => Promise<Comma
   [['mrc'], () => import('./commands/mrc.js')],
   [['advise'], () => import('./commands/advise.js')],
   [['profile'], () => import('./commands/profile.js')],
+  [['report'], () => import('./commands/report.js')],
   [['attest', 'key'], () => import('./commands/attest.js')],
   [['cache', 'forget'], () => import('./commands/cache.js')],
   [['config'], () => import('./commands/config.js')],

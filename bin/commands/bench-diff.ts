@@ -56,7 +56,7 @@ what was measured; where the interval holds 1, or there are fewer than three sam
 }
 
 /** @throws PinfsError NOT_FOUND, RESULT_MALFORMED */
-function readResultFile(path: string): BenchResult {
+export function readResultFile(path: string): BenchResult {
   let bytes: Buffer;
   try {
     bytes = readGiven(path, benchResultBytesMax);

@@ -1,3 +1,5 @@
+import type { RequestSequence } from './requests.js';
+
 /**
  * Draws objects by a hash of their number: an object is always in a sample, or never.
  * @param rate share of all objects, above 0 to 1.
@@ -18,4 +20,22 @@ function mix(number: number): number {
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
   hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
   return (hash ^ (hash >>> 16)) >>> 0;
+}
+
+/**
+ * The accesses of a sample of the objects, for miniature simulations (Waldspurger et al., USENIX ATC 2017): a cache whose
+ * size is scaled by the same rate behaves much as the whole one.
+ */
+export function sampledRequests(
+  requests: RequestSequence,
+  rate: number,
+  seed = 1,
+): RequestSequence {
+  const sample = openSample(rate, seed);
+  const isDrawn = (_: number, index: number): boolean => sample(requests.objects[index] ?? 0) >= 0;
+  return {
+    ...requests,
+    times: requests.times.filter(isDrawn),
+    objects: requests.objects.filter(isDrawn),
+  };
 }

@@ -3,7 +3,7 @@
 # Made by `npm run documents` from what the commands declare.
 
 _pinfs() {
-  local commands='mount umount repin record trace ls stat cat cp find fetch info tags status check explain probe serve bench bench-diff replay mrc advise profile attest key cache forget config setup doctor help'
+  local commands='mount umount repin record trace ls stat cat cp find fetch info tags status check explain probe serve bench bench-diff replay mrc advise profile report attest key cache forget config setup doctor help'
   local output='--json --verbose --help'
   local source="$output --key --fqrn --cache --cache-limit --cache-lower --trust-at --blacklist --external --config --set --mirror --proxy --env --attestation --signer --offline --strict --deadline --min-rate --follow-redirects --weak-key"
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]} options=
@@ -47,6 +47,7 @@ _pinfs() {
     replay) options="$output --policy --size --by --warm" ;;
     mrc) options="$output --by --sample" ;;
     advise) options="$output --target --warm" ;;
+    report) options="$output --output" ;;
     attest) options="$source --master-key --output" ;;
     forget) options="$output --cache" ;;
     setup) options="$output --undo --dry-run --root" ;;

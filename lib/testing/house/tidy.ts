@@ -48,6 +48,7 @@ const owners: Readonly<Record<string, readonly string[]>> = {
   koffi: ['machine', 'drivers', 'testing'],
   pino: ['mount'],
   'prom-client': ['mount'],
+  'playwright-core': ['tests'],
   'hdr-histogram-js': ['laboratory'],
   commander: ['bin'],
   'cli-progress': ['bin'],
