@@ -16,7 +16,7 @@ import { mayFit, openKeeper, type Keeper, type Target } from './cache/keeper.js'
 import { openLower, type Lower } from './cache/lower.js';
 import { checkLowerCaches, openLowerCaches, type LowerCaches } from './lower/lower-caches.js';
 import { shelfForReaders } from './cache/open-shelf.js';
-import type { Shelf } from './shelf.js';
+import type { RecentUses, Shelf } from './shelf.js';
 import { openOutcomes, type FetchOutcome } from './outcomes.js';
 import { openSpare, type Spare } from './cache/spare.js';
 import { openStaging, type StagingPlace } from './cache/staging.js';
@@ -184,6 +184,14 @@ class DiskStore implements Store {
 
   setVolatile(isVolatile: boolean): void {
     if (this.#cache !== undefined) this.#cache.disk.isVolatile = isVolatile;
+  }
+
+  takeEvicted(): readonly string[] {
+    return this.#cache?.disk.takeEvicted() ?? [];
+  }
+
+  noteUses(uses: RecentUses): void {
+    this.#cache?.disk.shelf.noteUses(uses);
   }
 
   close(): Promise<void> {

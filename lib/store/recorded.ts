@@ -56,6 +56,8 @@ export function recordedShelf(shelf: Shelf): Shelf {
       log.expected(wants.filter((want) => shelf.isRecorded?.(want) === false));
     },
     prepare: (want) => shelf.prepare?.(want),
+    letGo: (keys) => shelf.letGo?.(keys),
+    recentUses: () => shelf.recentUses?.() ?? new Map<number, number>(),
     beginRun(operation) {
       log?.beginRun(operation);
       shelf.beginRun(operation);

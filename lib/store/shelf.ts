@@ -1,6 +1,9 @@
 import type { AccessLog } from './recorded.js';
 import type { Want } from './want.js';
 
+/** When records of the cache (by id) were used last (µs, as `tick`). */
+export type RecentUses = ReadonlyMap<number, number>;
+
 /**
  * The reading side of the cache: what is on this machine, checked. Synchronous, and usable from any
  * thread: it is built from the cache directory alone. Seam: the disk, and ALWAYS_MISS in tests.
@@ -59,6 +62,12 @@ export interface Shelf {
   /** Tells of each access from now on, or no more. */
   record?(log: AccessLog | undefined): void;
 
+  /** Lets go of objects that were evicted by somebody else, so that their room is free. */
+  letGo?(keys: readonly string[]): void;
+
+  /** Uses since the last call, for the thread that evicts; who takes them sees to it that they are written down. */
+  recentUses?(): RecentUses;
+
   /** Marks the begin of one run of one operation (ALWAYS_MISS keeps a set for each). */
   beginRun(operation: object): void;
 
@@ -89,6 +98,8 @@ export function timedShelf(shelf: Shelf, spent: { ms: number }): Shelf {
     prepare: (want) => shelf.prepare?.(want),
     opened: (find) => shelf.opened?.(find),
     record: (log) => shelf.record?.(log),
+    letGo: (keys) => shelf.letGo?.(keys),
+    recentUses: () => shelf.recentUses?.() ?? new Map<number, number>(),
     beginRun: (operation) => {
       shelf.beginRun(operation);
     },

@@ -1,7 +1,7 @@
 import type { PinfsError } from '../format/errors.js';
 import type { Wait } from '../source/wait.js';
 import type { FetchOutcome } from './outcomes.js';
-import type { Shelf } from './shelf.js';
+import type { RecentUses, Shelf } from './shelf.js';
 import type { StoreSpent } from './spent.js';
 import type { Want } from './want.js';
 
@@ -38,6 +38,12 @@ export interface Store {
 
   /** Whether content that is fetched from now on goes first when room is needed (`volatile`, docs/format.md). */
   setVolatile?(isVolatile: boolean): void;
+
+  /** Keys of objects that were evicted since the last call: other threads may have them open. */
+  takeEvicted?(): readonly string[];
+
+  /** What other threads used, so that it is not evicted as if nobody had. */
+  noteUses?(uses: RecentUses): void;
 
   /** Told of each object that was fetched and kept, where somebody wants to know. */
   fetched?: FetchedListener | undefined;

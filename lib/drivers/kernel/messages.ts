@@ -1,6 +1,7 @@
 import type { LiveFacts } from '../../filesystem/live-facts.js';
 import type { SnapshotDescriptor } from '../../filesystem/snapshot-descriptor.js';
 import type { ErrorCode } from '../../format/errors.js';
+import type { RecentUses } from '../../store/shelf.js';
 import type { Want } from '../../store/want.js';
 import type { Settings } from './worker/service.js';
 
@@ -46,6 +47,8 @@ export type ToWorker =
   | {
       readonly kind: 'have';
       readonly key: string;
+      /** Objects that went since the last of these. */
+      readonly evicted?: readonly string[] | undefined;
       /** As in `fetched`. */
       readonly fetched?: readonly FetchedObject[] | undefined;
     }
@@ -97,6 +100,8 @@ export type FromWorker =
       readonly key: string;
       readonly want: Want;
       readonly ahead: readonly Want[];
+      /** What was used since the last of these. */
+      readonly uses?: RecentUses | undefined;
     }
   | { readonly kind: 'joined'; readonly key: string }
   /** Objects that will be wanted next; nobody waits for them. */

@@ -37,6 +37,8 @@ export function alwaysMiss(shelf: Shelf): Shelf {
     isRecorded: (want) => shelf.isRecorded?.(want) ?? false,
     expect: (wants, isHere) => shelf.expect?.(wants, isHere),
     prepare: (want) => shelf.prepare?.(want),
+    letGo: (keys) => shelf.letGo?.(keys),
+    recentUses: () => shelf.recentUses?.() ?? new Map<number, number>(),
     beginRun(operation) {
       if (operation === idle) {
         current = undefined;

@@ -79,6 +79,8 @@ export function countedShelf(shelf: Shelf): Shelf {
     has: (want) => count(want, 'whole', shelf.has(want) || undefined) === true,
     isRecorded: (want) => shelf.isRecorded?.(want) ?? false,
     prepare: (want) => shelf.prepare?.(want),
+    letGo: (keys) => shelf.letGo?.(keys),
+    recentUses: () => shelf.recentUses?.() ?? new Map<number, number>(),
     expect(wants, isHere) {
       for (const want of wants) {
         if (isHere !== true && shelf.isRecorded?.(want) === true) continue;

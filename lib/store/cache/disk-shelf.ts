@@ -14,7 +14,7 @@ import { Records } from './records.js';
 import { tick, type ObjectRecord } from './statements.js';
 import { freeBytes } from './room.js';
 import { openSegmentReader, type SegmentReader } from './segment-reader.js';
-import type { Shelf } from '../shelf.js';
+import type { RecentUses, Shelf } from '../shelf.js';
 import { stampOf } from './stamp.js';
 import { wantKey, type Want } from '../want.js';
 
@@ -150,6 +150,20 @@ export class DiskShelf implements Shelf {
     this.#open(key);
   }
 
+  letGo(keys: readonly string[]): void {
+    for (const key of keys) this.#files.close(key);
+    if (keys.length > 0) this.#segments.letRemovedGo();
+  }
+
+  recentUses(): RecentUses {
+    return this.#files.takeRecentUses();
+  }
+
+  /** Notes uses in another thread of this process. */
+  noteUses(uses: RecentUses): void {
+    this.#files.putUsesBack(uses);
+  }
+
   /** Uses since the last call, by id of the record. */
   takeUses(): Map<number, number> {
     return this.#files.takeUses();
@@ -163,7 +177,7 @@ export class DiskShelf implements Shelf {
       object = this.#unlessChanged(object, now);
     }
     if (object === undefined || !fits(object.size, want)) return undefined;
-    object.used = now;
+    this.#files.use(object, now);
     return object;
   }
 

@@ -133,6 +133,11 @@ export class Disk {
     return this.#eviction.count;
   }
 
+  /** Keys of them since the last call, for threads that may have them open. */
+  takeEvicted(): readonly string[] {
+    return this.#eviction.takeGone();
+  }
+
   /** Times that the records were damaged and had to be begun anew. */
   get rebuilt(): number {
     return this.#records.rebuilt;

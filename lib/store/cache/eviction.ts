@@ -8,6 +8,9 @@ import type { Candidate, Statements } from './statements.js';
 import { removeRecorded, type Removable } from './remove.js';
 import { freeBytes, openRoom, type Room } from './room.js';
 
+// Keys that are kept for who may have them open: where nobody takes them, they stay.
+const goneMax = 4096;
+
 /** Removes from a cache what was not used for longest. All of it under the write lock. */
 export class Eviction {
   /** Objects that were removed. */
@@ -18,6 +21,7 @@ export class Eviction {
   readonly #shelf: Pick<DiskShelf, 'forget' | 'letRemovedGo'>;
   readonly #compact: SegmentStore['compact'];
   readonly #self: () => string;
+  #gone: string[] = [];
   readonly #victims = openVictims<Candidate>();
 
   /**
@@ -52,6 +56,7 @@ export class Eviction {
           const bytes = removeRecorded(sql, this.at(), object);
           this.#shelf.forget(object.key);
           this.count++;
+          if (this.#gone.length < goneMax) this.#gone.push(object.key);
           return bytes;
         },
         compact: () => this.#compact(sql),
@@ -61,6 +66,13 @@ export class Eviction {
     );
     this.#shelf.letRemovedGo();
     return freed;
+  }
+
+  /** Keys of objects that went since the last call, if not too many, for threads that may have them open. */
+  takeGone(): readonly string[] {
+    const gone = this.#gone;
+    if (gone.length > 0) this.#gone = [];
+    return gone;
   }
 }
 

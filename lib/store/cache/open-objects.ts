@@ -41,7 +41,11 @@ export interface OpenObjects {
   letEvictedGo(interval: number): void;
   /** Times of use (µs, as `tick`) since the last call, by id of the record. */
   takeUses(): Map<number, number>;
-  /** Takes back what could not be saved. */
+  /** Notes a use (µs). */
+  use(object: OpenObject, used: number): void;
+  /** As `takeUses`, in the time of those that there were. */
+  takeRecentUses(): Map<number, number>;
+  /** Takes back what could not be saved, or what was used elsewhere. */
   putUsesBack(uses: ReadonlyMap<number, number>): void;
   /** Whether the times of use should be saved now. */
   usesAreDue(): boolean;
@@ -62,6 +66,8 @@ const usesSavedAfter = 60_000;
 export function openObjects(fileLimit: number): OpenObjects {
   // Not yet saved.
   let uses = new Map<number, number>();
+  // Used since they were looked at for that.
+  const recent = new Set<OpenObject>();
   let lastSaved = Date.now();
   let opens = 0;
   let lastLook = 0;
@@ -75,6 +81,7 @@ export function openObjects(fileLimit: number): OpenObjects {
         : placesPerFile * Math.min(heaviest, 1 + Math.floor(size / weightUnit)),
     dispose: (object) => {
       note(object);
+      recent.delete(object);
       if (object.kind === 'file') closeSync(object.fd);
     },
   });
@@ -100,6 +107,14 @@ export function openObjects(fileLimit: number): OpenObjects {
     }
   }
 
+  function taken(): Map<number, number> {
+    const before = uses;
+    uses = new Map();
+    recent.clear();
+    lastSaved = Date.now();
+    return before;
+  }
+
   return {
     get: (key) => files.get(key),
     has: (key) => files.has(key),
@@ -111,13 +126,18 @@ export function openObjects(fileLimit: number): OpenObjects {
     letEvictedGo,
     takeUses() {
       for (const object of files.values()) note(object);
-      const taken = uses;
-      uses = new Map();
-      lastSaved = Date.now();
-      return taken;
+      return taken();
     },
-    putUsesBack(taken) {
-      for (const [id, used] of taken) if (!uses.has(id)) uses.set(id, used);
+    use(object, used) {
+      object.used = used;
+      recent.add(object);
+    },
+    takeRecentUses() {
+      for (const object of recent) note(object);
+      return taken();
+    },
+    putUsesBack(others) {
+      for (const [id, used] of others) uses.set(id, Math.max(used, uses.get(id) ?? used));
     },
     usesAreDue: () => uses.size >= usesKept || Date.now() - lastSaved > usesSavedAfter,
     closeAll() {

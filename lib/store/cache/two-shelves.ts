@@ -31,6 +31,8 @@ export function withSpare(
     isRecorded: (want) =>
       findCache()?.isRecorded?.(want) === true || spare?.isRecorded?.(want) === true,
     prepare: (want) => findCache()?.prepare?.(want),
+    letGo: (keys) => findCache()?.letGo?.(keys),
+    recentUses: () => findCache()?.recentUses?.() ?? new Map<number, number>(),
     beginRun: (operation) => findCache()?.beginRun(operation),
     close() {
       try {

@@ -158,7 +158,8 @@ function startWorker(mount: Mount): Promise<Link> {
     fetches: (send, sendLater) =>
       openFetches(request.store, waitLimitsOf(request), {
         have: (key) => {
-          send({ kind: 'have', key, fetched: mount.recording.takeFetched() });
+          const evicted = request.store.takeEvicted?.();
+          send({ kind: 'have', key, evicted, fetched: mount.recording.takeFetched() });
         },
         fail: (key, errno, { code, message, passing }) => {
           countError(mount.counters, code);

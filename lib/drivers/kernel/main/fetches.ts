@@ -2,6 +2,7 @@ import { errno } from '../../../format/errno.js';
 import { asPinfsError, type PinfsError } from '../../../format/errors.js';
 import { beginWait, renewWait, type WaitLimits, type Wait } from '../../../source/wait.js';
 import { failureOf } from '../../../store/run.js';
+import type { RecentUses } from '../../../store/shelf.js';
 import type { Store } from '../../../store/store.js';
 import { openUnderWay } from '../../../store/under-way.js';
 import type { Want } from '../../../store/want.js';
@@ -9,7 +10,8 @@ import type { Trouble } from '../worker/held.js';
 
 /** The fetches that requests of the worker wait for. */
 export interface Fetches {
-  readonly miss: (key: string, want: Want, ahead: readonly Want[]) => void;
+  /** @param uses since the last one: room may be needed. */
+  readonly miss: (key: string, want: Want, ahead: readonly Want[], uses?: RecentUses) => void;
   /** Nobody waits for these. */
   readonly ahead: (wants: readonly Want[]) => void;
   /** One more waits. */
@@ -35,7 +37,7 @@ interface Fetch {
  * by one deadline at most. Each request has a wait of its own in the worker; here the last one counts.
  */
 export function openFetches(
-  store: Pick<Store, 'fetch' | 'fetchAhead'>,
+  store: Pick<Store, 'fetch' | 'fetchAhead' | 'noteUses'>,
   limits: WaitLimits,
   answers: FetchAnswers,
 ): Fetches {
@@ -61,7 +63,8 @@ export function openFetches(
     }
   };
   return {
-    miss(key, want, ahead) {
+    miss(key, want, ahead, uses) {
+      if (uses !== undefined) store.noteUses?.(uses);
       const now = performance.now();
       const known = flights.get(key);
       if (known === undefined) {

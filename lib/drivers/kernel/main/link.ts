@@ -186,7 +186,7 @@ function receive(state: State, fetches: Fetches, message: FromWorker): void {
       state.builds.delete(message.id);
       return;
     case 'miss':
-      fetches.miss(message.key, message.want, message.ahead);
+      fetches.miss(message.key, message.want, message.ahead, message.uses);
       return;
     case 'ahead':
       fetches.ahead(message.wants);

@@ -6,7 +6,7 @@ import type { SnapshotDescriptor } from '../../../filesystem/snapshot-descriptor
 import { openInodeState, type InodeState } from '../../../repository/inodes/inode-state.js';
 import { openShelf } from '../../../store/cache/open-shelf.js';
 import type { AccessLog } from '../../../store/recorded.js';
-import { timedShelf, type Shelf } from '../../../store/shelf.js';
+import { timedShelf, type RecentUses, type Shelf } from '../../../store/shelf.js';
 import { andThen, done, type Outcome } from '../../../store/want.js';
 import { wantsForRange } from '../../../tree/content.js';
 import type { NodeId } from '../../../tree/entry.js';
@@ -28,6 +28,10 @@ export interface FilesystemMaker {
   readonly served?: () => ServedMount | undefined;
   /** Milliseconds in which objects were read. */
   readonly shelfMs?: () => number;
+  /** Lets go of objects that were evicted. */
+  readonly letGo?: (keys: readonly string[]) => void;
+  /** Uses of objects since the last call. */
+  readonly recentUses?: () => RecentUses | undefined;
   /** Tells of each access from now on, or no more. */
   readonly record?: (log: AccessLog | undefined) => void;
   /** Nothing is to be done right now. */
@@ -90,6 +94,13 @@ export function openMaker(report: (error: PinfsError) => void): FilesystemMaker 
       };
     },
     shelfMs: () => spent.ms,
+    letGo(keys) {
+      for (const shelf of shelves.values()) shelf.letGo?.(keys);
+    },
+    recentUses() {
+      const [shelf] = shelves.values();
+      return shelf?.recentUses?.();
+    },
     record(next) {
       log = next;
       for (const shelf of shelves.values()) shelf.record?.(next);

@@ -92,6 +92,7 @@ function act(worker: Worker, message: ToWorker): boolean {
       build(worker, message);
       return true;
     case 'have':
+      if (message.evicted !== undefined) worker.maker.letGo?.(message.evicted);
       noteFetched(worker, message.fetched);
       worker.session?.have(message.key, now);
       return true;
@@ -225,7 +226,8 @@ function serve(worker: Worker, device: number, start: WorkerStart): void {
     },
     miss: (key, { want, ahead }) => {
       const isOff = start.settings.aheadBytesMax === 0;
-      post(port, { kind: 'miss', key, want, ahead: isOff ? [] : (ahead ?? []) });
+      const uses = worker.maker.recentUses?.();
+      post(port, { kind: 'miss', key, want, ahead: isOff ? [] : (ahead ?? []), uses });
     },
     fetchAhead: (wants) => {
       post(port, { kind: 'ahead', wants });
