@@ -9,6 +9,7 @@ import { readResultFile } from './bench-diff.js';
 import { runAction } from './failures.js';
 import { addOptions, outputOptions, type CommandOptionRows, type OutputFlags } from './options.js';
 import { print, printJson } from './output.js';
+import { readable } from './trace.js';
 import { withAccessProgress } from './traces.js';
 
 const reportOptions = {
@@ -59,7 +60,7 @@ async function readAll(paths: readonly string[]) {
   for (const path of paths) {
     const name = basename(path);
     try {
-      traces.push({ name, trace: readTraceFile(path) });
+      traces.push({ name, trace: readable(path, () => readTraceFile(path)) });
     } catch (thrown) {
       if (!(thrown instanceof PinfsError) || thrown.code !== 'NOT_A_TRACE') throw thrown;
       results.push({ name, result: readResultFile(path) });

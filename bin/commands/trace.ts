@@ -225,7 +225,7 @@ async function writeOut(
 }
 
 /** @throws PinfsError USAGE for a file that can't be read */
-function readable<T>(file: string, read: () => T): T {
+export function readable<T>(file: string, read: () => T): T {
   try {
     return read();
   } catch (thrown) {

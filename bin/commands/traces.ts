@@ -7,6 +7,7 @@ import type { OptionRows } from '../../lib/options/option.js';
 import type { TraceHeader } from '../../lib/trace/trace.js';
 import { warn } from './failures.js';
 import { withProgress } from './progress.js';
+import { readable } from './trace.js';
 
 /* What the commands over traces have in common: reading them, and telling how far one is. */
 
@@ -52,7 +53,7 @@ export async function readTraces(
   const { requestsOfTraces } = await import('../../lib/laboratory/trace-requests.js');
   const read = async (path: string) => {
     await turn();
-    const trace = readTraceFile(path, { columns: 'requests' });
+    const trace = readable(path, () => readTraceFile(path, { columns: 'requests' }));
     if (trace.end === 'cut') warn(`${printableText(path)} has no end: what it holds is taken`);
     return trace;
   };
