@@ -62,13 +62,45 @@ const timeBetweenLooks = 500;
 const usesKept = 1024;
 const usesSavedAfter = 60_000;
 
-/** @param fileLimit files that are kept open at most. */
-export function openObjects(fileLimit: number): OpenObjects {
-  // Not yet saved.
+/** When objects were used, as far as it is not yet saved. */
+function openNotedUses() {
   let uses = new Map<number, number>();
   // Used since they were looked at for that.
   const recent = new Set<OpenObject>();
   let lastSaved = Date.now();
+
+  function note(object: OpenObject): void {
+    if (object.used > object.saved) uses.set(object.id, object.used);
+    object.saved = object.used;
+  }
+
+  return {
+    use(object: OpenObject, used: number): void {
+      object.used = used;
+      recent.add(object);
+    },
+    closed(object: OpenObject): void {
+      note(object);
+      recent.delete(object);
+    },
+    take(objects: Iterable<OpenObject> = recent): Map<number, number> {
+      for (const object of objects) note(object);
+      const taken = uses;
+      uses = new Map();
+      recent.clear();
+      lastSaved = Date.now();
+      return taken;
+    },
+    putBack(others: ReadonlyMap<number, number>): void {
+      for (const [id, used] of others) uses.set(id, Math.max(used, uses.get(id) ?? used));
+    },
+    areDue: () => uses.size >= usesKept || Date.now() - lastSaved > usesSavedAfter,
+  };
+}
+
+/** @param fileLimit files that are kept open at most. */
+export function openObjects(fileLimit: number): OpenObjects {
+  const uses = openNotedUses();
   let opens = 0;
   let lastLook = 0;
   const most = Math.max(2, fileLimit);
@@ -80,8 +112,7 @@ export function openObjects(fileLimit: number): OpenObjects {
         ? 1
         : placesPerFile * Math.min(heaviest, 1 + Math.floor(size / weightUnit)),
     dispose: (object) => {
-      note(object);
-      recent.delete(object);
+      uses.closed(object);
       if (object.kind === 'file') closeSync(object.fd);
     },
   });
@@ -93,11 +124,6 @@ export function openObjects(fileLimit: number): OpenObjects {
     return false;
   }
 
-  function note(object: OpenObject): void {
-    if (object.used > object.saved) uses.set(object.id, object.used);
-    object.saved = object.used;
-  }
-
   function letEvictedGo(interval: number): void {
     const now = performance.now();
     if (now - lastLook < interval) return;
@@ -105,14 +131,6 @@ export function openObjects(fileLimit: number): OpenObjects {
     for (const object of [...files.values()]) {
       if (object.kind === 'file' && fstatSync(object.fd).nlink === 0) files.delete(object.key);
     }
-  }
-
-  function taken(): Map<number, number> {
-    const before = uses;
-    uses = new Map();
-    recent.clear();
-    lastSaved = Date.now();
-    return before;
   }
 
   return {
@@ -124,22 +142,15 @@ export function openObjects(fileLimit: number): OpenObjects {
     },
     close: (key) => void files.delete(key),
     letEvictedGo,
-    takeUses() {
-      for (const object of files.values()) note(object);
-      return taken();
+    takeUses: () => uses.take(files.values()),
+    use: (object, used) => {
+      uses.use(object, used);
     },
-    use(object, used) {
-      object.used = used;
-      recent.add(object);
+    takeRecentUses: () => uses.take(),
+    putUsesBack: (others) => {
+      uses.putBack(others);
     },
-    takeRecentUses() {
-      for (const object of recent) note(object);
-      return taken();
-    },
-    putUsesBack(others) {
-      for (const [id, used] of others) uses.set(id, Math.max(used, uses.get(id) ?? used));
-    },
-    usesAreDue: () => uses.size >= usesKept || Date.now() - lastSaved > usesSavedAfter,
+    usesAreDue: () => uses.areDue(),
     closeAll() {
       forgetGiver();
       files.clear();
