@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
-import { basename } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { createRequire } from 'node:module';
+import { basename, dirname, join } from 'node:path';
 import type { Command } from 'commander';
 import type { DrawingLibraries } from '../../lib/laboratory/report/page.js';
 import type { OptionValues } from '../../lib/options/option.js';
@@ -71,8 +71,10 @@ async function readAll(paths: readonly string[]) {
 
 /** As they came with this program. */
 function drawingLibraries(): DrawingLibraries {
+  // What is installed is bundled, where nothing else finds packages.
+  const require = createRequire(import.meta.url);
   const text = (name: string, file: string): string =>
-    readFileSync(fileURLToPath(new URL(`../dist/${file}`, import.meta.resolve(name))), 'utf8');
+    readFileSync(join(dirname(require.resolve(name)), '..', 'dist', file), 'utf8');
   return {
     d3: text('d3', 'd3.min.js'),
     plot: text('@observablehq/plot', 'plot.umd.min.js'),
