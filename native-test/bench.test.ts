@@ -39,7 +39,9 @@ function nothingIsLeft(t: Test, work: string): void {
 
 void t.test('cold, warm and hot', needsMount, async (t) => {
   const { work, bench } = place(t);
-  const result = await bench('--workload', 'tar', `${source}@2015-legacy`);
+  const resultFile = join(t.testdir(), 'result.json');
+  const limited = ['--cache-limit', '100M', '-o', resultFile];
+  const result = await bench('--workload', 'tar', ...limited, `${source}@2015-legacy`);
   t.equal(result.code, 0, result.stderr + result.stdout);
   const figure = { median: Number, min: Number, max: Number };
   const state = { milliseconds: figure, requests: figure, bytes: figure };
@@ -58,6 +60,12 @@ void t.test('cold, warm and hot', needsMount, async (t) => {
     t.equal(milliseconds.min, milliseconds.max, 'one mount of each kind: they do not mix');
   t.ok(report.states.cold.requests.median > 0, 'the cache is empty at first');
   t.equal(report.states.warm.requests.median, 0, 'and holds everything then');
+  const [one] = readBenchResult(readFileSync(resultFile)).cases;
+  const [cold] = one?.samples.cold ?? [];
+  const { policy, hits = NaN, requests = NaN } = one?.prediction ?? {};
+  t.equal(policy, 'pinfs', 'what a limit does is foretold');
+  const found = (cold?.hits ?? 0) / ((cold?.hits ?? 0) + (cold?.misses ?? 0));
+  t.ok(Math.abs(hits / requests - found) < 0.05, `${hits} of ${requests}, and ${found} found`);
   nothingIsLeft(t, work);
 });
 

@@ -4,6 +4,7 @@ import { PinfsError } from '../../lib/format/errors.js';
 import { seededRandom, shuffled } from '../../lib/laboratory/random.js';
 import type {
   BenchCase,
+  BenchPrediction,
   BenchSample,
   BenchState,
 } from '../../lib/laboratory/results/bench-result.js';
@@ -12,6 +13,7 @@ import { shownSource } from '../../lib/mount/mount-spec.js';
 import type { MountStatus } from '../../lib/mount/session/status.js';
 import { openLine, type FarLine } from './bench-line.js';
 import type { PlannedCase } from './bench-plan.js';
+import { foretell } from './bench-prediction.js';
 import { measure, mountSample, mountStatusOf, runPinfs } from './bench-workload.js';
 import { sizeText } from './sizes.js';
 
@@ -34,13 +36,15 @@ interface Played {
   readonly line: FarLine | undefined;
   readonly samples: Record<BenchState, BenchSample[]>;
   status: MountStatus | undefined;
+  prediction: BenchPrediction | undefined;
 }
 
 /**
  * Mounts each case `repeats` times with an empty cache: the first run of the workload is cold, the same again
  * hot; then once more with the cache and a fresh mount: warm. In each round the cases take turns, in an order that
- * the seed decides. What the mounts warn of is told once.
- * @param progress told how many rounds of cases are done.
+ * the seed decides. What the mounts warn of is told once. Where limits are compared, one more run of each is recorded,
+ * by which those under the limits are foretold.
+ * @param progress told how many rounds of cases are done, of `roundsOf` them.
  * @throws PinfsError of the mount; WORKLOAD_FAILED; INTERRUPTED. Nothing stays mounted.
  */
 export async function runBench(
@@ -67,6 +71,10 @@ export async function runBench(
         progress(++done);
       }
     }
+    for (const alike of comparedLimits(played)) {
+      await foretellAll(alike, order, place, interrupted.signal);
+      progress(++done);
+    }
     return played.map(resultOf);
   } catch (thrown) {
     // What the signal ended on its way is not what went wrong.
@@ -90,33 +98,42 @@ async function begin(planned: PlannedCase, order: BenchOrder): Promise<Played> {
     line: isFar ? await openLine(planned.source, roundTripMs ?? 0, lineRate) : undefined,
     samples: { mount: [], cold: [], hot: [], remount: [], warm: [] },
     status: undefined,
+    prediction: undefined,
   };
 }
 
-interface RoundPlace {
+interface BenchPlace {
   readonly directory: string;
   readonly mountpoint: string;
-  readonly round: number;
   readonly warned: Set<string>;
+}
+
+/** Words of a command line that mounts a case, but for the limit of its cache. */
+function mountWords(
+  { planned, line }: Played,
+  { mountArguments }: BenchOrder,
+  { directory, mountpoint }: BenchPlace,
+): string[] {
+  const { pin, driver } = planned;
+  const source = `${line?.source ?? planned.source}${pin === undefined ? '' : `@${pin}`}`;
+  return [
+    ...mountArguments,
+    ...(driver === undefined ? [] : ['--driver', driver]),
+    ...['--cache', join(directory, 'cache'), source, mountpoint],
+  ];
 }
 
 async function playRound(
   played: Played,
-  { mountArguments, workload }: BenchOrder,
-  { directory, mountpoint, round, warned }: RoundPlace,
+  order: BenchOrder,
+  place: BenchPlace & { readonly round: number },
   signal: AbortSignal,
 ): Promise<void> {
-  const { planned, line, samples } = played;
-  const { pin, driver, cacheLimit, clients } = planned;
-  const cache = join(directory, 'cache');
-  const source = `${line?.source ?? planned.source}${pin === undefined ? '' : `@${pin}`}`;
-  const args = [
-    'mount',
-    ...mountArguments,
-    ...(driver === undefined ? [] : ['--driver', driver]),
-    ...(cacheLimit === undefined ? [] : ['--cache-limit', sizeText(cacheLimit)]),
-    ...['--cache', cache, source, mountpoint],
-  ];
+  const { planned, samples } = played;
+  const { cacheLimit, clients } = planned;
+  const { mountpoint, round, warned } = place;
+  const limit = cacheLimit === undefined ? [] : ['--cache-limit', sizeText(cacheLimit)];
+  const args = ['mount', ...limit, ...mountWords(played, order, place)];
   const mount = async (): Promise<BenchSample> => {
     const started = performance.now();
     const { stderr } = await runPinfs(args);
@@ -125,7 +142,8 @@ async function playRound(
     warned.add(stderr);
     return mountSample(round, milliseconds);
   };
-  const run = (): Promise<BenchSample> => measure(workload, { mountpoint, clients, round }, signal);
+  const run = (): Promise<BenchSample> =>
+    measure(order.workload, { mountpoint, clients, round }, signal);
   samples.mount.push(await mount());
   samples.cold.push(await run());
   samples.hot.push(await run());
@@ -134,7 +152,57 @@ async function playRound(
   samples.remount.push(await mount());
   samples.warm.push(await run());
   await runPinfs(['umount', '--force', mountpoint]);
-  rmSync(cache, { recursive: true, force: true });
+  clearCache(place);
+}
+
+function clearCache({ directory }: BenchPlace): void {
+  rmSync(join(directory, 'cache'), { recursive: true, force: true });
+}
+
+/** Cases that differ by their limit alone. */
+function comparedLimits(played: readonly Played[]): Played[][] {
+  const limited = played.filter(({ planned }) => planned.cacheLimit !== undefined);
+  const groups = new Map<string, Played[]>();
+  for (const one of limited) {
+    const key = keyWithoutLimit(one.planned);
+    groups.set(key, [...(groups.get(key) ?? []), one]);
+  }
+  return [...groups.values()];
+}
+
+function keyWithoutLimit({ source, pin, driver, clients }: PlannedCase): string {
+  return JSON.stringify([source, pin, driver, clients]);
+}
+
+/** How often `runBench` tells of progress. */
+export function roundsOf({ cases, repeats }: Pick<BenchOrder, 'cases' | 'repeats'>): number {
+  const limited = cases.filter(({ cacheLimit }) => cacheLimit !== undefined);
+  return repeats * cases.length + new Set(limited.map(keyWithoutLimit)).size;
+}
+
+/** Records one cold run with no limit, and replays it under the limit of each. */
+async function foretellAll(
+  alike: readonly Played[],
+  order: BenchOrder,
+  place: BenchPlace,
+  signal: AbortSignal,
+): Promise<void> {
+  const [first] = alike;
+  if (first === undefined) return;
+  const { mountpoint, directory } = place;
+  const trace = join(directory, 'run.trace');
+  await runPinfs(['mount', '--record', trace, ...mountWords(first, order, place)]);
+  const { clients } = first.planned;
+  await measure(order.workload, { mountpoint, clients, round: 0 }, signal);
+  // When it answers, the trace is whole.
+  await runPinfs(['record', 'stop', mountpoint]);
+  await runPinfs(['umount', '--force', mountpoint]);
+  clearCache(place);
+  for (const one of alike) {
+    const { cacheLimit } = one.planned;
+    if (cacheLimit !== undefined) one.prediction = foretell(trace, cacheLimit);
+  }
+  rmSync(trace, { force: true });
 }
 
 /** Unmounts, where something is still mounted. */
@@ -146,7 +214,7 @@ async function leave(mountpoint: string): Promise<void> {
   }
 }
 
-function resultOf({ planned, samples, status }: Played): BenchCase {
+function resultOf({ planned, samples, status, prediction }: Played): BenchCase {
   if (status === undefined) throw new PinfsError('INTERNAL', 'nothing was measured');
   const { verdict, repository, driver } = status;
   return {
@@ -160,6 +228,6 @@ function resultOf({ planned, samples, status }: Played): BenchCase {
     cacheLimit: planned.cacheLimit ?? null,
     clients: planned.clients,
     samples,
-    prediction: null,
+    prediction: prediction ?? null,
   };
 }

@@ -97,7 +97,7 @@ function sizeCell(figure: Quartiles | undefined): string {
 function predictionLines({ prediction, samples }: BenchCase): string[] {
   if (prediction === null) return [];
   const { policy, hits, requests, fetchedBytes } = prediction;
-  const found = quartilesOf(samples.cold.map(({ stored }) => stored));
+  const found = quartilesOf(samples.cold.map(({ bytes }) => bytes));
   return [
     `replayed (${policy}): ${hits} of ${requests} hits, ${formatSize(fetchedBytes)} fetched; measured ${formatSize(found?.median ?? 0)}`,
   ];

@@ -160,7 +160,7 @@ async function bench(source: string, given: BenchFlags, command: Command): Promi
 
 async function played(source: string, flags: Omit<BenchFlags, 'cache'>): Promise<BenchResult> {
   const others = { ...flags, cacheLimit: undefined };
-  const { runBench } = await import('./bench-run.js');
+  const { roundsOf, runBench } = await import('./bench-run.js');
   const cases = planCases(source, flags);
   const { workload, repeats, seed } = flags;
   const order = {
@@ -172,7 +172,7 @@ async function played(source: string, flags: Omit<BenchFlags, 'cache'>): Promise
     lineRate: flags.rate,
     seed,
   };
-  const rounds = repeats * cases.length;
+  const rounds = roundsOf(order);
   const began = performance.now();
   const measured = await withProgress('run', rounds, (progress) =>
     runBench(order, (done) => {

@@ -16,7 +16,7 @@ export const pageScript = String.raw`
     microseconds: (n) =>
       n < 1000 ? +n.toPrecision(3) + ' µs' : n < 1e6 ? +(n / 1000).toPrecision(3) + ' ms' : +(n / 1e6).toPrecision(3) + ' s',
     seconds: (n) => +n.toPrecision(3) + ' s',
-    share: (n) => Math.round(100 * n) + ' %',
+    share: (n) => +(100 * n).toFixed(1) + ' %',
     count: (n) => n.toLocaleString('en'),
   };
   const scale = (axis, more) => ({

@@ -153,8 +153,8 @@ function latencies(result: BenchResult, label: string): Section[] {
   const found = operations.filter(({ count }) => count > 0);
   if (found.length === 0) return [];
   const data = found.flatMap(({ operation, classes }) =>
-    classes.map(([us, count], index) => ({
-      x1: Math.max(0.5, classes[index - 1]?.[0] ?? us / 2),
+    classes.map(([us, count]) => ({
+      x1: Math.max(0.5, classBegin(us)),
       x2: Math.max(1, us),
       y: count,
       series: operation,
@@ -184,6 +184,11 @@ function latencies(result: BenchResult, label: string): Section[] {
   ];
 }
 
+/** Where the class begins that ends at so many microseconds: there are four of them to a doubling. */
+function classBegin(us: number): number {
+  return us - Math.max(1, 2 ** (Math.ceil(Math.log2(us)) - 3));
+}
+
 /** The class in which so many are reached (µs). */
 function reached(classes: readonly (readonly [number, number])[], wanted: number): number {
   let sum = 0;
@@ -205,7 +210,7 @@ function limits(result: BenchResult, label: string): Section[] {
       { name, series: 'measured', value: real },
       {
         name,
-        series: `foretold (${prediction.policy})`,
+        series: 'foretold',
         value: prediction.hits / prediction.requests,
       },
     ];
@@ -221,7 +226,12 @@ function limits(result: BenchResult, label: string): Section[] {
       chart: {
         kind: 'bars',
         axis: { label: 'hits', unit: 'share' },
-        data: rows.map((row) => ({ ...row, text: text(row) })),
+        // A bar of its own for each: bars of one name are put one behind the other.
+        data: rows.map((row) => ({
+          ...row,
+          name: `${row.name}, ${row.series}`,
+          text: text(row),
+        })),
       },
       table: {
         head: ['case', 'how', 'hits'],

@@ -81,7 +81,7 @@ export interface BenchPrediction {
   readonly policy: string;
   readonly requests: number;
   readonly hits: number;
-  /** Plain bytes that would be fetched. */
+  /** Bytes that would be fetched, as they travel. */
   readonly fetchedBytes: number;
 }
 
