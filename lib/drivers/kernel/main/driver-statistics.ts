@@ -1,6 +1,7 @@
 import type { DriverStatistics, LatencyHistogram } from '../../driver.js';
 import { operations, unknownOpcode } from '../worker/opcodes.js';
 import {
+  hasRequests,
   readErrors,
   readHistogram,
   readLatency,
@@ -14,7 +15,7 @@ import {
 export function readStatistics(counted: Counters): DriverStatistics {
   const requests: Partial<Record<string, number>> = {};
   const latencies: NonNullable<DriverStatistics['latencies']> = {};
-  for (const { number, name } of [unknownOpcode, ...operations]) {
+  for (const { number, name } of askedFor(counted)) {
     const latency = readLatency(counted, number);
     if (latency === undefined) continue;
     requests[name] = latency.count;
@@ -34,15 +35,21 @@ export function readStatistics(counted: Counters): DriverStatistics {
   };
 }
 
+type Asked = Pick<(typeof operations)[number], 'number' | 'name'>;
+
+function askedFor(counted: Counters): Asked[] {
+  return [unknownOpcode, ...operations].filter(({ number }) => hasRequests(counted, number));
+}
+
 function readHistograms(counted: Counters): Partial<Record<string, LatencyHistogram>> {
-  const all = [unknownOpcode, ...operations].map(
+  const all = askedFor(counted).map(
     ({ number, name }) => [name, readHistogram(counted, number)] as const,
   );
   return Object.fromEntries(all.filter(([, histogram]) => histogram !== undefined));
 }
 
 function allClasses(counted: Counters): Record<string, [number, number][]> {
-  const all = [unknownOpcode, ...operations].map(
+  const all = askedFor(counted).map(
     ({ number, name }) => [name, readLatencyClasses(counted, number)] as const,
   );
   return Object.fromEntries(all.filter(([, classes]) => classes.length > 0));

@@ -185,6 +185,14 @@ export function readErrors(counted: Counters): Partial<Record<ErrorCode, number>
   return errors;
 }
 
+const noRequests = Buffer.alloc(4 * classes);
+
+/** Whether a request of this opcode came. A mount asks for each of them as it begins: it is compared, not read. */
+export function hasRequests({ memory }: Counters, slot: number): boolean {
+  const histogram = Buffer.from(memory, 4 * (histogramsAt + slot * classes), 4 * classes);
+  return !histogram.equals(noRequests);
+}
+
 /** undefined: no request of this opcode came. */
 export function readHistogram(counted: Counters, slot: number): LatencyHistogram | undefined {
   const start = histogramsAt + slot * classes;
