@@ -3,14 +3,20 @@ import { asPinfsError } from '../../format/errors.js';
 import { version } from '../../machine/version.js';
 import type { MountOptions } from '../options.js';
 import type { Log } from '../log.js';
+import type { SessionRecording } from './recording.js';
 
 /** Where accesses are recorded, by themselves or for a profile; undefined: nowhere. */
 export function recordingFile({ record, learn }: MountOptions): string | undefined {
   return record ?? (learn === undefined ? undefined : `${learn}.trace`);
 }
 
-/** Makes the profile of what was recorded, once that is whole; a failure is told in the log, and the trace is kept. */
-export async function finishLearning(mount: MountOptions, log: Log): Promise<void> {
+/** Makes what was recorded whole, and the profile of it; a failure of that is told in the log, and the trace is kept. */
+export async function finishRecording(
+  recording: Pick<SessionRecording, 'close'>,
+  mount: MountOptions,
+  log: Log,
+): Promise<void> {
+  await recording.close();
   const { learn } = mount;
   const trace = recordingFile(mount);
   if (learn === undefined || trace === undefined) return;

@@ -31,7 +31,7 @@ import type { MountOptions } from '../options.js';
 import { optionDigests, shownSource } from '../mount-spec.js';
 import { mountRequest, refuseOthers } from './request.js';
 import { ownRuntimeDirectory } from '../control/runtime.js';
-import { finishLearning, recordingFile } from './learning.js';
+import { finishRecording, recordingFile } from './learning.js';
 import { openSessionRecording, type SessionRecording } from './recording.js';
 import { mountStatus, tooSmall, tooSmallAdvice, type MountStatus } from './status.js';
 
@@ -326,12 +326,14 @@ function liveSession(
   const current = () => served.current();
   life.current = current;
   life.recording.mounted(mounted);
-  const ended = mounted.ended.then(async (end) => {
+  const over = mounted.ended.then(async (end) => {
     life.stopping = true;
     const level = end.reason === 'unmounted' ? 'info' : 'error';
     log[level](`the mount on ${life.mountpoint} has ended: ${end.message}`);
-    await life.recording.close();
-    await finishLearning(mount, log);
+    await finishRecording(life.recording, mount, log);
+    return end;
+  });
+  const ended = over.then(async (end) => {
     await served.stop();
     await control.close();
     await current().close();
@@ -356,7 +358,11 @@ function liveSession(
     mountpoint: life.mountpoint,
     log,
     status,
-    unmount: (mode) => leaveMount(life.mountpoint, mounted, mode, () => life.stopping),
+    async unmount(mode) {
+      const left = await leaveMount(life.mountpoint, mounted, mode, () => life.stopping);
+      if (left.ended) await over;
+      return left;
+    },
     refresh: () => {
       log.reopen?.();
       mounted.reopenTrace?.();
