@@ -37,3 +37,24 @@ void t.test('a mount has what the environment says, by relative paths too', need
   t.ok(existsSync(join(work, 'cache', 'index.db')));
   t.equal((await pinfs(['umount', join(work, 'mnt')])).code, 0);
 });
+
+void t.test('093-deviceid: status tells the device number of the mount', needs, async (t) => {
+  const work = mkdtempSync(join(tmpdir(), 'pinfs-device-'));
+  const mountpoint = join(work, 'mnt');
+  mkdirSync(mountpoint);
+  t.teardown(async () => {
+    await pinfs(['umount', '--force', mountpoint]);
+    rmSync(work, { recursive: true, force: true });
+  });
+  const source = `${join(fixtures, 'analysis.example.org')}@2015-legacy`;
+  const options = ['--key', fixtureKey, '--cache', join(work, 'cache')];
+  t.equal((await pinfs(['mount', ...options, source, mountpoint])).code, 0);
+  const { stdout } = await pinfs(['status', '--json']);
+  const mounts = JSON.parse(stdout) as {
+    mounts: { mountpoint: string; status: { device: string } }[];
+  };
+  const ours = mounts.mounts.find((one) => one.mountpoint === mountpoint);
+  const seen = await promisify(execFile)('stat', ['-c', '%Hd:%Ld', mountpoint]);
+  t.equal(ours?.status.device, seen.stdout.trim());
+  t.equal((await pinfs(['umount', mountpoint])).code, 0);
+});
