@@ -1,6 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import { replayOptions } from './commands/replay.js';
+import { policyNames } from '../lib/laboratory/policies.js';
 import { encodeTrace } from '../lib/trace/encode-trace.js';
 import type { Access } from '../lib/trace/trace.js';
 import { pinfsInProcess as pinfs } from '../native-test/in-process.js';
@@ -58,6 +60,10 @@ void t.test('replay tells hits for each policy and limit', async (t) => {
   t.ok(hits.includes(0) && hits.includes(16), `${hits.join(' ')}: none, and all but four`);
   const shown = await pinfs(['replay', trace, '--policy', 'lru', '--size', sizes]);
   t.match(shown.stdout, /lru +0\.0 %[^]*lru +80\.0 %|limit[^]*0\.0 %[^]*80\.0 %/);
+  const all = await pinfs(['replay', trace, '--policy', 'all', '--size', '1M']);
+  for (const name of policyNames) t.match(all.stdout, new RegExp(`  ${name} `), name);
+  const suggested = replayOptions.policy.suggestions;
+  t.same([...suggested].sort(), ['all', ...policyNames].sort(), 'completions know each policy');
   const unknown = await pinfs(['replay', trace, '--policy', 'lruu', '--size', '1M']);
   t.equal(unknown.code, 2);
   t.match(unknown.stderr, /lru/);

@@ -6,9 +6,14 @@ import { bar, percent } from './bars.js';
 import { runAction } from './failures.js';
 import { addOptions, outputOptions, type CommandOptionRows, type OutputFlags } from './options.js';
 import { print, printJson } from './output.js';
-import { whatWasReadText } from './replay.js';
 import { formatSize } from './sizes.js';
-import { readTraces, traceArgument, warmOption, withAccessProgress } from './traces.js';
+import {
+  readTraces,
+  traceArgument,
+  warmOption,
+  whatWasReadText,
+  withAccessProgress,
+} from './traces.js';
 
 const adviceOptions = {
   target: {

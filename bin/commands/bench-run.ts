@@ -2,11 +2,12 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { PinfsError } from '../../lib/format/errors.js';
 import { seededRandom, shuffled } from '../../lib/laboratory/random.js';
-import type {
-  BenchCase,
-  BenchPrediction,
-  BenchSample,
-  BenchState,
+import {
+  timeSample,
+  type BenchCase,
+  type BenchPrediction,
+  type BenchSample,
+  type BenchState,
 } from '../../lib/laboratory/results/bench-result.js';
 import { temporaryDirectory } from '../../lib/machine/places.js';
 import { shownSource } from '../../lib/mount/mount-spec.js';
@@ -14,7 +15,7 @@ import type { MountStatus } from '../../lib/mount/session/status.js';
 import { openLine, type FarLine } from './bench-line.js';
 import type { PlannedCase } from './bench-plan.js';
 import { foretell } from './bench-prediction.js';
-import { measure, mountSample, mountStatusOf, runPinfs } from './bench-workload.js';
+import { measure, mountStatusOf, runPinfs } from './bench-workload.js';
 import { sizeText } from './sizes.js';
 
 export interface BenchOrder {
@@ -140,7 +141,7 @@ async function playRound(
     const milliseconds = performance.now() - started;
     if (!warned.has(stderr)) process.stderr.write(stderr);
     warned.add(stderr);
-    return mountSample(round, milliseconds);
+    return timeSample(round, milliseconds);
   };
   const run = (): Promise<BenchSample> =>
     measure(order.workload, { mountpoint, clients, round }, signal);

@@ -64,24 +64,6 @@ function costs(
   };
 }
 
-/** The making of a mount as a sample: nothing but its time is known. */
-export function mountSample(round: number, milliseconds: number): BenchSample {
-  return {
-    round,
-    milliseconds,
-    clientMilliseconds: [milliseconds],
-    requests: 0,
-    bytes: 0,
-    hits: 0,
-    misses: 0,
-    stored: 0,
-    evicted: 0,
-    kernelRequests: 0,
-    layers: {},
-    latencies: {},
-  };
-}
-
 function total(counts: Readonly<Record<string, number>>): number {
   return Object.values(counts).reduce((sum, count) => sum + count, 0);
 }

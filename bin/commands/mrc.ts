@@ -6,9 +6,14 @@ import { bar, percent, sparkline } from './bars.js';
 import { runAction } from './failures.js';
 import { addOptions, outputOptions, type CommandOptionRows, type OutputFlags } from './options.js';
 import { print, printJson } from './output.js';
-import { whatWasReadText } from './replay.js';
 import { formatSize } from './sizes.js';
-import { byOption, readTraces, traceArgument, withAccessProgress } from './traces.js';
+import {
+  byOption,
+  readTraces,
+  traceArgument,
+  withAccessProgress,
+  whatWasReadText,
+} from './traces.js';
 
 const curveOptions = {
   ...byOption,

@@ -13,11 +13,13 @@ import {
   readTraces,
   traceArgument,
   warmOption,
+  whatWasRead,
+  whatWasReadText,
   withAccessProgress,
   type ReadTraces,
 } from './traces.js';
 
-const replayOptions = {
+export const replayOptions = {
   policy: {
     flag: '--policy',
     value: 'list',
@@ -161,22 +163,6 @@ async function json(read: ReadTraces, flags: ReplayFlags, rows: readonly Row[]) 
       byteHitRatio: row.hitBytes / row.bytes,
     })),
   };
-}
-
-/** Of traces: how much there is, and what was seen while they were recorded. */
-async function whatWasRead({ requests, warm, recorded, unknownSizes }: ReadTraces) {
-  const { footprintOf } = await import('../../lib/laboratory/requests.js');
-  const { objects, bytes } = footprintOf(requests);
-  const accesses = requests.objects.length - warm;
-  return { accesses, warm, objects, bytes, unknownSizes, recorded };
-}
-
-/** `1,234 accesses of 123 objects (1.2 MiB)`. */
-export async function whatWasReadText(read: ReadTraces): Promise<string> {
-  const { accesses, objects, bytes, recorded } = await whatWasRead(read);
-  const counts = `${accesses.toLocaleString('en')} uses of ${objects.toLocaleString('en')} objects`;
-  const hits = percent(recorded.hits / (recorded.hits + recorded.misses));
-  return `${counts} (${formatSize(bytes)}); while it was recorded, ${hits} were hits`;
 }
 
 async function text(read: ReadTraces, flags: ReplayFlags, rows: readonly Row[]): Promise<string> {

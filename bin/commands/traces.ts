@@ -5,8 +5,10 @@ import type { Slices } from '../../lib/laboratory/slices.js';
 import type { TraceRequests } from '../../lib/laboratory/trace-requests.js';
 import type { OptionRows } from '../../lib/options/option.js';
 import type { TraceHeader } from '../../lib/trace/trace.js';
+import { percent } from './bars.js';
 import { warn } from './failures.js';
 import { withProgress } from './progress.js';
+import { formatSize } from './sizes.js';
 import { readable } from './trace.js';
 
 /* What the commands over traces have in common: reading them, and telling how far one is. */
@@ -93,4 +95,20 @@ export function listOf(text: string): string[] {
   throw new PinfsError('USAGE', `'${text}' is no list`, {
     advice: 'Put commas between its parts.',
   });
+}
+
+/** Of traces: how much there is, and what was seen while they were recorded. */
+export async function whatWasRead({ requests, warm, recorded, unknownSizes }: ReadTraces) {
+  const { footprintOf } = await import('../../lib/laboratory/requests.js');
+  const { objects, bytes } = footprintOf(requests);
+  const accesses = requests.objects.length - warm;
+  return { accesses, warm, objects, bytes, unknownSizes, recorded };
+}
+
+/** `1,234 uses of 123 objects (1.2 MiB); while it was recorded, 12.3 % were hits`. */
+export async function whatWasReadText(read: ReadTraces): Promise<string> {
+  const { accesses, objects, bytes, recorded } = await whatWasRead(read);
+  const counts = `${accesses.toLocaleString('en')} uses of ${objects.toLocaleString('en')} objects`;
+  const hits = percent(recorded.hits / (recorded.hits + recorded.misses));
+  return `${counts} (${formatSize(bytes)}); while it was recorded, ${hits} were hits`;
 }

@@ -233,3 +233,21 @@ function sampleSchema(v: SchemaLibrary) {
     latencies: v.pipe(v.record(name, latency), v.maxEntries(128)),
   });
 }
+
+/** A sample of which nothing but the time is known, as of the making of a mount. */
+export function timeSample(round: number, milliseconds: number): BenchSample {
+  return {
+    round,
+    milliseconds,
+    clientMilliseconds: [milliseconds],
+    requests: 0,
+    bytes: 0,
+    hits: 0,
+    misses: 0,
+    stored: 0,
+    evicted: 0,
+    kernelRequests: 0,
+    layers: {},
+    latencies: {},
+  };
+}

@@ -1,26 +1,11 @@
 import t from 'tap';
 import { seededRandom, shuffled } from '../random.js';
-import type { BenchCase, BenchResult, BenchSample } from './bench-result.js';
+import { timeSample, type BenchCase, type BenchResult, type BenchSample } from './bench-result.js';
 import { compareResults, ratioInterval } from './compare.js';
 import { classesBetween, latencyOf, mergedClasses } from './latencies.js';
 import { quartilesOf } from './quantiles.js';
 
-function sample(milliseconds: number): BenchSample {
-  return {
-    round: 0,
-    milliseconds,
-    clientMilliseconds: [milliseconds],
-    requests: 0,
-    bytes: 0,
-    hits: 0,
-    misses: 0,
-    stored: 0,
-    evicted: 0,
-    kernelRequests: 0,
-    layers: {},
-    latencies: {},
-  };
-}
+const sample = (milliseconds: number): BenchSample => timeSample(0, milliseconds);
 
 function caseOf(label: string, cold: readonly number[]): BenchCase {
   return {
