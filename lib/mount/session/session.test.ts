@@ -1,4 +1,4 @@
-import { mkdirSync, symlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { PinfsError } from '../../format/errors.js';
@@ -134,6 +134,16 @@ void t.test('nor when a head that is followed begins to ask', async (t) => {
   t.ok(next.left());
   t.notOk(repository.left());
   await session.unmount('orderly');
+});
+
+void t.test('an unmount ends when what was learned is whole', async (t) => {
+  const { path, parts, mount, options } = setUp(t);
+  const learn = join(path, 'job.profile');
+  const session = await runMount(options, { ...mount, learn }, parts);
+  t.same(await session.unmount('orderly'), { ended: true });
+  t.ok(existsSync(learn), 'the profile is there');
+  t.notOk(existsSync(`${learn}.trace`), 'and its trace gone');
+  await session.ended;
 });
 
 void t.test('an end from outside closes everything as well', async (t) => {
