@@ -1,6 +1,5 @@
-import { execFile, spawn } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { once } from 'node:events';
 import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -195,24 +194,6 @@ void t.test('check finds what is missing or damaged', async (t) => {
     code: 5,
     stderr: /not copied: \/LICENSE/,
   });
-});
-
-void t.test('serve is good enough to read from', async (t) => {
-  const { run } = place(t);
-  const child = spawn(process.execPath, [script, 'serve', '--json', fixtures], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  const exited = once(child, 'exit');
-  let text = '';
-  for await (const piece of child.stdout as AsyncIterable<Buffer>) {
-    text += piece.toString();
-    if (text.includes('}')) break;
-  }
-  const { url } = JSON.parse(text) as { url: string };
-  const listed = await run('ls', `${url}/${fqrn}@2010-11-08`, '/software');
-  t.match(listed.stdout, /current/);
-  child.kill('SIGTERM');
-  t.same(await exited, [0, null]);
 });
 
 void t.test('attesting a snapshot', async (t) => {

@@ -35,6 +35,8 @@ export interface RelayOptions {
   readonly host?: string;
   /** Bytes a second that come back over all connections together; none: as fast as it goes. */
   readonly bytesPerSecond?: number;
+  /** Where it listens: a free port of loopback where nobody says. */
+  readonly listen?: { readonly host: string; readonly port: number };
 }
 
 /**
@@ -45,7 +47,7 @@ export interface RelayOptions {
 export async function startRelay(
   targetPort: number,
   oneWayMs: number,
-  { host = '127.0.0.1', bytesPerSecond = Infinity }: RelayOptions = {},
+  { host = '127.0.0.1', bytesPerSecond = Infinity, listen }: RelayOptions = {},
 ): Promise<Relay> {
   const line = { freeAt: 0, bytesPerMs: bytesPerSecond / 1000 };
   const counters: Counters = { connections: 0, bytes: 0, roundTrips: 0, generation: 0 };
@@ -63,7 +65,7 @@ export async function startRelay(
     }
     join(client, target, oneWayMs, counters, line);
   });
-  server.listen({ port: 0, host: '127.0.0.1', backlog: 512 });
+  server.listen({ ...(listen ?? { port: 0, host: '127.0.0.1' }), backlog: 512 });
   await once(server, 'listening');
   // A server that listens on TCP has an address of this form.
   const { port } = server.address() as AddressInfo;

@@ -4,8 +4,11 @@ import { statSync, realpathSync, type Stats } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { pipeline } from 'node:stream/promises';
+import { errorCode } from '../format/errno.js';
 import { PinfsError } from '../format/errors.js';
-import { fromText, printable } from '../format/bytes.js';
+import { fromText, printable, type ByteString } from '../format/bytes.js';
+import { startRelay } from './relay.js';
+import { findRepositories } from './repositories-below.js';
 import { openBelow, type Links } from './directory.js';
 
 export interface ServeOptions {
@@ -15,12 +18,18 @@ export interface ServeOptions {
   readonly host?: string;
   /** Also serves what symbolic links lead to outside of the directory. */
   readonly followLinks?: boolean;
+  /** Added to each round trip, as on a long way (ms). */
+  readonly roundTripMs?: number;
+  /** Bytes a second that go out over all connections together, as on a slow line. */
+  readonly bytesPerSecond?: number;
 }
 
 export interface RunningServer {
   /** Without a slash at its end; a repository is at `url/<fqrn>`. */
   readonly url: string;
   readonly port: number;
+  /** The repositories that lay there at the start: each is at `url/<this>`. */
+  readonly repositories: readonly ByteString[];
   close(): Promise<void>;
 }
 
@@ -29,38 +38,86 @@ const greeting =
 
 /**
  * Serves the files below a directory over HTTP: GET and HEAD, keep-alive, ETag, single ranges. No
- * listings, and nothing outside the directory unless links may lead there.
+ * listings, and nothing outside the directory unless links may lead there. A directory that is a repository
+ * itself is served below its name.
  * @throws PinfsError SOURCE_UNREACHABLE (no such directory), USAGE (the address can't be had).
  */
 export async function serve(directory: string, options: ServeOptions = {}): Promise<RunningServer> {
-  const host = options.host ?? '127.0.0.1';
+  const { host = '127.0.0.1', port = 0, roundTripMs = 0, bytesPerSecond } = options;
   const root = rootOf(directory);
-  const links = options.followLinks === true ? 'all' : 'inside';
+  const { repositories, itself } = findRepositories(root);
+  const tree: Tree = {
+    root,
+    links: options.followLinks === true ? 'all' : 'inside',
+    prefix: itself === undefined ? '/' : `/${itself}/`,
+  };
   const server = createServer((request, response) => {
-    answer(root, links, request, response).catch(() => response.destroy());
+    answer(tree, request, response).catch(() => response.destroy());
   });
-  try {
-    server.listen(options.port ?? 0, host);
+  const isFar = roundTripMs > 0 || bytesPerSecond !== undefined;
+  const address = isFar ? { host: '127.0.0.1', port: 0 } : { host, port };
+  await listening(async () => {
+    server.listen(address);
     await once(server, 'listening');
+  });
+  const close = async (): Promise<void> => {
+    const closed = once(server, 'close');
+    server.close();
+    server.closeAllConnections();
+    await closed;
+  };
+  // A server that listens on TCP has an address of this form.
+  const own = server.address() as AddressInfo;
+  if (!isFar) return { url: urlOf(own.address, own.port), port: own.port, repositories, close };
+  const relay = await listening(
+    () =>
+      startRelay(own.port, roundTripMs / 2, {
+        listen: { host, port },
+        ...(bytesPerSecond === undefined ? {} : { bytesPerSecond }),
+      }),
+    close,
+  );
+  return {
+    url: urlOf(host, relay.port),
+    port: relay.port,
+    repositories,
+    async close() {
+      await relay.close();
+      await close();
+    },
+  };
+}
+
+function urlOf(host: string, port: number): string {
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
+/** @throws PinfsError USAGE: the address can't be had; what was opened before is closed by `undo`. */
+async function listening<T>(work: () => Promise<T>, undo?: () => Promise<void>): Promise<T> {
+  try {
+    return await work();
   } catch (thrown) {
+    await undo?.();
     const reason = thrown instanceof Error ? thrown.message : String(thrown);
     throw new PinfsError('USAGE', `can't serve: ${reason}`, {
-      advice: 'Choose another --port, or leave it out for any free one.',
+      advice: adviceFor(errorCode(thrown)),
       cause: thrown,
     });
   }
-  // A server that listens on TCP has an address of this form.
-  const { port, address, family } = server.address() as AddressInfo;
-  return {
-    url: `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`,
-    port,
-    async close() {
-      const closed = once(server, 'close');
-      server.close();
-      server.closeAllConnections();
-      await closed;
-    },
-  };
+}
+
+function adviceFor(code: string | undefined): string {
+  if (code === 'EADDRINUSE') return 'Choose another --port, or leave it out for any free one.';
+  if (code === 'EACCES') return 'Ports below 1024 are for root; choose a --port above.';
+  return 'Give --host an address of this machine (`ip address` lists them).';
+}
+
+/** What is served. */
+interface Tree {
+  readonly root: Buffer;
+  readonly links: Links;
+  /** Begins each path: a slash, behind it the name of the one repository, if it is one. */
+  readonly prefix: ByteString;
 }
 
 function rootOf(directory: string): Buffer {
@@ -76,8 +133,7 @@ function rootOf(directory: string): Buffer {
 }
 
 async function answer(
-  root: Buffer,
-  links: Links,
+  { root, links, prefix }: Tree,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
@@ -94,7 +150,8 @@ async function answer(
   }
   let handle: FileHandle | undefined;
   try {
-    handle = await openBelow(root, path ?? '', '', links);
+    const below = path?.startsWith(prefix) === true ? path.slice(prefix.length - 1) : '';
+    handle = await openBelow(root, below, '', links);
     const status = await handle.stat();
     if (!status.isFile()) plain(response, 404, 'not found\n');
     else await sendFile(handle, status, request, response);

@@ -23,7 +23,7 @@ _pinfs() {
     --drivers) mapfile -t COMPREPLY < <(compgen -W 'kernel fuse-native kernel,fuse-native' -- "$word") && return ;;
     --policy) mapfile -t COMPREPLY < <(compgen -W 'all pinfs lru fifo clock sieve s3fifo lfu arc 2q belady' -- "$word") && return ;;
     --by) mapfile -t COMPREPLY < <(compgen -W 'snapshot' -- "$word") && return ;;
-    --fqrn | --cache-limit | --trust-at | --set | --mirror | --proxy | --env | --deadline | --min-rate | --metrics | --protected-xattr | --xattr-gid | --count | --name | --jobs | --port | --host | --repeats | --clients | --rtt | --rate | --seed | --size | --sample | --target) return ;;
+    --fqrn | --cache-limit | --trust-at | --set | --mirror | --proxy | --env | --deadline | --min-rate | --metrics | --protected-xattr | --xattr-gid | --count | --name | --jobs | --port | --host | --rtt | --rate | --repeats | --clients | --seed | --size | --sample | --target) return ;;
   esac
   case $command in
     mount) options="$source --inodes --foreground --driver --allow-other --suid --dev --ahead --profile --no-xattrs --passthrough --log --log-level --metrics --public --trace --record --learn --record-all --protected-xattr --xattr-gid -o" ;;
@@ -41,7 +41,7 @@ _pinfs() {
     check) options="$source --catalogs" ;;
     explain) options=$source ;;
     probe) options=$source ;;
-    serve) options="$output --port --host --follow-links" ;;
+    serve) options="$output --port --host --public --rtt --rate --follow-links" ;;
     bench) options="$source --workload --repeats --against --drivers --clients --rtt --rate --seed --output --driver" ;;
     bench-diff) options="$output --seed" ;;
     replay) options="$output --policy --size --by --warm" ;;

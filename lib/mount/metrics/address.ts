@@ -1,6 +1,7 @@
-import { isIP, isIPv4 } from 'node:net';
+import { isIP } from 'node:net';
 import { isAbsolute } from 'node:path';
 import { PinfsError } from '../../format/errors.js';
+import { isLoopback } from '../../machine/loopback.js';
 
 /** Where the metrics are to be had. */
 export type MetricsAddress =
@@ -41,8 +42,4 @@ export function parseMetricsAddress(text: string, isPublic: boolean): MetricsAdd
     });
   }
   return { kind: 'port', host, port: number };
-}
-
-function isLoopback(host: string): boolean {
-  return isIPv4(host) ? host.startsWith('127.') : /^(0{0,4}:){2,7}0{0,3}1$/.test(host);
 }
