@@ -6,7 +6,14 @@ import { cacheDirectory, cacheOptions, type CacheFlags } from './cache-directory
 import { keep, kept, unkeep } from './cache-keep.js';
 import { jobsOption } from './fetch.js';
 import { runAction } from './failures.js';
-import { addOptions, outputOptions, sourceArgument, sourceOptions } from './options.js';
+import {
+  addOptions,
+  outputOptions,
+  sourceArgument,
+  sourceOptions,
+  type OutputFlags,
+} from './options.js';
+import { printableText } from '../../lib/format/bytes.js';
 import { formatSize } from './sizes.js';
 import { print, printJson } from './output.js';
 import { withProgress } from './progress.js';
@@ -64,6 +71,16 @@ What is kept is never evicted, nor cleared, until it is let go of with unkeep. W
     .argument('[path]', 'the path that was kept', '/')
     .action(unkeep);
   cacheOption(cache.command('kept')).description('what is kept in the cache').action(kept);
+  outputOptions(cache.command('read-only'))
+    .description(
+      `have a mount let go of its cache, so that the file system of that can be mounted read-only
+
+The mount goes on: what the cache has is read on, what it lacks passes through a small spare and is not kept.
+To have it write again, end it and mount anew.`,
+    )
+    .summary('have a mount let go of its cache, and go on')
+    .argument('<mountpoint>', 'where it is mounted')
+    .action(leave);
   cacheOption(program.command('forget'))
     .description('forget what was seen of a repository: its newest revision, tags, inode numbers')
     .argument('<fqrn>')
@@ -114,6 +131,17 @@ async function clear(flags: CacheFlags): Promise<void> {
     const removed = await clearCache(cacheDirectory(flags).cache);
     if (flags.json === true) printJson(removed);
     else await print(`removed ${removed.objects} objects, ${formatSize(removed.bytes)}\n`);
+  });
+}
+
+async function leave(mountpoint: string, flags: OutputFlags): Promise<void> {
+  await runAction(flags, async () => {
+    const { leaveCacheOf } = await import('../../lib/mount/leave-cache.js');
+    const { runtimeDirectories } = await import('../../lib/mount/control/runtime.js');
+    const directory = await leaveCacheOf(mountpoint, runtimeDirectories());
+    if (flags.json === true) printJson({ mountpoint, cache: directory });
+    else
+      await print(`nothing is written into ${printableText(directory)} by this mount any more\n`);
   });
 }
 

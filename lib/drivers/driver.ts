@@ -79,6 +79,8 @@ export interface Mounted {
   readonly statistics: DriverStatistics;
   /** Gives records of accesses to this from now on; undefined: ends, and resolves when the last were given. */
   record(sink: RecordSink | undefined): Promise<void>;
+  /** A thread of the driver's own keeps nothing of the cache open to write from now on. */
+  readonly leaveCache?: () => void;
   /** Goes over to the file that lies at the path of the trace now, if there is a trace. */
   readonly reopenTrace?: () => void;
 }

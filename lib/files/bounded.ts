@@ -10,16 +10,22 @@ export interface BoundedFile {
   write(text: string): void;
   /** Goes over to the file that lies at the path now, as after logrotate(8); the old one goes on where there is none. */
   reopen(): void;
+  /** Lets go of it where it lies on a device (`st_dev`): what is written is lost, until it is opened anew. */
+  leave(device: number): void;
   close(): void;
 }
 
 /** @throws UnsafeDirectory, errors of the file system. */
 export function openBounded(path: string, bytesMax = boundedBytesMax): BoundedFile {
-  let fd = openToAppend(path);
+  let fd: number | undefined = openToAppend(path);
+  const close = (): void => {
+    if (fd !== undefined) closeSync(fd);
+    fd = undefined;
+  };
   const reopen = (): void => {
     try {
       const next = openToAppend(path);
-      closeSync(fd);
+      close();
       fd = next;
     } catch {
       return;
@@ -27,6 +33,7 @@ export function openBounded(path: string, bytesMax = boundedBytesMax): BoundedFi
   };
   return {
     write(text) {
+      if (fd === undefined) return;
       const bytes = Buffer.from(text);
       const status = fstatSync(fd);
       if (status.isFile() && status.size > 0 && status.size + bytes.length > bytesMax) {
@@ -40,8 +47,9 @@ export function openBounded(path: string, bytesMax = boundedBytesMax): BoundedFi
       for (let rest = bytes; rest.length > 0;) rest = rest.subarray(writeSync(fd, rest));
     },
     reopen,
-    close: () => {
-      closeSync(fd);
+    leave(device) {
+      if (fd !== undefined && fstatSync(fd).dev === device) close();
     },
+    close,
   };
 }

@@ -24,6 +24,8 @@ export interface SystemCalls {
   adopt(fd: number): number;
   /** Another number for the same open file, closed on exec. */
   duplicate(fd: number): number;
+  /** Has a number lead to the open file of another one. */
+  redirect(fd: number, to: number): number;
   ioctl(fd: number, request: number, argument: Buffer): number;
   mount(source: string, target: string, type: string, flags: number, data: string): number;
   umount(target: string, flags: number): number;
@@ -112,6 +114,7 @@ function bindSystemCalls(koffi: Koffi): SystemCalls {
   const pipe2 = bind('int pipe2(void*, int)');
   const socketpair = bind('int socketpair(int, int, int, void*)');
   const fcntl = bind('int fcntl(int, int, ...)');
+  const dup2 = bind('int dup2(int, int)');
   const ioctl = bind('int ioctl(int, unsigned long, ...)');
   const mount = bind('int mount(str, str, str, unsigned long, str)');
   const umount2 = bind('int umount2(str, int)');
@@ -139,6 +142,7 @@ function bindSystemCalls(koffi: Koffi): SystemCalls {
       return result < 0 ? result : checked(fcntl(fd, F_SETFL, 'int', O_RDWR | O_NONBLOCK));
     },
     duplicate: (fd) => checked(fcntl(fd, F_DUPFD_CLOEXEC, 'int', 0)),
+    redirect: (fd, to) => checked(dup2(to, fd)),
     ioctl: (fd, request, argument) => checked(ioctl(fd, request, 'void*', argument)),
     mount: (source, target, type, flags, data) => checked(mount(source, target, type, flags, data)),
     umount: (target, flags) => checked(umount2(target, flags)),

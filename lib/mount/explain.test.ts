@@ -59,6 +59,7 @@ void t.test('the process of the mount is asked; else the cache is looked at', as
       status: () => ({ state: 'running' }),
       unmount: refuse,
       repin: refuse,
+      leaveCache: refuse,
       record: refuse,
       explain: (path) => {
         asked.push(path);

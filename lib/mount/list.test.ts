@@ -60,6 +60,7 @@ void t.test('a running mount gives its status', async (t) => {
     status: () => status,
     explain: () => Promise.reject(new Error('not asked')),
     repin: notRepinned,
+    leaveCache: notRepinned,
     record: notRepinned,
     unmount: () => Promise.resolve({ ended: true }),
   });
@@ -76,6 +77,7 @@ void t.test('a status of another version is not misread', async (t) => {
     status: () => ({ version: statusVersion + 1, state: 'resting' }),
     explain: () => Promise.reject(new Error('not asked')),
     repin: notRepinned,
+    leaveCache: notRepinned,
     record: notRepinned,
     unmount: () => Promise.resolve({ ended: true }),
   });
@@ -114,6 +116,7 @@ void t.test('a status that is not what it says to be is none', async (t) => {
       status: () => ({ ...statusOfFirstVersion, ...wrong }),
       explain: () => Promise.reject(new Error('not asked')),
       repin: notRepinned,
+      leaveCache: notRepinned,
       record: notRepinned,
       unmount: () => Promise.resolve({ ended: true }),
     });

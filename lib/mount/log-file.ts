@@ -1,7 +1,7 @@
 import { boundedBytesMax, openBounded, type BoundedFile } from '../files/bounded.js';
 
 /** A file that lines are added to, and that never outgrows its bound. */
-export type LogFile = Pick<BoundedFile, 'write' | 'reopen'>;
+export type LogFile = Pick<BoundedFile, 'write' | 'reopen' | 'leave'>;
 
 /**
  * What can't be written, as on a full disk, is lost: the log never ends a mount.
@@ -19,6 +19,9 @@ export function openLogFile(path: string, bytesMax = boundedBytesMax): LogFile {
     },
     reopen: () => {
       file.reopen();
+    },
+    leave: (device) => {
+      file.leave(device);
     },
   };
 }

@@ -14,6 +14,8 @@ export interface Log {
   readonly recent?: () => string;
   /** Goes over to the file that lies at its path now. */
   readonly reopen?: () => void;
+  /** Lets go of its file where it lies on a device, until it is opened anew. */
+  readonly leave?: (device: number) => void;
 }
 
 /** What is less than this is left out. */
@@ -64,6 +66,7 @@ export function openLog(
     error: write('error'),
     recent: () => lines.join(''),
     reopen: () => opened?.reopen(),
+    leave: (device) => opened?.leave(device),
   };
 }
 

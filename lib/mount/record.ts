@@ -1,9 +1,7 @@
 import { resolve } from 'node:path';
-import { fromText, printable } from '../format/bytes.js';
 import { PinfsError } from '../format/errors.js';
 import { decoder } from '../format/schema.js';
-import { mountThere } from './again.js';
-import { askControl } from './control/control.js';
+import { askMount } from './ask.js';
 import type { RecordingStatus } from './session/recording.js';
 import { recordingSchema } from './session/status-json.js';
 
@@ -21,24 +19,12 @@ export async function recordMount(
   file: string | undefined,
   directories: readonly string[],
 ): Promise<RecordingStatus> {
-  const path = printable(fromText(mountpoint));
-  const there = await mountThere(mountpoint, directories);
-  if (there === undefined) {
-    throw new PinfsError('NOT_MOUNTED', `no pinfs mount is on ${path}`, {
-      advice: "'pinfs status' lists the mounts.",
-    });
-  }
   const request =
     file === undefined
       ? { command: 'record' as const }
       : { command: 'record' as const, file: resolve(file) };
-  const answer = await askControl(there.socket, request, recordTimeoutMs);
-  if (answer.kind !== 'answer') {
-    throw new PinfsError('MOUNT_BUSY', `the process of the mount on ${path} does not answer`, {
-      advice: "See 'pinfs status'.",
-    });
-  }
-  const recording = readRecording(answer.value);
+  const value = await askMount(mountpoint, request, recordTimeoutMs, directories);
+  const recording = readRecording(value);
   if (recording !== undefined) return recording;
   throw new PinfsError('INTERNAL', 'the process of the mount gave an answer that is none');
 }

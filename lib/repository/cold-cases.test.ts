@@ -7,7 +7,8 @@ import { makeReadOnly } from '../testing/read-only.js';
 import { file, makeRepository, nested } from '../publish/write-repository.js';
 import { refresh } from './follow.js';
 
-// Cases of the reference, by their names there. 705-evict stands in bin/cache.test.ts.
+// Cases of the reference, by their names there. 041-rocache stands in native-test/read-only-cache.test.ts,
+// 705-evict in bin/cache.test.ts.
 
 const made = makeRepository({
   revisions: [

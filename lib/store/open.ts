@@ -1,11 +1,10 @@
 import { resolve } from 'node:path';
-import { printable } from '../format/bytes.js';
 import { asPinfsError, PinfsError } from '../format/errors.js';
 import { beginWait, defaultWaitLimits, type WaitLimits } from '../source/wait.js';
 import { openCommitter } from './cache/committer.js';
 import { Disk } from './cache/disk.js';
 import { download, sourceOf, type Sources } from './fetch/download.js';
-import { openFailures, type Failures } from './fetch/failures.js';
+import { countFailure, openFailures, type Failures } from './fetch/failures.js';
 import type { Leg } from './fetch/flight.js';
 import { Flights } from './fetch/flights.js';
 import type { FlightLimits } from './fetch/places.js';
@@ -13,8 +12,13 @@ import { DiskFull } from './cache/full.js';
 import { checkSize, describe, largestObject } from './inflate.js';
 import { diskFull, cacheUnusable } from './cache/layout.js';
 import { mayFit, openKeeper, type Keeper, type Target } from './cache/keeper.js';
-import { openLower, type Lower } from './cache/lower.js';
-import { checkLowerCaches, openLowerCaches, type LowerCaches } from './lower/lower-caches.js';
+import { openLower, openLowerReader, type Lower } from './cache/lower.js';
+import {
+  checkLowerCaches,
+  openLowerCaches,
+  withOwn,
+  type LowerCaches,
+} from './lower/lower-caches.js';
 import { shelfForReaders } from './cache/open-shelf.js';
 import type { RecentUses, Shelf } from './shelf.js';
 import { openOutcomes, type FetchOutcome } from './outcomes.js';
@@ -69,7 +73,8 @@ class DiskStore implements Store {
   readonly #waitLimits: WaitLimits;
   readonly #cache: Target | undefined;
   /** Those below the cache; it itself where it can only be read. */
-  readonly #lower: LowerCaches | undefined;
+  #lower: LowerCaches | undefined;
+  #isCacheLeft = false;
   /** Why nothing can be stored in it. */
   readonly #outOfUse: PinfsError | undefined;
   readonly #spare: Spare;
@@ -169,7 +174,7 @@ class DiskStore implements Store {
 
   isOnMachine(want: Want): boolean {
     if (this.#targetOf(wantKey(want)) !== undefined) return true;
-    const place = this.#cache ?? this.#spare.opened;
+    const place = this.#writable ?? this.#spare.opened;
     if (this.#lower === undefined || place === undefined) return false;
     try {
       return this.#lower.has(want, place.disk.temporary());
@@ -180,6 +185,18 @@ class DiskStore implements Store {
 
   outcomeOf(want: Want): FetchOutcome | undefined {
     return this.#outcomes.of(wantKey(want));
+  }
+
+  leaveCache(): void {
+    this.#refuseIfClosed();
+    const disk = this.#cache?.disk;
+    if (disk === undefined || this.#isCacheLeft) return;
+    const own = openLowerReader(this.directory);
+    const reason = `the mount was told to write nothing into the cache ${this.directory} any more`;
+    this.#isCacheLeft = true;
+    disk.letGo(reason);
+    this.#keeper.notKept(cacheUnusable(this.directory, new Error(reason)));
+    if (own !== undefined) this.#lower = withOwn(own, this.#lower);
   }
 
   setVolatile(isVolatile: boolean): void {
@@ -257,7 +274,7 @@ class DiskStore implements Store {
 
   /** Takes an object over from a cache that can only be read, if it is there and right. */
   async #copyFromLower(want: Want): Promise<boolean> {
-    const target = this.#lower && (this.#cache ?? this.#spare.place());
+    const target = this.#lower && (this.#writable ?? this.#spare.place());
     if (target === undefined) return false;
     try {
       const [key, temporary] = [wantKey(want), target.disk.temporary()];
@@ -269,6 +286,10 @@ class DiskStore implements Store {
       // It can be fetched all the same.
       return false;
     }
+  }
+
+  get #writable(): Target | undefined {
+    return this.#isCacheLeft ? undefined : this.#cache;
   }
 
   /** Where there is a record of an object; whether it is right shows when it is opened. */
@@ -345,14 +366,6 @@ function openStatistics(
     failures: {},
     lastFailure: undefined,
   };
-}
-
-function countFailure(statistics: StoreStatistics, want: Want, error: PinfsError): void {
-  const { code, message } = error;
-  if (code === 'INTERRUPTED') return;
-  statistics.failures[code] = (statistics.failures[code] ?? 0) + 1;
-  const time = new Date().toISOString();
-  statistics.lastFailure = { code, message, path: printable(want.path), time };
 }
 
 /** What stored and plain bytes take of the disk; where only a limit is known, what such objects usually need. */

@@ -58,6 +58,7 @@ export function recordedShelf(shelf: Shelf): Shelf {
     prepare: (want) => shelf.prepare?.(want),
     letGo: (keys) => shelf.letGo?.(keys),
     recentUses: () => shelf.recentUses?.() ?? new Map<number, number>(),
+    leaveCache: () => shelf.leaveCache?.(),
     beginRun(operation) {
       log?.beginRun(operation);
       shelf.beginRun(operation);

@@ -68,6 +68,9 @@ export interface Shelf {
   /** Uses since the last call, for the thread that evicts; who takes them sees to it that they are written down. */
   recentUses?(): RecentUses;
 
+  /** Keeps nothing of the cache open to write: what it has passes through the spare from now on. */
+  leaveCache?(): void;
+
   /** Marks the begin of one run of one operation (ALWAYS_MISS keeps a set for each). */
   beginRun(operation: object): void;
 
@@ -100,6 +103,7 @@ export function timedShelf(shelf: Shelf, spent: { ms: number }): Shelf {
     record: (log) => shelf.record?.(log),
     letGo: (keys) => shelf.letGo?.(keys),
     recentUses: () => shelf.recentUses?.() ?? new Map<number, number>(),
+    leaveCache: () => shelf.leaveCache?.(),
     beginRun: (operation) => {
       shelf.beginRun(operation);
     },

@@ -45,6 +45,12 @@ export interface Store {
   /** What other threads used, so that it is not evicted as if nobody had. */
   noteUses?(uses: RecentUses): void;
 
+  /**
+   * Writes nothing into the cache from now on, and keeps nothing in it open to write: what is in it is read on, what
+   * is new passes through the spare. Its other shelves are told by their own `leaveCache`.
+   */
+  leaveCache?(): void;
+
   /** Told of each object that was fetched and kept, where somebody wants to know. */
   fetched?: FetchedListener | undefined;
 

@@ -87,7 +87,8 @@ _pinfs() {
       keep) options="$source --jobs" ;;
       unkeep) options=$source ;;
       kept) options="$output --cache" ;;
-      *) options='list size verify clear evict keep unkeep kept' ;;
+      read-only) options=$output ;;
+      *) options='list size verify clear evict keep unkeep kept read-only' ;;
     esac ;;
     config) case ${COMP_WORDS[2]} in
       show) options="$output --config --set --proxy --cache --offline" ;;

@@ -72,6 +72,8 @@ export type ToWorker =
     }
   /** Facts for the magic attributes. */
   | { readonly kind: 'facts'; readonly facts: LiveFacts }
+  /** Keep nothing of the cache open to write. */
+  | { readonly kind: 'leaveCache' }
   /** Go over to the file that lies at the path of the trace now. */
   | { readonly kind: 'reopen' }
   /** Answer what is held and leave the loop. */

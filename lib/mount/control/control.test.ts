@@ -29,6 +29,7 @@ function handlers(changes: Partial<ControlHandlers> = {}): ControlHandlers {
     status: () => ({ state: 'running' }),
     explain: () => Promise.reject(new Error('not asked')),
     repin: notRepinned,
+    leaveCache: notRepinned,
     record: notRepinned,
     unmount: () => Promise.resolve({ ended: true }),
     ...changes,

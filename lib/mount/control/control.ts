@@ -28,6 +28,7 @@ export type ControlRequest =
   | { readonly command: 'unmount'; readonly mode: UnmountMode }
   | { readonly command: 'explain'; readonly path: ByteString }
   | { readonly command: 'repin'; readonly pin: string; readonly dryRun: boolean }
+  | { readonly command: 'leave-cache' }
   /** An absolute path begins a trace; undefined: ends it. */
   | { readonly command: 'record'; readonly file?: string };
 
@@ -39,6 +40,8 @@ export interface ControlHandlers {
   explain(path: ByteString): Promise<unknown>;
   /** @throws PinfsError: nothing has changed */
   repin(asked: Omit<ControlRequest & { command: 'repin' }, 'command'>): Promise<unknown>;
+  /** @throws PinfsError MOUNT_BUSY: it is just being mounted */
+  leaveCache(): Promise<unknown>;
   /** @throws PinfsError RECORDING_REFUSED, USAGE, OUTPUT_FAILED */
   record(file: string | undefined): Promise<unknown>;
 }
@@ -239,6 +242,8 @@ async function handle(request: ControlRequest, handlers: ControlHandlers): Promi
       return handlers.explain(request.path);
     case 'repin':
       return handlers.repin(request);
+    case 'leave-cache':
+      return handlers.leaveCache();
     case 'record':
       return handlers.record(request.file);
   }
@@ -262,6 +267,7 @@ const readRequest = decoder((v) =>
       pin: v.pipe(v.string(), v.maxLength(pinBytesMax)),
       dryRun: v.boolean(),
     }),
+    v.object({ command: v.literal('leave-cache') }),
     v.object({
       command: v.literal('record'),
       file: v.exactOptional(v.pipe(v.string(), v.startsWith('/'), v.maxLength(pathBytesMax))),

@@ -31,6 +31,7 @@ import type { MountOptions } from '../options.js';
 import { optionDigests, shownSource } from '../mount-spec.js';
 import { mountRequest, refuseOthers } from './request.js';
 import { ownRuntimeDirectory } from '../control/runtime.js';
+import { inodesText } from './inodes-text.js';
 import { finishRecording, recordingFile } from './learning.js';
 import { openSessionRecording, type SessionRecording } from './recording.js';
 import { mountStatus, tooSmall, tooSmallAdvice, type MountStatus } from './status.js';
@@ -182,6 +183,7 @@ interface Life {
   session: MountSession | undefined;
   metricFacts?: () => MetricFacts;
   repository?: () => Repository;
+  mounted?: () => Mounted;
   /** What is served now; at first that which is mounted. */
   current: (first: Repository) => Repository;
   stopping: boolean;
@@ -216,6 +218,14 @@ function createLife(mountpoint: string, mount: MountOptions, parts: SessionParts
         return life.repository && explainPath(life.repository(), path);
       },
       repin: async (asked) => mountedSession(life).repin(asked),
+      leaveCache: async () => {
+        mountedSession(life);
+        const { leaveCache } = await import('./leave-cache.js');
+        const store = life.repository?.().store;
+        const { log } = parts;
+        const parties = { mounted: life.mounted?.(), log, logFile: mount.log };
+        return store && leaveCache({ store, ...parties });
+      },
       record: async (file) => {
         mountedSession(life);
         if (file === undefined) return life.recording.stop();
@@ -299,19 +309,6 @@ async function profileAt(path: string): Promise<Profile> {
   return readProfileFile(path);
 }
 
-/**
- * What programs of 32 bits can expect. Said once, with the first number above 32 bits: that is the root's.
- */
-function inodesText(driver: Driver['name'], { inodes }: Repository): string {
-  const about = '(README, "Old 32-bit programs")';
-  if (inodes?.whole === true)
-    return `inode numbers of 32 bits, given to the whole snapshot ${about}`;
-  if (inodes !== undefined)
-    return `inode numbers of 32 bits, given to names as they are seen ${about}`;
-  if (driver === 'fuse-native') return `inode numbers are folded to 32 bits ${about}`;
-  return `inode numbers have 63 bits: 32-bit programs built without large-file support need --inodes 32 ${about}`;
-}
-
 function liveSession(
   mount: MountOptions,
   parts: SessionParts,
@@ -378,6 +375,7 @@ function liveSession(
   };
   life.session = session;
   life.repository = current;
+  life.mounted = () => mounted;
   life.metricFacts = () => metricFactsOf(status(), mounted.statistics);
   return session;
 }

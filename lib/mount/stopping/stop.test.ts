@@ -28,6 +28,7 @@ void t.test('the process of the mount is asked, and a relative path will do', as
     status: () => ({ state: 'running' }),
     explain: () => Promise.reject(new Error('not asked')),
     repin: notRepinned,
+    leaveCache: notRepinned,
     record: notRepinned,
     unmount: (mode) => {
       asked.push(mode);
@@ -49,6 +50,7 @@ void t.test('its refusal is the caller’s', async (t) => {
     status: () => ({ state: 'running' }),
     explain: () => Promise.reject(new Error('not asked')),
     repin: notRepinned,
+    leaveCache: notRepinned,
     record: notRepinned,
     unmount: () => Promise.reject(new PinfsError('MOUNT_BUSY', 'in use by 12 (bash: open file)')),
   });
@@ -64,6 +66,7 @@ void t.test('a process that does not answer is named, and left to --force', asyn
     status: () => ({ state: 'running' }),
     explain: () => Promise.reject(new Error('not asked')),
     repin: notRepinned,
+    leaveCache: notRepinned,
     record: notRepinned,
     unmount: () => new Promise(() => undefined),
   });

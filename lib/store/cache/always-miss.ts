@@ -39,6 +39,7 @@ export function alwaysMiss(shelf: Shelf): Shelf {
     prepare: (want) => shelf.prepare?.(want),
     letGo: (keys) => shelf.letGo?.(keys),
     recentUses: () => shelf.recentUses?.() ?? new Map<number, number>(),
+    leaveCache: () => shelf.leaveCache?.(),
     beginRun(operation) {
       if (operation === idle) {
         current = undefined;

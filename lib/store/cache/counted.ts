@@ -81,6 +81,7 @@ export function countedShelf(shelf: Shelf): Shelf {
     prepare: (want) => shelf.prepare?.(want),
     letGo: (keys) => shelf.letGo?.(keys),
     recentUses: () => shelf.recentUses?.() ?? new Map<number, number>(),
+    leaveCache: () => shelf.leaveCache?.(),
     expect(wants, isHere) {
       for (const want of wants) {
         if (isHere !== true && shelf.isRecorded?.(want) === true) continue;

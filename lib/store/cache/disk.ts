@@ -213,21 +213,37 @@ export class Disk {
     this.#unlessOutOfUse(() => this.#presence.release(key, (work) => this.#writeAnyway(work)));
   }
 
+  /** Keeps nothing open to write, and writes no more: what is open is read on, all else is as in a cache that was lost. */
+  letGo(reason: string): void {
+    if (this.#closed) return;
+    this.#stopSweep?.();
+    clearInterval(this.#timer);
+    this.#leave();
+    this.#segments.close();
+    this.#place.giveUp(reason);
+    this.#records.letGo();
+  }
+
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#stopSweep?.();
     clearInterval(this.#timer);
     this.shelf.close();
+    this.#leave();
+    this.#segments.close();
+    this.#records.close();
+    this.#place.close();
+  }
+
+  /** Others need not respect what is held here any more. */
+  #leave(): void {
     try {
       this.#records.write((sql) => forgetOwner(sql, this.#presence.id));
     } catch {
       // The lock is gone in a moment, and the next one to open finds that out.
     }
     this.#presence.close();
-    this.#segments.close();
-    this.#records.close();
-    this.#place.close();
   }
 
   #commitOnce(sql: Statements, batch: readonly Prepared[]): (Error | undefined)[] {

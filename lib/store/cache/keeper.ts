@@ -31,6 +31,8 @@ export interface Keeper {
   keep(want: Want, stored: Stored, demand?: Demand): Promise<number>;
   /** Why what came last was not stored in the cache; undefined: it was. */
   readonly notStored: NotStored | undefined;
+  /** Nothing will be stored from now on. */
+  notKept(reason: PinfsError): void;
 }
 
 /** `cache` may be the reason why nothing can be stored in it at all. */
@@ -61,6 +63,9 @@ export function openKeeper(
   return {
     get notStored() {
       return notStored;
+    },
+    notKept(reason) {
+      notStored = begun(reason);
     },
     async keep(want, stored, demand) {
       const came = { want, stored, demand };

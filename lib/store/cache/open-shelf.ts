@@ -32,16 +32,24 @@ export function openShelf(
   let cache = tryToOpen(() => openDiskShelf(absolute, fileLimit, at), at !== undefined);
   let spare: DiskShelf | undefined;
   let lastTry = performance.now();
-  return shelfForReaders(
-    withSpare(
+  let isLeft = false;
+  const leaveCache = (): void => {
+    isLeft = true;
+    cache?.close();
+    cache = undefined;
+  };
+  return shelfForReaders({
+    ...withSpare(
       () => {
-        if (cache !== undefined || performance.now() - lastTry < triesIntervalMs) return cache;
+        const isEarly = isLeft || performance.now() - lastTry < triesIntervalMs;
+        if (cache !== undefined || isEarly) return cache;
         lastTry = performance.now();
         return (cache = tryToOpen(() => openDiskShelf(absolute, fileLimit), true));
       },
       () => (spare ??= openSpareShelf(absolute, Math.ceil(fileLimit / 4))),
     ),
-  );
+    leaveCache,
+  });
 }
 
 /** @returns undefined where its disk is full, or, with `anyway`, whatever is wrong with it. */

@@ -25,6 +25,8 @@ export interface Place {
    * was opened unless nobody could have led it elsewhere, before as well as after. @throws UnsafeDirectory
    */
   openSafely<T extends { close(): unknown }>(open: (at: string) => T): T;
+  /** Counts as lost from now on, and is not renewed; its files can still be read. */
+  giveUp(reason: string): void;
   close(): void;
 }
 
@@ -41,7 +43,8 @@ const leftMax = 16;
 export function openPlace(directory: string, options: PlaceOptions): Place {
   const hold = options.make ? makeCache : holdCache;
   let held = orUnusable(directory, () => hold(options.at ?? directory));
-  const problem = (): string | undefined => held.problem() ?? folderProblem(held.at);
+  let givenUp: string | undefined;
+  const problem = (): string | undefined => givenUp ?? held.problem() ?? folderProblem(held.at);
 
   // A number that was given back could lead another thread, which still has the path, to another directory.
   const left: HeldDirectory[] = [];
@@ -51,6 +54,7 @@ export function openPlace(directory: string, options: PlaceOptions): Place {
   }
 
   function renew(): Error | undefined {
+    if (givenUp !== undefined) return new UnsafeDirectory(givenUp);
     try {
       const next = hold(directory);
       leave(held);
@@ -75,6 +79,9 @@ export function openPlace(directory: string, options: PlaceOptions): Place {
       if (wrong !== undefined) opened.close();
       refuse(wrong);
       return opened;
+    },
+    giveUp(reason) {
+      givenUp = reason;
     },
     close() {
       for (const each of [...left, held]) each.close();

@@ -94,6 +94,12 @@ export class Records {
     return sizesOfDatabase(this.#place.at);
   }
 
+  /** Closes the database, which is opened again where it is needed, if its place allows that. */
+  letGo(): void {
+    this.#current.db.close();
+    this.lookAgain();
+  }
+
   close(): void {
     this.#closed = true;
     this.#current.db.close();

@@ -1,5 +1,8 @@
+import { printable } from '../../format/bytes.js';
 import { isMachineFault, type PinfsError } from '../../format/errors.js';
 import { openRecentFailures } from '../recent-failures.js';
+import type { StoreStatistics } from '../store.js';
+import type { Want } from '../want.js';
 
 /**
  * Remembers failed fetches for a short while. The kernel asks for a failed read again, in pieces;
@@ -41,4 +44,12 @@ export function openFailures(clock: () => number): Failures {
       failures.forget(key);
     },
   };
+}
+
+export function countFailure(statistics: StoreStatistics, want: Want, error: PinfsError): void {
+  const { code, message } = error;
+  if (code === 'INTERRUPTED') return;
+  statistics.failures[code] = (statistics.failures[code] ?? 0) + 1;
+  const time = new Date().toISOString();
+  statistics.lastFailure = { code, message, path: printable(want.path), time };
 }

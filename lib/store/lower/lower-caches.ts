@@ -45,6 +45,20 @@ export function openLowerCaches(
   };
 }
 
+/** The own cache before those below it, where it can only be read from now on. */
+export function withOwn(own: LowerReader, below: LowerCaches | undefined): LowerCaches {
+  const first = ownCache(own);
+  return {
+    copy: async (want, target) =>
+      (await first.copy(want, target)) ?? (await below?.copy(want, target)),
+    has: (want, beside) => first.has(want, beside) || below?.has(want, beside) === true,
+    async close() {
+      await first.close();
+      await below?.close();
+    },
+  };
+}
+
 function ownCache(own: LowerReader): LowerCaches {
   return {
     copy: (want, target) => Promise.resolve(own.copy(wantKey(want), target)),

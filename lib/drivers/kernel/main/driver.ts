@@ -222,6 +222,9 @@ async function begin(mount: Mount, link: Link): Promise<Mounted> {
     replace: (descriptor) => replace(mount, device, link, descriptor),
     line: mounted,
     record: (sink) => mount.recording.record(link, sink),
+    leaveCache: () => {
+      link.send({ kind: 'leaveCache' });
+    },
     reopenTrace: () => {
       link.send({ kind: 'reopen' });
     },

@@ -34,6 +34,8 @@ export interface FilesystemMaker {
   readonly recentUses?: () => RecentUses | undefined;
   /** Tells of each access from now on, or no more. */
   readonly record?: (log: AccessLog | undefined) => void;
+  /** Keeps nothing of the cache open to write. */
+  readonly leaveCache?: () => void;
   /** Nothing is to be done right now. */
   readonly idle?: () => void;
   readonly close: () => void;
@@ -78,15 +80,8 @@ export function openMaker(report: (error: PinfsError) => void): FilesystemMaker 
     },
     served() {
       if (newest === undefined) return undefined;
-      let hits = 0;
-      let catalogHits = 0;
-      for (const shelf of shelves.values()) {
-        hits += shelf.hits ?? 0;
-        catalogHits += shelf.catalogHits ?? 0;
-      }
       return {
-        hits,
-        catalogHits,
+        ...hitsOf([...shelves.values()]),
         tree: newest.tree.statistics,
         ahead: newest.ahead.counts,
         profile: newest.ahead.profile,
@@ -105,6 +100,9 @@ export function openMaker(report: (error: PinfsError) => void): FilesystemMaker 
       log = next;
       for (const shelf of shelves.values()) shelf.record?.(next);
     },
+    leaveCache() {
+      for (const shelf of shelves.values()) shelf.leaveCache?.();
+    },
     idle() {
       for (const inodes of numbered) inodes.flush();
     },
@@ -114,6 +112,13 @@ export function openMaker(report: (error: PinfsError) => void): FilesystemMaker 
     close() {
       for (const shelf of shelves.values()) shelf.close();
     },
+  };
+}
+
+function hitsOf(shelves: readonly Shelf[]): Pick<ServedMount, 'hits' | 'catalogHits'> {
+  return {
+    hits: shelves.reduce((sum, shelf) => sum + (shelf.hits ?? 0), 0),
+    catalogHits: shelves.reduce((sum, shelf) => sum + (shelf.catalogHits ?? 0), 0),
   };
 }
 

@@ -111,6 +111,9 @@ function act(worker: Worker, message: ToWorker): boolean {
     case 'fetched':
       noteFetched(worker, message.objects);
       return true;
+    case 'leaveCache':
+      worker.maker.leaveCache?.();
+      return true;
     case 'reopen':
       worker.trace?.reopen();
       return true;
