@@ -1,3 +1,4 @@
+import { errorsOfPublishing } from './error-codes-publish.js';
 import { errorsOfPublished } from './error-codes-published.js';
 import { withExit } from './error-words.js';
 
@@ -254,4 +255,5 @@ export const errorFacts = {
   ...cannotMount,
   ...notAsOfNow,
   ...other,
+  ...errorsOfPublishing,
 } as const;
