@@ -1,5 +1,6 @@
 import { checkAddressSpace } from '../../machine/address-space.js';
 import { checkFileLimit } from '../../machine/file-budget.js';
+import { giveMemoryBackAtRest } from '../../machine/rest.js';
 import type { OpenOptions } from '../../repository/open/options.js';
 import { realTimer } from '../session/follow.js';
 import { guardProcess, thisProcess } from './guard.js';
@@ -31,6 +32,7 @@ export async function serveMount(
     onMounting: guard.mounting,
   });
   const ended = guard.attach(session);
+  giveMemoryBackAtRest();
   await onReady(session);
   return ended;
 }
