@@ -2,8 +2,8 @@ import { Command, CommanderError, Help, type Option } from 'commander';
 import { PinfsError } from '../lib/format/errors.js';
 import { namesPath } from '../lib/options/rows.js';
 import { version } from '../lib/machine/version.js';
-import { applyEnvironment } from './commands/environment.js';
 import { declarationOf } from './commands/options.js';
+import { applySettings } from './commands/settings.js';
 
 /** The commands in the order of the help: their names, and the module that registers them. */
 const commandModules: readonly (readonly [readonly string[], () => Promise<CommandModule>])[] = [
@@ -104,9 +104,9 @@ export async function makeProgram(command?: string): Promise<Command> {
     .configureHelp({ optionDescription })
     .configureOutput({ outputError: () => undefined })
     .exitOverride()
-    .hook('preAction', (_, command) => {
+    .hook('preAction', async (_, command) => {
       refuseEmptyPaths(command);
-      applyEnvironment(command);
+      await applySettings(command);
     });
   const asked = commandModules.filter(
     ([names]) => command !== undefined && names.includes(command),

@@ -74,6 +74,7 @@ function entry(row: OptionRow): string[] {
     ...(otherwise === undefined || otherwise === false
       ? []
       : [`Default: \`${otherwise === true ? 'yes' : writeValue(kind, otherwise)}\`.`]),
+    ...(row.otherwise === undefined ? [] : [`Default: ${row.otherwise}.`]),
     ...(repeatable === true ? ['Repeatable.'] : []),
     ...(environment === undefined ? [] : [`Environment: \`${environment}\`.`]),
   ];

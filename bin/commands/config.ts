@@ -4,6 +4,7 @@ import type { OptionRows, OptionValues } from '../../lib/options/option.js';
 import { sourceOptionTable } from '../../lib/options/source-options.js';
 import { valuesOf } from '../../lib/options/rows.js';
 import type { OpenOptions } from '../../lib/repository/open/options.js';
+import { edit, ownLayer, path } from './config-own.js';
 import { noteExit, runAction, warn } from './failures.js';
 import { addOptions, outputOptions, type OutputFlags } from './options.js';
 import { print, printJson } from './output.js';
@@ -36,11 +37,19 @@ type ConfigFlags = OutputFlags & OptionValues<typeof configOptions>;
 type CheckFlags = ConfigFlags & OptionValues<typeof checkOptions>;
 
 export function register(program: Command): void {
-  const command = program.command('config').description("look at a site's configuration");
+  const command = program
+    .command('config')
+    .description("pinfs's own settings, and a site's configuration");
   configCommand(command.command('show'))
-    .description('each value for a repository: where it comes from, and what pinfs does with it')
-    .argument('<fqrn>', 'name of a repository')
+    .description('each setting and its origin; for a repository each value of the site as well')
+    .argument('[fqrn]', "name of a repository; without it pinfs's own settings alone")
     .action(show);
+  outputOptions(command.command('path'))
+    .description('where the settings of this user lie')
+    .action(path);
+  outputOptions(command.command('edit'))
+    .description('open the settings of this user in $VISUAL or $EDITOR')
+    .action(edit);
   addOptions(configCommand(command.command('check')), checkOptions)
     .description("what is wrong with a site's files; exit code 1 if something would not work")
     .argument('[fqrn]', 'name of a repository; without it each one that the files configure')
@@ -55,8 +64,16 @@ function readWith(flags: ConfigFlags): OpenOptions {
   return { ...valuesOf(configOptions, flags), source: '' };
 }
 
-async function show(fqrn: string, flags: ConfigFlags): Promise<void> {
+async function show(fqrn: string | undefined, flags: ConfigFlags, command: Command): Promise<void> {
   await runAction(flags, async () => {
+    const { ownLines } = await import('../../lib/settings/show.js');
+    const own = await ownLayer(command);
+    const lines = ownLines(own.settings, own.sources);
+    if (fqrn === undefined) {
+      if (flags.json === true) printJson({ own });
+      else for (const line of lines) await print(`${printableText(line)}\n`);
+      return;
+    }
     const { siteConfiguration } = await import('../../lib/repository/configured/check-site.js');
     const { settingLines, shownSettings } = await import('../../lib/configuration/show.js');
     const environment = await tellingEnvironment();
@@ -64,10 +81,11 @@ async function show(fqrn: string, flags: ConfigFlags): Promise<void> {
     const settings = shownSettings(configuration);
     const { files, problems } = configuration;
     if (flags.json === true) {
-      printJson({ fqrn: configuration.fqrn, files, settings, problems });
+      printJson({ fqrn: configuration.fqrn, files, settings, problems, own });
       return;
     }
-    for (const line of settingLines(settings)) await print(`${printableText(line)}\n`);
+    for (const line of [...lines, ...settingLines(settings)])
+      await print(`${printableText(line)}\n`);
     for (const { file, line, text, mend } of problems) warn(`${file}:${line}: ${text}`, mend);
   });
 }

@@ -18,18 +18,21 @@ export function applyEnvironment(command: Command, variables: Variables = proces
     if (text === '' || row?.environment === undefined) continue;
     if (source !== undefined && source !== 'default') continue;
     const texts = row.repeatable === true ? text.split(':').filter(Boolean) : [text];
-    const values = texts.map((one) => readAs(row.environment ?? '', valueReaderOf(option), one));
+    const values = texts.map((one) =>
+      readAs(`the variable ${row.environment ?? ''}`, valueReaderOf(option), one),
+    );
     command.setOptionValueWithSource(name, row.repeatable === true ? values : values[0], 'env');
   }
 }
 
-function readAs<Value>(variable: string, read: (text: string) => Value, text: string): Value {
+/** Reads a value, and says where it stands if it is none. @throws PinfsError USAGE */
+export function readAs<Value>(where: string, read: (text: string) => Value, text: string): Value {
   try {
     return read(text);
   } catch (thrown) {
     if (!(thrown instanceof PinfsError || thrown instanceof CommanderError)) throw thrown;
     const advice = thrown instanceof PinfsError ? thrown.advice : undefined;
-    throw new PinfsError('USAGE', `the variable ${variable}: '${text}': ${thrown.message}`, {
+    throw new PinfsError('USAGE', `${where}: '${text}': ${thrown.message}`, {
       ...(advice === undefined ? {} : { advice }),
       cause: thrown,
     });

@@ -14,7 +14,6 @@ import type { MountStatus } from '../../lib/mount/session/status.js';
 import { mountOptionTable, protectionOptionTable } from '../../lib/options/mount-options.js';
 import type { OptionRows, OptionValues } from '../../lib/options/option.js';
 import { valuesOf } from '../../lib/options/rows.js';
-import { applyEnvironment } from './environment.js';
 import { runAction, warn, warnOffline } from './failures.js';
 import {
   addOptions,
@@ -25,6 +24,7 @@ import {
 } from './options.js';
 import { printJson } from './output.js';
 import { startWaiting } from './progress.js';
+import { applySettings } from './settings.js';
 import { formatSize } from './sizes.js';
 import { tellingEnvironment, withNames } from './with-repository.js';
 
@@ -200,7 +200,7 @@ async function isDone(asked: MountSpec, translated: TranslatedOptions): Promise<
   if (translated.remount) {
     const { mountpoint } = spec.mount;
     const bare = parseAgain(['--', '/', mountpoint]);
-    applyEnvironment(bare);
+    await applySettings(bare);
     const flags = bare.opts<MountFlags>();
     const nothing = withAbsolutePaths(mountSpec('/', mountpoint, flags));
     const pin = await checkRemount(spec, nothing, translated, directories);

@@ -90,10 +90,11 @@ function makeOption(name: string, row: CommandOptionRow): Option {
     .argParser((text: string, before: readonly (string | number)[]) => [...before, read(text)]);
 }
 
-function helpOf({ help, repeatable, kind, usual, environment }: OptionRow): string {
+function helpOf({ help, repeatable, kind, usual, otherwise, environment }: OptionRow): string {
   return [
     help,
     ...(usual === undefined ? [] : [`(default: ${writeValue(kind, usual)})`]),
+    ...(otherwise === undefined ? [] : [`(default: ${otherwise})`]),
     ...(repeatable === true ? ['(repeatable)'] : []),
     ...(environment === undefined ? [] : [`(env: ${environment})`]),
   ].join(' ');

@@ -40,8 +40,9 @@ export const mountOptionTable = {
     kind: 'sizeOrOff',
     suggestions: ['off'],
     help: 'most that is fetched before anybody asks for it, and waits to be read (kernel driver)',
+    otherwise: '16M',
     manual:
-      'The most that is fetched before anybody asks for it, and waits to be read; default 16M. Who reads files in order, or ' +
+      'The most that is fetched before anybody asks for it, and waits to be read. Who reads files in order, or ' +
       'one directory after the other, gets those that follow; `off` fetches only what is asked for. Of the kernel driver.',
   },
   /** File of a profile: what it names is fetched ahead, in its order. */
@@ -75,6 +76,7 @@ export const mountOptionTable = {
     value: 'file',
     kind: 'path',
     help: 'append the log to this file',
+    otherwise: 'a file in the state directory; with --foreground the standard error',
     inUse: 'the log',
   },
   logLevel: {
@@ -98,6 +100,7 @@ export const mountOptionTable = {
     manual:
       'Serves metrics for Prometheus at <http://ADDR:PORT/metrics>, or on a socket that its owner alone can use. Port 0 ' +
       'takes a free one; the log says which. Only loopback, unless `--public` is given. Each mount needs an address of its own.',
+    environment: 'PINFS_METRICS',
   },
   public: {
     flag: '--public',

@@ -45,6 +45,8 @@ export interface OptionRow {
   readonly default?: string | number | boolean;
   /** Means the same as nothing, and is left out. */
   readonly usual?: string | number;
+  /** Words for what stands there where nothing is given and no value says it. */
+  readonly otherwise?: string;
   /** Line of the help. */
   readonly help: string;
   /**

@@ -9,9 +9,8 @@ export const sourceOptionTable = {
     kind: 'path',
     repeatable: true,
     help: 'PEM master key, or a directory of them',
-    manual:
-      'A PEM master key, or a directory of them. Without it: <$XDG_CONFIG_HOME/pinfs/keys>, ' +
-      '</etc/cvmfs/keys>, and the keys that ship with pinfs.',
+    manual: 'A PEM master key, or a directory of them.',
+    otherwise: '$XDG_CONFIG_HOME/pinfs/keys, /etc/cvmfs/keys, and the keys that ship with pinfs',
     environment: 'PINFS_KEY',
     inUse: 'a key',
   },
@@ -28,7 +27,8 @@ export const sourceOptionTable = {
     value: 'dir',
     kind: 'directory',
     help: 'cache directory (its state lies in DIR/state)',
-    manual: 'The cache; its state then lies in <DIR/state>. Default: <$XDG_CACHE_HOME/pinfs>.',
+    manual: 'The cache; its state then lies in <DIR/state>.',
+    otherwise: '$XDG_CACHE_HOME/pinfs',
     environment: 'PINFS_CACHE',
   },
   /** Bytes; default 4 GiB, never more than half of what is free. */
@@ -37,8 +37,8 @@ export const sourceOptionTable = {
     value: 'size',
     kind: 'size',
     help: 'most that the cache may hold, such as 500M or 4G',
-    manual:
-      'The most that the cache may hold, such as 500M; default 4G, and never more than half of what is free.',
+    manual: 'The most that the cache may hold, such as 500M.',
+    otherwise: '4G, and never more than half of what is free',
     environment: 'PINFS_CACHE_LIMIT',
   },
   /** Caches of others that are only read, the first one first. */
@@ -68,7 +68,8 @@ export const sourceOptionTable = {
     value: 'file',
     kind: 'path',
     help: 'fingerprints and revisions that are refused',
-    manual: 'Fingerprints and revisions that are refused; default </etc/cvmfs/blacklist>.',
+    manual: 'A file of fingerprints and revisions that are refused.',
+    otherwise: '/etc/cvmfs/blacklist',
     inUse: 'the blacklist',
   },
   /** URL or directory where external files lie. */
@@ -85,8 +86,9 @@ export const sourceOptionTable = {
     value: 'dir',
     kind: 'path',
     help: "a site's configuration, for a SOURCE that is a name",
+    otherwise: '/etc/cvmfs',
     manual:
-      'Where the configuration of the site lies, for a SOURCE that is the name of a repository; default </etc/cvmfs>. ' +
+      'Where the configuration of the site lies, for a SOURCE that is the name of a repository. ' +
       'In place of a directory some files with colons between them: then they count alone.',
   },
   /** `NAME=VALUE`: values that no file of the site changes. */
@@ -122,7 +124,8 @@ export const sourceOptionTable = {
     manual:
       'Proxies, in groups: `|` stands between those of one group, which share the load, `;` between groups, of which the ' +
       'next one is for when all of one fail. `DIRECT` asks the server itself; nothing is asked directly unless it ' +
-      'stands there. Without this option <http_proxy>, <https_proxy> and <no_proxy> of the environment count.',
+      'stands there.',
+    otherwise: 'http_proxy, https_proxy and no_proxy of the environment',
     environment: 'PINFS_PROXY',
   },
   /** `NAME` or `NAME=VALUE` for variables in links; `CVMFS_*` of the environment are added. */

@@ -92,8 +92,10 @@ _pinfs() {
     esac ;;
     config) case ${COMP_WORDS[2]} in
       show) options="$output --config --set --proxy --cache --offline" ;;
+      path) options=$output ;;
+      edit) options=$output ;;
       check) options="$output --config --set --proxy --cache --offline --probe" ;;
-      *) options='show check' ;;
+      *) options='show path edit check' ;;
     esac ;;
     help) options=$commands ;;
   esac
