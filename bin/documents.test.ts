@@ -1,11 +1,13 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import t from 'tap';
 import { checkout } from '../lib/testing/genuine.js';
 import { pinfsInProcess } from '../native-test/in-process.js';
 import { madeDocuments } from '../tools/documents.js';
+import { examples } from './manual/examples.js';
+import { topics } from './manual/topics.js';
 import { makeProgram } from './program.js';
 
 // What is written about the command line, beside it.
@@ -25,12 +27,15 @@ interface Named {
 function all(command: Command, before: readonly string[] = []): Named[] {
   return command.commands.flatMap((one) => {
     const words = [...before, one.name()];
-    const options = one.options.map(({ long, short }) => long ?? short ?? '');
+    const options = one.options
+      .filter(({ hidden }) => !hidden)
+      .map(({ long, short }) => long ?? short ?? '');
     return one.commands.length > 0 ? all(one, words) : [{ words, options }];
   });
 }
 
-const commands = all(await makeProgram());
+const program = await makeProgram();
+const commands = all(program);
 
 void t.test('a command that is loaded alone is there', async (t) => {
   for (const [name = ''] of commands.map(({ words }) => words)) {
@@ -59,6 +64,83 @@ void t.test('the manual has every command and option', (t) => {
     [],
     'and no other',
   );
+  t.end();
+});
+
+void t.test('each command has examples, of commands and options that there are', async (t) => {
+  const known = new Map(commands.map(({ words, options }) => [words.join('-'), options]));
+  for (const { words } of commands) {
+    const name = words.join('-');
+    t.ok((examples[name] ?? []).length > 0, `bin/manual/examples.ts has none for ${name}`);
+    const help = words[0] === 'help' ? '' : (await pinfsInProcess([...words, '--help'])).stdout;
+    if (help !== '') t.match(help, `Examples:\n  ${examples[name]?.[0]?.[0] ?? ''}`, name);
+  }
+  for (const [name, lines] of Object.entries(examples)) {
+    t.ok(known.has(name), `${name} is a command`);
+    for (const [line] of lines.filter(([line]) => line.startsWith('pinfs '))) {
+      const words = line.split(' ').slice(1);
+      const [first = '', second = ''] = words;
+      const options = known.get(`${first}-${second}`) ?? known.get(first);
+      t.ok(options, line);
+      const unknown = words.filter(
+        (word) => /^--\w/.test(word) && options?.includes(word) === false,
+      );
+      t.same(unknown, [], line);
+    }
+  }
+});
+
+void t.test('a page of the manual for each command, which npm installs', (t) => {
+  const folder = join(checkout, 'share', 'man');
+  const pages = readdirSync(folder).filter((name) => name.endsWith('.1'));
+  const names = new Set(commands.map(({ words }) => words[0] ?? ''));
+  t.same(new Set(pages), new Set(['pinfs.1', ...[...names].map((name) => `pinfs-${name}.1`)]));
+  const { man } = JSON.parse(readFileSync(join(checkout, 'package.json'), 'utf8')) as {
+    man: string[];
+  };
+  t.same(new Set(man), new Set(pages.map((name) => `./share/man/${name}`)));
+  for (const { words, options } of commands) {
+    const page = readFileSync(join(folder, `pinfs-${words[0] ?? ''}.1`), 'utf8');
+    const text = page.replaceAll('\\-', '-');
+    for (const section of ['NAME', 'SYNOPSIS', 'DESCRIPTION', 'OPTIONS', 'EXIT STATUS', 'EXAMPLES'])
+      t.match(page, `\n.SH ${section}\n`, `${words.join(' ')}: ${section}`);
+    for (const option of options)
+      t.ok(text.includes(`\\fB${option}\\fP`), `${words.join(' ')} ${option}`);
+    t.match(text, `\\fBpinfs ${words.join(' ')}\\fP`);
+  }
+  t.end();
+});
+
+void t.test('the topics of help are sections of the manual', async (t) => {
+  for (const { name, text } of topics) {
+    const shown = await pinfsInProcess(['help', `topic-${name}`]);
+    t.equal(shown.code, 0, name);
+    const [words = ''] = /\w+ \w+ \w+ \w+/.exec(text) ?? [];
+    t.match(shown.stdout, words);
+    t.match(manual, words, name);
+    t.match(readme, `\`topic-${name}\``.replace('`topic-pins', 'topic-pins'), name);
+  }
+  t.match(await pinfsInProcess(['help', 'topic-pin']), { code: 2, stderr: /mean topic-pins\?/ });
+  t.match(await pinfsInProcess(['help', 'nothing']), { code: 2, stderr: /Topics: topic-pins, / });
+  t.equal(
+    (await pinfsInProcess(['help', 'cache', 'size'])).stdout,
+    (await pinfsInProcess(['cache', 'size', '--help'])).stdout,
+  );
+  t.equal((await pinfsInProcess(['help'])).stdout, (await pinfsInProcess(['--help'])).stdout);
+  const { stdout } = await pinfsInProcess(['version']);
+  t.equal((await pinfsInProcess(['--version'])).stdout, stdout);
+});
+
+void t.test('what an option is called decides what it means', (t) => {
+  const flags = new Map<string, Set<string>>();
+  for (const { options } of program.commands.flatMap((one) => [one, ...one.commands]))
+    for (const option of options.filter(({ hidden }) => !hidden)) {
+      const { long = '', description } = option;
+      flags.set(long, (flags.get(long) ?? new Set()).add(description));
+    }
+  t.equal(flags.get('--key')?.size, 1, 'the public master key');
+  t.equal(flags.get('--verbose')?.size, 1);
+  t.notOk(flags.has('--master-key'));
   t.end();
 });
 
@@ -114,7 +196,7 @@ void t.test('what is made from the command line is as it would be made now', (t)
     const there = readFileSync(join(checkout, path), 'utf8');
     t.ok(there === text, `${path}: npm run documents makes it anew`);
     // These tell of variables and parameters only.
-    if (!path.startsWith('share')) continue;
+    if (!path.startsWith('share') || path.includes('pinfs-')) continue;
     for (const { words, options } of commands) {
       const isBare = path.endsWith('.fish');
       const missing = options.filter((option) => {

@@ -12,20 +12,13 @@ void t.test('what is no regular file is refused, whichever option names it', (t)
   const fifo = join(work, 'fifo');
   execFileSync('mkfifo', [fifo]);
   const open = ['--cache', join(work, 'cache'), '--key', fixtureKey];
-  const attest = [
-    '--master-key',
-    fixtureKey,
-    '--cache',
-    join(work, 'cache'),
-    '-o',
-    join(work, 'out'),
-  ];
+  const attest = ['--key', fixtureKey, '--cache', join(work, 'cache'), '-o', join(work, 'out')];
   const cases: Readonly<Record<string, readonly string[]>> = {
     '--key': ['info', '--cache', join(work, 'cache'), '--key', fifo, source],
     '--blacklist': ['info', ...open, '--blacklist', fifo, source],
     '--attestation': ['info', ...open, '--attestation', fifo, '--signer', fixtureKey, source],
     '--signer': ['info', ...open, '--attestation', fixtureKey, '--signer', fifo, source],
-    'attest --key': ['attest', ...attest, '--key', fifo, source],
+    '--signing-key': ['attest', ...attest, '--signing-key', fifo, source],
     '--log': ['mount', ...open, '--log', fifo, source, work],
     '--trace': ['mount', ...open, '--trace', fifo, '--driver', 'kernel', source, mnt],
     '--cache': ['info', '--cache', fifo, '--key', fixtureKey, source],

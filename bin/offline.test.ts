@@ -102,7 +102,7 @@ void t.test('every command that opens a source warns, and heeds --strict', async
     ['tags', ...key, server.url],
     [
       'attest',
-      ...['--master-key', join(work, 'key.pub'), '--key', signer, '-o', join(work, 'it')],
+      ...['--key', join(work, 'key.pub'), '--signing-key', signer, '-o', join(work, 'it')],
       server.url,
     ],
   ];

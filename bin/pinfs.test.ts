@@ -207,9 +207,9 @@ void t.test('attesting a snapshot', async (t) => {
     ...[
       'attest',
       ...cache,
-      '--master-key',
-      fixtureKey,
       '--key',
+      fixtureKey,
+      '--signing-key',
       at('key'),
       '-o',
       at('note'),

@@ -1,14 +1,15 @@
-import { Command, CommanderError, Help, type Option } from 'commander';
+import { Command, CommanderError, Help, Option } from 'commander';
 import { PinfsError } from '../lib/format/errors.js';
 import { namesPath } from '../lib/options/rows.js';
 import { version } from '../lib/machine/version.js';
+import { exitCodes } from './manual/exit-codes.js';
 import { declarationOf } from './commands/options.js';
 import { applySettings } from './commands/settings.js';
 
 /** The commands in the order of the help: their names, and the module that registers them. */
 const commandModules: readonly (readonly [readonly string[], () => Promise<CommandModule>])[] = [
   [['mount'], () => import('./commands/mount.js')],
-  [['umount'], () => import('./commands/umount.js')],
+  [['umount', 'unmount'], () => import('./commands/umount.js')],
   [['repin'], () => import('./commands/repin.js')],
   [['record'], () => import('./commands/record.js')],
   [['trace'], () => import('./commands/trace.js')],
@@ -36,20 +37,35 @@ const commandModules: readonly (readonly [readonly string[], () => Promise<Comma
   [['config'], () => import('./commands/config.js')],
   [['setup'], () => import('./commands/setup.js')],
   [['doctor'], () => import('./commands/doctor.js')],
+  [['help', 'version'], () => import('./commands/help.js')],
 ];
 
 interface CommandModule {
   readonly register: (program: Command) => void;
 }
 
-const commandNames: ReadonlySet<string> = new Set([
-  'help',
-  ...commandModules.flatMap(([names]) => names),
-]);
+const commandNames: ReadonlySet<string> = new Set(commandModules.flatMap(([names]) => names));
 
-const exitCodes = `
-Exit codes: 0 done; 1 other failure; 2 wrong usage; 3 refused by trust; 4 not reachable;
-5 damaged or missing object; 6 can't mount here; 7 offline, and --strict was given.`;
+/** The headings of the help, and what stands below them; what is not here stands below `Commands:`. */
+const commandGroups: readonly (readonly [heading: string, names: readonly string[]])[] = [
+  ['Mount', ['mount', 'umount', 'repin', 'status', 'explain', 'open']],
+  ['Read', ['ls', 'stat', 'cat', 'cp', 'find', 'fetch', 'info', 'tags', 'log', 'diff']],
+  ['Verify', ['check', 'probe', 'attest', 'key']],
+  ['This machine', ['cache', 'forget', 'config', 'setup', 'doctor']],
+  [
+    'Study',
+    ['bench', 'bench-diff', 'record', 'trace', 'replay', 'mrc', 'advise', 'profile', 'report'],
+  ],
+  ['Publish', ['serve', 'publish', 'repo']],
+];
+
+const exitText = `
+Exit codes: ${exitCodes
+  .map(([code, meaning], index) => `${index === 5 ? '\n' : ''}${code} ${meaning}`)
+  .join('; ')
+  .replaceAll('; \n', ';\n')}.
+
+Begin with: pinfs help mount, pinfs help topic-pins, pinfs doctor`;
 
 // What stands for a path in the help of an argument.
 const pathArguments = new Set([
@@ -92,16 +108,36 @@ function optionDescription(option: Option): string {
   return isList ? option.description : new Help().optionDescription(option);
 }
 
+/** In the help of a command its own options come first, and what every command has last. */
+function inOrder<Item>(groups: ReadonlyMap<string, Item[]>): Map<string, Item[]> {
+  const order = ['Options:', ...commandGroups.map(([heading]) => `${heading}:`), 'Commands:'];
+  const rank = (heading: string): number => {
+    const at = order.indexOf(heading);
+    return heading === 'General:' ? Infinity : at < 0 ? order.length : at;
+  };
+  return new Map(
+    [...groups].sort(([left], [right]) =>
+      rank(left) < rank(right) ? -1 : rank(left) > rank(right) ? 1 : 0,
+    ),
+  );
+}
+
 /**
  * The command line. Given the name of a command, only that one is loaded, which counts where all that is
  * done takes no longer than loading the rest, and none for the version; otherwise all of them, for the help.
+ * @param isForHelp with examples
  */
-export async function makeProgram(command?: string): Promise<Command> {
+export async function makeProgram(command?: string, isForHelp = false): Promise<Command> {
   const program = new Command('pinfs')
     .description('Mounts verified, pinned, read-only snapshots of CernVM-FS repositories.')
     .version(version)
-    .addHelpText('after', exitCodes)
-    .configureHelp({ optionDescription })
+    .addHelpText('after', exitText)
+    .helpCommand(false)
+    .configureHelp({
+      optionDescription,
+      groupItems: (all, shown, groupOf) => inOrder(new Help().groupItems(all, shown, groupOf)),
+    })
+    .addHelpOption(new Option('-h, --help', 'display help for command').helpGroup('General:'))
     .configureOutput({ outputError: () => undefined })
     .exitOverride()
     .hook('preAction', async (_, command) => {
@@ -115,7 +151,23 @@ export async function makeProgram(command?: string): Promise<Command> {
   const wanted = asked.length > 0 || isVersion ? asked : commandModules;
   for (const module of await Promise.all(wanted.map(([, load]) => load())))
     module.register(program);
+  for (const one of program.commands) {
+    const group = commandGroups.find(([, names]) => names.includes(one.name()));
+    if (group !== undefined) one.helpGroup(`${group[0]}:`);
+  }
+  if (isForHelp) {
+    const { addExamples } = await import('./manual/help-text.js');
+    addExamples(program);
+  }
   return program;
+}
+
+/** `pinfs help COMMAND` is `pinfs COMMAND --help`; a topic is left to the command `help`. */
+export function withHelpForm(args: readonly string[]): string[] {
+  const [first, ...words] = args;
+  const [name = ''] = words;
+  if (first !== 'help' || (name !== '' && !commandNames.has(name))) return [...args];
+  return [...words, '--help'];
 }
 
 /** mount(8) calls `pinfs SOURCE DIR -o options`: the first word is then no command. */

@@ -83,12 +83,14 @@ function formOf(command: Command, before: readonly string[]): CommandForm {
   return {
     words,
     summary: summaryOf(command),
-    options: command.options.map((option) => {
-      const row = declarationOf(option);
-      if (row === undefined)
-        throw new Error(`${words.join(' ')}: ${option.flags} is no row of a table`);
-      return row;
-    }),
+    options: command.options
+      .map((option) => {
+        const row = declarationOf(option);
+        if (row === undefined)
+          throw new Error(`${words.join(' ')}: ${option.flags} is no row of a table`);
+        return row;
+      })
+      .filter(({ hidden }) => hidden !== true),
     arguments: command.registeredArguments.map((argument) => ({
       name: argument.name(),
       repeatable: argument.variadic,

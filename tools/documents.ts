@@ -1,4 +1,4 @@
-/** `npm run documents` writes anew what is made from the command line: completions, docs/configuration.md, and parts of the manual and of the README. */
+/** `npm run documents` writes anew what is made from the command line: completions, docs/configuration.md, the manual's page of each command (and their list in package.json), and parts of pinfs.1 and of the README. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -9,6 +9,7 @@ import { bashCompletion } from './completion-bash.js';
 import { fishCompletion } from './completion-fish.js';
 import { zshCompletion } from './completion-zsh.js';
 import { manualEnvironment, manualOptions, readmeEnvironment } from './manual.js';
+import { commandPages, manualTopics } from './manual-pages.js';
 
 const completions = join('share', 'completions');
 const manual = join('share', 'man', 'pinfs.1');
@@ -26,14 +27,29 @@ const markdown: Marks = { begin: `<!-- ${madeBy} -->\n`, end: `<!-- ${byHand} --
 /** What is made, by its path in the checkout. */
 export async function madeDocuments(): Promise<ReadonlyMap<string, string>> {
   const program = await describeProgram();
+  const whole = withMade(manual, roff, [
+    manualOptions(program),
+    manualTopics(),
+    manualEnvironment(program),
+  ]);
+  const pages = commandPages(program, whole);
+  const names = ['pinfs.1', ...pages.keys()];
   return new Map([
     [join(completions, 'pinfs.bash'), bashCompletion(program)],
     [join(completions, '_pinfs'), zshCompletion(program)],
     [join(completions, 'pinfs.fish'), fishCompletion(program)],
     [join('docs', 'configuration.md'), configurationDocument()],
-    [manual, withMade(manual, roff, [manualOptions(program), manualEnvironment(program)])],
+    [manual, whole],
+    ...[...pages].map(([name, text]) => [join('share', 'man', name), text] as const),
+    ['package.json', packageWith(names.map((name) => `./share/man/${name}`))],
     [readme, withMade(readme, markdown, [readmeEnvironment(program)])],
   ]);
+}
+
+/** package.json, with the pages that npm puts where man(1) looks. */
+function packageWith(man: readonly string[]): string {
+  const value = JSON.parse(readFileSync(join(checkout, 'package.json'), 'utf8')) as object;
+  return `${JSON.stringify({ ...value, man }, null, 2)}\n`;
 }
 
 /** The text of a file with these parts between its marks, one after another. */

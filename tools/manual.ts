@@ -16,9 +16,11 @@ const lineLength = 110;
 export function manualOptions({ commands }: ProgramForm): string {
   return [
     '.SS Every command',
-    ...[...outputRows, { ...helpRow, help: 'what there is, with a line for each' }].flatMap(entry),
+    ...[...outputRows, { ...helpRow, help: 'what there is, with a line for each' }].flatMap(
+      optionEntry,
+    ),
     '.SS Commands that open a source',
-    ...sourceRows.flatMap(entry),
+    ...sourceRows.flatMap(optionEntry),
     ...sections(commands),
     '',
   ].join('\n');
@@ -29,7 +31,9 @@ export function manualEnvironment(program: ProgramForm): string {
   const entries = environmentRows(program).flatMap(([variable, { flag, help, repeatable }]) => [
     '.TP',
     bold(variable),
-    ...lines(`\`${flag}\`: ${help}${repeatable === true ? '; several stand between colons' : ''}.`),
+    ...roffLines(
+      `\`${flag}\`: ${help}${repeatable === true ? '; several stand between colons' : ''}.`,
+    ),
   ]);
   return [...entries, ''].join('\n');
 }
@@ -49,7 +53,7 @@ export function readmeEnvironment(program: ProgramForm): string {
 function sections(commands: readonly CommandForm[]): string[] {
   const together = new Map<string, { names: string[]; lines: string[] }>();
   for (const command of commands) {
-    const lines = ownRows(command).flatMap(entry);
+    const lines = ownRows(command).flatMap(optionEntry);
     if (lines.length === 0) continue;
     const section = together.get(lines.join('\n')) ?? { names: [], lines };
     section.names.push(command.words.join(' '));
@@ -61,7 +65,8 @@ function sections(commands: readonly CommandForm[]): string[] {
   ]);
 }
 
-function entry(row: OptionRow): string[] {
+/** An option in a list of them. */
+export function optionEntry(row: OptionRow): string[] {
   const { flag, short, value, kind, choices, usual, repeatable, environment } = row;
   const flags = [...(short === undefined ? [] : [short]), flag].map(bold).join(', ');
   const shown =
@@ -86,11 +91,13 @@ function sentence(help: string): string {
 }
 
 function paragraphs(text: string): string[] {
-  return text.split('\n\n').flatMap((one, index) => [...(index > 0 ? ['.IP'] : []), ...lines(one)]);
+  return text
+    .split('\n\n')
+    .flatMap((one, index) => [...(index > 0 ? ['.IP'] : []), ...roffLines(one)]);
 }
 
-/** Lines of roff. */
-function lines(text: string): string[] {
+/** A paragraph as lines of roff: `literal` and <placeholder> are marked. */
+export function roffLines(text: string): string[] {
   const marked = escaped(text)
     .replace(/`([^`]*)`/g, (_, literal: string) => bold(literal))
     .replace(/<([^>]*)>/g, (_, placeholder: string) => italic(placeholder))

@@ -4,7 +4,7 @@ import { readGiven } from '../../lib/files/given.js';
 import { errorReason } from '../../lib/format/errno.js';
 import { PinfsError } from '../../lib/format/errors.js';
 import type { OptionRows, OptionValues } from '../../lib/options/option.js';
-import { runAction } from './failures.js';
+import { runAction, warn } from './failures.js';
 import {
   addOptions,
   outputOptions,
@@ -29,12 +29,20 @@ const keyOptions = {
 } as const satisfies OptionRows;
 
 const attestOptions = {
-  key: {
-    flag: '--key',
+  signingKey: {
+    flag: '--signing-key',
     value: 'file',
     kind: 'path',
-    required: true,
-    help: 'secret Ed25519 key, made by `pinfs key generate`',
+    help: 'secret Ed25519 key, made by `pinfs key generate`; nothing is signed without it',
+  },
+  /** What `--key` was called here while that was the key that signs. */
+  masterKey: {
+    flag: '--master-key',
+    value: 'file|dir',
+    kind: 'path',
+    repeatable: true,
+    hidden: true,
+    help: 'is --key now',
   },
   output: {
     ...keyOptions.output,
@@ -60,13 +68,50 @@ export function register(program: Command): void {
     .action(generate);
 }
 
-async function attest(source: string, flags: AttestFlags): Promise<void> {
+/**
+ * The keys under their names of now. Until 0.2 the one that signs was `--key`, and the master keys were `--master-key`:
+ * that is taken with a warning for one version.
+ * @throws PinfsError USAGE
+ */
+function withKeys(flags: AttestFlags): AttestFlags & { readonly signingKey: string } {
+  const { masterKey: old = [], keys = [], signingKey } = flags;
+  if (signingKey !== undefined) {
+    if (old.length > 0) warn('--master-key is called --key now, and goes with the next version');
+    return { ...flags, keys: [...keys, ...old], signingKey };
+  }
+  const [secret, ...others] = keys;
+  const isOld = secret !== undefined && others.length === 0 && (old.length > 0 || isSecret(secret));
+  if (!isOld) {
+    throw new PinfsError('USAGE', 'no key is given to sign with', {
+      advice: 'Give it with --signing-key FILE; `pinfs key generate -o FILE` makes one.',
+    });
+  }
+  warn(
+    'the key that signs is called --signing-key now, and the master key --key',
+    `The old names go with the next version: --signing-key ${secret}${old.map((one) => ` --key ${one}`).join('')}`,
+  );
+  return { ...flags, keys: old, signingKey: secret };
+}
+
+function isSecret(path: string): boolean {
+  try {
+    return readGiven(path, keyBytesMax).includes('PRIVATE KEY');
+  } catch {
+    return false;
+  }
+}
+
+async function attest(source: string, given: AttestFlags): Promise<void> {
+  await runAction(given, () => attestWith(source, withKeys(given)));
+}
+
+async function attestWith(source: string, flags: ReturnType<typeof withKeys>): Promise<void> {
   await withRepository(source, flags, async (repository) => {
     const { makeAttestation, readSecretKey } = await import('../../lib/trust/attest/attest.js');
     const { attestationOf } = await import('../../lib/repository/open/attested.js');
     const secret = readSecretKey(
-      local('read the key', flags.key, () => readGiven(flags.key, keyBytesMax)),
-      flags.key,
+      local('read the key', flags.signingKey, () => readGiven(flags.signingKey, keyBytesMax)),
+      flags.signingKey,
     );
     const attestation = await attestationOf(repository, new Date());
     const envelope = makeAttestation(attestation, secret);

@@ -113,7 +113,13 @@ type BenchFlags = Omit<SourceFlags, 'cacheLimit'> &
   Pick<MountOptions, 'driver'>;
 
 export function register(program: Command): void {
-  const rows = { ...rowsOn(sourceOptionTable, 'bench'), ...benchOptions };
+  const { cache, offline } = sourceOptionTable;
+  // Refused with the reason: each run has a cache of its own.
+  const refused = {
+    cache: { ...cache, hidden: true },
+    offline: { ...offline, hidden: true },
+  } as const;
+  const rows = { ...rowsOn(sourceOptionTable, 'bench'), ...refused, ...benchOptions };
   const command = addOptions(outputOptions(program.command('bench')), rows);
   addOptions(command, rowsOn(mountOptionTable, 'bench', false))
     .description(

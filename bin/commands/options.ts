@@ -34,14 +34,9 @@ export function outputOptions(command: Command): Command {
   return addOptions(command, outputOptionTable);
 }
 
-/**
- * Adds the options of a command that opens SOURCE[@PIN].
- * `attest` calls the master keys `--master-key`, because there `--key` is the key that signs.
- */
+/** Adds the options of a command that opens SOURCE[@PIN]. */
 export function sourceOptions(command: Command, name = command.name()): Command {
-  const rows = rowsOn(sourceOptionTable, name);
-  const keys = { ...sourceOptionTable.keys, flag: '--master-key' } as const;
-  return addOptions(outputOptions(command), name === 'attest' ? { ...rows, keys } : rows);
+  return addOptions(outputOptions(command), rowsOn(sourceOptionTable, name));
 }
 
 interface Declared {
@@ -74,6 +69,8 @@ function makeOption(name: string, row: CommandOptionRow): Option {
   option.attributeName = () => name;
   // To commander, --no-x is x and its contrary; to the library it is an option as others are.
   option.negate = false;
+  if (row.hidden === true) option.hideHelp();
+  if (row.group !== undefined) option.helpGroup(`${row.group}:`);
   if (row.required === true) option.makeOptionMandatory();
   if (row.conflicts !== undefined) option.conflicts(row.conflicts);
   const check = choices === undefined ? undefined : option.choices(choices.map(String)).parseArg;

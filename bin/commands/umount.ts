@@ -45,7 +45,7 @@ const description = `end mounts, also those whose process is dead; says who keep
 --force ends it under its users, who get errors.`;
 
 export function register(program: Command): void {
-  addOptions(outputOptions(program.command('umount')), umountOptions)
+  addOptions(outputOptions(program.command('umount').alias('unmount')), umountOptions)
     .description(description)
     .summary('end mounts, also those whose process is dead')
     .argument('[mountpoint...]')

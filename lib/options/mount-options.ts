@@ -14,12 +14,14 @@ export const mountOptionTable = {
   },
   allowOther: {
     flag: '--allow-other',
+    group: 'Access',
     kind: 'flag',
     default: false,
     help: 'let other users in, as far as the modes of the files do',
   },
   suid: {
     flag: '--suid',
+    group: 'Access',
     kind: 'flag',
     default: false,
     // mount.fuse3 adds suid and dev whether or not anybody asked for them.
@@ -28,6 +30,7 @@ export const mountOptionTable = {
   },
   dev: {
     flag: '--dev',
+    group: 'Access',
     kind: 'flag',
     default: false,
     fstab: 'allow_dev',
@@ -59,6 +62,7 @@ export const mountOptionTable = {
   },
   noXattrs: {
     flag: '--no-xattrs',
+    group: 'Access',
     kind: 'flag',
     default: false,
     help: 'no extended attributes, so that ls -l asks for none',
@@ -73,6 +77,7 @@ export const mountOptionTable = {
   /** File that the log goes to; undefined: stderr. */
   log: {
     flag: '--log',
+    group: 'Log and metrics',
     value: 'file',
     kind: 'path',
     help: 'append the log to this file',
@@ -81,6 +86,7 @@ export const mountOptionTable = {
   },
   logLevel: {
     flag: '--log-level',
+    group: 'Log and metrics',
     value: 'level',
     kind: 'choice',
     choices: ['info', 'warn', 'error'],
@@ -94,6 +100,7 @@ export const mountOptionTable = {
   /** `ADDR:PORT` or `unix:PATH`, where Prometheus asks for metrics. */
   metrics: {
     flag: '--metrics',
+    group: 'Log and metrics',
     value: 'addr:port|unix:path',
     kind: 'text',
     help: 'serve metrics for Prometheus there',
@@ -104,6 +111,7 @@ export const mountOptionTable = {
   },
   public: {
     flag: '--public',
+    group: 'Log and metrics',
     kind: 'flag',
     fstab: 'metrics_public',
     help: 'let metrics be asked for from other machines, or by all users of a socket',
@@ -111,6 +119,7 @@ export const mountOptionTable = {
   /** File that gets one line for each request (kernel driver). */
   trace: {
     flag: '--trace',
+    group: 'Study',
     value: 'file',
     kind: 'path',
     fstab: false,
@@ -120,6 +129,7 @@ export const mountOptionTable = {
   /** File that all accesses of objects are recorded to (docs/trace-format.md). */
   record: {
     flag: '--record',
+    group: 'Study',
     value: 'file',
     kind: 'path',
     fstab: false,
@@ -133,6 +143,7 @@ export const mountOptionTable = {
   /** File that becomes a profile of what was read, when the mount ends. */
   learn: {
     flag: '--learn',
+    group: 'Study',
     value: 'file',
     kind: 'path',
     conflicts: 'record',
@@ -146,6 +157,7 @@ export const mountOptionTable = {
   /** The kernel keeps nothing, so that each read of a process is recorded. */
   recordAll: {
     flag: '--record-all',
+    group: 'Study',
     kind: 'flag',
     fstab: false,
     help: 'let the kernel keep nothing, so that every read is recorded',
@@ -160,6 +172,7 @@ export const mountOptionTable = {
 export const protectionOptionTable = {
   protectedXattr: {
     flag: '--protected-xattr',
+    group: 'Access',
     value: 'name',
     kind: 'text',
     repeatable: true,
@@ -171,6 +184,7 @@ export const protectionOptionTable = {
   },
   xattrGid: {
     flag: '--xattr-gid',
+    group: 'Access',
     value: 'gid',
     kind: 'gid',
     repeatable: true,

@@ -28,6 +28,10 @@ export interface KindValues {
 
 export type OptionKind = keyof KindValues;
 
+/** Headings of the help. */
+export type OptionGroup =
+  'Trust' | 'Cache' | 'Network' | 'Site' | 'Access' | 'Log and metrics' | 'Study' | 'General';
+
 export interface OptionRow {
   readonly flag: `--${string}` | '-o';
   readonly short?: `-${string}`;
@@ -65,6 +69,10 @@ export interface OptionRow {
   readonly on?: readonly string[];
   /** Of which other one it is the contrary. */
   readonly conflicts?: string;
+  /** Shown nowhere: it is taken to say what to do instead. */
+  readonly hidden?: true;
+  /** Under which heading the help has it; without one it stands with the command's own. */
+  readonly group?: OptionGroup;
   /** What its file is for a mount, which uses it as long as it lives: nothing is mounted over it. */
   readonly inUse?: string;
 }

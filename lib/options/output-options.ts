@@ -4,6 +4,7 @@ import type { OptionRows } from './option.js';
 export const outputOptionTable = {
   json: {
     flag: '--json',
+    group: 'General',
     kind: 'flag',
     fstab: false,
     help: 'print one JSON value for programs',
@@ -12,8 +13,10 @@ export const outputOptionTable = {
   },
   verbose: {
     flag: '--verbose',
+    group: 'General',
     kind: 'flag',
-    help: 'say more: the chain of trust step by step, causes of errors',
-    manual: 'The chain of trust step by step; causes of errors.',
+    help: 'say more: details, and causes of errors',
+    manual:
+      'Details, and causes of errors; of commands that open a source the chain of trust, step by step.',
   },
 } as const satisfies OptionRows;

@@ -5,6 +5,7 @@ export const sourceOptionTable = {
   /** Files and directories with PEM master keys; none: the default places and the shipped keys. */
   keys: {
     flag: '--key',
+    group: 'Trust',
     value: 'file|dir',
     kind: 'path',
     repeatable: true,
@@ -24,6 +25,7 @@ export const sourceOptionTable = {
   /** Cache directory; default `$XDG_CACHE_HOME/pinfs`. When given, the state lies in `DIR/state`. */
   cache: {
     flag: '--cache',
+    group: 'Cache',
     value: 'dir',
     kind: 'directory',
     help: 'cache directory (its state lies in DIR/state)',
@@ -34,6 +36,7 @@ export const sourceOptionTable = {
   /** Bytes; default 4 GiB, never more than half of what is free. */
   cacheLimit: {
     flag: '--cache-limit',
+    group: 'Cache',
     value: 'size',
     kind: 'size',
     help: 'most that the cache may hold, such as 500M or 4G',
@@ -44,6 +47,7 @@ export const sourceOptionTable = {
   /** Caches of others that are only read, the first one first. */
   cacheLower: {
     flag: '--cache-lower',
+    group: 'Cache',
     value: 'dir',
     kind: 'directory',
     repeatable: true,
@@ -57,6 +61,7 @@ export const sourceOptionTable = {
   /** ISO 8601: judge the chain as of this moment. */
   trustAt: {
     flag: '--trust-at',
+    group: 'Trust',
     value: 'date',
     kind: 'text',
     help: 'judge the chain of signatures as of this day (ISO 8601)',
@@ -65,6 +70,7 @@ export const sourceOptionTable = {
   /** File of fingerprints and revisions that are refused. */
   blacklist: {
     flag: '--blacklist',
+    group: 'Trust',
     value: 'file',
     kind: 'path',
     help: 'fingerprints and revisions that are refused',
@@ -75,6 +81,7 @@ export const sourceOptionTable = {
   /** URL or directory where external files lie. */
   external: {
     flag: '--external',
+    group: 'Network',
     value: 'url|dir',
     kind: 'place',
     help: 'where external files lie',
@@ -83,6 +90,7 @@ export const sourceOptionTable = {
   /** Directory with a site's files, or some files with colons between them, in place of /etc/cvmfs. */
   config: {
     flag: '--config',
+    group: 'Site',
     value: 'dir',
     kind: 'path',
     help: "a site's configuration, for a SOURCE that is a name",
@@ -94,6 +102,7 @@ export const sourceOptionTable = {
   /** `NAME=VALUE`: values that no file of the site changes. */
   set: {
     flag: '--set',
+    group: 'Site',
     value: 'name=value',
     kind: 'text',
     repeatable: true,
@@ -105,6 +114,7 @@ export const sourceOptionTable = {
   /** URLs of the same repository on other servers; `@fqrn@` and `@org@` stand for its name and the first part of it. */
   mirrors: {
     flag: '--mirror',
+    group: 'Network',
     value: 'url',
     kind: 'text',
     repeatable: true,
@@ -118,6 +128,7 @@ export const sourceOptionTable = {
   /** Groups of proxies: `a|b;c;DIRECT`. Not given: `http_proxy`, `https_proxy` and `no_proxy` of the environment. */
   proxy: {
     flag: '--proxy',
+    group: 'Network',
     value: 'list',
     kind: 'text',
     help: "proxies, such as 'http://a:3128|http://b:3128;DIRECT'",
@@ -141,6 +152,7 @@ export const sourceOptionTable = {
   /** File of an attestation (DSSE envelope): exactly the snapshot that it attests. */
   attestation: {
     flag: '--attestation',
+    group: 'Trust',
     value: 'file',
     kind: 'path',
     help: 'exactly the snapshot that this file attests, or nothing',
@@ -149,6 +161,7 @@ export const sourceOptionTable = {
   /** The public keys that may have signed the attestation. */
   signers: {
     flag: '--signer',
+    group: 'Trust',
     value: 'pub',
     kind: 'path',
     repeatable: true,
@@ -156,6 +169,7 @@ export const sourceOptionTable = {
   },
   offline: {
     flag: '--offline',
+    group: 'Network',
     kind: 'flag',
     help: 'use what is in the cache, and no network',
     manual: 'Asks nobody: what is in the cache, and nothing else.',
@@ -163,6 +177,7 @@ export const sourceOptionTable = {
   /** Nothing less than a judgement of now: what could only be had "offline" ends with OFFLINE. */
   strict: {
     flag: '--strict',
+    group: 'Trust',
     kind: 'flag',
     help: 'end with exit code 7 instead of taking what was verified before',
     manual:
@@ -172,6 +187,7 @@ export const sourceOptionTable = {
   /** Milliseconds that a read waits without progress; default 30 s. */
   deadline: {
     flag: '--deadline',
+    group: 'Network',
     value: 'seconds',
     kind: 'seconds',
     usual: 30_000,
@@ -182,6 +198,7 @@ export const sourceOptionTable = {
   /** Bytes a second, on average over each deadline, that are progress; default 1 KiB. */
   minRate: {
     flag: '--min-rate',
+    group: 'Network',
     value: 'size',
     kind: 'size',
     usual: 1024,
@@ -192,12 +209,14 @@ export const sourceOptionTable = {
   },
   followRedirects: {
     flag: '--follow-redirects',
+    group: 'Network',
     kind: 'flag',
     help: 'follow up to 4 redirects of a server',
     manual: 'Follows at most 4 redirections; none otherwise.',
   },
   weakKey: {
     flag: '--weak-key',
+    group: 'Trust',
     kind: 'flag',
     help: 'accept master keys below 2048 bits',
   },

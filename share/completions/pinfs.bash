@@ -3,7 +3,7 @@
 # Made by `npm run documents` from what the commands declare.
 
 _pinfs() {
-  local commands='mount umount repin record trace ls stat cat cp find fetch info tags status check explain probe serve bench bench-diff replay mrc advise profile report attest key cache forget config setup doctor help'
+  local commands='mount umount repin record trace ls stat cat cp find fetch info tags status check explain probe serve bench bench-diff replay mrc advise profile report attest key cache forget config setup doctor help version'
   local output='--json --verbose --help'
   local source="$output --key --fqrn --cache --cache-limit --cache-lower --trust-at --blacklist --external --config --set --mirror --proxy --env --attestation --signer --offline --strict --deadline --min-rate --follow-redirects --weak-key"
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]} options=
@@ -42,16 +42,18 @@ _pinfs() {
     explain) options=$source ;;
     probe) options=$source ;;
     serve) options="$output --port --host --public --rtt --rate --follow-links" ;;
-    bench) options="$source --workload --repeats --against --drivers --clients --rtt --rate --seed --output --driver" ;;
+    bench) options="$output --key --fqrn --cache-limit --cache-lower --trust-at --blacklist --external --config --set --mirror --proxy --env --attestation --signer --strict --deadline --min-rate --follow-redirects --weak-key --workload --repeats --against --drivers --clients --rtt --rate --seed --output --driver" ;;
     bench-diff) options="$output --seed" ;;
     replay) options="$output --policy --size --by --warm" ;;
     mrc) options="$output --by --sample" ;;
     advise) options="$output --target --warm" ;;
     report) options="$output --output" ;;
-    attest) options="$source --master-key --output" ;;
+    attest) options="$source --signing-key --output" ;;
     forget) options="$output --cache" ;;
     setup) options="$output --undo --dry-run --root" ;;
     doctor) options="$output --cache" ;;
+    help) options=$output ;;
+    version) options=$output ;;
     record) case ${COMP_WORDS[2]} in
       start) options=$output ;;
       stop) options=$output ;;
