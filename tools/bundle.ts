@@ -32,6 +32,7 @@ const entries: readonly string[] = [
   'lib/drivers/kernel/main/notifier.js',
   'lib/store/cache/unpack-worker.js',
   'lib/store/lower/copy-worker.js',
+  'lib/publish/objects/object-worker.js',
 ].map((path) => join(dist, path));
 
 /** Compiled packages; undici's parts and schemas are taken from their packages when they are needed, too. */

@@ -2,8 +2,18 @@ import { withExit } from './error-words.js';
 
 // The codes that are about publishing: the storage of a repository, and what is written to it.
 
-/** Exit code 1. */
-export const errorsOfPublishing = withExit(1, {
+const input = withExit(5, {
+  INPUT_UNREADABLE: {
+    cause: "A file or directory of the tree that is to be published can't be read.",
+    mend: 'Mend its permissions, or publish the rest with `--keep-going`.',
+  },
+  INPUT_CHANGED: {
+    cause: 'A file of the tree that is to be published was written to each time it was read.',
+    mend: 'Stop what writes to it, or publish a copy.',
+  },
+});
+
+const storage = withExit(1, {
   STORAGE_FAILED: {
     cause: 'The storage of a repository could not be read or written.',
     mend: 'Mend what the message names, and do it again. What was published before is whole and served.',
@@ -13,3 +23,6 @@ export const errorsOfPublishing = withExit(1, {
     mend: 'Wait for that to end, and do it again.',
   },
 });
+
+/** Of publishing. */
+export const errorsOfPublishing = { ...input, ...storage } as const;

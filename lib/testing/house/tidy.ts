@@ -43,7 +43,7 @@ const owners: Readonly<Record<string, readonly string[]>> = {
   'smol-toml': ['settings'],
   'lru-cache': ['store', 'tree', 'laboratory'],
   'better-sqlite3': ['store', 'tree', 'publish', 'testing'],
-  pako: ['store'],
+  pako: ['store', 'publish'],
   'zlib-sync': ['bench'],
   'fuse-native': ['drivers'],
   'dns-packet': ['testing'],
