@@ -1,5 +1,6 @@
 import { errorsOfPublishing } from './error-codes-publish.js';
 import { errorsOfPublished } from './error-codes-published.js';
+import { errorsOfRevisions } from './error-codes-revisions.js';
 import { withExit } from './error-words.js';
 
 // The codes that are about a command, a server, or this machine; those about what is published have a
@@ -256,4 +257,5 @@ export const errorFacts = {
   ...notAsOfNow,
   ...other,
   ...errorsOfPublishing,
+  ...errorsOfRevisions,
 } as const;

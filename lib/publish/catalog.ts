@@ -1,17 +1,17 @@
-import { createHash } from 'node:crypto';
-import Database from 'better-sqlite3';
 import { toBytes, type ByteString } from '../format/bytes.js';
 import { flagsOfCompression } from '../format/compression.js';
 import { hashBytes, type ContentHash } from '../format/hash.js';
+import { pathDigest, pathKey } from '../format/path-hash.js';
 import type { Objects } from './objects.js';
+import { writeCatalog, type CatalogWriter } from './catalogs/catalog-writer.js';
+import { xattrBlob } from './catalogs/xattr-blob.js';
 import {
-  catalogSchema,
   counterNames,
   flag,
   hashFlag,
   zeroCounters,
   type CatalogCounters,
-} from './catalog-schema.js';
+} from './catalogs/catalog-schema.js';
 import type { RowAttributes, DirectorySpec, EntrySpec, FileSpec } from './spec.js';
 
 export interface MadeCatalog {
@@ -45,46 +45,29 @@ export function makeCatalog(
   const writer = startCatalog(context);
   const isRoot = path === '';
   const own = isRoot ? flag.directory : flag.directory | flag.nestedRoot;
-  writer.db.transaction(() => {
-    addRow(writer, path, spec, { flags: own, nlink: directoryLinks(spec), ...directoryRow });
-    addEntries(writer, path, spec);
-    const all = {
-      schema: '2.5',
-      schema_revision: '7',
-      last_modified: String(context.time),
-      revision: String(context.revision),
-      ...(isRoot ? {} : { root_prefix: path }),
-      ...properties,
-    };
-    const insert = writer.db.prepare('INSERT INTO properties VALUES (?, CAST(? AS TEXT))');
-    for (const [key, value] of Object.entries(all)) insert.run(key, toBytes(value));
-  })();
+  addRow(writer, path, spec, { flags: own, nlink: directoryLinks(spec), ...directoryRow });
+  addEntries(writer, path, spec);
+  const all = {
+    schema: '2.5',
+    schema_revision: '7',
+    last_modified: String(context.time),
+    revision: String(context.revision),
+    ...(isRoot ? {} : { root_prefix: path }),
+    ...properties,
+  };
+  for (const [key, value] of Object.entries(all)) writer.catalog.property(key, value);
   return sealCatalog(writer, path, spec);
 }
 
 interface Writer {
   readonly context: CatalogContext;
-  readonly db: Database.Database;
-  readonly row: Database.Statement;
-  readonly chunk: Database.Statement;
+  readonly catalog: CatalogWriter;
   readonly self: CatalogCounters;
   readonly below: CatalogCounters;
 }
 
 function startCatalog(context: CatalogContext): Writer {
-  const db = new Database(':memory:');
-  db.exec(catalogSchema);
-  return {
-    context,
-    db,
-    // Names and targets are bytes: bound as blobs and turned to text unchanged.
-    row: db.prepare(
-      'INSERT INTO catalog VALUES (?,?,?,?,?,?,?,?,?,?,?,CAST(? AS TEXT),CAST(? AS TEXT),?,?,?)',
-    ),
-    chunk: db.prepare('INSERT INTO chunks VALUES (?,?,?,?,?)'),
-    self: zeroCounters(),
-    below: zeroCounters(),
-  };
+  return { context, catalog: writeCatalog(), self: zeroCounters(), below: zeroCounters() };
 }
 
 function addEntries(writer: Writer, parent: ByteString, spec: DirectorySpec): void {
@@ -159,10 +142,13 @@ function directoryLinks(spec: DirectorySpec): number {
   return 2 + all.filter(({ type }) => type === 'directory' || type === 'bind').length;
 }
 
-function link(writer: Writer, table: string, path: ByteString, made: MadeCatalog): void {
-  writer.db
-    .prepare(`INSERT INTO ${table} VALUES (CAST(? AS TEXT), ?, ?)`)
-    .run(toBytes(path), made.hash.text, made.size);
+function link(
+  writer: Writer,
+  table: 'nested_catalogs' | 'bind_mountpoints',
+  path: ByteString,
+  made: MadeCatalog,
+): void {
+  writer.catalog.link(table, { path, hash: made.hash.text, size: made.size });
 }
 
 function addFile(writer: Writer, path: ByteString, entry: FileSpec, nlink: number): void {
@@ -201,7 +187,12 @@ function addFile(writer: Writer, path: ByteString, entry: FileSpec, nlink: numbe
     const size = entry.chunks[Math.min(index, entry.chunks.length - 1)] ?? 0;
     if (size < 1) throw new Error(`a chunk of ${path} has no size`);
     const part = content.subarray(offset, offset + size);
-    writer.chunk.run(...pathKeyColumns(path), offset, part.length, digest(store('chunk', part)));
+    writer.catalog.chunk([
+      ...pathKeyColumns(path),
+      BigInt(offset),
+      BigInt(part.length),
+      digest(store('chunk', part)),
+    ]);
     self.chunks++;
     offset += part.length;
   }
@@ -222,58 +213,45 @@ function addRow(writer: Writer, path: ByteString, spec: RowAttributes, row: Row)
   const isDirectory = row.type === directoryRow.type;
   if (isDirectory) writer.self.dir++;
   if (spec.xattrs !== undefined) writer.self.xattr++;
-  writer.row.run(
+  writer.catalog.row([
     ...pathKeyColumns(path),
-    ...(path === '' ? [0, 0] : pathKeyColumns(path.slice(0, slash))),
+    ...(path === '' ? ([0n, 0n] as const) : pathKeyColumns(path.slice(0, slash))),
     (BigInt(spec.linkGroup ?? 0) << 32n) | BigInt(row.nlink),
     row.hash === undefined ? null : digest(row.hash),
-    row.size,
-    row.type | (spec.mode ?? row.defaultMode),
-    spec.mtime ?? writer.context.time,
-    spec.mtimeNs ?? null,
-    row.flags | (spec.hidden === true ? flag.hidden : 0),
+    BigInt(row.size),
+    BigInt(row.type | (spec.mode ?? row.defaultMode)),
+    BigInt(spec.mtime ?? writer.context.time),
+    spec.mtimeNs === undefined ? null : BigInt(spec.mtimeNs),
+    BigInt(row.flags | (spec.hidden === true ? flag.hidden : 0)),
     toBytes(path.slice(slash + 1)),
     toBytes(row.target ?? ''),
-    spec.uid ?? 0,
-    spec.gid ?? 0,
-    spec.xattrs === undefined ? null : xattrBlob(spec.xattrs),
-  );
+    BigInt(spec.uid ?? 0),
+    BigInt(spec.gid ?? 0),
+    spec.xattrs === undefined ? null : blobOf(spec.xattrs),
+  ]);
 }
 
 /** The two numbers by which a path is found (docs/format.md, 5.4). */
-export function pathKeyColumns(path: ByteString): [bigint, bigint] {
-  const md5 = createHash('md5').update(toBytes(path)).digest();
-  return [md5.readBigInt64LE(0), md5.readBigInt64LE(8)];
+export function pathKeyColumns(path: ByteString): readonly [bigint, bigint] {
+  return pathKey(pathDigest(path));
 }
 
 function digest(hash: ContentHash): Buffer {
   return Buffer.from(hash.text.slice(0, 40), 'hex');
 }
 
-/** Format document, 5.9. */
-function xattrBlob(xattrs: Readonly<Record<string, string | Buffer>>): Buffer {
-  const parts: Buffer[] = [Buffer.from([1, Object.keys(xattrs).length])];
-  for (const key of Object.keys(xattrs).sort()) {
-    const value = Buffer.from(xattrs[key] ?? '');
-    parts.push(Buffer.from([key.length, value.length]), toBytes(key), value);
-  }
-  return Buffer.concat(parts);
+function blobOf(xattrs: Readonly<Record<string, string | Buffer>>): Buffer | null {
+  const values = Object.entries(xattrs).map(([key, value]) => [key, Buffer.from(value)] as const);
+  return xattrBlob(new Map(values)) ?? null;
 }
 
 function sealCatalog(writer: Writer, path: ByteString, spec: DirectorySpec): MadeCatalog {
-  const { db, self, below, context } = writer;
-  const counter = db.prepare('INSERT INTO statistics VALUES (?, ?)');
+  const { catalog, self, below, context } = writer;
   const counters = zeroCounters();
-  db.transaction(() => {
-    for (const name of counterNames) {
-      counter.run(`self_${name}`, self[name]);
-      counter.run(`subtree_${name}`, below[name]);
-      counters[name] = self[name] + below[name];
-    }
-  })();
-  if (spec.sql !== undefined) db.exec(spec.sql);
-  let bytes = db.serialize();
-  db.close();
+  for (const name of counterNames) counters[name] = self[name] + below[name];
+  catalog.counters(self, below);
+  if (spec.sql !== undefined) catalog.execute(spec.sql);
+  let bytes = catalog.finish();
   if (spec.patch !== undefined) bytes = spec.patch(bytes);
   const hash = context.objects.add('catalog', bytes, 'zlib', spec.object);
   const made = { hash, size: bytes.length, counters };

@@ -7,7 +7,11 @@ export type Files = (path: string) => Buffer | undefined;
 export type Row = Record<string, unknown>;
 
 /** Opens a database that is stored as an object, its hash having been checked. */
-export function readObject(files: Files, kind: ObjectKind, text: string): Database.Database {
+export function openStoredDatabase(
+  files: Files,
+  kind: ObjectKind,
+  text: string,
+): Database.Database {
   const hash = parseHash(text);
   const stored = hash && files(objectPath({ hash, kind }));
   if (hash === undefined || stored === undefined) throw new Error(`there is no ${kind} ${text}`);

@@ -1,5 +1,6 @@
-import { constants, createHash, privateEncrypt, sign, X509Certificate } from 'node:crypto';
+import { constants, createHash, privateEncrypt, X509Certificate } from 'node:crypto';
 import { hashBytes, type HashAlgorithm } from '../format/hash.js';
+import { envelopeText, signLines } from './envelope.js';
 import {
   testCertificate,
   testMasterKey,
@@ -7,24 +8,13 @@ import {
   type SigningCertificate,
 } from './keys.js';
 
-/** Lines, each with its end, then `--` and the hash of the lines: what both signed files begin with. */
-function envelopeText(
-  lines: readonly string[],
-  algorithm: HashAlgorithm,
-): { text: Buffer; hash: Buffer } {
-  const body = Buffer.from(lines.map((line) => `${line}\n`).join(''), 'latin1');
-  const hash = Buffer.from(hashBytes(algorithm, body).text, 'latin1');
-  return { text: Buffer.concat([body, Buffer.from('--\n'), hash, Buffer.from('\n')]), hash };
-}
-
 /** A manifest of these lines, signed (docs/format.md, 3.3: RSA with SHA-1 over the hash line). */
 export function signManifest(
   lines: readonly string[],
   algorithm: HashAlgorithm = 'sha1',
   key: SigningCertificate = testCertificate,
 ): Buffer {
-  const { text, hash } = envelopeText(lines, algorithm);
-  return Buffer.concat([text, sign('sha1', hash, key.privateKey)]);
+  return signLines(lines, algorithm, key.privateKey);
 }
 
 /** A whitelist of these lines, signed (docs/format.md, 4.3: the hash line itself, padded). */

@@ -5,7 +5,7 @@ import t from 'tap';
 import { fromText } from '../format/bytes.js';
 import { hashBytes, objectPath } from '../format/hash.js';
 import { otherCertificate, testCertificate, testMasterKey } from './keys.js';
-import { readObject, rows, type Files } from './read-back.js';
+import { openStoredDatabase, rows, type Files } from './read-back.js';
 import {
   bind,
   directory,
@@ -48,7 +48,7 @@ void t.test('a made repository holds what was asked for', (t) => {
   const files: Files = (path) => made.files.get(path);
   const [first] = made.revisions;
   if (first === undefined) throw new Error('no revision');
-  const db = readObject(files, 'catalog', first.rootHash.text);
+  const db = openStoredDatabase(files, 'catalog', first.rootHash.text);
   const flags = new Map(
     rows(db, 'SELECT hex(name) AS name, flags, hardlinks FROM catalog').map((row) => [
       Buffer.from(String(row['name']), 'hex').toString('latin1'),
@@ -83,7 +83,7 @@ void t.test('a made repository holds what was asked for', (t) => {
   const elsewhere = { hash: hashBytes('sha1', Buffer.from('elsewhere')), kind: 'data' } as const;
   t.notOk(made.files.has(objectPath(elsewhere)), 'which lies elsewhere');
 
-  const head = readObject(files, 'catalog', made.head.rootHash.text);
+  const head = openStoredDatabase(files, 'catalog', made.head.rootHash.text);
   t.match(rows(head, "SELECT flags, hardlinks FROM catalog WHERE name = 'old'"), [
     { flags: 16385n },
   ]);
@@ -143,15 +143,15 @@ void t.test('damage is done before the hashes above it are made', (t) => {
     ],
   });
   const files: Files = (path) => made.files.get(path);
-  const root = readObject(files, 'catalog', made.head.rootHash.text);
+  const root = openStoredDatabase(files, 'catalog', made.head.rootHash.text);
   t.same(rows(root, "SELECT name FROM sqlite_master WHERE type = 'view'"), [{ name: 'hostile' }]);
   root.close();
   const hashOf = (path: string): string => made.head.catalogs.get(path)?.hash.text ?? '';
-  const bad = readObject(files, 'catalog', hashOf('/bad'));
+  const bad = openStoredDatabase(files, 'catalog', hashOf('/bad'));
   t.same(rows(bad, "SELECT size FROM catalog WHERE name = 'x'"), [{ size: -1n }]);
   bad.close();
   t.equal(made.head.catalogs.get('/cut')?.size, 100);
-  t.throws(() => readObject(files, 'catalog', hashOf('/text')), { code: 'Z_DATA_ERROR' });
+  t.throws(() => openStoredDatabase(files, 'catalog', hashOf('/text')), { code: 'Z_DATA_ERROR' });
   t.throws(() => makeSmallRepository({ x: bind(1) }), /no earlier revision/);
   t.end();
 });

@@ -6,7 +6,7 @@ import type { ContentHash, HashAlgorithm } from '../format/hash.js';
 import { testCertificate, testMasterKey, type SigningCertificate } from './keys.js';
 import { makeCatalog, type MadeCatalog } from './catalog.js';
 import { makeObjects, type Objects } from './objects.js';
-import { historySchema } from './catalog-schema.js';
+import { historySchema } from './catalogs/catalog-schema.js';
 import {
   fingerprint,
   rootPathHash,

@@ -5,7 +5,7 @@ import t from 'tap';
 import { fromBytes, fromText, type ByteString } from '../format/bytes.js';
 import { expectedBytes, genuine, needsGenuine, readExpected } from './genuine.js';
 import { pathKeyColumns } from '../publish/catalog.js';
-import { readObject, rows, type Files } from '../publish/read-back.js';
+import { openStoredDatabase, rows, type Files } from '../publish/read-back.js';
 import {
   directory,
   file,
@@ -27,7 +27,7 @@ function readCatalogs(files: Files, root: string): Map<ByteString, Record<string
   const found = new Map<ByteString, Record<string, unknown>>();
   const open = [{ path: '', sha1: root }];
   for (let next = open.pop(); next !== undefined; next = open.pop()) {
-    const db = readObject(files, 'catalog', next.sha1);
+    const db = openStoredDatabase(files, 'catalog', next.sha1);
     const links = 'SELECT CAST(path AS BLOB) AS path, sha1 FROM nested_catalogs';
     const children = (rows(db, links) as { path: Buffer; sha1: string }[]).map((child) => ({
       path: fromBytes(child.path),
@@ -83,8 +83,8 @@ void t.test('databases have the tables of the genuine ones', needsGenuine, (t) =
     ['C', 'catalog'],
     ['H', 'history'],
   ] as const) {
-    const genuineOne = readObject(files, kind, value(lines, key));
-    const madeOne = readObject(madeFiles, kind, value(made.head.manifestLines, key));
+    const genuineOne = openStoredDatabase(files, kind, value(lines, key));
+    const madeOne = openStoredDatabase(madeFiles, kind, value(made.head.manifestLines, key));
     t.same(schema(madeOne), schema(genuineOne), kind);
     t.equal(madeOne.pragma('page_size', { simple: true }), 4096);
   }

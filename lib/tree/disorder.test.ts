@@ -2,7 +2,7 @@ import Database from 'better-sqlite3';
 import t from 'tap';
 import { openMade } from '../testing/fakes/opened-tree.js';
 import { file, makeRepository } from '../publish/write-repository.js';
-import { catalogSchema } from '../publish/catalog-schema.js';
+import { catalogSchema } from '../publish/catalogs/catalog-schema.js';
 import { checkPlans } from './catalog/guarded-sqlite.js';
 
 // Indexes whose rows don't come in the order that they should: how many of them are read must not be up to

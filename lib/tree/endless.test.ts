@@ -5,7 +5,7 @@ import Database from 'better-sqlite3';
 import t, { type Test } from 'tap';
 import { pathDigest } from '../format/path-hash.js';
 import { openMade } from '../testing/fakes/opened-tree.js';
-import { catalogSchema } from '../publish/catalog-schema.js';
+import { catalogSchema } from '../publish/catalogs/catalog-schema.js';
 import { file, makeRepository, nested, type EntrySpec } from '../publish/write-repository.js';
 import { openCatalogFile } from './catalog/catalog-file.js';
 import { openHistory } from './history.js';

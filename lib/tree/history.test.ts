@@ -6,7 +6,7 @@ import t, { type Test } from 'tap';
 import { parseHash } from '../format/hash.js';
 import { genuine, needsGenuine } from '../testing/genuine.js';
 import { manifestLine, rootWant, storedIn, testShelf } from '../testing/fakes/memory-shelf.js';
-import { historySchema } from '../publish/catalog-schema.js';
+import { historySchema } from '../publish/catalogs/catalog-schema.js';
 import { openHistory, rootHashOf, tagByDate, tagByName, type HistoryTags } from './history.js';
 
 const fqrn = 'made.example.org';

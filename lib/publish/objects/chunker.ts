@@ -5,7 +5,7 @@ import type { ChunkSizes } from './content.js';
 const windowBytes = 32;
 const magic = 0x7fffffff;
 
-/** Finds where a file is cut into chunks, by its content: docs/format.md, 8.1. */
+/** Finds where a file is cut into chunks, by its content, as the reference does. */
 export interface CutFinder {
   /** The position of the next byte that it has to see: most bytes of a file it never looks at. */
   readonly wants: number;

@@ -3,7 +3,7 @@ import type { ByteString } from '../../format/bytes.js';
 import type { Compression } from '../../format/compression.js';
 import type { ContentHash, HashAlgorithm, ObjectKind } from '../../format/hash.js';
 
-/** Which sizes the chunks of a file may have, in bytes (docs/format.md, 8.1). */
+/** Which sizes the chunks of a file may have, in bytes. */
 export interface ChunkSizes {
   readonly min: number;
   readonly average: number;

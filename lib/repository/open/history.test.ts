@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import t, { type Test } from 'tap';
 import { parseHash } from '../../format/hash.js';
-import { historySchema } from '../../publish/catalog-schema.js';
+import { historySchema } from '../../publish/catalogs/catalog-schema.js';
 import { readHistory } from './history.js';
 import type { Opening } from './opening.js';
 

@@ -7,7 +7,7 @@ import { pathDigest } from '../../format/path-hash.js';
 import { rootWant, testShelf } from '../../testing/fakes/memory-shelf.js';
 import { openMade, treeOptions } from '../../testing/fakes/opened-tree.js';
 import { file, makeRepository } from '../../publish/write-repository.js';
-import { catalogSchema } from '../../publish/catalog-schema.js';
+import { catalogSchema } from '../../publish/catalogs/catalog-schema.js';
 import { openCatalogFile } from './catalog-file.js';
 import { openTree } from '../open-tree.js';
 
