@@ -167,11 +167,11 @@ void t.test('what is printed for programs keeps its shape', async (t) => {
         name: made.fqrn,
         tag: 'v1',
         revision: 1,
-        root_hash: made.revisions[0]?.rootHash.text,
-        ttl_seconds: 240,
-        certificate_fingerprint: /^([0-9A-F]{2}:){19}[0-9A-F]{2}$/,
-        whitelist_created: /Z$/,
-        whitelist_expires: /Z$/,
+        rootHash: made.revisions[0]?.rootHash.text,
+        ttlSeconds: 240,
+        certificateFingerprint: /^([0-9A-F]{2}:){19}[0-9A-F]{2}$/,
+        whitelistCreated: /Z$/,
+        whitelistExpires: /Z$/,
         trust: { status: 'verified', steps: [{ step: 'manifest-syntax', outcome: 'passed' }] },
         error: null,
       },
@@ -227,15 +227,15 @@ void t.test('a chain is shown as far as it goes, though its root catalog is miss
   server.behave(/C$/, 'missing');
   t.match(await info(server.url, 'a'), {
     revision: 2,
-    root_hash: made.head.rootHash.text,
-    certificate_fingerprint: String,
+    rootHash: made.head.rootHash.text,
+    certificateFingerprint: String,
     trust: { status: 'verified', summary: /root catalog can't be had/, key: { name: String } },
     error: { code: 'OBJECT_MISSING', advice: /another server/ },
   });
   t.match(await info(`${server.url}@v1`, 'b'), {
     tag: null,
     revision: 1,
-    root_hash: made.revisions[0]?.rootHash.text,
+    rootHash: made.revisions[0]?.rootHash.text,
     trust: { status: 'verified', tag: 'v1' },
     error: { code: 'OBJECT_MISSING' },
   });

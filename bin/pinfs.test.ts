@@ -129,9 +129,9 @@ void t.test('what a repository is, and why to trust it', async (t) => {
     name: fqrn,
     tag: '2015-legacy',
     revision: 4,
-    root_hash: '04d77435a9acf1db47359c15995c764190683149',
+    rootHash: '04d77435a9acf1db47359c15995c764190683149',
     published: '2015-09-21T09:00:00Z',
-    certificate_fingerprint: /^44:04:D9/,
+    certificateFingerprint: /^44:04:D9/,
     trust: { status: 'verified', tag: '2015-legacy' },
     error: null,
   });

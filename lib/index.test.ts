@@ -170,7 +170,7 @@ void t.test('what a repository is, with no key as well', async (t) => {
   const seen = await inspect({ ...options, source: bench.server.url });
   t.match(seen, {
     verdict: { status: 'verified' },
-    facts: { name: made.fqrn, revision: 2, ttl_seconds: 240 },
+    facts: { name: made.fqrn, revision: 2, ttlSeconds: 240 },
     failure: undefined,
   });
   t.same(seen.tags?.map(({ name }) => name).sort(), ['trunk', 'trunk-previous', 'v1']);

@@ -1,3 +1,4 @@
+import { isoTime } from '../../lib/format/time.js';
 import type { OptionRows, OptionValues } from '../../lib/options/option.js';
 import { printable, printableText } from '../../lib/format/bytes.js';
 import type { CachedAmount, CachedSnapshots } from '../../lib/repository/use/cached-snapshots.js';
@@ -61,7 +62,8 @@ async function sizeBySnapshot(cache: string, state: string, flags: CacheFlags): 
   const names = namesOfRoots(state);
   const named = snapshots.map((one) => ({ ...one, names: names.get(one.rootHash) ?? [] }));
   if (flags.json === true) {
-    printJson({ directory: cache, snapshots: named, rest });
+    const dated = named.map((one) => ({ ...one, time: isoTime(one.published) }));
+    printJson({ directory: cache, snapshots: dated, rest });
     return;
   }
   for (const one of named) {

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { PinfsError } from '../../lib/format/errors.js';
 import { sourceArgument, sourceOptions, type SourceFlags } from './options.js';
 import { print } from './output.js';
 import { pathArgument, withRepository } from './with-repository.js';
@@ -12,6 +13,11 @@ export function register(program: Command): void {
 }
 
 async function cat(source: string, paths: string[], flags: SourceFlags): Promise<void> {
+  if (flags.json === true) {
+    throw new PinfsError('USAGE', 'cat writes content as it is: --json says nothing about it', {
+      advice: 'Leave --json out. `pinfs stat --json` says what a file is.',
+    });
+  }
   await withRepository(source, flags, async (repository) => {
     const { walk, readRange } = await import('../../lib/repository/use/path.js');
     for (const path of paths) {

@@ -1,4 +1,6 @@
 import { printable, toBytes, type ByteString } from '../../lib/format/bytes.js';
+import { withOldNames } from '../../lib/format/renamed.js';
+import { isoTime } from '../../lib/format/time.js';
 import type { Entry } from '../../lib/tree/entry.js';
 
 const typeLetters = {
@@ -59,20 +61,20 @@ export function longLine(attributes: Entry, name: ByteString): string {
   ].join(' ');
 }
 
-/** A name or path in JSON: text where it is UTF-8, base64 otherwise (as in `x_b64`). */
+/** A name or path in JSON: text where it is UTF-8, base64 otherwise (as in `pathBase64`). */
 export function bytesJson(field: string, bytes: ByteString): Record<string, string> {
   const buffer = toBytes(bytes);
   const text = buffer.toString('utf8');
   return Buffer.from(text, 'utf8').equals(buffer)
     ? { [field]: text }
-    : { [`${field}_b64`]: buffer.toString('base64') };
+    : { [`${field}Base64`]: buffer.toString('base64') };
 }
 
 /** An entry in JSON, the same for ls, stat and find. */
 export function entryJson(attributes: Entry): Record<string, unknown> {
   const entry = attributes;
   const device = deviceNumbers(attributes.rdev);
-  return {
+  const record = {
     ...bytesJson('path', entry.path === '' ? '/' : entry.path),
     type: entry.type,
     mode: `0${(attributes.mode & 0o7777).toString(8)}`,
@@ -81,11 +83,12 @@ export function entryJson(attributes: Entry): Record<string, unknown> {
     size: attributes.size,
     nlink: attributes.nlink,
     mtime: attributes.mtime,
-    ...(attributes.mtimeNs === 0 ? {} : { mtime_ns: attributes.mtimeNs }),
+    modified: isoTimeOf(attributes),
+    ...(attributes.mtimeNs === 0 ? {} : { mtimeNs: attributes.mtimeNs }),
     inode: attributes.ino.toString(),
     ...(entry.type === 'symlink' ? bytesJson('target', entry.target) : {}),
     ...(entry.type === 'symlink' && entry.rawTarget !== entry.target
-      ? bytesJson('raw_target', entry.rawTarget)
+      ? bytesJson('rawTarget', entry.rawTarget)
       : {}),
     ...(entry.type === 'character' || entry.type === 'block'
       ? { rdev: [device.major, device.minor] }
@@ -99,10 +102,29 @@ export function entryJson(attributes: Entry): Record<string, unknown> {
           ),
         }),
     ...(entry.hidden ? { hidden: true } : {}),
-    ...(entry.nestedMountpoint ? { nested_catalog: true } : {}),
-    ...(entry.bindMountpoint ? { bind_mountpoint: true } : {}),
+    ...(entry.nestedMountpoint ? { nestedCatalog: true } : {}),
+    ...(entry.bindMountpoint ? { bindMountpoint: true } : {}),
     ...(entry.content?.external === true ? { external: true } : {}),
     ...(entry.content?.chunked === true ? { chunked: true } : {}),
     ...(entry.broken === undefined ? {} : { broken: entry.broken.message }),
   };
+  return withOldNames(record, oldNames);
+}
+
+// As they were called in 0.1.
+const oldNames = {
+  path_b64: 'pathBase64',
+  target_b64: 'targetBase64',
+  raw_target: 'rawTarget',
+  raw_target_b64: 'rawTargetBase64',
+  mtime_ns: 'mtimeNs',
+  nested_catalog: 'nestedCatalog',
+  bind_mountpoint: 'bindMountpoint',
+};
+
+/** ISO 8601, with nanoseconds where there are any; a time beyond all dates as its seconds. */
+function isoTimeOf({ mtime, mtimeNs }: Entry): string {
+  const whole = isoTime(mtime);
+  if (mtimeNs === 0) return whole;
+  return whole.replace(/Z$/, `.${String(mtimeNs).padStart(9, '0')}Z`);
 }

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { withOldNames } from '../../lib/format/renamed.js';
 import { isoTime } from '../../lib/format/time.js';
 import { printableText } from '../../lib/format/bytes.js';
 import type { Inspection } from '../../lib/repository/inspect.js';
@@ -22,25 +23,42 @@ export function register(program: Command): void {
 async function info(source: string, flags: SourceFlags): Promise<void> {
   await inspectAnd(source, flags, async (inspection) => {
     if (flags.json === true) {
-      printJson({ ...inspection.facts, trust: inspection.verdict, error: failureJson(inspection) });
+      const facts = withOldNames(inspection.facts, oldFacts);
+      printJson({ ...facts, trust: inspection.verdict, error: failureJson(inspection) });
       return;
     }
     const { verdictLines } = await import('../../lib/trust/verdict/verdict-text.js');
     // The verdict says the rest.
-    const alone = ['source', 'schema', 'ttl_seconds', 'membership_needed'];
+    const alone = ['source', 'schema', 'ttlSeconds', 'membershipNeeded'];
     if (inspection.verdict.published === undefined) alone.push('published');
     const lines = Object.entries(inspection.facts)
       .filter(([name, value]) => value !== null && alone.includes(name))
-      .map(([name, value]) => `${`${name.replaceAll('_', ' ')}:`.padEnd(14)}${shown(value)}`);
+      .map(([name, value]) => `${`${wordsOf(name)}:`.padEnd(14)}${shown(value)}`);
     await print([...lines, ...verdictLines(inspection.verdict)].join('\n') + '\n');
   });
+}
+
+// As they were called in 0.1.
+const oldFacts = {
+  root_hash: 'rootHash',
+  ttl_seconds: 'ttlSeconds',
+  certificate_fingerprint: 'certificateFingerprint',
+  whitelist_created: 'whitelistCreated',
+  whitelist_expires: 'whitelistExpires',
+  membership_needed: 'membershipNeeded',
+};
+
+/** `ttlSeconds`: `ttl seconds`. */
+function wordsOf(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
 }
 
 async function tags(source: string, flags: SourceFlags): Promise<void> {
   await inspectAnd(source, flags, async (inspection) => {
     if (flags.json === true) {
       const { verdict: trust } = inspection;
-      printJson({ tags: inspection.tags ?? null, trust, error: failureJson(inspection) });
+      const tags = inspection.tags?.map((tag) => ({ ...tag, time: isoTime(tag.timestamp) }));
+      printJson({ tags: tags ?? null, trust, error: failureJson(inspection) });
       return;
     }
     for (const tag of inspection.tags ?? []) {

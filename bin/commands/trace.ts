@@ -1,3 +1,4 @@
+import { isoTime } from '../../lib/format/time.js';
 import { InvalidArgumentError, type Command } from 'commander';
 import { printable, fromText, printableJson, printableText } from '../../lib/format/bytes.js';
 import { PinfsError } from '../../lib/format/errors.js';
@@ -142,7 +143,8 @@ async function info(file: string, flags: OutputFlags): Promise<void> {
     const summary = summaryOf(trace);
     const { header } = trace;
     if (flags.json === true) {
-      printJson({ header, ...summary });
+      const started = isoTime(header.startedAt / 1000);
+      printJson({ header: { ...header, started }, ...summary });
       return;
     }
     process.stdout.write(`${infoLines(trace, summary).map(printableText).join('\n')}\n`);

@@ -47,6 +47,7 @@ const owners: Readonly<Record<string, readonly string[]>> = {
   'zlib-sync': ['bench'],
   'fuse-native': ['drivers'],
   'dns-packet': ['testing'],
+  ajv: ['testing'],
   koffi: ['machine', 'drivers', 'testing'],
   pino: ['mount'],
   'prom-client': ['mount'],

@@ -1,0 +1,13 @@
+/**
+ * Plain data for programs with keys that once were others: those stay for one version beside the new ones, so that what
+ * reads them has time. A value that is lacking is lacking under both.
+ */
+export function withOldNames(
+  record: Readonly<Record<string, unknown>>,
+  oldNames: Readonly<Record<string, string>>,
+): Record<string, unknown> {
+  const old = Object.entries(oldNames)
+    .filter(([, name]) => name in record)
+    .map(([oldName, name]) => [oldName, record[name]]);
+  return { ...record, ...Object.fromEntries(old) };
+}
