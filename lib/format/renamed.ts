@@ -6,8 +6,9 @@ export function withOldNames(
   record: Readonly<Record<string, unknown>>,
   oldNames: Readonly<Record<string, string>>,
 ): Record<string, unknown> {
-  const old = Object.entries(oldNames)
-    .filter(([, name]) => name in record)
-    .map(([oldName, name]) => [oldName, record[name]]);
-  return { ...record, ...Object.fromEntries(old) };
+  const all: Record<string, unknown> = { ...record };
+  for (const [oldName, name] of Object.entries(oldNames)) {
+    if (name in record) all[oldName] = record[name];
+  }
+  return all;
 }
