@@ -146,9 +146,12 @@ void t.test('each exit code, and the code of the error behind it', async (t) => 
   const exits = cases.map(([exit]) => exit);
   await each([...cases.entries()], async ([index, [exit, code, args]]) => {
     const isFirst = exits.indexOf(exit) === index;
-    const result = await (isFirst ? start : run)(...args, '--json');
+    // Content goes out as it is, and so do errors.
+    const isContent = args[0] === 'cat';
+    const result = await (isFirst ? start : run)(...args, ...(isContent ? [] : ['--json']));
     t.equal(result.code, exit, args.join(' '));
-    t.match(printed(result), { error: { code, exit } }, args.join(' '));
+    if (isContent) t.match(result.stderr, `[${code}]`, args.join(' '));
+    else t.match(printed(result), { error: { code, exit } }, args.join(' '));
   });
 });
 

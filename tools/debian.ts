@@ -52,7 +52,7 @@ const unused: ReadonlySet<string> = new Set(['fuse-native', 'prebuild-install'])
 const asOneFile: ReadonlySet<string> = new Set(['d3', '@observablehq/plot']);
 
 /** @param version of the package, where that is not the program's (for tests of an update). @returns its file. */
-export function makeDebian(into: string, version = readVersion()): string {
+function makeDebian(into: string, version = readVersion()): string {
   const stage = mkdtempSync(join(tmpdir(), 'pinfs-deb-'));
   try {
     chmodSync(stage, 0o755);

@@ -1,8 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { readGiven } from '../../lib/files/given.js';
-import { errorReason } from '../../lib/format/errno.js';
 import { PinfsError } from '../../lib/format/errors.js';
+import { fileError } from '../../lib/format/file-fault.js';
 import type { OptionRows, OptionValues } from '../../lib/options/option.js';
 import { runAction, warn } from './failures.js';
 import {
@@ -110,12 +110,12 @@ async function attestWith(source: string, flags: ReturnType<typeof withKeys>): P
     const { makeAttestation, readSecretKey } = await import('../../lib/trust/attest/attest.js');
     const { attestationOf } = await import('../../lib/repository/open/attested.js');
     const secret = readSecretKey(
-      local('read the key', flags.signingKey, () => readGiven(flags.signingKey, keyBytesMax)),
+      local('read', 'the key', flags.signingKey, () => readGiven(flags.signingKey, keyBytesMax)),
       flags.signingKey,
     );
     const attestation = await attestationOf(repository, new Date());
     const envelope = makeAttestation(attestation, secret);
-    local('write the attestation', flags.output, () => {
+    local('write', 'the attestation', flags.output, () => {
       writeFileSync(flags.output, envelope, { flag: 'wx' });
     });
     if (flags.json === true) printJson({ attestation: flags.output, ...attestation });
@@ -125,11 +125,11 @@ async function attestWith(source: string, flags: ReturnType<typeof withKeys>): P
 }
 
 /** Something done with a file that was named. @throws PinfsError USAGE */
-function local<T>(what: string, file: string, body: () => T): T {
+function local<T>(doing: 'read' | 'write', what: string, file: string, body: () => T): T {
   try {
     return body();
   } catch (cause) {
-    throw new PinfsError('USAGE', `can't ${what} ${file}: ${errorReason(cause)}`, { cause });
+    throw fileError('USAGE', doing, what, file, cause);
   }
 }
 

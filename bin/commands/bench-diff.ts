@@ -1,7 +1,6 @@
 import type { Command } from 'commander';
 import { readGiven } from '../../lib/files/given.js';
-import { errorReason } from '../../lib/format/errno.js';
-import { PinfsError } from '../../lib/format/errors.js';
+import { fileError } from '../../lib/format/file-fault.js';
 import {
   benchResultBytesMax,
   readBenchResult,
@@ -61,9 +60,7 @@ export function readResultFile(path: string): BenchResult {
   try {
     bytes = readGiven(path, benchResultBytesMax);
   } catch (thrown) {
-    throw new PinfsError('NOT_FOUND', `can't read ${path}: ${errorReason(thrown)}`, {
-      cause: thrown,
-    });
+    throw fileError('NOT_FOUND', 'read', '', path, thrown);
   }
   return readBenchResult(bytes);
 }

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { arch, cpus, hostname, release, totalmem, type } from 'node:os';
 import type { Command } from 'commander';
-import { errorReason } from '../../lib/format/errno.js';
+import { fileError } from '../../lib/format/file-fault.js';
 import { PinfsError } from '../../lib/format/errors.js';
 import {
   benchResultText,
@@ -224,8 +224,6 @@ function writeResult(path: string, result: BenchResult): void {
   try {
     writeFileSync(path, benchResultText(result));
   } catch (thrown) {
-    throw new PinfsError('OUTPUT_FAILED', `can't write ${path}: ${errorReason(thrown)}`, {
-      cause: thrown,
-    });
+    throw fileError('OUTPUT_FAILED', 'write', 'the result', path, thrown);
   }
 }

@@ -1,5 +1,6 @@
 import { printableText } from '../../lib/format/bytes.js';
 import { asPinfsError, worseExit, type PinfsError } from '../../lib/format/errors.js';
+import { fileError } from '../../lib/format/file-fault.js';
 import { offlineInstead, offlineReason } from '../../lib/trust/verdicts.js';
 import type { Verdict } from '../../lib/trust/verdict/verdict.js';
 import type { OutputFlags } from './options.js';
@@ -31,7 +32,7 @@ export function errorJson(error: PinfsError): Record<string, string | number | n
 /** Prints an error (text to stderr; with `--json` one JSON value to stdout) and gives its exit code. */
 export function reportError(thrown: unknown, flags: OutputFlags): number {
   if (thrown instanceof ReaderLeft) return 1;
-  const error = asPinfsError(thrown);
+  const error = describedError(thrown);
   if (flags.json === true) {
     printJson({ error: errorJson(error) }, flags.jsonLines);
   } else {
@@ -42,6 +43,15 @@ export function reportError(thrown: unknown, flags: OutputFlags): number {
     }
   }
   return error.exit;
+}
+
+/** What comes bare from a call of the file system is told with its file, why, and what to do. */
+function describedError(thrown: unknown): PinfsError {
+  if (!(thrown instanceof Error) || !('path' in thrown) || !('syscall' in thrown)) {
+    return asPinfsError(thrown);
+  }
+  // What was only read has an error of its own where it is read.
+  return fileError('OUTPUT_FAILED', 'write', '', String(thrown.path), thrown);
 }
 
 function describeCause(error: PinfsError): string {

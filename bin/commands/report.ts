@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
 import type { Command } from 'commander';
 import type { DrawingLibraries } from '../../lib/laboratory/report/page.js';
+import { fileError } from '../../lib/format/file-fault.js';
 import type { OptionValues } from '../../lib/options/option.js';
 import { PinfsError } from '../../lib/format/errors.js';
 import { readResultFile } from './bench-diff.js';
@@ -45,7 +46,12 @@ async function report(paths: readonly string[], flags: ReportFlags): Promise<voi
     const command = `pinfs report ${paths.join(' ')} -o ${flags.output}`;
     const reported = { ...(await readAll(paths)), command };
     const made = await withAccessProgress('report', reportAccesses(reported), makeReport(reported));
-    writeFileSync(flags.output, reportPage(made, drawingLibraries()));
+    const page = reportPage(made, drawingLibraries());
+    try {
+      writeFileSync(flags.output, page);
+    } catch (thrown) {
+      throw fileError('OUTPUT_FAILED', 'write', 'the report', flags.output, thrown);
+    }
     const pictures = made.sections.length;
     if (flags.json === true) printJson({ output: flags.output, pictures });
     else await print(`${flags.output}: ${pictures} pictures\n`);

@@ -1,7 +1,7 @@
+import { fileError } from '../../lib/format/file-fault.js';
 import { isoTime } from '../../lib/format/time.js';
 import { InvalidArgumentError, type Command } from 'commander';
 import { printable, fromText, printableJson, printableText } from '../../lib/format/bytes.js';
-import { PinfsError } from '../../lib/format/errors.js';
 import type { OptionValues } from '../../lib/options/option.js';
 import { foreignFormats } from '../../lib/trace/foreign/formats.js';
 import type { TraceSummary } from '../../lib/trace/text.js';
@@ -206,8 +206,7 @@ async function writeOut(
     try {
       return action();
     } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : String(cause);
-      throw new PinfsError('OUTPUT_FAILED', `can't write ${out}: ${reason}`, { cause });
+      throw fileError('OUTPUT_FAILED', 'write', '', out, cause);
     }
   };
   let bytes = 0;
@@ -231,8 +230,6 @@ export function readable<T>(file: string, read: () => T): T {
   try {
     return read();
   } catch (thrown) {
-    if (thrown instanceof PinfsError) throw thrown;
-    const reason = thrown instanceof Error ? thrown.message : String(thrown);
-    throw new PinfsError('USAGE', `can't read ${file}: ${reason}`, { cause: thrown });
+    throw fileError('USAGE', 'read', '', file, thrown);
   }
 }

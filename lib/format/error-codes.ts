@@ -220,7 +220,7 @@ const other = withExit(1, {
     errno: 'EIO',
   },
   OUTPUT_FAILED: {
-    cause: 'What a command prints, or the trace of a driver, could not be written.',
+    cause: 'What a command prints or makes, or the trace of a driver, could not be written.',
     mend: 'Look at the disk or program that the output goes to.',
   },
   PROFILE_MALFORMED: {

@@ -1,7 +1,6 @@
 import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { readGiven } from '../files/given.js';
-import { errorReason } from '../format/errno.js';
-import { PinfsError } from '../format/errors.js';
+import { fileError } from '../format/file-fault.js';
 import { decodeProfile } from './decode-profile.js';
 import { encodeProfile } from './encode-profile.js';
 import { profileBounds, type Profile } from './profile.js';
@@ -12,9 +11,7 @@ export function readProfileFile(path: string): Profile {
   try {
     bytes = readGiven(path, profileBounds.storedBytes);
   } catch (thrown) {
-    throw new PinfsError('NOT_FOUND', `can't read the profile ${path}: ${errorReason(thrown)}`, {
-      cause: thrown,
-    });
+    throw fileError('NOT_FOUND', 'read', 'the profile', path, thrown);
   }
   return decodeProfile(bytes);
 }
@@ -31,9 +28,7 @@ export function writeProfileFile(path: string, profile: Profile): number {
     renameSync(beside, path);
   } catch (thrown) {
     rmSync(beside, { force: true });
-    throw new PinfsError('OUTPUT_FAILED', `can't write ${path}: ${errorReason(thrown)}`, {
-      cause: thrown,
-    });
+    throw fileError('OUTPUT_FAILED', 'write', 'the profile', path, thrown);
   }
   return bytes.length;
 }

@@ -12,8 +12,9 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { readGiven } from '../../files/given.js';
-import { errorReason } from '../../format/errno.js';
+
 import { PinfsError } from '../../format/errors.js';
+import { fileFault } from '../../format/file-fault.js';
 import {
   mapsCvmfs,
   marked,
@@ -79,7 +80,8 @@ export function carryOut(planned: readonly Planned[]): void {
     try {
       act();
     } catch (thrown) {
-      throw new PinfsError('SETUP_REFUSED', `${step.path}: ${errorReason(thrown)}`, {
+      const { why } = fileFault(thrown, 'write');
+      throw new PinfsError('SETUP_REFUSED', `can't ${step.action} ${step.path}: ${why}`, {
         advice: "What was done before it is taken back by 'pinfs setup --undo'.",
         cause: thrown,
       });

@@ -1,5 +1,5 @@
 import { readGiven } from '../../files/given.js';
-import { errorReason } from '../../format/errno.js';
+import { fileFault } from '../../format/file-fault.js';
 import { PinfsError } from '../../format/errors.js';
 import { parseIdMap } from '../../format/id-map.js';
 import type { IdMap, TreeOptions } from '../../tree/tree.js';
@@ -32,7 +32,7 @@ function textOf(name: string, path: string): string {
   try {
     return readGiven(path, mapBytesMax).toString('latin1');
   } catch (thrown) {
-    throw new PinfsError('USAGE', `${name}: ${path}: ${errorReason(thrown)}`, {
+    throw new PinfsError('USAGE', `${name}: ${path}: ${fileFault(thrown, 'read').why}`, {
       advice: 'Mend the file, or leave the parameter out with --set.',
     });
   }

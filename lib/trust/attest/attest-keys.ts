@@ -8,6 +8,7 @@ import {
 import { closeSync, fchmodSync, openSync, unlinkSync, writeSync } from 'node:fs';
 import nacl from 'tweetnacl';
 import { PinfsError } from '../../format/errors.js';
+import { fileError } from '../../format/file-fault.js';
 
 /* Ed25519 keys for attestations, in the PEM forms that OpenSSL and others read. */
 
@@ -104,8 +105,7 @@ function writeNew(path: string, text: string, mode: number): void {
   try {
     file = openSync(path, 'wx', mode);
   } catch (cause) {
-    const because = cause instanceof Error ? cause.message : String(cause);
-    throw new PinfsError('USAGE', `the key file ${path} cannot be made: ${because}`, { cause });
+    throw fileError('USAGE', 'write', 'the key file', path, cause);
   }
   try {
     fchmodSync(file, mode);

@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs';
 import { readGiven } from '../../files/given.js';
+import { fileFault } from '../../format/file-fault.js';
 import {
   emptyBlacklist,
   minimumRevision,
@@ -43,10 +44,14 @@ function readList(path: string, isNeeded: boolean): Buffer | undefined {
     return readGiven(path, fileBytesMax);
   } catch (cause) {
     if (cause instanceof PinfsError) throw cause;
-    throw new PinfsError('USAGE', `the blacklist ${path} cannot be read`, {
-      advice: 'name another one with --blacklist FILE',
-      cause,
-    });
+    throw new PinfsError(
+      'USAGE',
+      `the blacklist ${path} cannot be read: ${fileFault(cause, 'read').why}`,
+      {
+        advice: 'name another one with --blacklist FILE',
+        cause,
+      },
+    );
   }
 }
 

@@ -1,6 +1,7 @@
 import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
 import { readdirSync, statSync, type Stats } from 'node:fs';
 import { readGiven } from '../../files/given.js';
+import { fileFault } from '../../format/file-fault.js';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { PinfsError } from '../../format/errors.js';
@@ -99,7 +100,12 @@ function givenKeys(path: string): MasterKey[] {
   try {
     stats = statSync(path);
   } catch (cause) {
-    throw malformed(path, 'cannot be read', 'check the path given with --key or PINFS_KEY', cause);
+    throw malformed(
+      path,
+      `cannot be read: ${fileFault(cause, 'read').why}`,
+      'check the path given with --key or PINFS_KEY',
+      cause,
+    );
   }
   if (!stats.isDirectory()) return readKeyFile(path, false);
   const files = keyFiles(path);
@@ -177,7 +183,8 @@ function readKeyFile(path: string, shipped: boolean): MasterKey[] {
     text = readGiven(path, limits.fileBytes).toString('latin1');
   } catch (cause) {
     if (cause instanceof PinfsError) throw cause;
-    throw malformed(path, 'cannot be read', undefined, cause);
+    const { why, mend } = fileFault(cause, 'read');
+    throw malformed(path, `cannot be read: ${why}`, mend, cause);
   }
   const name = shipped ? join(basename(dirname(path)), basename(path)) : path;
   return parseMasterKeys(text, name, shipped);
