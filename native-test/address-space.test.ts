@@ -38,7 +38,7 @@ void t.test('everything is read over HTTP in little address space', async (t) =>
 
 void t.test('too little is said before anything is begun', async (t) => {
   const { server, options } = await setUp(t, 'kernel');
-  const args = ['cat', '--json', ...options, `${server.url}@v1`, '/x'];
+  const args = ['stat', '--json', ...options, `${server.url}@v1`, '/x'];
   const { code, stdout } = await limitedPinfs(['-v', 1_300_000], args);
   t.equal(code, 1);
   t.match(JSON.parse(stdout), { error: { code: 'MEMORY_LIMITED', advice: /ulimit -v/ } });
