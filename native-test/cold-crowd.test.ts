@@ -1,6 +1,10 @@
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { lstatSync, readdirSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
 import { errorCode } from '../lib/format/errno.js';
@@ -9,11 +13,13 @@ import { startBadServer } from '../lib/testing/servers/bad-server.js';
 import { pinfs } from './cli.js';
 import { needsDriver } from './machine.js';
 import { makeRandom } from './random-model.js';
-import { scene } from './scene.js';
+import { helper, scene } from './scene.js';
 
 // Many processes with one cache, in which a tenth of what they read has room: each evicts what others have just read.
 
 const crowd = Number(process.env['PINFS_CROWD'] ?? '4');
+/** So many of them mount; the others open the repository themselves, and read at random. */
+const mounting = Math.min(10, Math.ceil(crowd / 2));
 const directories = 12;
 const filesEach = 40;
 const mebi = 2 ** 20;
@@ -57,6 +63,20 @@ function diskUse(path: string): number {
   return bytes;
 }
 
+/** What one of those found that do not mount (crowd-reader.ts). */
+async function readItself(args: readonly string[]): Promise<unknown> {
+  const count = String(crowd > 10 ? 200 : contents.size);
+  const reader = spawn(process.execPath, [helper('crowd-reader'), ...args, count], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  const lines = [...contents].map(
+    ([path, content]) => `${path} ${createHash('sha256').update(content).digest('hex')}\n`,
+  );
+  reader.stdin.end(lines.join(''));
+  const [out, [code]] = await Promise.all([text(reader.stdout), once(reader, 'close')]);
+  return code === 0 ? (JSON.parse(out) as unknown) : `ended with ${String(code)}`;
+}
+
 void t.test(
   `${crowd} processes read ten times what their cache holds: no wrong byte, no error, the limit kept`,
   { ...needsDriver('kernel'), timeout: 120_000 + crowd * 15_000 },
@@ -70,7 +90,7 @@ void t.test(
     writeFileSync(key, made.masterKey);
     const args = ['--key', key, '--cache-limit', String(limitBytes)];
     const mounts: string[] = [];
-    for (let index = 0; index < crowd; index++)
+    for (let index = 0; index < mounting; index++)
       mounts.push(await here.mount({ source: `${server.url}@v1`, at: `mnt${index}`, args }));
     const cache = here.directory('cache');
     const most = limitBytes + recordsBytes + crowd * underWayBytes;
@@ -96,12 +116,18 @@ void t.test(
       }
       return wrong;
     };
+    const openers = Array.from({ length: crowd - mounting }, (_, index) =>
+      readItself([`${server.url}@v1`, key, cache, String(limitBytes), String(index + 1000)]),
+    );
     const watching = watch();
     const wrong = await Promise.all(mounts.map(read));
+    const results = await Promise.all(openers);
     isOver = true;
     await watching;
     t.comment(`${peak} bytes at most, of ${most}`);
-    t.strictSame(wrong, new Array<number>(crowd).fill(0), 'each byte is right');
+    t.strictSame(wrong, new Array<number>(mounting).fill(0), 'each byte is right');
+    const right = { wrong: 0, faults: [] };
+    t.strictSame(results, new Array<object>(crowd - mounting).fill(right), 'with no mount as well');
     t.ok(peak <= most, `${peak} bytes of ${most}`);
     for (const mountpoint of mounts) {
       const status = (await here.status(mountpoint))?.status;
