@@ -65,7 +65,7 @@ function diskUse(path: string): number {
 
 /** What one of those found that do not mount (crowd-reader.ts). */
 async function readItself(args: readonly string[]): Promise<unknown> {
-  const count = String(crowd > 10 ? 200 : contents.size);
+  const count = String(crowd > 10 ? 100 : contents.size);
   const reader = spawn(process.execPath, [helper('crowd-reader'), ...args, count], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
@@ -73,7 +73,8 @@ async function readItself(args: readonly string[]): Promise<unknown> {
     ([path, content]) => `${path} ${createHash('sha256').update(content).digest('hex')}\n`,
   );
   reader.stdin.end(lines.join(''));
-  const [out, [code]] = await Promise.all([text(reader.stdout), once(reader, 'close')]);
+  const [out] = await Promise.all([text(reader.stdout), once(reader, 'close')]);
+  const code = reader.exitCode;
   return code === 0 ? (JSON.parse(out) as unknown) : `ended with ${String(code)}`;
 }
 

@@ -39,6 +39,8 @@ export interface DiskOptions {
 
 const defaultShare = 1 / 2;
 const lookIntervalMs = 5000;
+// Where a hundred processes begin at once, each waits for the write lock of all others (ms).
+const beginMsMax = 60_000;
 const logBytesMin = 1024 * 1024;
 
 /** The writing side of a cache; its reading side is `shelf`. */
@@ -283,7 +285,7 @@ export class Disk {
   #begin(): { owner: Owner; bytes: number; strays: boolean } {
     let owner: Owner | undefined;
     try {
-      return this.#records.write((sql) => {
+      return this.#records.writePatiently(beginMsMax, (sql) => {
         owner?.close();
         const dead = purgeOwners(this.#place.at, sql, undefined);
         const strays = dead > 0 || sql.totals.get()?.strays === 1;

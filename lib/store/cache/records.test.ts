@@ -1,5 +1,7 @@
 import { charge } from '../../eviction/amounts.js';
+import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import {
   chmodSync,
   existsSync,
@@ -373,5 +375,19 @@ void t.test('who only reads is known again after some seconds', async (t) => {
   }
   t.equal(held, 1);
   t.match(await cacheSize(directory), { held: { objects: 0 } }, 'it is not there any more');
+  await store.close();
+});
+
+void t.test('who begins waits longer than others hold the lock', async (t) => {
+  const { directory, open } = await filled(t);
+  const script = `const db = new (require('better-sqlite3'))(process.argv[1]);
+    db.exec('BEGIN IMMEDIATE');
+    process.stdout.write('held');
+    setTimeout(() => db.exec('COMMIT'), 6500);`;
+  const holder = spawn(process.execPath, ['-e', script, join(directory, 'index.db')]);
+  t.teardown(() => holder.kill());
+  await once(holder.stdout, 'data');
+  const store = open();
+  t.equal(store.statistics.notStored, undefined);
   await store.close();
 });

@@ -67,6 +67,19 @@ export class Records {
     });
   }
 
+  /** Likewise, which waits so much longer (ms) where others hold the lock one after the other: who polls may come late. */
+  writePatiently<T>(milliseconds: number, work: (sql: Statements) => T): T {
+    const end = performance.now() + milliseconds;
+    for (;;) {
+      try {
+        return this.write(work);
+      } catch (thrown) {
+        const isLocked = thrown instanceof PinfsError && isBusy(thrown.cause);
+        if (!isLocked || performance.now() > end) throw thrown;
+      }
+    }
+  }
+
   /** Likewise, unless another one holds the lock just now, or the cache can't be written to: then undefined. */
   tryWrite<T>(work: (sql: Statements) => T): T | undefined {
     return unlessUnusable(() => this.#mending(() => this.#writeAtOnce(work)));

@@ -129,7 +129,7 @@ export function openSegmentWriter(): SegmentWriter {
 }
 
 function openNewSegment(at: string, name: string): number {
-  const open = (): number => withFiles(() => openSync(segmentFile(at, name), 'wx', 0o600));
+  const open = (): number => withFiles(() => openSync(segmentFile(at, name), 'wx', 0o644));
   try {
     return open();
   } catch (thrown) {

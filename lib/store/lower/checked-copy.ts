@@ -7,6 +7,7 @@ import { removeEntry } from '../../files/regular.js';
 import { errorCode } from '../../format/errno.js';
 import { readFully } from '../cache/read-fully.js';
 import type { Want } from '../want.js';
+import type { Place } from './foreign-records.js';
 
 /** What a copy has to be. */
 export interface Promised {
@@ -27,16 +28,17 @@ const pieceBytes = 1024 * 1024;
  * Copies the plain bytes of an object to a new file, if they are what its content hash says. That is taken over the
  * stored bytes, which zlib makes of the plain ones again: those of stock zlib, as publishers use, or else those of the
  * one in Node. Whatever other makers made is not recognized. Nothing is believed of the file but the bytes that were copied.
+ * @param place a whole file, or bytes of one
  * @returns undefined: it isn't there, or not right. @throws errors of writing.
  */
-export function copyChecked(path: string, promised: Promised, target: string): Copied | undefined {
-  const source = openPlain(path);
+export function copyChecked(place: Place, promised: Promised, target: string): Copied | undefined {
+  const source = openPlain(place.path);
   if (source === undefined) return undefined;
   try {
-    if (!mayBe(fstatSync(source).size, promised.size)) return undefined;
+    if (!mayBe(place.size ?? fstatSync(source).size, promised.size)) return undefined;
     const copy = openSync(target, 'wx+', 0o444);
     try {
-      const { size, sha256, hash } = copyAndHash(source, copy, promised);
+      const { size, sha256, hash } = copyAndHash(source, copy, promised, place);
       const isRight =
         mayBe(size, promised.size) &&
         (hash === promised.hash.text ||
@@ -74,19 +76,15 @@ function mayBe(size: number, promised: Want['size']): boolean {
 }
 
 /** Copies at most one byte more than was promised. */
-function copyAndHash(source: number, copy: number, promised: Promised) {
+function copyAndHash(source: number, copy: number, promised: Promised, place: Place) {
   const plain = createHash('sha256');
   const stored = storedHasher(promised, true);
   const buffer = Buffer.allocUnsafe(pieceBytes);
+  const most = Math.min(place.size ?? Infinity, promised.size.bytes + 1);
   let size = 0;
-  while (size <= promised.size.bytes) {
-    const count = readFully(
-      source,
-      buffer,
-      0,
-      Math.min(pieceBytes, promised.size.bytes + 1 - size),
-      size,
-    );
+  while (size < most) {
+    const length = Math.min(pieceBytes, most - size);
+    const count = readFully(source, buffer, 0, length, place.start + size);
     if (count <= 0) break;
     const piece = buffer.subarray(0, count);
     for (let at = 0; at < count;) at += writeSync(copy, piece, at);

@@ -6,6 +6,9 @@ export interface CopyJob {
   readonly number: number;
   /** Where it may lie; the first that is right counts. */
   readonly paths: readonly string[];
+  /** The cache in which it may lie beside others, and its key there. */
+  readonly directory: string;
+  readonly key: string;
   readonly promised: Promised;
   readonly target: string;
 }

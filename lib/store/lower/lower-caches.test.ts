@@ -11,6 +11,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { inflateSync } from 'node:zlib';
+import Database from 'better-sqlite3';
 import t, { type Test } from 'tap';
 import { hashBytes, parseHash } from '../../format/hash.js';
 import { genuine, needsGenuine } from '../../testing/genuine.js';
@@ -100,6 +101,66 @@ void t.test('nothing is believed that is not what its name says', async (t) => {
   const store = above(t, directory);
   for (const want of wants)
     await t.rejects(store.fetch(want), { code: 'SOURCE_OFFLINE' }, `${want.size.bytes} bytes`);
+});
+
+/** A cache of somebody who need not be believed, in which small objects lie in segments. */
+async function foreign(t: Test) {
+  const { source, plains, wants } = filled();
+  const directory = join(place(t), 'cache');
+  const first = openStore({ directory, limit: 2 ** 30, source });
+  for (const want of wants) await first.fetch(want);
+  await first.close();
+  chmodSync(directory, 0o777);
+  return { directory, plains, wants };
+}
+
+void t.test('what lies in segments of another user is found by his records', async (t) => {
+  const { directory, plains, wants } = await foreign(t);
+  const before = readdirSync(directory, { recursive: true }).sort();
+  t.ok(readdirSync(join(directory, 'segments')).length > 0);
+  const store = above(t, directory);
+  for (const [number, want] of wants.entries())
+    t.same(await readWhole(store, want), plains[number]);
+  t.same(readdirSync(directory, { recursive: true }).sort(), before, 'it is only read');
+});
+
+const lies: Readonly<Record<string, string>> = {
+  'a place behind all ends': 'UPDATE objects SET place = 1 << 60',
+  'another place': 'UPDATE objects SET place = place + 1',
+  'a size that is none': "UPDATE objects SET size = 'large'",
+  'a name that leads elsewhere': "UPDATE objects SET segment = '../index.db.....'",
+  'a long name': 'UPDATE objects SET segment = zeroblob(1000000)',
+  'a view': 'ALTER TABLE objects RENAME TO o; CREATE VIEW objects AS SELECT * FROM o',
+  'a trigger': 'CREATE TRIGGER t AFTER INSERT ON holds BEGIN DELETE FROM objects; END',
+  'an index of his own': 'CREATE INDEX mine ON objects(hex(key))',
+};
+
+for (const [name, sql] of Object.entries(lies)) {
+  void t.test(`records of another user are not believed: ${name}`, async (t) => {
+    const { directory, wants } = await foreign(t);
+    const db = new Database(join(directory, 'index.db'));
+    db.exec(sql);
+    db.close();
+    const store = above(t, directory);
+    const [, small, large] = wants;
+    if (small === undefined || large === undefined) return;
+    await t.rejects(store.fetch(small), { code: 'SOURCE_OFFLINE' });
+    await store.fetch(large);
+  });
+}
+
+void t.test('a segment of another user is not believed', async (t) => {
+  const { directory, wants } = await foreign(t);
+  for (const name of readdirSync(join(directory, 'segments'))) {
+    const file = join(directory, 'segments', name);
+    writeFileSync(
+      file,
+      readFileSync(file).map((byte) => byte ^ 1),
+    );
+  }
+  const store = above(t, directory);
+  const small = wants[1];
+  if (small !== undefined) await t.rejects(store.fetch(small), { code: 'SOURCE_OFFLINE' });
 });
 
 void t.test('what it lacks is fetched', async (t) => {

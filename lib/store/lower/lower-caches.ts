@@ -88,7 +88,8 @@ function openOne(directory: string, copier: Copier): LowerCaches {
       if (reader !== undefined) return copyByRecords(want, target);
       const { object, compression, size } = want;
       const paths = filesOf(directory, want);
-      return copier.copy({ paths, promised: { hash: object.hash, compression, size }, target });
+      const promised = { hash: object.hash, compression, size };
+      return copier.copy({ paths, directory, key: wantKey(want), promised, target });
     },
     has(want, beside) {
       if (reader !== undefined) return reader.has(wantKey(want), beside);
