@@ -65,7 +65,7 @@ function diskUse(path: string): number {
 
 /** What one of those found that do not mount (crowd-reader.ts). */
 async function readItself(args: readonly string[]): Promise<unknown> {
-  const count = String(crowd > 10 ? 100 : contents.size);
+  const count = String(crowd > 10 ? 30 : contents.size);
   const reader = spawn(process.execPath, [helper('crowd-reader'), ...args, count], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });

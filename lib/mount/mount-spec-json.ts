@@ -22,6 +22,15 @@ export const readMountSpec: Decoder<MountSpec> = decoder((v) =>
             pinNote: v.exactOptional(v.string()),
             nearest: v.exactOptional(v.string()),
             network: networkSchema(v),
+            external: v.exactOptional(
+              v.intersect([
+                networkSchema(v),
+                v.object({
+                  mirrors: v.exactOptional(v.array(v.string())),
+                  proxies: v.exactOptional(v.string()),
+                }),
+              ]),
+            ),
             blacklist: v.exactOptional(v.string()),
             shown: v.exactOptional(
               v.object({

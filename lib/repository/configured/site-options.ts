@@ -4,6 +4,7 @@ import type { Configuration, Setting } from '../../configuration/configuration.j
 import { pinParameters } from '../../configuration/check.js';
 import { originText } from '../../configuration/show.js';
 import { isOn, numberOf, urlsOf } from '../../configuration/values.js';
+import type { NetworkData } from '../../source/network.js';
 import { isUrl } from '../../source/source-pin.js';
 import type { OpenOptions, SiteData } from '../open/options.js';
 import { parseDate, parsePin } from '../open/pin.js';
@@ -27,7 +28,7 @@ export function siteOptions(
   const { mirrors = [], proxy } = options;
   const ownMirrors = mirrors.length > 0 ? mirrors : isUrl(first) ? others.filter(isUrl) : [];
   const limit = numberOf(value('CVMFS_QUOTA_LIMIT'));
-  const [external] = urlsOf(value('CVMFS_EXTERNAL_URL'));
+  const [external, ...otherExternals] = urlsOf(value('CVMFS_EXTERNAL_URL')).map(placeOf);
   const proxies = proxy ?? (value('CVMFS_HTTP_PROXY') || undefined);
   const servers = settings.get('CVMFS_SERVER_URL');
   // Credentials are for the server alone.
@@ -39,6 +40,11 @@ export function siteOptions(
     note,
     ...(text === '' ? {} : { pinNote: text }),
     network,
+    external: {
+      // Those of the files, unless another place was given.
+      mirrors: options.external === undefined ? otherExternals.filter(isUrl) : [],
+      ...externalOf(settings, proxy !== undefined),
+    },
     ...shownOf(settings),
   };
   return {
@@ -49,10 +55,7 @@ export function siteOptions(
     ...(proxies === undefined ? {} : { proxy: proxies }),
     ...given('cacheLimit', options.cacheLimit ?? (limit > 0 ? limit * mebibyteBytes : undefined)),
     ...given('blacklist', options.blacklist ?? (value('CVMFS_BLACKLIST') || undefined)),
-    ...given(
-      'external',
-      options.external ?? (external === undefined ? undefined : placeOf(external)),
-    ),
+    ...given('external', options.external ?? external),
     ...given(
       'followRedirects',
       options.followRedirects ?? (isOn(value('CVMFS_FOLLOW_REDIRECTS')) || undefined),
@@ -116,8 +119,7 @@ function pinOf(
   return { pin, text: `; the pin is that of ${where}` };
 }
 
-/** Times are seconds in the files, and milliseconds here. */
-function networkOf(settings: Settings, isProxyGiven: boolean): SiteData['network'] {
+function numbersIn(settings: Settings) {
   const number = (name: string, unit = 1): number | undefined => {
     const setting = settings.get(name);
     return setting === undefined || setting.value === ''
@@ -128,6 +130,26 @@ function networkOf(settings: Settings, isProxyGiven: boolean): SiteData['network
     const found = number(name, unit);
     return found !== undefined && found > 0 ? found : undefined;
   };
+  return { number, positive };
+}
+
+/** What is not set is as for all other files; proxies of the command line count for both. */
+function externalOf(settings: Settings, isProxyGiven: boolean): NetworkData {
+  const { positive } = numbersIn(settings);
+  const proxies = settings.get('CVMFS_EXTERNAL_HTTP_PROXY')?.value;
+  const fallback = settings.get('CVMFS_EXTERNAL_FALLBACK_PROXY')?.value;
+  return {
+    ...given('proxies', isProxyGiven ? undefined : proxies || undefined),
+    ...given('fallbackProxies', isProxyGiven ? undefined : fallback || undefined),
+    ...given('timeout', positive('CVMFS_EXTERNAL_TIMEOUT', 1000)),
+    ...given('timeoutDirect', positive('CVMFS_EXTERNAL_TIMEOUT_DIRECT', 1000)),
+    ...given('maxServers', positive('CVMFS_EXTERNAL_MAX_SERVERS')),
+  };
+}
+
+/** Times are seconds in the files, and milliseconds here. */
+function networkOf(settings: Settings, isProxyGiven: boolean): SiteData['network'] {
+  const { number, positive } = numbersIn(settings);
   const fallback = settings.get('CVMFS_FALLBACK_PROXY')?.value;
   const data: SiteData['network'] = {
     fallbackProxies: isProxyGiven || fallback === '' ? undefined : fallback,

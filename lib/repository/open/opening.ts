@@ -89,14 +89,10 @@ export async function prepare(options: OpenOptions, environment: Environment): P
   const waitLimits = waitLimitsOf(options, environment);
   const plan = planNetwork(place, networkData(options, place, fqrn), environment.variables);
   const alternatives: Alternatives = new Map();
-  const { source, external } = openSources(options, place, alternatives, {
-    ...plan.options,
-    memory: openServerMemory(places.state, () => environment.now().getTime()),
-    ...environment.network,
-    ...waitLimits,
-    followRedirects: options.followRedirects ?? false,
-    ...(environment.report === undefined ? {} : { tell: environment.report }),
-  });
+  const common = { ...commonHttp(options, environment, places.state), ...waitLimits };
+  const source = withAlternatives(openOrGone(place, { ...plan.options, ...common }), alternatives);
+  const { variables } = environment;
+  const external = openExternal(options, networkData(options, place, fqrn), variables, common);
   const closeSources = async (): Promise<void> => {
     await source.close();
     await external?.close();
@@ -148,21 +144,34 @@ export async function prepare(options: OpenOptions, environment: Environment): P
   };
 }
 
-interface OpenedSources {
-  readonly source: Source;
-  readonly external: Source | undefined;
+/** What every HTTP source of an opening has, but for how long it is waited for. */
+function commonHttp(
+  { followRedirects = false }: OpenOptions,
+  { now, network, report }: Environment,
+  state: string,
+): HttpOptions {
+  return {
+    memory: openServerMemory(state, () => now().getTime()),
+    ...network,
+    followRedirects,
+    ...(report === undefined ? {} : { tell: report }),
+  };
 }
 
-function openSources(
-  { external }: OpenOptions,
-  place: string,
-  alternatives: Alternatives,
+/** What lies outside has servers of its own, which have no Geo API. undefined: nobody said where it lies. */
+function openExternal(
+  { external, site }: OpenOptions,
+  network: NetworkData,
+  variables: Environment['variables'],
   http: HttpOptions,
-): OpenedSources {
-  const source = withAlternatives(openOrGone(place, http), alternatives);
-  // What lies outside has servers of its own.
-  const others = { ...http, mirrors: [], geo: false };
-  return { source, external: external === undefined ? undefined : openOrGone(external, others) };
+): Source | undefined {
+  if (external === undefined) return undefined;
+  const own = site?.external;
+  const common: NetworkData = { ...network, mirrors: [], maxServers: undefined, geo: false };
+  // Proxies of its own are a list of its own.
+  const isOwnList = own?.proxies !== undefined;
+  const data = { ...common, ...(isOwnList ? { fallbackProxies: undefined } : {}), ...own };
+  return openOrGone(external, { ...planNetwork(external, data, variables).options, ...http });
 }
 
 /** @throws PinfsError USAGE */

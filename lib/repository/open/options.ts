@@ -23,6 +23,8 @@ export interface SiteData {
   readonly nearest?: string;
   /** What no option says. */
   readonly network: Omit<NetworkData, 'mirrors' | 'proxies'>;
+  /** What is otherwise for external files (CVMFS_EXTERNAL_…): their other servers, proxies, times. */
+  readonly external?: NetworkData;
   /** A copy of the blacklist of the config repository, which counts beside that of this machine. */
   readonly blacklist?: string;
   /** How what is published is shown, where it is not as it is. */

@@ -2,6 +2,7 @@ import t from 'tap';
 import { objectPath } from '../../format/hash.js';
 import { directory, file, makeRepository } from '../../publish/write-repository.js';
 import { openBench } from '../../testing/bench.js';
+import { makeReadOnly } from '../../testing/read-only.js';
 import type { Repository } from '../repository.js';
 import { explainPath } from './explain.js';
 import { walk } from './path.js';
@@ -100,4 +101,20 @@ void t.test('what nobody waits for any more is not being fetched', async (t) => 
   bench.server.reset();
   for (let i = 0; i < 20 && explainPath(repository, '/a.txt').verdict !== 'here'; i++) await read();
   t.match(explainPath(repository, '/a.txt'), { verdict: 'here' });
+});
+
+void t.test('what passed through the spare is here, as long as that is', async (t) => {
+  const bench = await openBench(t, made);
+  const cache = `${bench.work}/cache`;
+  await (await bench.open()).close();
+  if (!makeReadOnly(t, cache)) {
+    t.comment('no directory can be made read-only here');
+    return;
+  }
+  const repository = await bench.open(undefined, { cache });
+  t.match(explainPath(repository, '/a.txt'), { verdict: 'slow', absent: { objects: 1 } });
+  const { node } = await walk(repository, '/a.txt', true);
+  await repository.run(() => repository.filesystem.read(node, 0, 10, Buffer.alloc(10), 0));
+  t.match(repository.store.statistics.notStored, { objects: Number });
+  t.match(explainPath(repository, '/a.txt'), { verdict: 'here', absent: { objects: 0 } });
 });

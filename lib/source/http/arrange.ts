@@ -14,7 +14,10 @@ import { openProxyAddresses } from './proxy-addresses.js';
 import { askOnce, noteTime, now, type Client } from './client.js';
 import type { OrderOptions } from './settings.js';
 
-/* In which order servers and fallback proxies are asked: found once, before anything is fetched. */
+/*
+ * In which order servers and fallback proxies are asked: found before anything is fetched, and by the Geo API again once
+ * its answer is old, or this machine is elsewhere.
+ */
 
 /** Resolved when the order is there, or when nobody waits for it any more: it then comes when it comes. Never rejects. */
 export type Arranged = () => Promise<ServerOrder>;
@@ -23,6 +26,8 @@ export type Arranged = () => Promise<ServerOrder>;
 const orderWaitMsMax = 5_000;
 // As many servers are asked, drawn at random; the reference asks no more.
 const geoServersMax = 3;
+// As long as servers say that their answer counts (ms).
+const geoAgeMsMax = 3_600_000;
 const probedFile = '.cvmfspublished';
 const probedBytesMax = 64 * 1024;
 
@@ -48,18 +53,28 @@ export function openArranger(client: Client, options: OrderOptions): Arranged | 
     if (await addresses.refresh())
       arrange(network.failover.order, 'names of proxies lead to other addresses');
   };
-  const find = async (): Promise<void> => {
+  let foundAt = now();
+  let foundMoves = network.moves();
+  const find = async (isAgain = false): Promise<void> => {
     await refresh();
     if (isAlone) return;
-    const { mirrors, ...rest } = await findOrder(client, options, labels);
+    const isElsewhere = network.moves() !== foundMoves;
+    [foundAt, foundMoves] = [now(), network.moves()];
+    const { mirrors, ...rest } = await findOrder(client, options, labels, isElsewhere);
+    // An answer that was had before is better than none.
+    if (isAgain && rest.order.by !== 'geo') return;
     ({ order, fallbacks } = rest);
     arrange(mirrors, order.why);
   };
+  const isOld = (): boolean =>
+    options.geo === true &&
+    (now() - foundAt > (options.geoAge ?? geoAgeMsMax) || network.moves() !== foundMoves);
   let found: Promise<void> | undefined;
   let isOver = false;
   return async () => {
     const first = (found ??= find().catch(() => undefined));
-    if (isOver) refresh().catch(() => undefined);
+    // Nobody waits for what is asked again.
+    if (isOver) (isOld() ? find(true) : refresh()).catch(() => undefined);
     else await within(first, Math.min(orderWaitMsMax, settings.deadline / 3));
     isOver = true;
     return order;
@@ -84,8 +99,9 @@ async function findOrder(
   client: Client,
   options: OrderOptions,
   labels: readonly string[],
+  isElsewhere: boolean,
 ): Promise<Found> {
-  const geo = options.geo === true ? await geoOrder(client, options) : undefined;
+  const geo = options.geo === true ? await geoOrder(client, options, isElsewhere) : undefined;
   const isGeo = geo !== undefined && !(geo instanceof PinfsError);
   const all = isGeo ? geo.order.servers : await byTimes(client, options);
   const most = Math.max(1, options.maxServers ?? Infinity);
@@ -168,6 +184,7 @@ interface FoundOrder {
 async function geoOrder(
   client: Client,
   options: OrderOptions,
+  isElsewhere: boolean,
 ): Promise<FoundOrder | PinfsError | undefined> {
   const { network } = client;
   const fallbacks = fallbackGroups(network.groups, options.fallbackFrom);
@@ -182,7 +199,7 @@ async function geoOrder(
   for (const mirror of drawn(network.bases.length).slice(0, geoServersMax)) {
     const way = bestWay(client, mirror);
     if (way === undefined) continue;
-    const found = await askGeo(client, options, way, question);
+    const found = await askGeo(client, options, way, question, isElsewhere);
     if (!(found instanceof PinfsError)) return found;
     last = found;
   }
@@ -194,13 +211,14 @@ async function askGeo(
   { fallbackFrom, memory, proxyTemplate }: OrderOptions,
   way: Way,
   question: GeoQuestion,
+  isElsewhere: boolean,
 ): Promise<FoundOrder | PinfsError> {
   // Who is asked through a fallback proxy alone has no place but his own.
   const host = fallbackFrom === 0 ? undefined : hostOf(client, way.hop);
   const caching = proxyTemplate ?? host ?? memory?.uuid ?? 'x';
   const path = geoPath(question, caching);
   const asked = client.network.label(way);
-  const known = memory?.geoAnswer(path);
+  const known = isElsewhere ? undefined : memory?.geoAnswer(path);
   if (known !== undefined) {
     const order = parseGeoAnswer(Buffer.from(known, 'latin1'), question);
     if (!(order instanceof PinfsError)) return { order, why: 'as the Geo API said before' };

@@ -28,6 +28,8 @@ export interface Network {
   /** Every server that was asked so far. */
   readonly origins: Set<string>;
   readonly names: Names;
+  /** How often this machine was found with other addresses, or back from a suspend. */
+  readonly moves: () => number;
   hop(way: Way): Hop;
   /** The number of the same proxy by one of its addresses. */
   hopTo(hop: number, address: Address): number;
@@ -44,6 +46,18 @@ export interface Network {
 const directHop: Hop = { kind: 'direct' };
 // A list of more than these is no list of a site.
 const mirrorsMax = 64;
+
+function countMoves(hasChanged: () => boolean) {
+  let moves = 0;
+  return {
+    count: () => moves,
+    hasChanged: (): boolean => {
+      const isOther = hasChanged();
+      if (isOther) moves++;
+      return isOther;
+    },
+  };
+}
 
 /** @throws PinfsError USAGE, PROXY_MALFORMED. */
 export function openNetwork(
@@ -62,7 +76,8 @@ export function openNetwork(
   const { shard, hopResetAfter, mirrorResetAfter } = settings;
   const plan = { mirrors: bases.length, groups, shard, hopResetAfter, mirrorResetAfter };
   const failover = openFailover(plan, Math.random);
-  const connections = openConnections(settings, names, hasChanged);
+  const moves = countMoves(hasChanged);
+  const connections = openConnections(settings, names, moves.hasChanged);
   const origins = new Set<string>();
   const counts = openWayCounts(traffic, ({ mirror, hop }) => {
     const base = bases[mirror];
@@ -76,6 +91,7 @@ export function openNetwork(
     rests: openRests(),
     origins,
     names,
+    moves: moves.count,
     hop: (way) => hops[way.hop] ?? directHop,
     hopTo(hop, { address }) {
       const proxy = hops[hop] ?? directHop;

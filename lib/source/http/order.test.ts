@@ -102,6 +102,28 @@ void t.test('no more are used than are to be, and those are the nearest', async 
   t.equal(second?.count('file'), 0);
 });
 
+void t.test('an answer that is old is asked for again, and nobody waits for it', async (t) => {
+  let answer = '3,1,2\n';
+  const servers: BadServer[] = [];
+  const contents = (path: string): Buffer =>
+    isGeo.test(path) ? Buffer.from(answer) : path === 'file' ? body : Buffer.from('manifest');
+  for (let i = 0; i < 3; i++) servers.push(await startBadServer(contents));
+  const [first, ...mirrors] = servers.map(({ url }) => url);
+  const source = httpSource(first ?? '', { ...quick, mirrors, geo: true, geoAge: 0 });
+  t.teardown(async () => {
+    await source.close();
+    for (const server of servers) await server.close();
+  });
+  const scene = { servers, source, told: [] };
+  t.equal(await whoGave(scene), 2);
+  answer = '2,1,3\n';
+  for (let tries = 0; tries < 100 && (await whoGave(scene)) !== 1; tries++);
+  t.equal(await whoGave(scene), 1);
+  // What is no answer leaves the order as it is.
+  for (const server of servers) server.behave(isGeo, 'missing');
+  for (let tries = 0; tries < 5; tries++) t.equal(await whoGave(scene), 1);
+});
+
 void t.test('hostile and missing answers change nothing', async (t) => {
   const hostile = ['', '1,1,2', '0,1,2', '1,2', '1,2,x', '<html>', '9'.repeat(5000)];
   for (const text of hostile) {

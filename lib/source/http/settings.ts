@@ -9,6 +9,8 @@ import type { Timing } from './request.js';
 export interface OrderOptions {
   /** Ask the Geo API of one of them. */
   readonly geo?: boolean;
+  /** How long its answer counts (ms), as long as this machine stays where it is. */
+  readonly geoAge?: number;
   /** What stands for who asks in the question to the Geo API; not given: the proxy's host, or this machine's own word. */
   readonly proxyTemplate?: string;
   /** No more servers are used than these, the preferred ones. */

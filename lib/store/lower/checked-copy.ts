@@ -7,7 +7,7 @@ import { removeEntry } from '../../files/regular.js';
 import { errorCode } from '../../format/errno.js';
 import { readFully } from '../cache/read-fully.js';
 import type { Want } from '../want.js';
-import type { Place } from './foreign-records.js';
+import type { SpotInFile } from './foreign-records.js';
 
 /** What a copy has to be. */
 export interface Promised {
@@ -31,7 +31,11 @@ const pieceBytes = 1024 * 1024;
  * @param place a whole file, or bytes of one
  * @returns undefined: it isn't there, or not right. @throws errors of writing.
  */
-export function copyChecked(place: Place, promised: Promised, target: string): Copied | undefined {
+export function copyChecked(
+  place: SpotInFile,
+  promised: Promised,
+  target: string,
+): Copied | undefined {
   const source = openPlain(place.path);
   if (source === undefined) return undefined;
   try {
@@ -76,7 +80,7 @@ function mayBe(size: number, promised: Want['size']): boolean {
 }
 
 /** Copies at most one byte more than was promised. */
-function copyAndHash(source: number, copy: number, promised: Promised, place: Place) {
+function copyAndHash(source: number, copy: number, promised: Promised, place: SpotInFile) {
   const plain = createHash('sha256');
   const stored = storedHasher(promised, true);
   const buffer = Buffer.allocUnsafe(pieceBytes);

@@ -1,6 +1,6 @@
 import { parentPort } from 'node:worker_threads';
 import { copyChecked } from './checked-copy.js';
-import { openForeignRecords, type ForeignRecords, type Place } from './foreign-records.js';
+import { openForeignRecords, type ForeignRecords, type SpotInFile } from './foreign-records.js';
 import type { CopyAnswer, CopyJob } from './copier.js';
 
 // The thread behind copier.ts: one job after the other. What it can't do is as good as not there.
@@ -22,7 +22,7 @@ function copy(job: CopyJob): CopyAnswer['copied'] {
   return place && tryToCopy(place, job);
 }
 
-function tryToCopy(place: Place, { promised, target }: CopyJob): CopyAnswer['copied'] {
+function tryToCopy(place: SpotInFile, { promised, target }: CopyJob): CopyAnswer['copied'] {
   try {
     return copyChecked(place, promised, target);
   } catch {
@@ -31,7 +31,7 @@ function tryToCopy(place: Place, { promised, target }: CopyJob): CopyAnswer['cop
   }
 }
 
-function placeOf({ directory, key, target }: CopyJob): Place | undefined {
+function placeOf({ directory, key, target }: CopyJob): SpotInFile | undefined {
   const before = known.get(directory);
   const found = before?.records?.find(key);
   const now = performance.now();

@@ -13,12 +13,12 @@ import { isSegmentName, segmentFile } from '../cache/segments.js';
  */
 export interface ForeignRecords {
   /** undefined: they name no place. */
-  find(key: string): Place | undefined;
+  find(key: string): SpotInFile | undefined;
   close(): void;
 }
 
 /** Bytes of a file, which may be anything. */
-export interface Place {
+export interface SpotInFile {
   readonly path: string;
   readonly start: number;
   /** undefined: up to its end. */
@@ -66,7 +66,7 @@ export function openForeignRecords(directory: string, beside: string): ForeignRe
 
 type Places = Database.Statement<[string], Record<'segment' | 'place' | 'size', unknown>>;
 
-function placeIn(directory: string, places: Places, key: string): Place | undefined {
+function placeIn(directory: string, places: Places, key: string): SpotInFile | undefined {
   try {
     const { segment, place: start, size } = places.get(key) ?? {};
     const isPlace = typeof segment === 'string' && isSegmentName(segment);
