@@ -107,6 +107,37 @@ export const examples: Readonly<
   ],
   'config-path': [['cat "$(pinfs config path)"', 'the settings of this user']],
   'config-edit': [['pinfs config edit', 'in $VISUAL or $EDITOR']],
+  'repo-create': [
+    [
+      'pinfs repo create demo.example.org --storage /srv/cvmfs/demo.example.org',
+      'an empty tree, and the keys for it',
+    ],
+    [
+      'pinfs repo create demo.example.org --storage s3://bucket/demo.example.org --master-signing-key /media/stick/master',
+      'in a bucket, with the master key elsewhere',
+    ],
+  ],
+  'repo-resign': [
+    [
+      'pinfs repo resign demo.example.org --storage /srv/cvmfs/demo.example.org --days 60',
+      'before the whitelist expires',
+    ],
+  ],
+  'repo-rotate-key': [
+    [
+      'pinfs repo rotate-key demo.example.org --storage /srv/cvmfs/demo.example.org',
+      'a new key for revisions',
+    ],
+  ],
+  'repo-info': [
+    [
+      'pinfs repo info demo.example.org --storage /srv/cvmfs/demo.example.org',
+      'revision, certificate, whitelist',
+    ],
+  ],
+  'repo-key': [
+    ['pinfs repo key export demo.example.org -o demo.pub', 'for readers, who give it with --key'],
+  ],
   setup: [
     ['pinfs setup --dry-run', 'says what it would write'],
     ['pinfs setup', 'mount -t pinfs, systemd, autofs'],

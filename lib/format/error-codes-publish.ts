@@ -22,6 +22,15 @@ const storage = withExit(1, {
     cause: 'Somebody else is writing to the storage of the repository.',
     mend: 'Wait for that to end, and do it again.',
   },
+  STORAGE_UNSAFE: {
+    cause:
+      'The S3 server does not know If-None-Match, so that two publishers would not see each other.',
+    mend: 'Use a server that does, or a directory.',
+  },
+  REPOSITORY_EXISTS: {
+    cause: 'There is a repository in the storage already.',
+    mend: 'Publish to it (`pinfs publish`), or name another storage.',
+  },
 });
 
 /** Of publishing. */

@@ -3,7 +3,7 @@
 # Made by `npm run documents` from what the commands declare.
 
 _pinfs() {
-  local commands='mount umount repin record trace ls stat cat cp find fetch info tags status check explain probe serve bench bench-diff replay mrc advise profile report attest key cache forget config setup doctor help version'
+  local commands='mount umount repin record trace ls stat cat cp find fetch info tags status check explain probe serve bench bench-diff replay mrc advise profile report repo attest key cache forget config setup doctor help version'
   local output='--json --verbose --help'
   local source="$output --key --fqrn --cache --cache-limit --cache-lower --trust-at --blacklist --external --config --set --mirror --proxy --env --attestation --signer --offline --strict --deadline --min-rate --follow-redirects --weak-key"
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]} options=
@@ -23,7 +23,8 @@ _pinfs() {
     --drivers) mapfile -t COMPREPLY < <(compgen -W 'kernel fuse-native kernel,fuse-native' -- "$word") && return ;;
     --policy) mapfile -t COMPREPLY < <(compgen -W 'all pinfs lru fifo clock sieve s3fifo lfu arc 2q belady' -- "$word") && return ;;
     --by) mapfile -t COMPREPLY < <(compgen -W 'snapshot' -- "$word") && return ;;
-    --fqrn | --cache-limit | --trust-at | --set | --mirror | --proxy | --env | --deadline | --min-rate | --metrics | --protected-xattr | --xattr-gid | --count | --name | --jobs | --port | --host | --rtt | --rate | --repeats | --clients | --seed | --size | --sample | --target) return ;;
+    --hash) mapfile -t COMPREPLY < <(compgen -W 'sha1 rmd160 shake128' -- "$word") && return ;;
+    --fqrn | --cache-limit | --trust-at | --set | --mirror | --proxy | --env | --deadline | --min-rate | --metrics | --protected-xattr | --xattr-gid | --count | --name | --jobs | --port | --host | --rtt | --rate | --repeats | --clients | --seed | --size | --sample | --target | --storage | --days) return ;;
   esac
   case $command in
     mount) options="$source --inodes --foreground --driver --allow-other --suid --dev --ahead --profile --no-xattrs --passthrough --log --log-level --metrics --public --trace --record --learn --record-all --protected-xattr --xattr-gid -o" ;;
@@ -76,6 +77,14 @@ _pinfs() {
       diff) options=$output ;;
       *) options='make show merge diff' ;;
     esac ;;
+    repo) case ${COMP_WORDS[2]} in
+      create) options="$output --storage --signing-key --master-signing-key --days --hash --collectable" ;;
+      resign) options="$output --storage --master-signing-key --days" ;;
+      rotate-key) options="$output --storage --signing-key --master-signing-key --days" ;;
+      info) options="$output --storage" ;;
+      key) options="$output --master-signing-key --output" ;;
+      *) options='create resign rotate-key info key' ;;
+    esac ;;
     key) case ${COMP_WORDS[2]} in
       generate) options="$output --output" ;;
       *) options='generate' ;;
@@ -105,7 +114,7 @@ _pinfs() {
     local mountpoints
     mountpoints=$(awk '$3 == "fuse.pinfs" { print $2 }' /proc/mounts)
     mapfile -t COMPREPLY < <(compgen -W "$mountpoints" -- "$word")
-  elif [[ $word == -* || $COMP_CWORD == 2 && $command =~ ^(record|trace|profile|key|cache|config|help)$ ]]; then
+  elif [[ $word == -* || $COMP_CWORD == 2 && $command =~ ^(record|trace|profile|repo|key|cache|config|help)$ ]]; then
     mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")
   fi
 }

@@ -38,6 +38,9 @@ const outside: readonly string[] = ['bin', 'bench', 'native-test', 'tools', 'exa
 /** Which rooms may use which dependency. */
 const owners: Readonly<Record<string, readonly string[]>> = {
   tweetnacl: ['trust'],
+  '@peculiar/x509': ['publish'],
+  'reflect-metadata': ['publish'],
+  aws4fetch: ['publish', 'testing'],
   valibot: ['format'],
   undici: ['source'],
   'smol-toml': ['settings'],
