@@ -1,10 +1,24 @@
-import { existsSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { X509Certificate } from 'node:crypto';
 import { join } from 'node:path';
 import { inflateSync } from 'node:zlib';
 import t, { type Test } from 'tap';
 import { pinfsInProcess } from '../native-test/in-process.js';
-import { testMasterKey, weakMasterKey } from '../lib/publish/keys.js';
+import { otherMasterKey, testMasterKey, weakMasterKey } from '../lib/publish/keys.js';
+import {
+  file,
+  makeRepository,
+  makeSmallRepository,
+  nested,
+} from '../lib/publish/write-repository.js';
 import { openStorage } from '../lib/publish/storage/open.js';
 
 const fqrn = 'demo.example.org';
@@ -131,4 +145,92 @@ void t.test('the certificate is one that the reference would make', async (t) =>
   t.equal(certificate.subject, 'CN=a-very-long-name-of-a-reposito[...] CernVM-FS Release Managers');
   t.ok(certificate.verify(certificate.publicKey));
   t.match(await run('repo', 'create', '../x', '--storage', storage), { code: 2 });
+});
+
+/** A repository with files, made by nobody's publisher: that of tests. */
+function withFiles(t: Test) {
+  const made = makeSmallRepository(
+    { a: file('one'), big: file('0123456789', { chunks: [4] }), sub: nested({ b: file('two') }) },
+    { fqrn },
+  );
+  const at = scene(t);
+  return { ...at, made, copy: made.writeTo(join(at.work, 'copy')), there: made.writeTo(at.work) };
+}
+
+void t.test('what is missing or damaged is found, and brought from another copy', async (t) => {
+  const { there, copy, repo, json, work, made } = withFiles(t);
+  writeFileSync(join(work, 'master.pub'), testMasterKey.publicKey);
+  const own = ['--master-signing-key', join(work, 'master')];
+  t.match(await repo('check', ...own), { code: 0, stdout: /: 0 problems; 0 orphans/, stderr: '' });
+  const objects = [...made.files.keys()].filter((path) => path.startsWith('data/'));
+  for (const path of objects) {
+    const kind = path.at(-1);
+    // Of a certificate that is gone nothing can be judged.
+    if (kind === 'X') continue;
+    rmSync(join(there, path));
+    t.match(await repo('check', ...own), { code: 5, stdout: /OBJECT_MISSING/ }, path);
+    writeFileSync(join(there, path), 'damaged');
+    t.match(await repo('check', ...own), { code: 5, stdout: /OBJECT_HASH_MISMATCH/ }, path);
+    const mended = await repo('repair', '--from', copy, ...own);
+    t.match(mended, { code: 0, stdout: /0 problems, 1 objects brought/ }, path);
+  }
+  t.equal((await json('check', ...own))['objects'], objects.length);
+  const [path = ''] = objects;
+  writeFileSync(join(there, path), 'damaged');
+  writeFileSync(join(copy, path), 'damaged too');
+  t.match(await repo('repair', '--from', copy, ...own), { code: 5 });
+  writeFileSync(join(work, 'master.pub'), otherMasterKey.publicKey);
+  t.match(await repo('check', ...own), { stdout: /WHITELIST_SIGNATURE/ });
+});
+
+void t.test('counters that are wrong, and a reflog that is another one, are told', async (t) => {
+  const { work, run, storage } = scene(t);
+  const sql = "UPDATE statistics SET value = 7 WHERE counter = 'self_regular'";
+  makeRepository({ fqrn, revisions: [{ tree: { a: file('one') }, sql }] }).writeTo(work);
+  const checked = await run('repo', 'check', fqrn, '--storage', storage);
+  t.match(checked, { code: 5, stdout: /regular says 7, and it has 1 \[CATALOG_COUNTERS\]/ });
+  const other = join(work, 'other');
+  await run('repo', 'create', 'other.example.org', '--storage', other);
+  writeFileSync(join(other, '.cvmfsreflog'), 'x');
+  t.match(await run('repo', 'check', 'other.example.org', '--storage', other), {
+    stdout: /REFLOG_MALFORMED/,
+  });
+});
+
+void t.test('only what nothing reaches is removed, and only when asked', async (t) => {
+  const { work, repo, json, storage } = scene(t);
+  const made = makeRepository({
+    fqrn,
+    revisions: [
+      { tree: { a: file('untagged') } },
+      { tree: { a: file('kept by its tag') }, tags: { v2: '' } },
+      { tree: { a: file('kept by hand') } },
+      { tree: { a: file('goes') } },
+      // Two names are kept by the repository itself: the newest one, and the one before.
+      { tree: { a: file('the one before') } },
+      { tree: { a: file('the newest') } },
+    ],
+  });
+  made.writeTo(work);
+  const [first, , third] = made.revisions.map(({ rootHash }) => rootHash.text);
+  writeFileSync(join(work, 'keep'), `# these\n${third ?? ''} of a paper\n`);
+  mkdirSync(join(storage, '.pinfs'), { recursive: true });
+  writeFileSync(join(storage, '.pinfs', 'kept'), `${first ?? ''}\n`);
+  const count = () => readdirSync(join(storage, 'data'), { recursive: true }).length;
+  const before = count();
+  const keep = ['--keep', join(work, 'keep')];
+  const told = await repo('gc', ...keep);
+  // A file and a catalog, and the five tag databases of the revisions before.
+  t.match(told, { code: 0, stdout: /^7 objects, .* would be removed/ });
+  t.equal(count(), before);
+  t.match(await repo('gc', '--keep', 'x'), { code: 2 });
+  t.match(await json('gc', '--yes', ...keep), { objects: 7, removed: true });
+  t.ok(count() < before);
+  t.match(await repo('check'), { code: 0, stdout: /0 problems/ });
+  t.match(await json('gc', ...keep), { objects: 0 });
+  t.match(await json('gc', '--keep', third ?? ''), { objects: 0 });
+  t.match(await json('gc'), { objects: 2 }, 'what was kept by hand');
+  const root = made.head.rootHash.text;
+  rmSync(join(storage, 'data', root.slice(0, 2), `${root.slice(2)}C`));
+  t.match(await repo('gc', '--yes'), { code: 1, stderr: /GC_REFUSED/ });
 });

@@ -3,10 +3,11 @@ import { Argument, type Command } from 'commander';
 import { errorReason } from '../../lib/format/errno.js';
 import { PinfsError } from '../../lib/format/errors.js';
 import type { OptionRows, OptionValues } from '../../lib/options/option.js';
-import type { Storage } from '../../lib/publish/storage/storage.js';
+import { inStorage, type StorageFlags } from './in-storage.js';
 import { runAction } from './failures.js';
 import { addOptions, outputOptions, type CommandOptionRows, type OutputFlags } from './options.js';
 import { printJson } from './output.js';
+import { registerChecks } from './repo-check.js';
 import { masterKeyOption, signingKeyOption, storageOptions } from './repo-options.js';
 
 const daysOption = {
@@ -50,7 +51,6 @@ const exportOptions = {
   },
 } as const satisfies OptionRows;
 
-type StorageFlags = OutputFlags & OptionValues<typeof storageOptions>;
 type MasterFlags = OptionValues<typeof masterKeyOption>;
 type SigningFlags = OptionValues<typeof signingKeyOption>;
 type DaysFlags = OptionValues<typeof daysOption>;
@@ -83,6 +83,7 @@ export function register(program: Command): void {
     .description('make a new key for revisions, and sign the newest one with it')
     .action(rotate);
   command('info').description('tell what a storage says of its repository').action(info);
+  registerChecks(command);
   addOptions(outputOptions(repo.command('key')), { ...masterKeyOption, ...exportOptions })
     .description('give the public master key, which readers need')
     // The description of commands, for shells and manual, has two words at most.
@@ -95,28 +96,6 @@ export function register(program: Command): void {
 function parseDays(text: string): number {
   if (/^[1-9][0-9]{0,3}$/.test(text)) return Number(text);
   throw new PinfsError('USAGE', '--days is a number from 1 to 9999');
-}
-
-/** Opens the storage, locks it where something is to be written, runs the body, closes. */
-async function inStorage(
-  flags: StorageFlags,
-  how: 'write' | 'read',
-  body: (storage: Storage) => Promise<void>,
-): Promise<void> {
-  await runAction(flags, async () => {
-    const { openStorage } = await import('../../lib/publish/storage/open.js');
-    const storage = await openStorage(flags.storage);
-    try {
-      const release = how === 'write' ? await storage.lock() : undefined;
-      try {
-        await body(storage);
-      } finally {
-        await release?.();
-      }
-    } finally {
-      await storage.close();
-    }
-  });
 }
 
 async function keyFiles(fqrn: string, flags: MasterFlags & SigningFlags) {

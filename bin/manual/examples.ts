@@ -135,6 +135,24 @@ export const examples: Readonly<
       'revision, certificate, whitelist',
     ],
   ],
+  'repo-check': [
+    [
+      'pinfs repo check demo.example.org --storage /srv/cvmfs/demo.example.org',
+      'every object of every tag',
+    ],
+  ],
+  'repo-repair': [
+    [
+      'pinfs repo repair demo.example.org --storage /srv/cvmfs/demo.example.org --from http://mirror/cvmfs/demo.example.org',
+      'from a mirror',
+    ],
+  ],
+  'repo-gc': [
+    [
+      'pinfs repo gc demo.example.org --storage /srv/cvmfs/demo.example.org --keep papers.txt',
+      'tells what would go',
+    ],
+  ],
   'repo-key': [
     ['pinfs repo key export demo.example.org -o demo.pub', 'for readers, who give it with --key'],
   ],

@@ -13,7 +13,18 @@ const input = withExit(5, {
   },
 });
 
+const check = withExit(5, {
+  CATALOG_COUNTERS: {
+    cause: 'A catalog says other numbers of files or bytes of itself than it has.',
+    mend: 'Readers are not harmed. Publish anew with a sound publisher.',
+  },
+});
+
 const storage = withExit(1, {
+  GC_REFUSED: {
+    cause: 'What is to be kept is not whole, so that nobody knows what it needs.',
+    mend: 'Bring it back with `pinfs repo repair --from`, then collect again.',
+  },
   STORAGE_FAILED: {
     cause: 'The storage of a repository could not be read or written.',
     mend: 'Mend what the message names, and do it again. What was published before is whole and served.',
@@ -34,4 +45,4 @@ const storage = withExit(1, {
 });
 
 /** Of publishing. */
-export const errorsOfPublishing = { ...input, ...storage } as const;
+export const errorsOfPublishing = { ...input, ...check, ...storage } as const;

@@ -24,7 +24,7 @@ _pinfs() {
     --policy) mapfile -t COMPREPLY < <(compgen -W 'all pinfs lru fifo clock sieve s3fifo lfu arc 2q belady' -- "$word") && return ;;
     --by) mapfile -t COMPREPLY < <(compgen -W 'snapshot' -- "$word") && return ;;
     --hash) mapfile -t COMPREPLY < <(compgen -W 'sha1 rmd160 shake128' -- "$word") && return ;;
-    --fqrn | --cache-limit | --trust-at | --set | --mirror | --proxy | --env | --deadline | --min-rate | --metrics | --protected-xattr | --xattr-gid | --count | --name | --jobs | --port | --host | --rtt | --rate | --repeats | --clients | --seed | --size | --sample | --target | --storage | --days) return ;;
+    --fqrn | --cache-limit | --trust-at | --set | --mirror | --proxy | --env | --deadline | --min-rate | --metrics | --protected-xattr | --xattr-gid | --count | --name | --jobs | --port | --host | --rtt | --rate | --repeats | --clients | --seed | --size | --sample | --target | --storage | --days | --keep) return ;;
   esac
   case $command in
     mount) options="$source --inodes --foreground --driver --allow-other --suid --dev --ahead --profile --no-xattrs --passthrough --log --log-level --metrics --public --trace --record --learn --record-all --protected-xattr --xattr-gid -o" ;;
@@ -82,8 +82,11 @@ _pinfs() {
       resign) options="$output --storage --master-signing-key --days" ;;
       rotate-key) options="$output --storage --signing-key --master-signing-key --days" ;;
       info) options="$output --storage" ;;
+      check) options="$output --storage --master-signing-key" ;;
+      repair) options="$output --storage --master-signing-key --from" ;;
+      gc) options="$output --storage --keep --yes" ;;
       key) options="$output --master-signing-key --output" ;;
-      *) options='create resign rotate-key info key' ;;
+      *) options='create resign rotate-key info check repair gc key' ;;
     esac ;;
     key) case ${COMP_WORDS[2]} in
       generate) options="$output --output" ;;

@@ -62,7 +62,7 @@ export function checkOwnHead(head: StoredHead, master: KeyObject): void {
     verifyWhitelistSignature(
       whitelist.envelope.hashLine,
       whitelist.envelope.signature,
-      createPublicKey(master),
+      master.type === 'private' ? createPublicKey(master) : master,
     );
   if (!whitelisted) {
     const text = 'the whitelist in the storage was not signed by this master key';

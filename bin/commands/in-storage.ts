@@ -1,0 +1,29 @@
+import type { OptionValues } from '../../lib/options/option.js';
+import type { Storage } from '../../lib/publish/storage/storage.js';
+import { runAction } from './failures.js';
+import type { OutputFlags } from './options.js';
+import type { storageOptions } from './repo-options.js';
+
+export type StorageFlags = OutputFlags & OptionValues<typeof storageOptions>;
+
+/** Opens the storage, locks it where something is to be written, runs the body, closes. */
+export async function inStorage(
+  flags: StorageFlags,
+  how: 'write' | 'read',
+  body: (storage: Storage) => Promise<void>,
+): Promise<void> {
+  await runAction(flags, async () => {
+    const { openStorage } = await import('../../lib/publish/storage/open.js');
+    const storage = await openStorage(flags.storage);
+    try {
+      const release = how === 'write' ? await storage.lock() : undefined;
+      try {
+        await body(storage);
+      } finally {
+        await release?.();
+      }
+    } finally {
+      await storage.close();
+    }
+  });
+}

@@ -1,0 +1,96 @@
+import type { KeyObject } from 'node:crypto';
+import { PinfsError } from '../../format/errors.js';
+import { hashBytes } from '../../format/hash.js';
+import { isExpired } from '../../format/whitelist.js';
+import { historyOf } from '../revision/history.js';
+import type { Storage } from '../storage/storage.js';
+import { checkOwnHead, readStoredHead } from './head.js';
+import {
+  lookAt,
+  note,
+  readPlain,
+  startWalk,
+  walkCatalog,
+  type RepositoryProblem,
+  type Walk,
+} from './walk.js';
+
+export interface CheckRequest {
+  readonly fqrn: string;
+  readonly storage: Storage;
+  /** Undefined: nothing vouches for the whitelist. */
+  readonly masterKey: KeyObject | undefined;
+  readonly now: Date;
+  /** Where what is missing or damaged comes from. */
+  readonly fetch?: ((path: string) => Promise<Buffer>) | undefined;
+  readonly progress?: (walk: Walk) => void;
+}
+
+export interface RepositoryReport {
+  readonly objects: number;
+  readonly bytes: number;
+  readonly mended: number;
+  /** Objects that nothing reaches, and their bytes. */
+  readonly orphans: number;
+  readonly orphanBytes: number;
+  readonly problems: readonly RepositoryProblem[];
+}
+
+const reflogBytesMax = 2 ** 30;
+
+/**
+ * Looks at all that the newest revision and every tag reach, byte for byte, at signatures, counters and reflog; with a
+ * source, brings what is wrong. @throws PinfsError where there is no repository
+ */
+export async function checkRepository(request: CheckRequest): Promise<RepositoryReport> {
+  const { storage, fqrn, fetch, progress } = request;
+  const walk = startWalk(storage, {
+    reads: true,
+    ...(fetch === undefined ? {} : { fetch }),
+    ...(progress === undefined ? {} : { progress }),
+  });
+  await walkRoots(walk, fqrn, request.masterKey, request.now);
+  let orphans = 0;
+  let orphanBytes = 0;
+  for await (const { path, size } of storage.list('data/')) {
+    if (walk.reached.has(path)) continue;
+    orphans++;
+    orphanBytes += size;
+  }
+  const { reached, bytes, mended, problems } = walk;
+  return { objects: reached.size, bytes, mended, orphans, orphanBytes, problems };
+}
+
+/** Walks over the newest revision and every tag, with what the manifest names. */
+export async function walkRoots(
+  walk: Walk,
+  fqrn: string,
+  masterKey: KeyObject | undefined,
+  now: Date,
+): Promise<void> {
+  const head = await readStoredHead(walk.storage, fqrn);
+  const { manifest, whitelist } = head;
+  try {
+    if (masterKey !== undefined) checkOwnHead(head, masterKey);
+    if (isExpired(whitelist, now)) {
+      throw new PinfsError('WHITELIST_EXPIRED', `the whitelist expired: ${whitelist.expires}`);
+    }
+  } catch (thrown) {
+    note(walk, '.cvmfspublished', thrown);
+  }
+  const { certificate, metainfo, history, reflog } = manifest;
+  if (certificate !== undefined) await lookAt(walk, { kind: 'certificate', hash: certificate });
+  if (metainfo !== undefined) await lookAt(walk, { kind: 'metainfo', hash: metainfo });
+  if (reflog !== undefined) {
+    const bytes = (await walk.storage.read('.cvmfsreflog', reflogBytesMax))?.bytes;
+    if (bytes === undefined || hashBytes(reflog.algorithm, bytes).text !== reflog.text) {
+      const text = '.cvmfsreflog is not the one that the manifest names';
+      note(walk, '.cvmfsreflog', new PinfsError('REFLOG_MALFORMED', text));
+    }
+  }
+  await walkCatalog(walk, manifest.rootHash.text);
+  if (history === undefined) return;
+  const plain = await readPlain(walk, { kind: 'history', hash: history });
+  if (plain === undefined) return;
+  for (const { hash } of historyOf(plain, fqrn).tags) await walkCatalog(walk, hash);
+}
