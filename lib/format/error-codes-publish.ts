@@ -11,6 +11,11 @@ const input = withExit(5, {
     cause: 'A file of the tree that is to be published was written to each time it was read.',
     mend: 'Stop what writes to it, or publish a copy.',
   },
+  ARCHIVE_MALFORMED: {
+    cause:
+      'An archive that is to be published is no tar archive, is cut off, or holds what no tree can have.',
+    mend: 'Make it anew with `tar --create --format=pax`; unpack it and publish the directory where it is of another kind.',
+  },
 });
 
 const check = withExit(5, {

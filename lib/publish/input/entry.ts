@@ -21,6 +21,8 @@ export interface InputEntry {
   /** What a link leads to. */
   readonly target?: ByteString;
   readonly xattrs?: ReadonlyMap<ByteString, Buffer>;
+  /** Names of attributes that no catalog can hold, in order; people are to be told. */
+  readonly leftOut?: readonly ByteString[];
   /** The same text for all names of one file (hard links); undefined where it has one name. */
   readonly linkKey?: string;
   /** The content of a file; undefined where there is a `problem`. */
@@ -29,4 +31,23 @@ export interface InputEntry {
   readonly isKnown?: boolean;
   /** The entry could not be read: it is to be left as it was before. */
   readonly problem?: PinfsError;
+}
+
+/** Attributes of an entry, and the names of those that no catalog can hold (docs/format.md, 5.9). */
+export function fittingXattrs(
+  all: ReadonlyMap<ByteString, Buffer>,
+): Pick<InputEntry, 'xattrs' | 'leftOut'> {
+  const names = [...all.keys()].sort();
+  const fit = names
+    .filter((name) => name !== '' && name.length <= 255 && (all.get(name)?.length ?? 0) <= 255)
+    .slice(0, 255);
+  const kept = new Set(fit);
+  const leftOut = names.filter((name) => !kept.has(name));
+  return {
+    // The archive's piece that a value lies in need not be kept.
+    ...(fit.length === 0
+      ? {}
+      : { xattrs: new Map(fit.map((name) => [name, Buffer.from(all.get(name) ?? [])])) }),
+    ...(leftOut.length === 0 ? {} : { leftOut }),
+  };
 }

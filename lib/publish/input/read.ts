@@ -1,15 +1,30 @@
-import type { ObjectWriter } from '../objects/content.js';
+import { statSync } from 'node:fs';
+import { printable, fromText } from '../../format/bytes.js';
+import { errorReason } from '../../format/errno.js';
+import { PinfsError } from '../../format/errors.js';
+import { archiveEntries } from './archive.js';
+import { directoryEntries, type InputOptions } from './directory.js';
 import type { InputEntry } from './entry.js';
 
-export interface InputOptions {
-  readonly writer: ObjectWriter;
-  /** Entries that can't be read are given with their `problem`, in place of an end. */
-  readonly keepGoing?: boolean;
-}
+export type { InputOptions } from './directory.js';
 
 /**
  * The entries of a tree with their content stored, each directory before what is in it, names in the order of their
  * bytes. Content is stored ahead of what is asked for, so that all threads have work.
  * @param from a directory, an archive (tar, also packed by gzip, zstd or xz), or `-` for one from the standard input.
+ * @throws PinfsError INPUT_UNREADABLE, INPUT_CHANGED, ARCHIVE_MALFORMED
  */
-export type ReadInput = (from: string, options: InputOptions) => AsyncIterable<InputEntry>;
+export function readInput(from: string, options: InputOptions): AsyncIterable<InputEntry> {
+  return from !== '-' && isDirectory(from)
+    ? directoryEntries(from, options)
+    : archiveEntries(from, options);
+}
+
+function isDirectory(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch (thrown) {
+    const name = printable(fromText(path));
+    throw new PinfsError('INPUT_UNREADABLE', `${name}: ${errorReason(thrown)}`);
+  }
+}

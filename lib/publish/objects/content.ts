@@ -1,4 +1,3 @@
-import type { Readable } from 'node:stream';
 import type { ByteString } from '../../format/bytes.js';
 import type { Compression } from '../../format/compression.js';
 import type { ContentHash, HashAlgorithm, ObjectKind } from '../../format/hash.js';
@@ -30,7 +29,7 @@ export type ContentInput =
       readonly identity?: string;
     }
   | { readonly bytes: Buffer }
-  | { readonly stream: Readable; readonly size: number };
+  | { readonly stream: AsyncIterable<Buffer>; readonly size: number };
 
 export interface StoredChunk {
   readonly offset: number;

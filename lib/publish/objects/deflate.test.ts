@@ -70,7 +70,7 @@ t.test('another deflate is told from the stock one', (t) => {
   t.notOk(
     isStock({
       name: 'libz',
-      deflate: (pieces, take) => {
+      deflate(pieces, take) {
         take(deflateSync(Buffer.concat([...pieces])));
       },
     }),

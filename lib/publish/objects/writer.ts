@@ -134,7 +134,7 @@ async function storeStream(desk: Desk, { stream, size }: StreamInput): Promise<S
   if (size <= streamBytesMax) {
     const parts: Buffer[] = [];
     let length = 0;
-    for await (const part of stream as AsyncIterable<Buffer>) {
+    for await (const part of stream) {
       length += part.length;
       if (length > size) break;
       parts.push(part);
@@ -146,7 +146,7 @@ async function storeStream(desk: Desk, { stream, size }: StreamInput): Promise<S
   const handle = await open(path, 'wx', 0o600);
   try {
     let length = 0;
-    for await (const part of stream as AsyncIterable<Buffer>) {
+    for await (const part of stream) {
       length += part.length;
       if (length > size) break;
       await handle.writeFile(part);
