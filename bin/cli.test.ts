@@ -310,3 +310,19 @@ void t.test(
     }
   },
 );
+
+void t.test('ls -l keeps its columns whatever the owners, -h has units', async (t) => {
+  const { work } = await scene(t);
+  const wide = makeRepository({
+    revisions: [
+      { tree: { a: file('x'.repeat(2048), { uid: 4294967294 }), b: file('y', { gid: 7 }) } },
+    ],
+  });
+  const source = wide.writeTo(join(work, 'wide'));
+  writeFileSync(join(work, 'wide.pub'), wide.masterKey);
+  const options = ['--key', join(work, 'wide.pub'), '--cache', join(work, 'wide-cache')];
+  const long = await pinfsInProcess(['ls', '-lh', ...options, source]);
+  const [first = '', second = ''] = long.stdout.split('\n');
+  t.match(first, /^-rw-r--r-- +1 4294967294 +\d+ +2\.0 KiB \d{4}-/);
+  t.equal(first.indexOf('2020-'), second.indexOf('2020-'), 'aligned');
+});

@@ -222,7 +222,7 @@ void t.test('help, manual and README have the variables that stand for options',
   }
 });
 
-const shorts = ['-h', '-l', '-R', '-r', '-o'];
+const shorts = ['-h', '-l', '-R', '-r', '-o', '-n'];
 const completions = join(checkout, 'share', 'completions');
 
 /** A shell that this machine may not have. */

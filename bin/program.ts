@@ -3,6 +3,7 @@ import { PinfsError } from '../lib/format/errors.js';
 import { namesPath } from '../lib/options/rows.js';
 import { version } from '../lib/machine/version.js';
 import { exitCodes } from './manual/exit-codes.js';
+import { setLook } from './commands/look.js';
 import { declarationOf } from './commands/options.js';
 import { applySettings } from './commands/settings.js';
 
@@ -18,6 +19,8 @@ const commandModules: readonly (readonly [readonly string[], () => Promise<Comma
   [['cat'], () => import('./commands/cat.js')],
   [['cp'], () => import('./commands/cp.js')],
   [['find'], () => import('./commands/find.js')],
+  [['log'], () => import('./commands/log.js')],
+  [['diff'], () => import('./commands/diff.js')],
   [['fetch'], () => import('./commands/fetch.js')],
   [['info', 'tags'], () => import('./commands/info.js')],
   [['status'], () => import('./commands/status.js')],
@@ -144,6 +147,7 @@ export async function makeProgram(command?: string, isForHelp = false): Promise<
     .hook('preAction', async (_, command) => {
       refuseEmptyPaths(command);
       await applySettings(command);
+      setLook(command.opts());
     });
   const asked = commandModules.filter(
     ([names]) => command !== undefined && names.includes(command),
@@ -189,7 +193,9 @@ export function usageError(
 ): PinfsError | undefined {
   if (thrown.exitCode === 0) return undefined;
   const isHelp = thrown.code.startsWith('commander.help');
-  const message = isHelp ? 'no command is given' : thrown.message.replace(/^error: /, '');
+  // What may be meant stands on a line of its own.
+  const [first = '', ...more] = thrown.message.replace(/^error: /, '').split('\n');
+  const message = isHelp ? 'no command is given' : [first, ...more].join(' ');
   const [name = ''] = args;
   const words = ['pinfs', ...(commandNames.has(name) ? [name] : []), '--help'];
   return new PinfsError('USAGE', message, { advice: `See: ${words.join(' ')}` });

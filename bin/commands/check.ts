@@ -9,7 +9,7 @@ import { addOptions, sourceArgument, sourceOptions, type SourceFlags } from './o
 import { formatSize } from './sizes.js';
 import { print, printJson } from './output.js';
 import { withProgress } from './progress.js';
-import { pathArgument, withRepository } from './with-repository.js';
+import { pathArgument, waitedFor, withRepository } from './with-repository.js';
 
 const checkOptions = {
   catalogs: {
@@ -44,15 +44,20 @@ async function checkCommand(source: string, path: string, flags: CheckFlags): Pr
         `the files have ${formatSize(bytes)} (identical ones each time), and the cache may take ${formatSize(limit)}: not all of it may stay there`,
         '--cache-limit SIZE raises the limit.',
       );
-    const report = await withProgress('checked', undefined, (progress) =>
-      check(repository, {
-        path: pathArgument(path),
-        catalogsOnly: flags.catalogs === true,
-        external: flags.external !== undefined,
-        progress: (now) => {
-          progress.update(now.objects, `${now.catalogs} catalogs, ${formatSize(now.bytes)}`);
-        },
-      }),
+    const report = await withProgress(
+      'checked',
+      undefined,
+      (progress) =>
+        check(repository, {
+          path: pathArgument(path),
+          catalogsOnly: flags.catalogs === true,
+          external: flags.external !== undefined,
+          progress: (now) => {
+            const detail = `${now.catalogs} catalogs, ${formatSize(now.bytes)}`;
+            progress.update(now.objects, detail, now.bytes);
+          },
+        }),
+      { ...(bytes > 0 ? { bytes } : {}), source: waitedFor(repository) },
     );
     for (const { code } of report.problems) noteExit(exitOf(code));
     if (flags.json === true)

@@ -3,6 +3,7 @@ import { fromText, printable } from '../../lib/format/bytes.js';
 import type { OptionRows, OptionValues } from '../../lib/options/option.js';
 import { sourceOptionTable } from '../../lib/options/source-options.js';
 import { runAction } from './failures.js';
+import { painted } from './look.js';
 import { addOptions, outputOptions, type OutputFlags } from './options.js';
 import { printJson } from './output.js';
 
@@ -30,8 +31,11 @@ async function doctor(flags: DoctorFlags): Promise<void> {
   if (flags.json === true) printJson(flags.verbose === true ? { ...diagnosis, probes } : diagnosis);
   else {
     const marks = { good: 'ok  ', note: 'note', problem: 'FAIL' } as const;
+    const meanings = { good: 'good', note: 'doubtful', problem: 'bad' } as const;
     for (const { what, state, message, mend } of diagnosis.findings) {
-      process.stdout.write(`${marks[state]}  ${what.padEnd(14)}  ${clean(message)}\n`);
+      process.stdout.write(
+        `${painted(marks[state], meanings[state])}  ${what.padEnd(14)}  ${clean(message)}\n`,
+      );
       if (mend !== undefined) process.stdout.write(`${' '.repeat(22)}${clean(mend)}\n`);
     }
   }

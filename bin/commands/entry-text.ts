@@ -2,6 +2,7 @@ import { printable, toBytes, type ByteString } from '../../lib/format/bytes.js';
 import { withOldNames } from '../../lib/format/renamed.js';
 import { isoTime } from '../../lib/format/time.js';
 import type { Entry } from '../../lib/tree/entry.js';
+import { formatSize } from './sizes.js';
 
 const typeLetters = {
   file: '-',
@@ -43,20 +44,42 @@ function timeText(attributes: Entry): string {
   return date.toISOString().slice(0, 19).replace('T', ' ');
 }
 
-/** One line as of `ls -l`; times are UTC. */
-export function longLine(attributes: Entry, name: ByteString): string {
-  const entry = attributes;
+/** How long lines look. */
+export interface LongLook {
+  /** Sizes with units. */
+  readonly human?: boolean;
+  /** Widths of links, owner, group and size; what is wider is not cut. */
+  readonly widths?: readonly number[];
+}
+
+const usualWidths = [3, 5, 5, 10];
+
+/** Links, owner, group and size of an entry. */
+function columnsOf(entry: Entry, { human }: LongLook): string[] {
   const isDevice = entry.type === 'character' || entry.type === 'block';
-  const { major, minor } = deviceNumbers(attributes.rdev);
-  const size = isDevice ? `${major}, ${minor}` : String(attributes.size);
+  const { major, minor } = deviceNumbers(entry.rdev);
+  const size = human === true ? formatSize(entry.size) : String(entry.size);
+  const columns = [entry.nlink, entry.uid, entry.gid].map(String);
+  return [...columns, isDevice ? `${major}, ${minor}` : size];
+}
+
+/** Widths in which the columns of all these entries stand below each other. */
+export function widthsOf(entries: readonly Entry[], look: LongLook): number[] {
+  const widths = [...usualWidths];
+  for (const entry of entries)
+    for (const [index, column] of columnsOf(entry, look).entries())
+      widths[index] = Math.max(widths[index] ?? 0, column.length);
+  return widths;
+}
+
+/** One line as of `ls -l`; times are UTC. */
+export function longLine(entry: Entry, name: ByteString, look: LongLook = {}): string {
+  const { widths = usualWidths } = look;
   const arrow = entry.type === 'symlink' ? ` -> ${printable(entry.target)}` : '';
   return [
-    modeText(attributes),
-    String(attributes.nlink).padStart(3),
-    String(attributes.uid).padStart(5),
-    String(attributes.gid).padStart(5),
-    size.padStart(10),
-    timeText(attributes),
+    modeText(entry),
+    ...columnsOf(entry, look).map((column, index) => column.padStart(widths[index] ?? 0)),
+    timeText(entry),
     printable(name) + arrow,
   ].join(' ');
 }

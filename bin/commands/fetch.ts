@@ -20,10 +20,10 @@ import {
   type SourceFlags,
 } from './options.js';
 import { print, printJson } from './output.js';
-import { withProgress } from './progress.js';
-import { openPace } from './pace.js';
+import { withInterrupt } from './interrupt.js';
+import { withProgress, type Progress } from './progress.js';
 import { formatSize } from './sizes.js';
-import { pathArgument, withRepository } from './with-repository.js';
+import { pathArgument, waitedFor, withRepository } from './with-repository.js';
 
 const jobsMax = 32;
 
@@ -160,17 +160,16 @@ function refuseTooLarge({ onDisk, repository }: FetchList): void {
 export async function fetched(list: FetchList): Promise<FetchReport> {
   const { fetchListed } = await import('../../lib/repository/use/fetch.js');
   const { total } = list;
-  const pace = openPace(total.bytes, () => performance.now());
-  return withProgress('fetched', total.objects, (progress) =>
+  let last = { objects: 0, bytes: 0 };
+  const told = (): string =>
+    `${last.objects} of ${amountText(total)} are in the cache; the same command goes on`;
+  const work = (progress: Progress): Promise<FetchReport> =>
     fetchListed(list, ({ objects, bytes }) => {
-      const isShown = pace.add(bytes);
-      if (isShown || objects === total.objects)
-        progress.update(
-          objects,
-          `${pace.text()}${formatSize(bytes)} of ${formatSize(total.bytes)}`,
-        );
-    }),
-  );
+      last = { objects, bytes };
+      progress.update(objects, `${formatSize(bytes)} of ${formatSize(total.bytes)}`, bytes);
+    });
+  const facts = { bytes: total.bytes, source: waitedFor(list.repository) };
+  return withInterrupt({ told }, () => withProgress('fetched', total.objects, work, facts));
 }
 
 async function tell(report: FetchReport, seconds: number): Promise<void> {

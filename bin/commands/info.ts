@@ -4,6 +4,7 @@ import { isoTime } from '../../lib/format/time.js';
 import { printableText } from '../../lib/format/bytes.js';
 import type { Inspection } from '../../lib/repository/inspect.js';
 import { errorJson, reportError, runAction, warnOffline } from './failures.js';
+import { paintedStatus } from './look.js';
 import { sourceArgument, sourceOptions, type SourceFlags } from './options.js';
 import { print, printJson } from './output.js';
 import { startWaiting } from './progress.js';
@@ -34,7 +35,9 @@ async function info(source: string, flags: SourceFlags): Promise<void> {
     const lines = Object.entries(inspection.facts)
       .filter(([name, value]) => value !== null && alone.includes(name))
       .map(([name, value]) => `${`${wordsOf(name)}:`.padEnd(14)}${shown(value)}`);
-    await print([...lines, ...verdictLines(inspection.verdict)].join('\n') + '\n');
+    const [first = '', ...more] = verdictLines(inspection.verdict);
+    const all = [paintedStatus(first, inspection.verdict.status), ...lines, ...more];
+    await print(`${all.join('\n')}\n`);
   });
 }
 

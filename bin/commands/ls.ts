@@ -6,7 +6,7 @@ import type { Repository } from '../../lib/repository/repository.js';
 import { errorJson } from './failures.js';
 import { addOptions, sourceArgument, sourceOptions, type SourceFlags } from './options.js';
 import { print, printJson } from './output.js';
-import { entryJson, longLine } from './entry-text.js';
+import { entryJson, longLine, widthsOf } from './entry-text.js';
 import { pathArgument, withRepository } from './with-repository.js';
 
 const lsOptions = {
@@ -22,6 +22,12 @@ const lsOptions = {
     kind: 'flag',
     help: 'list subdirectories too',
   },
+  human: {
+    flag: '--human',
+    short: '-h',
+    kind: 'flag',
+    help: 'with -l: sizes with units',
+  },
 } as const satisfies OptionRows;
 
 type LsFlags = SourceFlags & OptionValues<typeof lsOptions>;
@@ -29,6 +35,7 @@ type LsFlags = SourceFlags & OptionValues<typeof lsOptions>;
 export function register(program: Command): void {
   addOptions(sourceOptions(program.command('ls')), lsOptions)
     .description('list a directory of a snapshot, with no FUSE')
+    .helpOption('--help', 'display help for command')
     .argument('<source[@pin]>', sourceArgument)
     .argument('[path]', 'path in the repository', '/')
     .action(ls);
@@ -39,8 +46,8 @@ async function ls(source: string, path: string, flags: LsFlags): Promise<void> {
     const { walk } = await import('../../lib/repository/use/path.js');
     const start = await walk(repository, pathArgument(path), true);
     const json: Record<string, unknown>[] = [];
-    const show = async (attributes: Entry): Promise<Shown> => {
-      if (flags.json !== true) await print(`${line(attributes, flags.long === true)}\n`);
+    const show = async (attributes: Entry, widths?: readonly number[]): Promise<Shown> => {
+      if (flags.json !== true) await print(`${line(attributes, flags, widths)}\n`);
       const record = flags.json === true ? entryJson(attributes) : undefined;
       if (record !== undefined) json.push(record);
       return { attributes, record };
@@ -61,7 +68,7 @@ async function listDirectories(
   repository: Repository,
   start: Entry,
   flags: LsFlags,
-  show: (attributes: Entry) => Promise<Shown>,
+  show: (attributes: Entry, widths: readonly number[]) => Promise<Shown>,
 ): Promise<void> {
   const { DirectoryReader } = await import('./directory-reader.js');
   const reader = new DirectoryReader(repository, start, flags.recursive === true);
@@ -77,7 +84,8 @@ async function listDirectories(
     else if (error !== undefined) reader.tell(error);
     entries.sort((a, b) => (a.name < b.name ? -1 : 1));
     const shown: Shown[] = [];
-    for (const entry of entries) shown.push(await show(entry));
+    const widths = widthsOf(entries, { human: flags.human === true });
+    for (const entry of entries) shown.push(await show(entry, widths));
     if (flags.recursive !== true) break;
     pending.push(...shown.filter(({ attributes }) => isDirectory(attributes)).reverse());
   }
@@ -88,7 +96,8 @@ function isDirectory(entry: Entry): boolean {
   return entry.type === 'directory';
 }
 
-function line(attributes: Entry, long: boolean): string {
+function line(attributes: Entry, { long, human }: LsFlags, widths?: readonly number[]): string {
   const { name } = attributes;
-  return long ? longLine(attributes, name) : printable(name);
+  const look = { human: human === true, ...(widths === undefined ? {} : { widths }) };
+  return long === true ? longLine(attributes, name, look) : printable(name);
 }

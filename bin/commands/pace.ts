@@ -6,15 +6,25 @@ export interface Pace {
   add(bytes: number): boolean;
   /** Rest and rate for people: `0:42 left, 12.3 MiB/s, `; empty as long as nobody knows. */
   text(): string;
+  /** The same in bytes a second, and seconds; undefined as long as nobody knows. */
+  now(): { readonly rate: number | undefined; readonly left: number | undefined };
 }
 
 // The rate is that of the last seconds: what was here already is done at once (ms).
 const windowMs = 10_000;
 const sampleIntervalMs = 250;
 
-/** @param total bytes. @param clock milliseconds. */
-export function openPace(total: number, clock: () => number): Pace {
+/** @param total bytes; undefined: nobody knows. @param clock milliseconds. */
+export function openPace(total: number | undefined, clock: () => number): Pace {
   const samples = [{ time: clock(), bytes: 0 }];
+  const now: Pace['now'] = () => {
+    const [first, last] = [samples[0], samples.at(-1)];
+    if (first === undefined || last === undefined || last.bytes <= first.bytes)
+      return { rate: undefined, left: undefined };
+    const rate = ((last.bytes - first.bytes) / (last.time - first.time)) * 1000;
+    const left = total === undefined ? undefined : Math.ceil((total - last.bytes) / rate);
+    return { rate, left };
+  };
   return {
     add(bytes) {
       const time = clock();
@@ -24,12 +34,12 @@ export function openPace(total: number, clock: () => number): Pace {
       while (samples.length > 2 && time - (samples[0]?.time ?? time) > windowMs) samples.shift();
       return true;
     },
+    now,
     text() {
-      const [first, last] = [samples[0], samples.at(-1)];
-      if (first === undefined || last === undefined || last.bytes <= first.bytes) return '';
-      const bytesPerMs = (last.bytes - first.bytes) / (last.time - first.time);
-      const left = Math.ceil((total - last.bytes) / bytesPerMs / 1000);
-      return `${durationText(left)} left, ${formatSize(bytesPerMs * 1000)}/s, `;
+      const { rate, left } = now();
+      if (rate === undefined) return '';
+      const rest = left === undefined ? '' : `${durationText(left)} left, `;
+      return `${rest}${formatSize(rate)}/s, `;
     },
   };
 }

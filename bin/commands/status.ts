@@ -1,9 +1,12 @@
+import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { fromText, printable, printableText } from '../../lib/format/bytes.js';
 import type { ListedMount } from '../../lib/mount/list.js';
 import type { Holder } from '../../lib/machine/holders.js';
 import type { MountStatus, PreviousSnapshot } from '../../lib/mount/session/status.js';
+import { PinfsError } from '../../lib/format/errors.js';
 import { runAction } from './failures.js';
+import { paintedStatus } from './look.js';
 import { outputOptions, type OutputFlags } from './options.js';
 import { printJson } from './output.js';
 import { formatSize } from './sizes.js';
@@ -14,23 +17,46 @@ const timeoutMs = 3000;
 export function register(program: Command): void {
   outputOptions(program.command('status'))
     .description('the mounts of this user: trust, hit rates, bytes, errors by name')
-    .action(async (flags: OutputFlags) => {
-      await runAction(flags, () => status(flags));
+    .argument('[dir...]', 'only the mounts on these directories, or that these lie in')
+    .action(async (directories: readonly string[], flags: OutputFlags) => {
+      await runAction(flags, () => status(directories, flags));
     });
 }
 
-async function status(flags: OutputFlags): Promise<void> {
+/**
+ * The mounts that these directories lie in, without a system call on any of them; all where none is given.
+ * @throws PinfsError NOT_FOUND
+ */
+function asked(mounts: readonly ListedMount[], directories: readonly string[]): ListedMount[] {
+  const wanted = new Set<ListedMount>();
+  for (const directory of directories) {
+    const path = resolve(directory);
+    const holding = mounts.filter(
+      ({ mountpoint }) => path === mountpoint || path.startsWith(`${mountpoint}/`),
+    );
+    const [nearest] = holding.sort((a, b) => b.mountpoint.length - a.mountpoint.length);
+    if (nearest === undefined)
+      throw new PinfsError('NOT_FOUND', `${directory} lies in no mount of pinfs`, {
+        advice: 'pinfs status shows all mounts of this user.',
+      });
+    wanted.add(nearest);
+  }
+  return directories.length === 0 ? [...mounts] : [...wanted];
+}
+
+async function status(directories: readonly string[], flags: OutputFlags): Promise<void> {
   const { listMounts } = await import('../../lib/mount/list.js');
   const { mountHealth } = await import('../../lib/machine/stale-mounts.js');
   const { runtimeDirectories } = await import('../../lib/mount/control/runtime.js');
   const { currentMounts } = await import('../../lib/machine/unmount.js');
-  const mounts = await listMounts({
+  const all = await listMounts({
     directories: runtimeDirectories(),
     mounts: await currentMounts(),
     uid: process.getuid?.() ?? 0,
     health: mountHealth,
     timeoutMs,
   });
+  const mounts = asked(all, directories);
   if (flags.json === true) {
     printJson({ mounts: await Promise.all(mounts.map(withHolders)) });
     return;
@@ -42,7 +68,7 @@ async function status(flags: OutputFlags): Promise<void> {
       mount.status === null
         ? bareLines(mount)
         : [
-            ...statusLines(mount.status, formatSize),
+            ...statusLines(mount.status, formatSize).map(painter(mount.status)),
             ...(await heldLines(mount.status)),
             ...(await previousLines(mount.status)),
           ],
@@ -50,6 +76,10 @@ async function status(flags: OutputFlags): Promise<void> {
   }
   const shown = texts.map((lines) => `${lines.join('\n')}\n`).join('\n');
   process.stdout.write(mounts.length === 0 ? 'no pinfs mounts\n' : shown);
+}
+
+function painter({ verdict }: MountStatus): (line: string) => string {
+  return (line) => (/^ {2}trust /.test(line) ? paintedStatus(line, verdict.status) : line);
 }
 
 /** Who keeps a detached mount going. */

@@ -6,7 +6,7 @@ import type { PinfsError } from '../../lib/format/errors.js';
 import { runAction, warn, warnOffline } from './failures.js';
 import { openOptions, type SourceFlags } from './options.js';
 import { argumentBytes } from './raw-arguments.js';
-import { startWaiting } from './progress.js';
+import { startWaiting, type WorkFacts } from './progress.js';
 
 /** Opens SOURCE[@PIN], runs the body, closes; an offline one is warned of on stderr. */
 export async function withRepository(
@@ -14,21 +14,48 @@ export async function withRepository(
   flags: SourceFlags,
   body: (repository: Repository) => Promise<void>,
 ): Promise<void> {
-  await runAction(flags, async () => {
-    const { openRepository } = await import('../../lib/repository/open.js');
-    const environment = await tellingEnvironment();
-    const opened = startWaiting('opening');
-    const repository = await namedOptions(source, flags, environment)
-      .then((options) => openRepository(options, environment))
-      .finally(opened);
-    try {
-      if (flags.verbose === true) await printVerdict(repository);
-      warnOffline(repository.verdict);
-      await body(repository);
-    } finally {
-      await repository.close();
-    }
-  });
+  await runAction(flags, () => whileOpen(source, flags, body));
+}
+
+/** The same for two snapshots. */
+export async function withRepositories(
+  sources: readonly [string, string],
+  flags: SourceFlags,
+  body: (first: Repository, second: Repository) => Promise<void>,
+): Promise<void> {
+  await runAction(flags, () =>
+    whileOpen(sources[0], flags, (first) =>
+      whileOpen(sources[1], flags, (second) => body(first, second)),
+    ),
+  );
+}
+
+/** @throws PinfsError what opening and the body throw. */
+async function whileOpen(
+  source: string,
+  flags: SourceFlags,
+  body: (repository: Repository) => Promise<void>,
+): Promise<void> {
+  const { openRepository } = await import('../../lib/repository/open.js');
+  const environment = await tellingEnvironment();
+  const opened = startWaiting('opening', placeOf(source));
+  const repository = await namedOptions(source, flags, environment)
+    .then((options) => openRepository(options, environment))
+    .finally(opened);
+  try {
+    if (flags.verbose === true) await printVerdict(repository);
+    warnOffline(repository.verdict);
+    tellShortened(repository);
+    await body(repository);
+  } finally {
+    await repository.close();
+  }
+}
+
+/** Which revision a shortened hash was, for whoever wants to keep it. */
+function tellShortened({ opening: { pin }, descriptor: { identity } }: Repository): void {
+  if (pin.kind === 'name' && pin.short !== undefined && identity.rootHash.startsWith(pin.short))
+    process.stderr.write(`pinfs: @${pin.short} is @${identity.rootHash}\n`);
 }
 
 /** What stands on the command line; the name of a repository is looked up in the site's configuration. */
@@ -63,6 +90,16 @@ export async function tellingEnvironment(): Promise<Environment> {
 async function printVerdict(repository: Repository): Promise<void> {
   const { verdictLines } = await import('../../lib/trust/verdict/verdict-text.js');
   for (const line of verdictLines(repository.verdict)) process.stderr.write(`${line}\n`);
+}
+
+/** Where a source lies, without what may be a secret. */
+function placeOf(source: string): string {
+  return URL.canParse(source) ? new URL(source).host : source;
+}
+
+/** Whom a work waits for. */
+export function waitedFor({ opening, traffic }: Repository): NonNullable<WorkFacts['source']> {
+  return { label: opening.source.label, traffic };
 }
 
 /** A PATH argument as the bytes of an absolute path. */

@@ -39,7 +39,8 @@ export const examples: Readonly<
   cat: [['pinfs cat SOURCE@2015-legacy /README.md', 'verified, with no mount']],
   cp: [
     ['pinfs cp SOURCE@2015-legacy /README.md .', 'one file'],
-    ['pinfs cp -r SOURCE@2015-legacy /software ./software', 'a tree'],
+    ['pinfs cp -r SOURCE@2015-legacy /software ./software', 'a tree; after Ctrl-C it goes on'],
+    ['pinfs cp -r --update SOURCE /software/ ./software', 'replaces what differs'],
   ],
   find: [["pinfs find SOURCE@2015-legacy / --name '*.so' --ls", 'with all attributes']],
   fetch: [
@@ -48,7 +49,18 @@ export const examples: Readonly<
   ],
   info: [['pinfs info --key sw.pub SOURCE@2015-legacy', 'root hash and verdict, step by step']],
   tags: [['pinfs tags SOURCE', 'newest first']],
-  status: [['pinfs status', 'each mount of this machine']],
+  log: [
+    ['pinfs log -n 10 SOURCE', 'the last ten revisions, tagged or not'],
+    ['pinfs log SOURCE /software/tool', 'those that changed something below it'],
+  ],
+  diff: [
+    ['pinfs diff SOURCE@2015-legacy @HEAD /software', 'what has changed there since'],
+    ['pinfs diff --stat SOURCE@HEAD~1 @HEAD', 'how much the last publication was'],
+  ],
+  status: [
+    ['pinfs status', 'each mount of this machine'],
+    ['pinfs status ~/sw', 'one of them'],
+  ],
   check: [
     ['pinfs check SOURCE@2015-legacy', 'fetches and verifies everything'],
     ['pinfs check --cache /tmp/empty SOURCE', 'the server, not what is here'],

@@ -19,7 +19,12 @@ A <SOURCE> alone means its signed head, as it is now; a mount follows it. What s
 
 - a root hash, with \`-rmd160\` or \`-shake128\` behind it where it is one: names the whole tree, and needs no key
 - a tag: \`@2015-legacy\`; \`pinfs tags\` lists them. It is believed because the signed head's history has it
-- a date or time in UTC: \`@2015-09-30\`, the newest tag at or before it; a bare date means its last second
+- a date or time in UTC: \`@2015-09-30\`, the newest tag at or before it; a bare date, month or year means its last second
+- \`@HEAD~2\`: two revisions before the head; \`pinfs log\` lists revisions
+- the first 8 or more digits of a root hash: looked for among tags, revisions before the head, and what was verified
+on this machine
+
+What could be several of these is the first that it can be: a tag of that name, \`HEAD~N\`, a date, digits.
 
     pinfs mount http://server/cvmfs/sw.example.org@2015-legacy ~/sw
 

@@ -137,6 +137,11 @@ const missing = withExit(5, {
     cause: 'The repository has no tag of that name.',
     mend: '`pinfs tags` lists them.',
   },
+  REVISION_UNKNOWN: {
+    cause:
+      'The repository has not so many revisions before its head; or the source has lost those on the way, as where publishers collect garbage.',
+    mend: '`pinfs log` shows those that can be had.',
+  },
   DATE_TOO_EARLY: {
     cause: 'The repository has no tag as old as that date.',
     mend: '`pinfs tags` lists them with their dates.',

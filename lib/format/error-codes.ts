@@ -15,6 +15,10 @@ const wrongUsage = withExit(2, {
     cause: 'What stands behind the `@` is no root hash, tag or date.',
     mend: 'Give 40 hex digits, a tag that `pinfs tags` lists, or a date such as `2015-09-30`.',
   },
+  HASH_AMBIGUOUS: {
+    cause: 'Several revisions have root hashes that begin with the digits that were given.',
+    mend: 'Give more digits: the message has all of them.',
+  },
   PROXY_MALFORMED: {
     cause:
       'A list of proxies is none, or asks for what is not supported: `auto` with no `http_proxy`, PAC files, SOCKS.',

@@ -19,4 +19,34 @@ export const outputOptionTable = {
     manual:
       'Details, and causes of errors; of commands that open a source the chain of trust, step by step.',
   },
+  quiet: {
+    flag: '--quiet',
+    kind: 'flag',
+    fstab: false,
+    help: 'no progress',
+    manual: 'Nothing is said of how far something has come.',
+  },
+  progress: {
+    flag: '--progress',
+    value: 'how',
+    kind: 'choice',
+    choices: ['auto', 'json'],
+    usual: 'auto',
+    fstab: false,
+    help: 'progress on a terminal, or as JSON on each line of stderr',
+    manual:
+      'How far something has come that takes longer than a second: on a terminal (`auto`), or once a second as one ' +
+      'line of JSON on the standard error (`json`), for front ends.',
+  },
+  color: {
+    flag: '--color',
+    value: 'when',
+    kind: 'choice',
+    choices: ['auto', 'always', 'never'],
+    usual: 'auto',
+    fstab: false,
+    help: 'colour of words that tell a state',
+    manual:
+      'Colour of words that tell a state; `auto`: on a terminal, unless the variable `NO_COLOR` is set.',
+  },
 } as const satisfies OptionRows;

@@ -1,15 +1,15 @@
 import { isoTime } from '../format/time.js';
 import { asPinfsError, PinfsError } from '../format/errors.js';
 import { parseHash } from '../format/hash.js';
-import type { Source } from '../source/source.js';
 import type { HistoryTag } from '../tree/history.js';
 import { refusedVerdict, withoutRootCatalog } from '../trust/verdicts.js';
 import type { Verdict } from '../trust/verdict/verdict.js';
 import { processEnvironment, type Environment } from './open/environment.js';
-import { headFiles } from './open/evidence.js';
+import { askedOnce } from './open/asked-once.js';
 import { judgedHead } from './open/head.js';
 import type { JudgedHead } from './open/newest-head.js';
-import { findTag, readHistory, verdictOfTag } from './open/history.js';
+import { readHistory, verdictOfTag } from './open/history.js';
+import { findNamed, namedInHead } from './open/names.js';
 import { openAsAsked } from './open.js';
 import { prepare, type Opening } from './open/opening.js';
 import type { OpenOptions } from './open/options.js';
@@ -74,36 +74,6 @@ function gaveNothing({ evidence }: JudgedHead): boolean {
   return evidence.manifest instanceof PinfsError && evidence.whitelist instanceof PinfsError;
 }
 
-/** The source for one look: it is asked for its head once, and what went wrong is told once. */
-function askedOnce(source: Source): Source {
-  const answers = new Map<string, Promise<Buffer>>();
-  const alone = new Map<Source, Source>();
-  const once = (mirror: Source): Source => {
-    const known = alone.get(mirror) ?? askedOnce(mirror);
-    alone.set(mirror, known);
-    return known;
-  };
-  return {
-    label: source.label,
-    traffic: source.traffic,
-    get mirrors() {
-      return source.mirrors?.map(once);
-    },
-    arranged: source.arranged,
-    judged: source.judged,
-    nameOf: source.nameOf,
-    wayOf: source.wayOf,
-    close: () => source.close(),
-    get(path, limit, request) {
-      const isAgain = (request?.served ?? []).length > 0;
-      if (!headFiles.has(path) || isAgain) return source.get(path, limit, request);
-      const answer = answers.get(path) ?? source.get(path, limit, request);
-      answers.set(path, answer);
-      return answer;
-    },
-  };
-}
-
 /** The verdict on what could not be opened: the chain as far as it goes. */
 async function unopened(
   opening: Opening,
@@ -122,9 +92,8 @@ async function chainOf(opening: Opening, head: JudgedHead): Promise<Verdict | un
   if (pin.kind === 'hash' || opening.options.attestation !== undefined) return undefined;
   if (pin.kind === 'head') return head.verdict;
   try {
-    const { text, date } = pin;
-    const history = head.manifest?.history;
-    const tag = await findTag(opening, history, text, date?.seconds, opening.signal);
+    if (head.manifest === undefined) return undefined;
+    const tag = await findNamed(opening, namedInHead(head.manifest), pin, opening.signal);
     return verdictOfTag(head.verdict, tag);
   } catch {
     return undefined;

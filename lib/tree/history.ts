@@ -142,9 +142,11 @@ export function tagByName(history: HistoryTags, name: string): HistoryTag {
   const near = nearestNames(history, name);
   throw new PinfsError('TAG_UNKNOWN', `${history.fqrn} has no tag ${quoted(name)}`, {
     advice:
-      near.length > 0
-        ? `Tags with names like it: ${near.join(', ')}. All of them: pinfs tags SOURCE.`
-        : `It has no tags at all; pin by root hash instead.`,
+      history.tags.length === 0
+        ? `It has no tags at all; pin by root hash instead.`
+        : near.length > 0
+          ? `Tags with names like it: ${near.join(', ')}. All of them: pinfs tags SOURCE.`
+          : `No tag has a name like it. All of them: pinfs tags SOURCE.`,
   });
 }
 
@@ -189,12 +191,19 @@ export function rootHashOf(tag: HistoryTag): ContentHash {
 
 const nearestCount = 3;
 
+/** Names that begin with what was given first, the newest first; then those that a typing error or two makes of it. */
 function nearestNames(history: HistoryTags, name: string): string[] {
   // Comparing is quadratic in the length of names.
   const wanted = name.slice(0, 128).toLowerCase();
+  const farthest = Math.min(4, Math.max(1, Math.floor(wanted.length / 3)));
   return history.tags
     .slice(0, 2000)
-    .map((tag) => ({ tag, distance: editDistance(wanted, tag.name.slice(0, 128).toLowerCase()) }))
+    .map((tag) => {
+      const own = tag.name.slice(0, 128).toLowerCase();
+      const isPrefix = own.startsWith(wanted) || (own.length > 2 && wanted.startsWith(own));
+      return { tag, distance: isPrefix ? 0 : editDistance(wanted, own) };
+    })
+    .filter(({ distance }) => distance <= farthest)
     .sort((a, b) => a.distance - b.distance)
     .slice(0, nearestCount)
     .map(({ tag }) => quoted(tag.name));

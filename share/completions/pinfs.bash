@@ -3,8 +3,8 @@
 # Made by `npm run documents` from what the commands declare.
 
 _pinfs() {
-  local commands='mount umount repin record trace ls stat cat cp find fetch info tags status check explain probe serve bench bench-diff replay mrc advise profile report repo attest key cache forget config setup doctor help version'
-  local output='--json --verbose --help'
+  local commands='mount umount repin record trace ls stat cat cp find log diff fetch info tags status check explain probe serve bench bench-diff replay mrc advise profile report repo attest key cache forget config setup doctor help version'
+  local output='--json --verbose --quiet --progress --color --help'
   local source="$output --key --fqrn --cache --cache-limit --cache-lower --trust-at --blacklist --external --config --set --mirror --proxy --env --attestation --signer --offline --strict --deadline --min-rate --follow-redirects --weak-key"
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]} options=
   COMPREPLY=()
@@ -13,6 +13,8 @@ _pinfs() {
     return
   fi
   case $before in
+    --progress) mapfile -t COMPREPLY < <(compgen -W 'auto json' -- "$word") && return ;;
+    --color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$word") && return ;;
     --inodes) mapfile -t COMPREPLY < <(compgen -W '32 63' -- "$word") && return ;;
     --driver) mapfile -t COMPREPLY < <(compgen -W 'auto fuse-native kernel' -- "$word") && return ;;
     --ahead) mapfile -t COMPREPLY < <(compgen -W 'off' -- "$word") && return ;;
@@ -24,17 +26,19 @@ _pinfs() {
     --policy) mapfile -t COMPREPLY < <(compgen -W 'all pinfs lru fifo clock sieve s3fifo lfu arc 2q belady' -- "$word") && return ;;
     --by) mapfile -t COMPREPLY < <(compgen -W 'snapshot' -- "$word") && return ;;
     --hash) mapfile -t COMPREPLY < <(compgen -W 'sha1 rmd160 shake128' -- "$word") && return ;;
-    --fqrn | --cache-limit | --trust-at | --set | --mirror | --proxy | --env | --deadline | --min-rate | --metrics | --protected-xattr | --xattr-gid | --count | --name | --jobs | --port | --host | --rtt | --rate | --repeats | --clients | --seed | --size | --sample | --target | --storage | --days | --keep) return ;;
+    --fqrn | --cache-limit | --trust-at | --set | --mirror | --proxy | --env | --deadline | --min-rate | --metrics | --protected-xattr | --xattr-gid | --count | --name | --number | --jobs | --port | --host | --rtt | --rate | --repeats | --clients | --seed | --size | --sample | --target | --storage | --days | --keep) return ;;
   esac
   case $command in
     mount) options="$source --inodes --foreground --driver --allow-other --suid --dev --ahead --profile --no-xattrs --passthrough --log --log-level --metrics --public --trace --record --learn --record-all --protected-xattr --xattr-gid -o" ;;
     umount) options="$output --lazy --force --all" ;;
     repin) options="$output --dry-run" ;;
-    ls) options="$source --long --recursive" ;;
+    ls) options="$source --long --recursive --human" ;;
     stat) options=$source ;;
     cat) options=$source ;;
-    cp) options="$source --recursive" ;;
+    cp) options="$source --recursive --update --owners" ;;
     find) options="$source --name --type --ls --print0" ;;
+    log) options="$source --number --full-hash" ;;
+    diff) options="$source --stat --times" ;;
     fetch) options="$source --catalogs --profile --jobs" ;;
     info) options=$source ;;
     tags) options=$source ;;

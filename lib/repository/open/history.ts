@@ -3,14 +3,7 @@ import { asPinfsError, PinfsError } from '../../format/errors.js';
 import type { ContentHash } from '../../format/hash.js';
 import { isoTime } from '../../format/time.js';
 import { sizeLimits, type Want } from '../../store/want.js';
-import {
-  openHistory,
-  rootHashOf,
-  tagByDate,
-  tagByName,
-  type HistoryTag,
-  type HistoryTags,
-} from '../../tree/history.js';
+import { openHistory, rootHashOf, type HistoryTag, type HistoryTags } from '../../tree/history.js';
 import { tagVerdict } from '../../trust/verdicts.js';
 import type { Verdict } from '../../trust/verdict/verdict.js';
 import type { Opening } from './opening.js';
@@ -18,9 +11,11 @@ import type { Opening } from './opening.js';
 // How often what leaves the cache before it can be opened is fetched.
 const triesMax = 3;
 
-/** A tag whose root hash is sound. */
+/** A tag whose root hash is sound; or a revision that was found by another name. */
 export interface ResolvedTag {
   readonly name: string;
+  /** No tag: so it was asked for, and the next time that may be another one. */
+  readonly isUntagged?: true;
   readonly hash: ContentHash;
   readonly revision: number;
   readonly timestamp: number;
@@ -83,23 +78,6 @@ function openIfThere({ fqrn, store: { shelf } }: Opening, want: Want): HistoryTa
   }
 }
 
-/**
- * The tag with this name; else, where `date` is given, the newest one at or before it.
- * @throws PinfsError HISTORY_*, TAG_UNKNOWN, DATE_TOO_EARLY, TAG_HASH_MALFORMED.
- */
-export async function findTag(
-  opening: Opening,
-  history: ContentHash | undefined,
-  name: string,
-  date: number | undefined,
-  signal: AbortSignal,
-): Promise<ResolvedTag> {
-  const tags = await readHistory(opening, history, signal);
-  const named = tags.tags.some((tag) => tag.name === name);
-  const tag = named || date === undefined ? tagByName(tags, name) : tagByDate(tags, date);
-  return resolvedTag(tag);
-}
-
 /** The first tag with this root hash, if there is one. @throws PinfsError HISTORY_*. */
 export async function findRoot(
   opening: Opening,
@@ -112,7 +90,8 @@ export async function findRoot(
   return tag === undefined ? undefined : resolvedTag(tag);
 }
 
-function resolvedTag(tag: HistoryTag): ResolvedTag {
+/** @throws PinfsError TAG_HASH_MALFORMED */
+export function resolvedTag(tag: HistoryTag): ResolvedTag {
   return {
     name: tag.name,
     hash: rootHashOf(tag),
@@ -125,7 +104,16 @@ function resolvedTag(tag: HistoryTag): ResolvedTag {
 /** What a judged head vouches for where its history names this tag. */
 export function verdictOfTag(head: Verdict, tag: ResolvedTag): Verdict {
   const verdict = tagVerdict(head, { ...tag, rootHash: tag.hash });
-  return { ...verdict, published: isoTime(tag.timestamp) };
+  const published = isoTime(tag.timestamp);
+  if (tag.isUntagged !== true) return { ...verdict, published };
+  const found = `revision ${tag.revision} with the root hash ${tag.hash.text}`;
+  const summary = `${found}, found as ${tag.name} by the head of: ${head.summary}`;
+  return {
+    ...verdict,
+    published,
+    tag: undefined,
+    summary: head.status === 'verified' ? summary : head.summary,
+  };
 }
 
 /** The object of a history, whose size nobody promises. */

@@ -3,12 +3,21 @@ import { parseHash, type ContentHash } from '../../format/hash.js';
 
 /** What stands behind the `@` of SOURCE@PIN. A text can be a tag's name and a date: the tag wins. */
 export type Pin =
-  | { readonly kind: 'head' }
-  | { readonly kind: 'hash'; readonly hash: ContentHash }
-  | { readonly kind: 'name'; readonly text: string; readonly date: PinDate | undefined };
+  { readonly kind: 'head' } | { readonly kind: 'hash'; readonly hash: ContentHash } | NamePin;
+
+/** What it means is looked up in this order: a tag, the head and what was before it, a date, a shortened hash. */
+export interface NamePin {
+  readonly kind: 'name';
+  readonly text: string;
+  readonly date: PinDate | undefined;
+  /** `HEAD~N`: so many revisions before the head; `HEAD` is 0. */
+  readonly back?: number;
+  /** The first digits of a root hash, 8 or more. */
+  readonly short?: string;
+}
 
 export interface PinDate {
-  /** Seconds since 1970, UTC; a bare date or minute means its last second. */
+  /** Seconds since 1970, UTC; a bare year, month, date or minute means its last second. */
   readonly seconds: number;
 }
 
@@ -27,7 +36,28 @@ export function parsePin(text: string | undefined): Pin {
       advice: 'A root hash is 40 lower-case hex digits, with -rmd160 or -shake128 where it is one.',
     });
   }
-  return { kind: 'name', text, date: parseDate(text) };
+  const back = /^HEAD(?:~(\d{1,4})?)?$/.exec(text);
+  return {
+    kind: 'name',
+    text,
+    date: parseDate(text) ?? parsePeriod(text),
+    ...(back === null ? {} : { back: stepsBack(text, back[1]) }),
+    ...(/^[0-9a-f]{8,39}$/.test(text) ? { short: text } : {}),
+  };
+}
+
+/** `HEAD~` is `HEAD~1`. */
+function stepsBack(text: string, count: string | undefined): number {
+  return count === undefined ? Number(text.endsWith('~')) : Number(count);
+}
+
+/** A year or a month of a year: its last second. */
+function parsePeriod(text: string): PinDate | undefined {
+  const match = /^(\d{4})(?:-(0[1-9]|1[0-2]))?$/.exec(text);
+  if (match === null) return undefined;
+  const [, year, month = '12'] = match;
+  // The month behind it begins a second later.
+  return { seconds: Date.UTC(Number(year), Number(month), 1) / 1000 - 1 };
 }
 
 const isoDate =

@@ -68,7 +68,7 @@ export async function signatureFor(
 }
 
 /** What was verified here once, as of that moment, unless another one was asked for: with the keys of today. */
-function keptJudgement(opening: Opening, hash: ContentHash): Judgement | undefined {
+export function keptJudgement(opening: Opening, hash: ContentHash): Judgement | undefined {
   const judgements = opening.seen.evidence(opening.fqrn, hash.text).map((kept) => {
     const trustAt = opening.trustAt ?? new Date(kept.verifiedAt);
     return judgeEvidence({ ...opening, trustAt }, kept, false);

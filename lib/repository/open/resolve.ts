@@ -11,7 +11,9 @@ import {
 import type { Verdict } from '../../trust/verdict/verdict.js';
 import { isUnavailable, judgeEvidence, judgedHead, manifestRoot, rootWant } from './head.js';
 import type { JudgedHead } from './newest-head.js';
-import { findTag, historyWant, verdictOfTag, type ResolvedTag } from './history.js';
+import { historyWant, verdictOfTag, type ResolvedTag } from './history.js';
+import { findNamed, namedInHead, type NamedIn } from './names.js';
+import type { NamePin } from './pin.js';
 import { environmentText } from '../../source/network.js';
 import type { Opening } from './opening.js';
 import type { ResolvedSnapshot } from './snapshot.js';
@@ -52,7 +54,7 @@ async function resolvePin(opening: Opening, signal: AbortSignal): Promise<Resolv
     case 'hash':
       return await resolveHash(opening, pin.hash, signal);
     case 'name':
-      return await resolveName(opening, pin.text, pin.date?.seconds, signal);
+      return await resolveName(opening, pin, signal);
   }
 }
 
@@ -135,20 +137,19 @@ function recordEvidence(opening: Opening, rootHash: string, head: JudgedHead): v
 /** What the history of a usable head says of a name; what was resolved before stays resolved. */
 async function resolveName(
   opening: Opening,
-  text: string,
-  date: number | undefined,
+  pin: NamePin,
   signal: AbortSignal,
 ): Promise<ResolvedSnapshot> {
   const head = await judgedHead(opening, signal, ({ history }) =>
     history === undefined ? [] : [historyWant(history)],
   );
   if (head.failure !== undefined)
-    return await nameWithoutHead(opening, text, date, head, head.failure, signal);
+    return await nameWithoutHead(opening, pin, head, head.failure, signal);
   try {
-    const tag = await findTag(opening, verifiedManifest(head).history, text, date, signal);
+    const tag = await findNamed(opening, namedInHead(verifiedManifest(head)), pin, signal);
     return tagSnapshot(opening, head, tag);
   } catch (thrown) {
-    const known = opening.seen.get(opening.fqrn)?.tags.get(text);
+    const known = opening.seen.get(opening.fqrn)?.tags.get(pin.text);
     if (!(thrown instanceof PinfsError) || known === undefined || !keepsTag(thrown)) throw thrown;
     return offlineSnapshot(opening, known, known.name, thrown);
   }
@@ -179,11 +180,13 @@ function tagSnapshot(
   const verdict = older === undefined ? named : offlineVerdict(named, older, now);
   return {
     root: rootWant(tag.hash, tag.size),
-    tag: tag.name,
+    tag: tag.isUntagged === true ? undefined : tag.name,
     metainfo: verifiedManifest(head).metainfo,
     judge: () => addRootCatalogStep(verdict),
     record: () => {
       if (older === undefined) recordHead(opening, head);
+      // What was counted from the head promises nothing for the next time.
+      if (tag.isUntagged === true) return;
       opening.seen.recordTag(opening.fqrn, {
         name: tag.name,
         rootHash: tag.hash.text,
@@ -205,8 +208,7 @@ function tagSnapshot(
  */
 async function nameWithoutHead(
   opening: Opening,
-  text: string,
-  date: number | undefined,
+  pin: NamePin,
   judged: JudgedHead,
   failure: PinfsError,
   signal: AbortSignal,
@@ -214,46 +216,54 @@ async function nameWithoutHead(
   const { reasons } = judged.verdict;
   if (!offlineAllowed(failure, reasons)) throw failure;
   const seen = opening.seen.get(opening.fqrn);
-  const known = seen?.tags.get(text);
+  const known = seen?.tags.get(pin.text);
   if (known !== undefined) return offlineSnapshot(opening, known, known.name, failure, reasons);
-  const kept = await keptTag(opening, seen?.head, text, date, signal);
+  const kept = await keptTag(opening, seen?.head, pin, signal);
   if (kept === 'unknown') throw failure;
-  if (kept !== undefined) return offlineSnapshot(opening, kept, kept.name, failure, reasons);
+  if (kept !== undefined) return offlineSnapshot(opening, kept, kept.tag, failure, reasons);
   if (opening.options.strict === true) throw strictError(judged.verdict);
-  if (failure.code !== 'ROLLBACK' || date !== undefined || isMovingTag(text)) throw failure;
+  const moves = pin.date !== undefined || pin.back !== undefined || isMovingTag(pin.text);
+  if (failure.code !== 'ROLLBACK' || moves) throw failure;
   const older = { ...judged, ...judgeEvidence(opening, judged.evidence, false) };
-  const { history } = verifiedManifest(older);
-  return tagSnapshot(
-    opening,
-    older,
-    await findTag(opening, history, text, undefined, signal),
-    failure,
-  );
+  const line = namedInHead(verifiedManifest(older));
+  return tagSnapshot(opening, older, await findNamed(opening, line, pin, signal), failure);
 }
 
-/** A tag in the history of the last verified head; undefined: that history can't be had. */
+/** What the history of the last verified head says of a name, and that head; undefined: that can't be had. */
 async function keptTag(
   opening: Opening,
   head: SeenHead | undefined,
-  text: string,
-  date: number | undefined,
+  pin: NamePin,
   signal: AbortSignal,
-): Promise<SeenTag | 'unknown' | undefined> {
-  const history = head?.historyHash === undefined ? undefined : parseHash(head.historyHash);
-  if (head === undefined || history === undefined) return undefined;
+): Promise<KeptTag | 'unknown' | undefined> {
+  const line = head && lineOfSeen(head);
+  if (head === undefined || line === undefined) return undefined;
   try {
-    const tag = await findTag(opening, history, text, date, signal);
+    const tag = await findNamed(opening, line, pin, signal);
     const verdict = verdictOfTag(head.verdict, tag);
     const { name, revision, size } = tag;
-    return { name, rootHash: tag.hash.text, rootSize: size, revision, verdict };
+    const named = tag.isUntagged === true ? undefined : name;
+    return { tag: named, rootHash: tag.hash.text, rootSize: size, revision, verdict };
   } catch (thrown) {
     if (signal.aborted || !(thrown instanceof PinfsError)) throw thrown;
     return unknownTag.has(thrown.code) ? 'unknown' : undefined;
   }
 }
 
+interface KeptTag extends Omit<SeenTag, 'name'> {
+  readonly tag: string | undefined;
+}
+
+function lineOfSeen({ rootHash, rootSize, revision, historyHash }: SeenHead): NamedIn | undefined {
+  const hash = parseHash(rootHash);
+  const history = historyHash === undefined ? undefined : parseHash(historyHash);
+  return hash && { root: rootWant(hash, rootSize), revision, history };
+}
+
 const unknownTag: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'TAG_UNKNOWN',
   'DATE_TOO_EARLY',
   'TAG_HASH_MALFORMED',
+  'REVISION_UNKNOWN',
+  'HASH_AMBIGUOUS',
 ]);

@@ -41,7 +41,7 @@ async function copyWith(t: Test, bench: Bench): Promise<string> {
   const work = mkdtempSync(join(tmpdir(), 'pinfs-at-once-'));
   t.teardown(() => rmSync(work, { recursive: true, force: true }));
   const to = join(work, 'copy');
-  const report = await copyOut(repository, await walk(repository, '', false), to, () => undefined);
+  const report = await copyOut(repository, await walk(repository, '', false), to);
   t.same(report.skipped, []);
   return to;
 }

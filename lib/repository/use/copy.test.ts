@@ -1,4 +1,12 @@
-import { lstatSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import {
+  lstatSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
@@ -43,7 +51,7 @@ async function copied(t: Test, path = '/'): Promise<{ to: string; report: CopyRe
   t.teardown(() => rmSync(work, { recursive: true, force: true }));
   const to = join(work, 'copy');
   const start = await walk(repository, path, true);
-  return { to, report: await copyOut(repository, start, to, () => undefined) };
+  return { to, report: await copyOut(repository, start, to) };
 }
 
 void t.test('a tree is copied with all that a local disk can hold', async (t) => {
@@ -87,8 +95,8 @@ void t.test('in a directory a copy has the name that was asked for', async (t) =
   const into = mkdtempSync(join(tmpdir(), 'pinfs-copy-'));
   t.teardown(() => rmSync(into, { recursive: true, force: true }));
   const start = await walk(repository, '/to dir', true);
-  await copyOut(repository, start, into, () => undefined, 'to dir');
-  await copyOut(repository, start, into, () => undefined);
+  await copyOut(repository, start, into, { name: 'to dir' });
+  await copyOut(repository, start, into);
   t.same(readdirSync(into), ['closed dir', 'to dir']);
   t.same(readdirSync(join(into, 'to dir')), ['inside']);
 });
@@ -99,8 +107,7 @@ void t.test('one file is copied under a new name, and nothing is overwritten', a
   const bench = await openBench(t, made);
   const repository = await bench.open('v1');
   const start = await walk(repository, '/file', true);
-  await t.rejects(
-    copyOut(repository, start, to, () => undefined),
-    { code: 'USAGE', exit: 2 },
-  );
+  t.match(await copyOut(repository, start, to), { before: 1, bytes: 0 });
+  writeFileSync(to, 'mine');
+  await t.rejects(copyOut(repository, start, to), { code: 'USAGE', exit: 2 });
 });

@@ -10,9 +10,25 @@ import { list, readRange } from './path.js';
 import { openPlaces, type Places } from './places.js';
 import { openWalkFailures, type WalkFailures } from './walk-failures.js';
 import type { Repository } from '../repository.js';
+import {
+  giveName,
+  inDirectory,
+  openTemporaries,
+  standingAt,
+  sweepTemporaries,
+  timeText,
+  writeSparse,
+  type Temporaries,
+} from './copy-target.js';
 
 export interface CopyReport {
+  /** All that was come to. */
   entries: number;
+  /** What is no directory and is there now, whether it was copied now or before. */
+  files: number;
+  /** Of those: what was there already. */
+  before: number;
+  /** Bytes of content that were written. */
   bytes: number;
   /** Paths that could not be made here (devices, sockets, damaged files), with the reason. */
   skipped: string[];
@@ -20,10 +36,28 @@ export interface CopyReport {
   exit: number;
 }
 
+export interface CopyOptions {
+  /** Told often of what is done so far. */
+  readonly changed?: (report: CopyReport) => void;
+  /** Its name in the destination, where that is a directory and this is not its own: that of a link which led to it. */
+  readonly name?: ByteString;
+  /** The content of a directory goes into the destination itself, though that is one. */
+  readonly contents?: boolean;
+  /** What is there and differs in size or time is replaced. */
+  readonly update?: boolean;
+  /** Owners and groups as they were published. */
+  readonly owners?: boolean;
+  /** Told once how to clean up where the process is to end before the copy does. */
+  readonly began?: (abandon: () => void) => void;
+}
+
 interface Copy {
+  readonly options: CopyOptions;
+  /** All is copied but for mode and times of the first directory. */
+  readonly ended: () => void;
+  readonly temporaries: Temporaries;
   readonly repository: Repository;
   readonly report: CopyReport;
-  readonly changed: (report: CopyReport) => void;
   /** Where a name of each hard-linked file was written, by inode number; undefined: nowhere. */
   readonly links: Map<bigint, Promise<Buffer | undefined>>;
   readonly failures: WalkFailures;
@@ -45,48 +79,84 @@ interface OpenDirectory {
 const filesAtOnceMax = 16;
 
 /**
- * Copies an entry, and all below a directory, to `destination` (or into it, where it is a directory).
- * Modes (without setuid and setgid), times (to the microsecond), links and hard links are kept. Nothing
- * that exists is overwritten, and no symlink at the destination is followed. In a directory it gets the
- * name `name`, where it is not its own: that of a link which led to it.
- * @throws PinfsError USAGE (it exists, or is empty), INTERNAL (the local disk).
+ * Copies an entry, and all below a directory, to `destination`, or into it, where it is a directory; the content of
+ * the root, which has no name, goes into the destination itself. Modes (without setuid and setgid), times (to the
+ * microsecond), links and hard links are kept, blocks of zeros become holes. A file gets its name when it is whole.
+ * What was copied before is not copied again, so a copy that was interrupted goes on; what differs is not
+ * overwritten unless asked for, and no symlink at the destination is followed.
+ * @throws PinfsError USAGE (a file exists and differs, the destination is empty), INTERNAL (the local disk).
  */
 export async function copyOut(
   repository: Repository,
   start: Entry,
   destination: string,
-  changed: (report: CopyReport) => void,
-  name = start.name,
+  options: CopyOptions = {},
 ): Promise<CopyReport> {
-  const report: CopyReport = { entries: 0, bytes: 0, skipped: [], exit: 0 };
+  const temporaries = openTemporaries();
+  const target = firstTarget(start, resolve(checkGiven('the destination', destination)), options);
   const copy: Copy = {
-    repository,
-    report,
-    changed,
+    ...{ repository, options, temporaries },
+    ended: target.done,
+    report: { entries: 0, files: 0, before: 0, bytes: 0, skipped: [], exit: 0 },
     links: new Map(),
     failures: openWalkFailures(repository.store),
     places: openPlaces(filesAtOnceMax),
     ahead: openCatalogsAhead(repository, start),
   };
-  const given = resolve(checkGiven('the destination', destination));
-  const target = firstTarget(given, name === '' ? repository.fqrn : name);
+  options.began?.(() => temporaries.remove());
   try {
-    await copyEntry(copy, start, target, undefined);
+    await copyEntry(copy, start, target.path, undefined);
   } finally {
     copy.ahead.end();
     await copy.places.end();
+    temporaries.remove();
   }
-  report.skipped.sort();
-  return report;
+  copy.report.skipped.sort();
+  return copy.report;
 }
 
-function firstTarget(destination: string, name: ByteString): Buffer {
+interface FirstTarget {
+  readonly path: Buffer;
+  /** The copy has come to its end. */
+  readonly done: () => void;
+}
+
+/** Says in a directory that is made by a copy which one it is, so that the same command goes on there. */
+const unfinishedName = '.pinfs-unfinished-copy';
+
+function firstTarget(start: Entry, destination: string, options: CopyOptions): FirstTarget {
+  const path = Buffer.from(destination);
+  const isDirectory = start.type === 'directory';
+  const mark = join(destination, unfinishedName);
+  const whose = `${printable(start.path) || '/'}\n`;
+  const done = (): void => fs.rmSync(mark, { force: true });
   const existing = fs.statSync(destination, { throwIfNoEntry: false });
-  if (existing === undefined) return Buffer.from(destination);
-  if (!existing.isDirectory()) {
-    throw new PinfsError('USAGE', `${destination} exists`, { advice: 'Name a new path.' });
+  if (existing === undefined) {
+    if (!isDirectory) return { path, done: () => undefined };
+    fs.mkdirSync(destination, { mode: 0o700 });
+    fs.writeFileSync(mark, whose, { flag: 'wx' });
+    return { path, done };
   }
-  return Buffer.concat([Buffer.from(join(destination, '/')), toBytes(name)]);
+  if (!existing.isDirectory()) {
+    if (!isDirectory && (options.update === true || standingAt(start, path) === 'copied'))
+      return { path, done: () => undefined };
+    throw new PinfsError('USAGE', `${destination} exists`, {
+      advice: 'Name a new path; --update replaces a file that differs.',
+    });
+  }
+  const name = options.name ?? start.name;
+  if (isDirectory && (name === '' || options.contents === true)) return { path, done };
+  if (isDirectory && readMark(mark) === whose) return { path, done };
+  const inside = Buffer.concat([Buffer.from(join(destination, '/')), toBytes(name)]);
+  return { path: inside, done: () => undefined };
+}
+
+function readMark(path: string): string | undefined {
+  try {
+    return fs.readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
 }
 
 // What a local file system says of an entry that it can't hold; anything else is a fault of its own.
@@ -99,7 +169,7 @@ async function copyEntry(
   above: OpenDirectory | undefined,
 ): Promise<void> {
   copy.report.entries += 1;
-  copy.changed(copy.report);
+  copy.options.changed?.(copy.report);
   if (source.broken !== undefined) {
     skip(copy, source.path, source.broken);
     return;
@@ -139,8 +209,7 @@ async function copyAny(
       });
       return;
     case 'symlink':
-      fs.symlinkSync(toBytes(source.target), target);
-      fs.lutimesSync(target, time(source), time(source));
+      copyLink(copy, source, target);
       return;
     case 'character':
     case 'block':
@@ -158,17 +227,55 @@ function skip(copy: Copy, path: ByteString, reason: PinfsError | string): void {
   copy.report.exit = worseExit(copy.report.exit, exit);
 }
 
+function copyLink(copy: Copy, source: Entry, target: Buffer): void {
+  const standing = standingAt(source, target);
+  if (standing === 'nothing' || (standing === 'other' && copy.options.update === true)) {
+    const temporary = copy.temporaries.beside(target);
+    try {
+      fs.symlinkSync(toBytes(source.target), temporary);
+      if (copy.options.owners === true) fs.lchownSync(temporary, source.uid, source.gid);
+      fs.lutimesSync(temporary, timeText(source), timeText(source));
+      fs.renameSync(temporary, target);
+    } catch (error) {
+      fs.rmSync(temporary, { force: true });
+      throw error;
+    } finally {
+      copy.temporaries.gone(temporary);
+    }
+  } else if (standing === 'other') {
+    skip(copy, source.path, itDiffers);
+    return;
+  } else copy.report.before += 1;
+  copy.report.files += 1;
+}
+
+const itDiffers = 'it exists, and differs (--update replaces it)';
+
+/** A directory that is there is gone on with. @throws EEXIST where it is something else. */
+function makeDirectory(target: Buffer): void {
+  try {
+    fs.mkdirSync(target, { mode: 0o700 });
+  } catch (error) {
+    const it = errorCode(error) === 'EEXIST' ? fs.lstatSync(target) : undefined;
+    if (it?.isDirectory() !== true) throw error;
+    // A copy may have finished it, and taken the right to write away.
+    if ((it.mode & 0o700) !== 0o700) fs.chmodSync(target, it.mode | 0o700);
+    sweepTemporaries(target);
+  }
+}
+
 async function copyDirectory(
   copy: Copy,
   source: Entry,
   target: Buffer,
   above: OpenDirectory | undefined,
 ): Promise<void> {
-  fs.mkdirSync(target, { mode: 0o700 });
-  const slash = Buffer.from('/');
+  makeDirectory(target);
   const finish = (): void => {
+    if (above === undefined) copy.ended();
+    if (copy.options.owners === true) fs.chownSync(target, source.uid, source.gid);
     fs.chmodSync(target, source.mode & 0o1777);
-    fs.utimesSync(target, time(source), time(source));
+    fs.utimesSync(target, timeText(source), timeText(source));
   };
   const here = { left: 1, finish, above };
   if (above !== undefined) above.left += 1;
@@ -177,7 +284,7 @@ async function copyDirectory(
     for await (const child of list(copy.repository, source)) {
       if (isFirst) copy.ahead.entered(source);
       isFirst = false;
-      await copyEntry(copy, child, Buffer.concat([target, slash, toBytes(child.name)]), here);
+      await copyEntry(copy, child, inDirectory(target, toBytes(child.name)), here);
     }
   } catch (error) {
     skip(copy, source.path, copy.failures.orEnd(error));
@@ -195,14 +302,34 @@ function oneDone(directory: OpenDirectory | undefined): void {
 }
 
 async function copyFile(copy: Copy, source: Entry, target: Buffer): Promise<void> {
-  if (source.linkGroup === 0) {
-    await copyContent(copy, source, target);
+  const standing = standingAt(source, target);
+  if (standing === 'other' && copy.options.update !== true) {
+    skip(copy, source.path, itDiffers);
     return;
   }
+  const isThere = standing === 'copied';
+  if (isThere) copy.report.before += 1;
+  const written =
+    source.linkGroup === 0
+      ? isThere || (await copyContent(copy, source, target))
+      : await copyGroup(copy, source, target, isThere);
+  if (written) copy.report.files += 1;
+  copy.options.changed?.(copy.report);
+}
+
+/** A name of a file that may have others. @returns whether it is there now. */
+async function copyGroup(
+  copy: Copy,
+  source: Entry,
+  target: Buffer,
+  isThere: boolean,
+): Promise<boolean> {
   const before = copy.links.get(source.ino);
-  const written = copyLinked(copy, source, target, before);
+  const written = isThere
+    ? Promise.resolve<Buffer | undefined>(target)
+    : copyLinked(copy, source, target, before);
   copy.links.set(source.ino, written);
-  await written;
+  return (await written) !== undefined;
 }
 
 /** @returns where a name of it lies that others can be linked to. */
@@ -213,52 +340,49 @@ async function copyLinked(
   before: Promise<Buffer | undefined> | undefined,
 ): Promise<Buffer | undefined> {
   const first = await before;
-  if (first !== undefined && isLinked(first, target)) return first;
+  if (first !== undefined && isLinked(copy, first, target)) return first;
   return (await copyContent(copy, source, target)) ? target : undefined;
 }
 
 /** @returns whether it is there now. */
 async function copyContent(copy: Copy, source: Entry, target: Buffer): Promise<boolean> {
-  const file = fs.openSync(target, 'wx', 0o600);
+  const temporary = copy.temporaries.beside(target);
+  const file = fs.openSync(temporary, 'wx', 0o600);
   try {
+    let position = 0;
     for await (const piece of readRange(copy.repository, source)) {
-      writeAll(file, piece);
+      writeSparse(file, piece, position);
+      position += piece.length;
       copy.report.bytes += piece.length;
+      copy.options.changed?.(copy.report);
     }
+    // A hole at the end.
+    fs.ftruncateSync(file, position);
+    if (copy.options.owners === true) fs.fchownSync(file, source.uid, source.gid);
     fs.fchmodSync(file, source.mode & 0o1777);
-    fs.futimesSync(file, time(source), time(source));
+    fs.futimesSync(file, timeText(source), timeText(source));
+    giveName(temporary, target, copy.options.update === true);
     return true;
   } catch (error) {
-    fs.rmSync(target, { force: true });
+    fs.rmSync(temporary, { force: true });
+    const code = errorCode(error) ?? '';
+    if (!(error instanceof PinfsError) && notHere.has(code)) throw error;
     skip(copy, source.path, copy.failures.orEnd(error));
     return false;
   } finally {
+    copy.temporaries.gone(temporary);
     fs.closeSync(file);
   }
 }
 
-/**
- * The time of an entry for `utimes`, to the microsecond: Node takes seconds as a double, and its libuv
- * cuts them to whole microseconds, towards zero; half of one beyond keeps the digits from rounding. A
- * text, because Node takes a number below zero for now.
- */
-function time({ mtime, mtimeNs }: Entry): string {
-  const beyond = mtime < 0 ? -0.5 : 0.5;
-  return String(mtime + (Math.floor(mtimeNs / 1000) + beyond) / 1e6);
-}
-
 /** Another name for a file; not where it has as many as it can have. */
-function isLinked(first: Buffer, target: Buffer): boolean {
+function isLinked({ options }: Copy, first: Buffer, target: Buffer): boolean {
   try {
+    if (options.update === true) fs.rmSync(target, { force: true });
     fs.linkSync(first, target);
     return true;
   } catch (error) {
     if (errorCode(error) === 'EMLINK') return false;
     throw error;
   }
-}
-
-/** A write may be short, as on a disk that becomes full. */
-function writeAll(file: number, bytes: Buffer): void {
-  for (let at = 0; at < bytes.length;) at += fs.writeSync(file, bytes, at);
 }

@@ -40,6 +40,8 @@ export interface Seen {
   get(fqrn: string): SeenRepository | undefined;
   /** The evidence with which the head with this root hash was verified, of every key scope; damaged counts as none. */
   evidence(fqrn: string, rootHash: string): SeenEvidence[];
+  /** The root hashes of all that evidence was kept for, whoever believed it. */
+  roots(fqrn: string): string[];
   /** Keeps a head that was verified, unless a higher one of its key scope is known. @throws PinfsError REVISION_CHANGED */
   recordHead(fqrn: string, head: SeenHead): void;
   /** Keeps what a tag is. @throws PinfsError TAG_MOVED if it was something else before. */
@@ -109,6 +111,7 @@ export function openSeen(
         .map((name) => decodeEvidence(readState(join(path, name)) ?? Buffer.alloc(0)))
         .filter((one) => one !== undefined);
     },
+    roots: (fqrn) => evidenceRoots(folder(fqrn)),
     recordHead(fqrn, head) {
       unlessFull(() => recordHead(made(fqrn), fqrn, head, mayWrite));
     },
@@ -326,6 +329,13 @@ function tagMoved(fqrn: string, known: SeenTag, rootHash: string): PinfsError {
 function evidenceNames(path: string): string[] {
   return listState(path).filter((name) => /^evidence-[0-9a-f]{32}-/.test(name));
 }
+
+function evidenceRoots(path: string): string[] {
+  const hashes = evidenceNames(path).map((name) => evidenceRoot.exec(name)?.[1] ?? '');
+  return [...new Set(hashes)].filter((hash) => parseHash(hash) !== undefined);
+}
+
+const evidenceRoot = /^evidence-[0-9a-f]{32}-(.+)\.json$/;
 
 /** The end of the name of every evidence of a root hash. */
 function evidenceTail(rootHash: string): string {
