@@ -191,7 +191,7 @@ void t.test('what is printed for programs keeps its shape', async (t) => {
       ['cp', ...options, '-r', source, '/directory', join(work, 'copied')],
       { entries: 2, bytes: 15, skipped: [] },
     ],
-    [['cat', ...options, source, '/nothing'], { error: { code: 'NOT_FOUND', exit: 1 } }],
+    [['stat', ...options, source, '/nothing'], { error: { code: 'NOT_FOUND', exit: 1 } }],
     [['cache', 'size', '--json', '--cache', join(work, 'none')], { objects: 0, bytes: 0 }],
     [['cache', 'verify', '--json', '--cache', join(work, 'none')], { objects: 0, damaged: [] }],
     [['cache', 'clear', '--json', '--cache', join(work, 'none')], { objects: 0, bytes: 0 }],
