@@ -289,7 +289,7 @@ void t.test('help is there, and light', async (t) => {
   const help = await start('--help');
   t.equal(help.code, 0);
   t.match(help.stdout, /Exit codes: 0 done/);
-  const names = [...help.stdout.matchAll(/^ {2}([a-z]+) /gm)].map(([, name = '']) => name);
+  const names = [...help.stdout.matchAll(/^ {2}([a-z]+)[ |]/gm)].map(([, name = '']) => name);
   for (const name of ['mount', 'umount', 'ls', 'check', 'doctor', 'bench', 'attest', 'forget']) {
     t.ok(names.includes(name), name);
   }

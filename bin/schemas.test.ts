@@ -13,7 +13,7 @@ const repository = join(fixtures, 'analysis.example.org');
 const tag = `${repository}@2015-legacy`;
 
 /** Of the lines that one command prints, or the one value of another. */
-const linewise = new Set(['find', 'cache-list']);
+const linewise = new Set(['find', 'log', 'diff', 'cache-list']);
 
 void t.test('what commands print is what the schemas say', async (t) => {
   const work = t.testdir({
@@ -32,6 +32,8 @@ void t.test('what commands print is what the schemas say', async (t) => {
     ['info', 'info', ...opening, tag],
     ['info', 'info', ...cache, `${repository}@04d77435a9acf1db47359c15995c764190683149`],
     ['tags', 'tags', ...opening, repository],
+    ['log', 'log', ...opening, repository],
+    ['diff', 'diff', ...opening, tag, '@HEAD'],
     ['check', 'check', ...opening, tag],
     ['fetch', 'fetch', ...opening, tag],
     ['cp', 'cp', '-r', ...opening, tag, '/software', at('software')],
