@@ -35,6 +35,7 @@ const commandModules: readonly (readonly [readonly string[], () => Promise<Comma
   [['advise'], () => import('./commands/advise.js')],
   [['profile'], () => import('./commands/profile.js')],
   [['report'], () => import('./commands/report.js')],
+  [['publish'], () => import('./commands/publish.js')],
   [['repo'], () => import('./commands/repo.js')],
   [['attest', 'key'], () => import('./commands/attest.js')],
   [['cache', 'forget'], () => import('./commands/cache.js')],

@@ -119,6 +119,25 @@ export const examples: Readonly<
   ],
   'config-path': [['cat "$(pinfs config path)"', 'the settings of this user']],
   'config-edit': [['pinfs config edit', 'in $VISUAL or $EDITOR']],
+  publish: [
+    [
+      'pinfs publish demo.example.org --storage /srv/cvmfs/demo.example.org --from ./tree --tag v1',
+      'a directory, under a name for ever',
+    ],
+    [
+      'pinfs publish demo.example.org --storage /srv/cvmfs/demo.example.org --from new.tar.zst --at /1.2 --dry-run',
+      'what an archive would change',
+    ],
+  ],
+  'repo-tag': [
+    ['pinfs repo tag list demo.example.org --storage /srv/cvmfs/demo.example.org', 'all names'],
+  ],
+  'repo-rollback': [
+    [
+      'pinfs repo rollback demo.example.org v1 --storage /srv/cvmfs/demo.example.org',
+      'the tree of v1 as a new revision',
+    ],
+  ],
   'repo-create': [
     [
       'pinfs repo create demo.example.org --storage /srv/cvmfs/demo.example.org',

@@ -32,6 +32,8 @@ export type PublishChange = Partial<Omit<RevisionRequest, keyof Publication | 'i
   readonly tree?: TreeSpec;
   readonly root?: Omit<DirectorySpec, 'type' | 'entries'>;
   readonly time?: number;
+  /** In place of the scene's own. */
+  readonly storage?: Storage;
 };
 
 /** A repository in a directory to which a test publishes, and which it opens. */
@@ -62,7 +64,12 @@ export async function openPublishing(
   writeFileSync(key, made.masterKey);
   const storage = await openStorage(directory);
   const chunkSizes = { min: 64, average: 128, max: 256 };
-  const writer = makeObjectWriter(storage, { algorithm, compression: 'zlib', chunkSizes, threads });
+  const settings = { algorithm, compression: 'zlib', chunkSizes, threads } as const;
+  const startWriter = (target: Storage) => ({
+    storage: target,
+    writer: makeObjectWriter(target, settings),
+  });
+  const { writer } = startWriter(storage);
   const open: Repository[] = [];
   t.teardown(async () => {
     for (const one of open) await one.close();
@@ -82,20 +89,25 @@ export async function openPublishing(
     directory,
     storage,
     publication,
-    async publish({ tree, root = {}, ...change }) {
+    async publish({ tree, root = {}, storage: other, ...change }) {
       time += 86_400;
       const whole = { type: 'directory', entries: tree ?? {}, ...root } as const;
-      return publishRevision({
-        ...publication,
-        time,
-        inputs: tree === undefined ? [] : [entriesOf(whole, writer)],
-        at: '',
-        deletes: [],
-        mtimeNs: true,
-        crossDirectoryLinks: false,
-        keepGoing: false,
-        ...change,
-      });
+      const own = other === undefined ? publication : { ...publication, ...startWriter(other) };
+      try {
+        return await publishRevision({
+          ...own,
+          time,
+          inputs: tree === undefined ? [] : [entriesOf(whole, own.writer)],
+          at: '',
+          deletes: [],
+          mtimeNs: true,
+          crossDirectoryLinks: false,
+          keepGoing: false,
+          ...change,
+        });
+      } finally {
+        if (other !== undefined) await own.writer.close();
+      }
     },
     async open(pin) {
       const source = directory + (pin === undefined ? '' : `@${pin}`);

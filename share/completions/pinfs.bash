@@ -3,7 +3,7 @@
 # Made by `npm run documents` from what the commands declare.
 
 _pinfs() {
-  local commands='mount umount repin record trace ls stat cat cp find log diff fetch info tags status check explain probe serve bench bench-diff replay mrc advise profile report repo attest key cache forget config setup doctor help version'
+  local commands='mount umount repin record trace ls stat cat cp find log diff fetch info tags status check explain probe serve bench bench-diff replay mrc advise profile report publish repo attest key cache forget config setup doctor help version'
   local output='--json --verbose --quiet --progress --color --help'
   local source="$output --key --fqrn --cache --cache-limit --cache-lower --trust-at --blacklist --external --config --set --mirror --proxy --env --attestation --signer --offline --strict --deadline --min-rate --follow-redirects --weak-key"
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]} options=
@@ -25,8 +25,9 @@ _pinfs() {
     --drivers) mapfile -t COMPREPLY < <(compgen -W 'kernel fuse-native kernel,fuse-native' -- "$word") && return ;;
     --policy) mapfile -t COMPREPLY < <(compgen -W 'all pinfs lru fifo clock sieve s3fifo lfu arc 2q belady' -- "$word") && return ;;
     --by) mapfile -t COMPREPLY < <(compgen -W 'snapshot' -- "$word") && return ;;
+    --compression) mapfile -t COMPREPLY < <(compgen -W 'zlib none' -- "$word") && return ;;
     --hash) mapfile -t COMPREPLY < <(compgen -W 'sha1 rmd160 shake128' -- "$word") && return ;;
-    --fqrn | --cache-limit | --trust-at | --set | --mirror | --proxy | --env | --deadline | --min-rate | --metrics | --protected-xattr | --xattr-gid | --count | --name | --number | --jobs | --port | --host | --rtt | --rate | --repeats | --clients | --seed | --size | --sample | --target | --storage | --days | --keep) return ;;
+    --fqrn | --cache-limit | --trust-at | --set | --mirror | --proxy | --env | --deadline | --min-rate | --metrics | --protected-xattr | --xattr-gid | --count | --name | --number | --jobs | --port | --host | --rtt | --rate | --repeats | --clients | --seed | --size | --sample | --target | --storage | --at | --delete | --tag | --message | --chunk-sizes | --external | --days | --keep) return ;;
   esac
   case $command in
     mount) options="$source --inodes --foreground --driver --allow-other --suid --dev --ahead --profile --no-xattrs --passthrough --log --log-level --metrics --public --trace --record --learn --record-all --protected-xattr --xattr-gid -o" ;;
@@ -53,6 +54,7 @@ _pinfs() {
     mrc) options="$output --by --sample" ;;
     advise) options="$output --target --warm" ;;
     report) options="$output --output" ;;
+    publish) options="$output --storage --from --at --delete --tag --message --keep-going --compression --hash --chunk-sizes --whole-file-hash --external --mtime-ns --dry-run --checksum --cross-directory-links --signing-key" ;;
     attest) options="$source --signing-key --output" ;;
     forget) options="$output --cache" ;;
     setup) options="$output --undo --dry-run --root" ;;
@@ -89,8 +91,10 @@ _pinfs() {
       check) options="$output --storage --master-signing-key" ;;
       repair) options="$output --storage --master-signing-key --from" ;;
       gc) options="$output --storage --keep --yes" ;;
+      tag) options="$output --storage --signing-key --message --hash" ;;
+      rollback) options="$output --storage --signing-key" ;;
       key) options="$output --master-signing-key --output" ;;
-      *) options='create resign rotate-key info check repair gc key' ;;
+      *) options='create resign rotate-key info check repair gc tag rollback key' ;;
     esac ;;
     key) case ${COMP_WORDS[2]} in
       generate) options="$output --output" ;;

@@ -1,6 +1,7 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { parseCertificate } from '../../format/certificate.js';
 import { PinfsError } from '../../format/errors.js';
+import type { HashAlgorithm } from '../../format/hash.js';
 import { parseManifest, type Manifest } from '../../format/manifest.js';
 import { checkHashLine } from '../../format/signed-envelope.js';
 import { verifyManifestSignature } from '../../trust/judge/signature.js';
@@ -74,4 +75,9 @@ function checkSignature(manifest: Manifest, pem: Buffer, key: KeyObject | undefi
     throw new PinfsError('MANIFEST_SIGNATURE', 'the manifest is not signed with this key', {
       advice: 'Somebody changed it: nothing is published on top of it.',
     });
+}
+
+/** The hash that a repository uses now. @throws PinfsError as readHead */
+export async function hashAlgorithmOf(storage: Storage, fqrn: string): Promise<HashAlgorithm> {
+  return (await readHead(storage, fqrn)).manifest.rootHash.algorithm;
 }

@@ -2,7 +2,8 @@ import { printable, type ByteString } from '../../format/bytes.js';
 import { PinfsError } from '../../format/errors.js';
 import { objectPath, parseHash, type ContentHash } from '../../format/hash.js';
 import { buildTree, type LeftOut } from '../catalogs/build-tree.js';
-import { readBase } from '../catalogs/base-catalog.js';
+import { loadDirectory, readBase } from '../catalogs/base-catalog.js';
+import { treeChanges, type TreeChange } from '../catalogs/changes.js';
 import { dirtabBytesMax, dirtabFile, parseDirtab, type Dirtab } from '../catalogs/dirtab.js';
 import { editTree, type EditedTree } from '../catalogs/edit-tree.js';
 import { placeCatalogs, usualEntriesMax, usualEntriesMin } from '../catalogs/nesting.js';
@@ -27,6 +28,8 @@ export interface RevisionRequest extends Publication {
   readonly keepGoing: boolean;
   /** A catalog with more entries is divided. */
   readonly entriesMax?: number;
+  /** Nothing becomes visible; who asks is told what would be different. */
+  readonly dryRun?: (change: TreeChange) => void;
 }
 
 /** What became of it. */
@@ -64,6 +67,9 @@ export async function publishRevision(request: RevisionRequest): Promise<Revisio
   const tree = await editTree(base, read, time);
   const changed = await applyChanges(request, tree);
   await nest(request, tree.root);
+  if (request.dryRun !== undefined)
+    for await (const change of treeChanges(read, await loadDirectory(base), tree.root))
+      request.dryRun(change);
   const made = await writeCatalogs(tree.root, base, catalogSettings(request, false));
   return finish(request, head, made, changed);
 }
@@ -168,7 +174,7 @@ async function finish(
     : { hash: made.root.hash, revision: made.revision, timestamp: time, size: made.root.size };
   const named =
     isUnchanged && tag === undefined ? undefined : nameRoot(head.history, root, request);
-  if (named !== undefined) {
+  if (named !== undefined && request.dryRun === undefined) {
     const history = isUnchanged ? named.history : moveTrunk(named.history, root);
     await commitHead(request, head, { root, history });
   }
