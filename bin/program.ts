@@ -42,6 +42,7 @@ const commandModules: readonly (readonly [readonly string[], () => Promise<Comma
   [['config'], () => import('./commands/config.js')],
   [['setup'], () => import('./commands/setup.js')],
   [['doctor'], () => import('./commands/doctor.js')],
+  [['completion'], () => import('./commands/completion.js')],
   [['help', 'version'], () => import('./commands/help.js')],
 ];
 
@@ -56,7 +57,7 @@ const commandGroups: readonly (readonly [heading: string, names: readonly string
   ['Mount', ['mount', 'umount', 'repin', 'status', 'explain', 'open']],
   ['Read', ['ls', 'stat', 'cat', 'cp', 'find', 'fetch', 'info', 'tags', 'log', 'diff']],
   ['Verify', ['check', 'probe', 'attest', 'key']],
-  ['This machine', ['cache', 'forget', 'config', 'setup', 'doctor']],
+  ['This machine', ['cache', 'forget', 'config', 'setup', 'doctor', 'completion']],
   [
     'Study',
     ['bench', 'bench-diff', 'record', 'trace', 'replay', 'mrc', 'advise', 'profile', 'report'],

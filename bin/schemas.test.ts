@@ -55,6 +55,7 @@ void t.test('what commands print is what the schemas say', async (t) => {
     ['config-path', 'config', 'path'],
     ['help', 'help', 'topic-pins'],
     ['version', 'version'],
+    ['completion', 'completion', 'bash'],
     ['config-check', 'config', 'check', ...config, 'sw.example.org'],
     ['setup', 'setup', '--dry-run', '--root', at('root')],
     ['error', 'ls', `${repository}/nothing`],
@@ -100,7 +101,7 @@ void t.test('keys have one spelling', (t) => {
 const without = new Set(['cat', 'trace json', 'trace csv', 'trace head']);
 
 // Commands that are being written, whose output is not settled.
-const unsettled = /^(repo|publish|log|diff|completion|open)\b/;
+const unsettled = /^(repo|publish|log|diff|open)\b/;
 
 void t.test('each command has its schema', async (t) => {
   const all = (command: Command, before: readonly string[] = []): string[][] =>

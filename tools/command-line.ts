@@ -1,5 +1,6 @@
 import { declarationOf } from '../bin/commands/options.js';
 import { makeProgram } from '../bin/program.js';
+import { topics } from '../bin/manual/topics.js';
 import type { OptionRow } from '../lib/options/option.js';
 import { outputOptionTable } from '../lib/options/output-options.js';
 import { sourceOptionTable } from '../lib/options/source-options.js';
@@ -20,7 +21,9 @@ export interface CommandForm {
 export interface ArgumentForm {
   readonly name: string;
   readonly repeatable: boolean;
-  readonly completion: 'files' | 'directories' | 'mounts' | 'nothing';
+  readonly completion: 'sources' | 'files' | 'directories' | 'mounts' | 'words' | 'nothing';
+  /** What is offered for `words`. */
+  readonly words: readonly string[];
 }
 
 /** A word before others, such as `cache`. */
@@ -94,7 +97,8 @@ function formOf(command: Command, before: readonly string[]): CommandForm {
     arguments: command.registeredArguments.map((argument) => ({
       name: argument.name(),
       repeatable: argument.variadic,
-      completion: completionOf(argument),
+      completion: completionOf(argument, words),
+      words: offeredWords(argument),
     })),
   };
 }
@@ -103,11 +107,21 @@ function summaryOf(command: Command): string {
   return command.summary() || (command.description().split('\n', 1)[0] ?? '');
 }
 
-function completionOf(argument: Argument): ArgumentForm['completion'] {
+function completionOf(
+  argument: Argument,
+  [command]: readonly string[],
+): ArgumentForm['completion'] {
   const name = argument.name();
-  if (name === 'mountpoint') return argument.required ? 'directories' : 'mounts';
+  if (offeredWords(argument).length > 0) return 'words';
+  if (name === 'mountpoint') return command === 'mount' ? 'directories' : 'mounts';
   if (name === 'dir') return 'directories';
-  return name.startsWith('source') || name === 'dest' ? 'files' : 'nothing';
+  if (/^(path\|)?source/.test(name)) return 'sources';
+  return name === 'dest' ? 'files' : 'nothing';
+}
+
+function offeredWords(argument: Argument): string[] {
+  if (argument.name() === 'topic') return topics.map(({ name }) => `topic-${name}`);
+  return argument.argChoices ?? [];
 }
 
 /** Words that stand for the value of an option, as far as there are any. */

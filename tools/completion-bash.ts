@@ -6,12 +6,45 @@ import {
   offeredValues,
   outputRows,
   sourceRows,
+  type ArgumentForm,
   type CommandForm,
   type ProgramForm,
 } from './command-line.js';
 
 const outputFlags = [...outputRows.map(({ flag }) => flag), helpRow.flag];
 const sourceFlags = sourceRows.map(({ flag }) => flag);
+
+const sourcesFunction = `# Words of the settings, and behind an @ tags, as far as this machine knows them.
+_pinfs_sources() {
+  local line=\${COMP_LINE:0:COMP_POINT}
+  local whole=\${line##* } one found
+  [[ $whole == */* && $whole != *@* ]] && return
+  mapfile -t found < <("\${COMP_WORDS[0]}" completion bash --line "$line" 2>/dev/null)
+  # What stands in front of the last @ or : is another word to readline.
+  local front=\${whole%"$1"}
+  [[ $1 == @ ]] && front=$whole
+  for one in "\${found[@]}"; do
+    [[ $one == "$whole"* ]] && COMPREPLY+=("\${one#"$front"}")
+  done
+  # A pin may follow.
+  [[ $whole == *@* ]] || compopt -o nospace 2>/dev/null
+}
+
+`;
+
+/** What takes one of some words. */
+function wordBranches(commands: readonly CommandForm[]): string {
+  return commands
+    .flatMap((command) => command.arguments.map(({ words: offered }) => ({ command, offered })))
+    .filter(({ offered }) => offered.length > 0)
+    .map(({ command: { words }, offered }) => {
+      const name = words[0] ?? '';
+      const more = name === 'help' ? '$commands ' : '';
+      return `  elif [[ $command == ${name} ]]; then
+    mapfile -t COMPREPLY < <(compgen -W "${more}${offered.join(' ')}" -- "$word")`;
+    })
+    .join('\n');
+}
 
 /** Completion for bash. */
 export function bashCompletion({ commands, groups }: ProgramForm): string {
@@ -28,11 +61,19 @@ export function bashCompletion({ commands, groups }: ProgramForm): string {
   const bare = rows.filter(
     (row) => row.kind !== 'flag' && !namesPath(row) && !lists.has(row.flag) && row.flag !== '-o',
   );
+  const those = (completion: ArgumentForm['completion']): string => {
+    const having = commands.filter((one) =>
+      one.arguments.some((it) => it.completion === completion),
+    );
+    const names = new Set(having.map(({ words }) => words[0] ?? ''));
+    return [...names, ...(names.has('umount') ? ['unmount'] : [])].join('|');
+  };
+  const wordLines = wordBranches(commands);
   return `# Completion of pinfs(1) for bash: source this file, or put it where bash-completion looks,
 # as /usr/share/bash-completion/completions/pinfs.
 # ${madeBy}
 
-_pinfs() {
+${sourcesFunction}_pinfs() {
   local commands='${names.join(' ')}'
   local output='${outputFlags.join(' ')}'
   local source="$output ${sourceFlags.join(' ')}"
@@ -52,14 +93,16 @@ ${commands
   .map((command) => `    ${command.words[0] ?? ''}) options=${optionsOf(command)} ;;`)
   .join('\n')}
 ${grouped.map((name) => groupLine(name, commands)).join('\n')}
-    help) options=$commands ;;
   esac
-  if [[ $word != -* && $command == umount ]]; then
+  if [[ $word == -* || $COMP_CWORD == 2 && $command =~ ^(${grouped.join('|')})$ ]]; then
+    mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")
+  elif [[ $command =~ ^(${those('mounts')})$ ]]; then
     local mountpoints
     mountpoints=$(${listMounts})
     mapfile -t COMPREPLY < <(compgen -W "$mountpoints" -- "$word")
-  elif [[ $word == -* || $COMP_CWORD == 2 && $command =~ ^(${[...grouped, 'help'].join('|')})$ ]]; then
-    mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")
+${wordLines}
+  elif [[ $command =~ ^(${those('sources')})$ ]]; then
+    _pinfs_sources "$word"
   fi
 }
 

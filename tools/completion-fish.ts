@@ -93,10 +93,15 @@ function valueWords(row: OptionRow): string[] {
 function argumentLines(commands: readonly CommandForm[]): string[] {
   const having = (completion: ArgumentForm['completion']) =>
     commands.filter((one) => one.arguments.some((argument) => argument.completion === completion));
-  const files = [...new Set([...having('files'), ...having('directories')])];
+  const files = [...new Set([...having('sources'), ...having('files'), ...having('directories')])];
   return [
     `complete -c pinfs -n ${quoted(seen(files, commands))} -F`,
     `complete -c pinfs -n ${quoted(seen(having('mounts'), commands))} -a ${quoted(`(${listMounts})`)}`,
+    `complete -c pinfs -n ${quoted(seen(having('sources'), commands))} -a '(pinfs completion fish --line (commandline -cp) 2>/dev/null)'`,
+    ...having('words').map((command) => {
+      const words = command.arguments.flatMap((argument) => argument.words);
+      return `complete -c pinfs -n ${quoted(seen([command], commands))} -a ${quoted(words.join(' '))}`;
+    }),
   ];
 }
 

@@ -25,6 +25,14 @@ _pinfs_mounts() {
   compadd -a mounts
 }
 
+# Words of the settings, and behind an @ tags, as far as this machine knows them.
+_pinfs_sources() {
+  local -a found
+  found=(\${(f)"$(pinfs completion zsh --line "$LBUFFER" 2>/dev/null)"})
+  compadd -S '' -a found
+  _files
+}
+
 _pinfs() {
   local -a commands output source
   output=(
@@ -134,8 +142,10 @@ function action(row: OptionRow): string {
   return values === undefined ? actions[row.kind] || ' ' : `(${values.join(' ')})`;
 }
 
-function argumentSpec({ name, repeatable, completion }: ArgumentForm): string {
+function argumentSpec({ name, repeatable, completion, words }: ArgumentForm): string {
   const offers = {
+    sources: '_pinfs_sources',
+    words: `(${words.join(' ')})`,
     files: '_files',
     directories: '_files -/',
     mounts: '_pinfs_mounts',

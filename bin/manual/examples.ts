@@ -192,6 +192,7 @@ export const examples: Readonly<
     ['pinfs setup', 'mount -t pinfs, systemd, autofs'],
   ],
   doctor: [['pinfs doctor', 'can this machine mount, and if not, how to mend it']],
+  completion: [['pinfs completion zsh', 'the script, for a file in $fpath']],
   help: [['pinfs help topic-pins', 'which snapshot is meant']],
   version: [['pinfs version', '']],
 };

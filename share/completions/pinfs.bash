@@ -2,8 +2,24 @@
 # as /usr/share/bash-completion/completions/pinfs.
 # Made by `npm run documents` from what the commands declare.
 
+# Words of the settings, and behind an @ tags, as far as this machine knows them.
+_pinfs_sources() {
+  local line=${COMP_LINE:0:COMP_POINT}
+  local whole=${line##* } one found
+  [[ $whole == */* && $whole != *@* ]] && return
+  mapfile -t found < <("${COMP_WORDS[0]}" completion bash --line "$line" 2>/dev/null)
+  # What stands in front of the last @ or : is another word to readline.
+  local front=${whole%"$1"}
+  [[ $1 == @ ]] && front=$whole
+  for one in "${found[@]}"; do
+    [[ $one == "$whole"* ]] && COMPREPLY+=("${one#"$front"}")
+  done
+  # A pin may follow.
+  [[ $whole == *@* ]] || compopt -o nospace 2>/dev/null
+}
+
 _pinfs() {
-  local commands='mount umount repin record trace ls stat cat cp find log diff fetch info tags status check explain probe serve bench bench-diff replay mrc advise profile report publish repo attest key cache forget config setup doctor help version'
+  local commands='mount umount repin record trace ls stat cat cp find log diff fetch info tags status check explain probe serve bench bench-diff replay mrc advise profile report publish repo attest key cache forget config setup doctor completion help version'
   local output='--json --verbose --quiet --progress --color --help'
   local source="$output --key --fqrn --cache --cache-limit --cache-lower --trust-at --blacklist --external --config --set --mirror --proxy --env --attestation --signer --offline --strict --deadline --min-rate --follow-redirects --weak-key"
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]} options=
@@ -59,6 +75,7 @@ _pinfs() {
     forget) options="$output --cache" ;;
     setup) options="$output --undo --dry-run --root" ;;
     doctor) options="$output --cache" ;;
+    completion) options=$output ;;
     help) options=$output ;;
     version) options=$output ;;
     record) case ${COMP_WORDS[2]} in
@@ -119,14 +136,23 @@ _pinfs() {
       check) options="$output --config --set --proxy --cache --offline --probe" ;;
       *) options='show path edit check' ;;
     esac ;;
-    help) options=$commands ;;
   esac
-  if [[ $word != -* && $command == umount ]]; then
+  if [[ $word == -* || $COMP_CWORD == 2 && $command =~ ^(record|trace|profile|repo|key|cache|config)$ ]]; then
+    mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")
+  elif [[ $command =~ ^(umount|repin|record|cache|unmount)$ ]]; then
     local mountpoints
     mountpoints=$(awk '$3 == "fuse.pinfs" { print $2 }' /proc/mounts)
     mapfile -t COMPREPLY < <(compgen -W "$mountpoints" -- "$word")
-  elif [[ $word == -* || $COMP_CWORD == 2 && $command =~ ^(record|trace|profile|repo|key|cache|config|help)$ ]]; then
-    mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")
+  elif [[ $command == repo ]]; then
+    mapfile -t COMPREPLY < <(compgen -W "add rm list" -- "$word")
+  elif [[ $command == repo ]]; then
+    mapfile -t COMPREPLY < <(compgen -W "export" -- "$word")
+  elif [[ $command == completion ]]; then
+    mapfile -t COMPREPLY < <(compgen -W "bash zsh fish" -- "$word")
+  elif [[ $command == help ]]; then
+    mapfile -t COMPREPLY < <(compgen -W "$commands topic-pins topic-trust topic-cache topic-offline topic-exit-codes" -- "$word")
+  elif [[ $command =~ ^(mount|ls|stat|cat|cp|find|log|diff|fetch|info|tags|check|explain|probe|bench|attest|cache)$ ]]; then
+    _pinfs_sources "$word"
   fi
 }
 
