@@ -2,7 +2,7 @@ import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import t, { type Test } from 'tap';
 import { serve } from '../lib/source/serve.js';
 import { checkout, type ExpectedEntry } from '../lib/testing/genuine.js';
@@ -140,4 +140,20 @@ void t.test('follow.ts tells of each head', async (t) => {
     '- goes',
     '~ grows',
   ]);
+});
+
+void t.test('diff.ts tells what differs between two snapshots', async (t) => {
+  const made = makeRepository({
+    revisions: [
+      { tree: { kept: file('a'), changed: file('b'), gone: file('c') }, tags: { v1: '' } },
+      { tree: { kept: file('a'), changed: file('bb'), came: file('d') }, tags: { v2: '' } },
+    ],
+  });
+  const repository = made.writeTo(t.testdir());
+  const { run, work } = await place(t, dirname(repository));
+  const key = join(work, 'key.pub');
+  fs.writeFileSync(key, made.masterKey);
+  const { code, stdout, stderr } = await run('diff', `${repository}@v1`, `${repository}@v2`, key);
+  t.match({ code, stderr }, { code: 0, stderr: '' });
+  t.same(stdout.trim().split('\n').sort(), ['+ /came', '- /gone', '~ /changed content,time']);
 });

@@ -43,10 +43,10 @@ export interface MountSession {
   readonly log: Log;
   status(): MountStatus;
   /**
-   * Unmounts; `ended` follows when the last user of the mount has left.
+   * Unmounts, in order if nothing else is said; `ended` follows when the last user of the mount has left.
    * @throws PinfsError MOUNT_BUSY: in use, and asked in order; also when it is detached already.
    */
-  unmount(mode: UnmountMode): Promise<Unmounted>;
+  unmount(mode?: UnmountMode): Promise<Unmounted>;
   /**
    * Goes over to another pin of the same repository; or only verifies it.
    * @throws PinfsError: what is served is what was served before
@@ -76,9 +76,15 @@ export interface SessionParts {
   readonly onMounting: () => void;
 }
 
-/** The parts of a real mount. @throws PinfsError STATE_UNUSABLE, USAGE (the log). */
-export async function realParts(mount: MountOptions): Promise<SessionParts> {
-  const log = openLog(mount.log, mount.logLevel);
+/**
+ * The parts of a real mount. @throws PinfsError STATE_UNUSABLE, USAGE (the log).
+ * @param output gets the log where it goes to no file; stderr, if nothing is said
+ */
+export async function realParts(
+  mount: MountOptions,
+  output?: (text: string) => void,
+): Promise<SessionParts> {
+  const log = openLog(mount.log, mount.logLevel, output);
   log.info(`mounting on ${mount.mountpoint}`);
   const { openRepository } = await import('../../repository/open.js');
   const { processEnvironment } = await import('../../repository/open/environment.js');
@@ -355,7 +361,7 @@ function liveSession(
     mountpoint: life.mountpoint,
     log,
     status,
-    async unmount(mode) {
+    async unmount(mode = 'orderly') {
       const left = await leaveMount(life.mountpoint, mounted, mode, () => life.stopping);
       if (left.ended) await over;
       return left;

@@ -87,7 +87,7 @@ export async function refuseExisting(storage: Storage): Promise<void> {
   });
 }
 
-/** The catalog of revision 0, which is the only one with no revision before it (docs/format.md, 8.3). */
+/** The catalog of revision 0, which is the only one with no revision before it (docs/format.md, 5.13). */
 function emptyRoot(time: number): Buffer {
   const writer = writeCatalog();
   const { counters } = emitRows('', directoryNode(plainAttributes(0o755, time)), {

@@ -119,7 +119,7 @@ async function bodyFor(content: NewContent): Promise<Buffer | Blob> {
   return await openAsBlob(content.file);
 }
 
-/** As the reference's server has them (docs/format.md, 1.1), and what the server compares the bytes with. */
+/** As the reference's server has them (docs/format.md, 1), and what the server compares the bytes with. */
 function headersOf(path: string, body: Buffer | Blob): Record<string, string> {
   const isObject = isObjectPath(path);
   return {
