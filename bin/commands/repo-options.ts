@@ -7,7 +7,7 @@ export const storageOptions = {
     value: 'storage',
     kind: 'text',
     required: true,
-    help: 'where the repository lies: a directory',
+    help: 'where the repository lies: a directory, or s3://bucket/prefix',
   },
 } as const satisfies OptionRows;
 

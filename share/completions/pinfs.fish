@@ -176,7 +176,7 @@ complete -c pinfs -n '__fish_seen_subcommand_from mrc' -l sample -x -d 'look at 
 complete -c pinfs -n '__fish_seen_subcommand_from advise' -l target -x -d 'share of the uses that are to be hits, such as 95%'
 complete -c pinfs -n 'begin; __fish_seen_subcommand_from profile; and __fish_seen_subcommand_from make merge; end' -l output -s o -r -F -d 'where the profile goes'
 complete -c pinfs -n '__fish_seen_subcommand_from report' -l output -s o -r -F -d 'the page to write'
-complete -c pinfs -n '__fish_seen_subcommand_from publish; or begin; __fish_seen_subcommand_from repo; and __fish_seen_subcommand_from create resign rotate-key info check repair gc tag rollback; end' -l storage -x -d 'where the repository lies: a directory'
+complete -c pinfs -n '__fish_seen_subcommand_from publish; or begin; __fish_seen_subcommand_from repo; and __fish_seen_subcommand_from create resign rotate-key info check repair gc tag rollback; end' -l storage -x -d 'where the repository lies: a directory, or s3://bucket/prefix'
 complete -c pinfs -n '__fish_seen_subcommand_from publish' -l from -r -F -d 'directory or tar archive (.gz, .zst, .xz; - for standard input) to publish'
 complete -c pinfs -n '__fish_seen_subcommand_from publish' -l at -x -d 'where in the repository (default: its root)'
 complete -c pinfs -n '__fish_seen_subcommand_from publish' -l delete -x -d 'take this path out of the repository'
