@@ -201,7 +201,8 @@ async function exitCodes(t: Test, driver: DriverName): Promise<void> {
   const local = join(fixtures, 'analysis.example.org');
   const nobody = 'http://127.0.0.1:1/made.example.org';
   const cases: readonly (readonly [number, RegExp, string, readonly string[]])[] = [
-    [5, /TAG_UNKNOWN/, `${local}@1999`, key],
+    [5, /TAG_UNKNOWN/, `${local}@never`, key],
+    [5, /DATE_TOO_EARLY/, `${local}@1999`, key],
     [5, /DATE_TOO_EARLY/, `${local}@1999-01-01`, key],
     [3, /NO_KEY/, local, []],
     [3, /WHITELIST_SIGNATURE/, local, args],

@@ -2,8 +2,10 @@ import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
+import { errorCode } from '../lib/format/errno.js';
 import type { Shown } from '../lib/testing/suites/oracle.js';
 import type { Verdict } from '../lib/trust/verdict/verdict.js';
 import { pinfs, type CliResult } from './cli.js';
@@ -53,6 +55,19 @@ export interface MountFacts {
   } | null;
 }
 
+/** A process that was detached may still be writing its last words: a file that came meanwhile is found anew. */
+async function removeWhole(directory: string): Promise<void> {
+  for (let tries = 50; ; tries--) {
+    try {
+      rmSync(directory, { recursive: true, force: true });
+      return;
+    } catch (thrown) {
+      if (errorCode(thrown) !== 'ENOTEMPTY' || tries === 0) throw thrown;
+      await pause(100);
+    }
+  }
+}
+
 export function scene(t: Test, driver: DriverName): Scene {
   const work = mkdtempSync(join(tmpdir(), 'pinfs-native-'));
   const mounted = new Set<string>();
@@ -77,8 +92,7 @@ export function scene(t: Test, driver: DriverName): Scene {
       const { code } = await pinfs(['umount', ...mounted]);
       if (code !== 0) await pinfs(['umount', '--force', ...mounted]);
     }
-    // A process that was detached may still be writing its last words.
-    rmSync(work, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
+    await removeWhole(work);
   });
   return {
     work,
