@@ -105,7 +105,7 @@ void t.test('what goes wrong is told as what it is', needsMount, async (t) => {
   const failed = await bench('--workload', 'exit 3', source);
   t.equal(failed.code, 1);
   t.match(JSON.parse(failed.stdout), { error: { code: 'WORKLOAD_FAILED', message: /with 3/ } });
-  const unknown = await bench(`${source}@none`);
+  const unknown = await bench(`${source}@2015-legcy`);
   t.equal(unknown.code, 5);
   t.match(JSON.parse(unknown.stdout), { error: { code: 'TAG_UNKNOWN', advice: /2015-legacy/ } });
   nothingIsLeft(t, work);
