@@ -215,3 +215,19 @@ function untilNul(text: ByteString): ByteString {
   const end = text.indexOf('\0');
   return end === -1 ? text : text.slice(0, end);
 }
+
+/** Counters of a catalog, each for itself and for what is below it (docs/format.md, 5.14), without the prefixes `self_` and `subtree_`. */
+export const counterNames = [
+  'regular',
+  'symlink',
+  'special',
+  'dir',
+  'nested',
+  'chunked',
+  'chunks',
+  'file_size',
+  'chunked_size',
+  'xattr',
+  'external',
+  'external_file_size',
+] as const;

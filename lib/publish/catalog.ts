@@ -1,3 +1,4 @@
+import { counterNames } from '../format/catalog-row.js';
 import { toBytes, type ByteString } from '../format/bytes.js';
 import { flagsOfCompression } from '../format/compression.js';
 import { hashBytes, type ContentHash } from '../format/hash.js';
@@ -5,13 +6,7 @@ import { pathDigest, pathKey } from '../format/path-hash.js';
 import type { Objects } from './objects.js';
 import { writeCatalog, type CatalogWriter } from './catalogs/catalog-writer.js';
 import { xattrBlob } from './catalogs/xattr-blob.js';
-import {
-  counterNames,
-  flag,
-  hashFlag,
-  zeroCounters,
-  type CatalogCounters,
-} from './catalogs/catalog-schema.js';
+import { flag, hashFlag, zeroCounters, type CatalogCounters } from './catalogs/catalog-schema.js';
 import type { RowAttributes, DirectorySpec, EntrySpec, FileSpec } from './spec.js';
 
 export interface MadeCatalog {

@@ -20,7 +20,7 @@ import type { Publication } from './revision/commit.js';
 import { hashAlgorithmOf, readHead } from './revision/head.js';
 import { publishRevision, rollBack, type RevisionReport } from './revision/publish.js';
 import { removeTags, tagRevision } from './revision/tags.js';
-import type { PublishedTag } from './revision/history.js';
+import type { HistoryTag } from '../tree/history.js';
 import { openStorage } from './storage/open.js';
 import type { Storage } from './storage/storage.js';
 
@@ -138,7 +138,7 @@ export async function rollBackTo(place: PublishPlace, tag: string): Promise<Revi
 export async function addRepositoryTag(
   place: PublishPlace,
   tag: { readonly name: string; readonly message: string; readonly hash?: string | undefined },
-): Promise<PublishedTag> {
+): Promise<HistoryTag> {
   return withPublication(place, {}, (publication) => tagRevision(publication, tag));
 }
 
@@ -151,7 +151,7 @@ export async function removeRepositoryTags(
 }
 
 /** The tags of a repository, newest first. @throws PinfsError */
-export async function listRepositoryTags(place: string, fqrn: string): Promise<PublishedTag[]> {
+export async function listRepositoryTags(place: string, fqrn: string): Promise<HistoryTag[]> {
   const storage = await openStorage(place);
   try {
     const { history } = await readHead(storage, fqrn);

@@ -1,10 +1,11 @@
+import { counterNames } from '../../format/catalog-row.js';
 import Database from 'better-sqlite3';
 import { fromBytes, printable, type ByteString } from '../../format/bytes.js';
 import { compressionOfFlags } from '../../format/compression.js';
 import { PinfsError } from '../../format/errors.js';
 import { hashFromDigest, parseHash, type ContentHash } from '../../format/hash.js';
 import { pathDigest, pathKey } from '../../format/path-hash.js';
-import { counterNames, flag, zeroCounters, type CatalogCounters } from './catalog-schema.js';
+import { flag, zeroCounters, type CatalogCounters } from './catalog-schema.js';
 import type { CatalogLink, ChunkValues, RowValues } from './catalog-writer.js';
 import {
   directoryNode,

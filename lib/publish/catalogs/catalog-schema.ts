@@ -1,3 +1,5 @@
+import type { counterNames } from '../../format/catalog-row.js';
+
 /**
  * The tables of a catalog of schema 2.5 revision 7 and of a tag database of schema 1.0 revision 3
  * (docs/format.md, 5.3 and 7). A test compares them with genuine databases.
@@ -55,22 +57,6 @@ export const flag = {
 } as const;
 
 export const hashFlag = { sha1: 0, rmd160: 0x100, shake128: 0x200 } as const;
-
-/** The counters of a catalog, without their prefixes `self_` and `subtree_` (docs/format.md, 5.14). */
-export const counterNames = [
-  'regular',
-  'symlink',
-  'special',
-  'dir',
-  'nested',
-  'chunked',
-  'chunks',
-  'file_size',
-  'chunked_size',
-  'xattr',
-  'external',
-  'external_file_size',
-] as const;
 
 export type CatalogCounters = Record<(typeof counterNames)[number], number>;
 

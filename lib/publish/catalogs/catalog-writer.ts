@@ -1,6 +1,7 @@
+import { counterNames } from '../../format/catalog-row.js';
 import Database from 'better-sqlite3';
 import { toBytes, type ByteString } from '../../format/bytes.js';
-import { catalogSchema, counterNames, type CatalogCounters } from './catalog-schema.js';
+import { catalogSchema, type CatalogCounters } from './catalog-schema.js';
 
 /**
  * The values of one row of the table `catalog` in the order of its columns: the two halves of its path's hash, those

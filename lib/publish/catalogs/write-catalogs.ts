@@ -1,7 +1,8 @@
+import { counterNames } from '../../format/catalog-row.js';
 import type { ByteString } from '../../format/bytes.js';
 import type { ContentHash } from '../../format/hash.js';
 import { readBase, type BaseCatalog, type ReadCatalog } from './base-catalog.js';
-import { counterNames, zeroCounters, type CatalogCounters } from './catalog-schema.js';
+import { zeroCounters, type CatalogCounters } from './catalog-schema.js';
 import { writeCatalog, type CatalogLink } from './catalog-writer.js';
 import { isUnchanged } from './compare.js';
 import { emitRows, type NestedDirectory } from './emit-rows.js';

@@ -1,3 +1,4 @@
+import type { HistoryTag } from '../../tree/history.js';
 import Database from 'better-sqlite3';
 import { printable, fromText } from '../../format/bytes.js';
 import { PinfsError } from '../../format/errors.js';
@@ -5,24 +6,11 @@ import type { ContentHash } from '../../format/hash.js';
 import { isoTime } from '../../format/time.js';
 import { historySchema } from '../catalogs/catalog-schema.js';
 
-/** A name of a snapshot, as the tag database has it (docs/format.md, 7). */
-export interface PublishedTag {
-  readonly name: string;
-  /** Text of the hash of the root catalog. */
-  readonly hash: string;
-  readonly revision: number;
-  readonly timestamp: number;
-  readonly channel: number;
-  readonly description: string;
-  readonly size: number;
-  readonly branch: string;
-}
-
 /** The tag database of one revision. */
 export interface History {
   /** Undefined: there was none. */
   readonly hash?: ContentHash;
-  readonly tags: readonly PublishedTag[];
+  readonly tags: readonly HistoryTag[];
   readonly branches: readonly (readonly [string, string | null, number])[];
   readonly properties: ReadonlyMap<string, string>;
 }
@@ -54,7 +42,7 @@ export function historyOf(bytes: Buffer, fqrn: string): History {
         `SELECT name, hash, revision, timestamp, channel, coalesce(description,'') AS description,
            ${size} AS size, ${branch} AS branch FROM tags ORDER BY name`,
       )
-      .all() as PublishedTag[];
+      .all() as HistoryTag[];
     const branches =
       revision < 3
         ? []

@@ -1,16 +1,17 @@
+import type { HistoryTag } from '../../tree/history.js';
 import { PinfsError } from '../../format/errors.js';
 import { parseHash } from '../../format/hash.js';
 import { readBase } from '../catalogs/base-catalog.js';
 import { commitHead, type Publication } from './commit.js';
 import { readHead, type Head } from './head.js';
-import { addTag, removeTag, type History, type PublishedTag, type TaggedRoot } from './history.js';
+import { addTag, removeTag, type History, type TaggedRoot } from './history.js';
 import { readObject } from './read-objects.js';
 
 /** Gives a name to the newest revision, or to another one by its root hash. @throws PinfsError TAG_REFUSED */
 export async function tagRevision(
   publication: Publication,
   tag: { readonly name: string; readonly message: string; readonly hash?: string | undefined },
-): Promise<PublishedTag> {
+): Promise<HistoryTag> {
   const head = await readHead(publication.storage, publication.fqrn, publication.key);
   const root = await rootOf(publication, head, tag.hash);
   const history = addTag(head.history, tag.name, root, tag.message);

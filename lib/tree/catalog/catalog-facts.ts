@@ -1,5 +1,5 @@
 import { fromBytes, toBytes, type ByteString } from '../../format/bytes.js';
-import { isName } from '../../format/catalog-row.js';
+import { counterNames, isName } from '../../format/catalog-row.js';
 import { PinfsError } from '../../format/errors.js';
 import type { CatalogFile } from './catalog-file.js';
 import { disorder } from './damage.js';
@@ -11,22 +11,6 @@ import type {
   NestedCatalogs,
   RootProperties,
 } from '../tree.js';
-
-/** Counters of a catalog, each for itself and for what is below it (docs/format.md, 5.14). */
-const counterNames = [
-  'regular',
-  'symlink',
-  'special',
-  'dir',
-  'nested',
-  'chunked',
-  'chunks',
-  'file_size',
-  'chunked_size',
-  'xattr',
-  'external',
-  'external_file_size',
-] as const;
 
 const defaultTtlSeconds = 240;
 
