@@ -110,7 +110,7 @@ void t.test('what a process that died left is swept when the next one opens', as
   await store.close();
 });
 
-void t.test('two processes keep one small limit, and both read what is right', async (t) => {
+void t.test('three processes keep one small limit, and all read what is right', async (t) => {
   const directory = t.testdir();
   const limit = 40 * block;
   const children = [
@@ -129,14 +129,18 @@ void t.test('two processes keep one small limit, and both read what is right', a
   await Promise.all(children.map((each) => each.ended));
   running.clear();
   await watch;
+  // Who evicts is a matter of turns: of three that write, one may find room each time.
+  let evicted = 0;
   for (const { lines } of children) {
-    t.ok(Number(/^end (\d+)$/.exec(lines.at(-1) ?? '')?.[1]) > 0, 'it evicted');
+    evicted += Number(/^end (\d+)$/.exec(lines.at(-1) ?? '')?.[1]);
     t.same(
       lines.slice(0, -1).filter((line) => !line.endsWith(' right')),
       [],
     );
   }
-  t.ok(objectsOnDisk(directory).bytes <= limit);
+  const left = objectsOnDisk(directory);
+  t.ok(evicted + left.count >= 150, `${evicted} evicted, ${left.count} left of 150`);
+  t.ok(left.bytes <= limit);
   // A file is there a moment before the one it replaces is gone, nothing more.
   t.ok(highest <= limit + 10 * block, `${highest} bytes`);
 });
