@@ -12,18 +12,25 @@ export async function inStorage(
   how: 'write' | 'read',
   body: (storage: Storage) => Promise<void>,
 ): Promise<void> {
-  await runAction(flags, async () => {
-    const { openStorage } = await import('../../lib/publish/storage/open.js');
-    const storage = await openStorage(flags.storage);
+  await runAction(flags, () => holding(flags.storage, how, body));
+}
+
+/** The same within a command. @throws PinfsError what opening, locking and the body throw */
+export async function holding(
+  place: string,
+  how: 'write' | 'read',
+  body: (storage: Storage) => Promise<void>,
+): Promise<void> {
+  const { openStorage } = await import('../../lib/publish/storage/open.js');
+  const storage = await openStorage(place);
+  try {
+    const release = how === 'write' ? await storage.lock() : undefined;
     try {
-      const release = how === 'write' ? await storage.lock() : undefined;
-      try {
-        await body(storage);
-      } finally {
-        await release?.();
-      }
+      await body(storage);
     } finally {
-      await storage.close();
+      await release?.();
     }
-  });
+  } finally {
+    await storage.close();
+  }
 }

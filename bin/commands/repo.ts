@@ -8,6 +8,7 @@ import { runAction } from './failures.js';
 import { addOptions, outputOptions, type CommandOptionRows, type OutputFlags } from './options.js';
 import { printJson } from './output.js';
 import { registerChecks } from './repo-check.js';
+import { registerMirror } from './repo-mirror.js';
 import { registerTags } from './repo-tag.js';
 import { masterKeyOption, signingKeyOption, storageOptions } from './repo-options.js';
 
@@ -85,6 +86,7 @@ export function register(program: Command): void {
     .action(rotate);
   command('info').description('tell what a storage says of its repository').action(info);
   registerChecks(command);
+  registerMirror(repo);
   registerTags(repo);
   addOptions(outputOptions(repo.command('key')), { ...masterKeyOption, ...exportOptions })
     .description('give the public master key, which readers need')

@@ -178,6 +178,16 @@ export const examples: Readonly<
       'from a mirror',
     ],
   ],
+  'repo-mirror': [
+    [
+      'pinfs repo mirror http://server/cvmfs/demo.example.org --storage /srv/cvmfs/demo.example.org --key demo.pub',
+      'the head and all tags; again, it is brought up to date',
+    ],
+    [
+      'pinfs repo mirror SOURCE --storage s3://bucket/demo.example.org --tag v1 --newest 10',
+      'into a bucket, the head and eleven others',
+    ],
+  ],
   'repo-gc': [
     [
       'pinfs repo gc demo.example.org --storage /srv/cvmfs/demo.example.org --keep papers.txt',

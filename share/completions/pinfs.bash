@@ -43,7 +43,7 @@ _pinfs() {
     --by) mapfile -t COMPREPLY < <(compgen -W 'snapshot' -- "$word") && return ;;
     --compression) mapfile -t COMPREPLY < <(compgen -W 'zlib none' -- "$word") && return ;;
     --hash) mapfile -t COMPREPLY < <(compgen -W 'sha1 rmd160 shake128' -- "$word") && return ;;
-    --fqrn | --cache-limit | --trust-at | --set | --mirror | --proxy | --env | --deadline | --min-rate | --metrics | --protected-xattr | --xattr-gid | --count | --name | --number | --jobs | --port | --host | --rtt | --rate | --repeats | --clients | --seed | --size | --sample | --target | --storage | --at | --delete | --tag | --message | --chunk-sizes | --external | --days | --keep) return ;;
+    --fqrn | --cache-limit | --trust-at | --set | --mirror | --proxy | --env | --deadline | --min-rate | --metrics | --protected-xattr | --xattr-gid | --count | --name | --number | --jobs | --port | --host | --rtt | --rate | --repeats | --clients | --seed | --size | --sample | --target | --storage | --at | --delete | --tag | --message | --chunk-sizes | --external | --days | --keep | --newest) return ;;
   esac
   case $command in
     mount) options="$source --inodes --foreground --driver --allow-other --suid --dev --ahead --profile --no-xattrs --passthrough --log --log-level --metrics --public --trace --record --learn --record-all --protected-xattr --xattr-gid -o" ;;
@@ -108,10 +108,11 @@ _pinfs() {
       check) options="$output --storage --master-signing-key" ;;
       repair) options="$output --storage --master-signing-key --from" ;;
       gc) options="$output --storage --keep --yes" ;;
+      mirror) options="$source --storage --tag --newest --jobs" ;;
       tag) options="$output --storage --signing-key --message --hash" ;;
       rollback) options="$output --storage --signing-key" ;;
       key) options="$output --master-signing-key --output" ;;
-      *) options='create resign rotate-key info check repair gc tag rollback key' ;;
+      *) options='create resign rotate-key info check repair gc mirror tag rollback key' ;;
     esac ;;
     key) case ${COMP_WORDS[2]} in
       generate) options="$output --output" ;;
@@ -151,7 +152,7 @@ _pinfs() {
     mapfile -t COMPREPLY < <(compgen -W "bash zsh fish" -- "$word")
   elif [[ $command == help ]]; then
     mapfile -t COMPREPLY < <(compgen -W "$commands topic-pins topic-trust topic-cache topic-offline topic-exit-codes" -- "$word")
-  elif [[ $command =~ ^(mount|ls|stat|cat|cp|find|log|diff|fetch|info|tags|check|explain|probe|bench|attest|cache)$ ]]; then
+  elif [[ $command =~ ^(mount|ls|stat|cat|cp|find|log|diff|fetch|info|tags|check|explain|probe|bench|repo|attest|cache)$ ]]; then
     _pinfs_sources "$word"
   fi
 }

@@ -53,6 +53,8 @@ export interface StoredContent {
 
 /** The part of a storage that objects need; a run that changes nothing has one that holds nothing and forgets all. */
 export interface ObjectStorage {
+  /** For files that are under way to it; undefined: it has no place for them. */
+  readonly aside?: string | undefined;
   has(path: string): Promise<boolean>;
   write(
     path: string,

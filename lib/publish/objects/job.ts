@@ -192,7 +192,8 @@ function keeper(temporary: string) {
   let size = 0;
   let fd: number | undefined;
   const write = (bytes: Buffer): void => {
-    fd ??= openSync(temporary, 'wx', 0o600);
+    // It becomes a file of the storage, which a web server reads.
+    fd ??= openSync(temporary, 'wx', 0o666);
     for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at);
   };
   return {

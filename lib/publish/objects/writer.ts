@@ -22,7 +22,7 @@ import { makeThreads, type ObjectThreads } from './threads.js';
 export interface WriterOptions extends ContentOptions {
   /** How many (default: as many as there are cores). */
   readonly threads?: number;
-  /** Where objects lie that are too large for memory, until they are stored (default: the system's place for such). */
+  /** Where objects lie that are too large for memory, until they are stored (default: that of the storage, or of the system). */
   readonly temporary?: string;
 }
 
@@ -34,7 +34,9 @@ const triesMax = 3;
 export function makeObjectWriter(storage: ObjectStorage, options: WriterOptions): ObjectWriter {
   if (options.chunkSizes !== undefined) checkChunkSizes(options.chunkSizes);
   const count = options.threads ?? availableParallelism();
-  const directory = mkdtempSync(join(options.temporary ?? tmpdir(), 'pinfs-objects-'));
+  const directory = mkdtempSync(
+    join(options.temporary ?? storage.aside ?? tmpdir(), 'pinfs-objects-'),
+  );
   const threads = makeThreads(count);
   const counts = { files: 0, bytes: 0, newObjects: 0, newBytes: 0, knownObjects: 0 };
   let numbers = 0;

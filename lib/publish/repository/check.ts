@@ -4,6 +4,8 @@ import { hashBytes } from '../../format/hash.js';
 import { isExpired } from '../../format/whitelist.js';
 import { historyOf } from '../revision/history.js';
 import type { Storage } from '../storage/storage.js';
+import { mirroredList, readNotes } from './own-notes.js';
+import { isOwnReflog, readReflog } from './own-reflog.js';
 import { checkOwnHead, readStoredHead } from './head.js';
 import {
   lookAt,
@@ -35,8 +37,6 @@ export interface RepositoryReport {
   readonly orphanBytes: number;
   readonly problems: readonly RepositoryProblem[];
 }
-
-const reflogBytesMax = 2 ** 30;
 
 /**
  * Looks at all that the newest revision and every tag reach, byte for byte, at signatures, counters and reflog; with a
@@ -82,8 +82,12 @@ export async function walkRoots(
   if (certificate !== undefined) await lookAt(walk, { kind: 'certificate', hash: certificate });
   if (metainfo !== undefined) await lookAt(walk, { kind: 'metainfo', hash: metainfo });
   if (reflog !== undefined) {
-    const bytes = (await walk.storage.read('.cvmfsreflog', reflogBytesMax))?.bytes;
-    if (bytes === undefined || hashBytes(reflog.algorithm, bytes).text !== reflog.text) {
+    const bytes = await readReflog(walk.storage);
+    const isRight =
+      bytes !== undefined &&
+      (hashBytes(reflog.algorithm, bytes).text === reflog.text ||
+        (await isOwnReflog(walk.storage, manifest.rootHash.algorithm, bytes)));
+    if (!isRight) {
       const text = '.cvmfsreflog is not the one that the manifest names';
       note(walk, '.cvmfsreflog', new PinfsError('REFLOG_MALFORMED', text));
     }
@@ -92,5 +96,8 @@ export async function walkRoots(
   if (history === undefined) return;
   const plain = await readPlain(walk, { kind: 'history', hash: history });
   if (plain === undefined) return;
-  for (const { hash } of historyOf(plain, fqrn).tags) await walkCatalog(walk, hash);
+  // A mirror may have some of them only.
+  const mirrored = await readNotes(walk.storage, mirroredList);
+  for (const { hash } of historyOf(plain, fqrn).tags)
+    if (mirrored?.includes(hash) !== false) await walkCatalog(walk, hash);
 }

@@ -1,6 +1,7 @@
 import { PinfsError } from '../../format/errors.js';
 import type { Storage } from '../storage/storage.js';
 import { walkRoots } from './check.js';
+import { keptList, readNotes } from './own-notes.js';
 import { startWalk, walkCatalog } from './walk.js';
 
 export interface Garbage {
@@ -8,10 +9,6 @@ export interface Garbage {
   readonly objects: number;
   readonly bytes: number;
 }
-
-/** Root hashes, one a line, that are kept whatever has no tag. */
-const keptList = '.pinfs/kept';
-const listBytesMax = 16 * 1024 * 1024;
 
 /**
  * Finds what neither the newest revision, nor a tag, nor a hash to be kept reaches, and removes it if asked to. Whoever
@@ -28,9 +25,8 @@ export async function collectGarbage(
 ): Promise<Garbage> {
   const walk = startWalk(storage);
   await walkRoots(walk, fqrn, undefined, now);
-  const listed = (await storage.read(keptList, listBytesMax))?.bytes.toString('utf8') ?? '';
-  const hashes = listed.split('\n').map((line) => line.replace(/\s.*/, ''));
-  for (const hash of [...keep, ...hashes]) if (hash !== '') await walkCatalog(walk, hash);
+  const kept = (await readNotes(storage, keptList)) ?? [];
+  for (const hash of [...keep, ...kept]) await walkCatalog(walk, hash);
   const [first] = walk.problems.filter(({ code }) => code !== 'WHITELIST_EXPIRED');
   if (first !== undefined) {
     throw new PinfsError('GC_REFUSED', `what is to be kept is not whole: ${first.message}`, {

@@ -1,5 +1,5 @@
 import Database from 'better-sqlite3';
-import { compressionOfFlags, zlibCodec } from '../../format/compression.js';
+import { compressionOfFlags, zlibCodec, type Compression } from '../../format/compression.js';
 import { asPinfsError, PinfsError } from '../../format/errors.js';
 import {
   hashBytes,
@@ -79,10 +79,7 @@ export async function walkCatalog(walk: Walk, hashText: string): Promise<void> {
       for (const message of wrongCounters(db)) {
         note(walk, objectText(object), new PinfsError('CATALOG_COUNTERS', message));
       }
-      nested = db
-        .prepare('SELECT CAST(sha1 AS TEXT) FROM nested_catalogs')
-        .pluck()
-        .all() as string[];
+      nested = nestedOf(db);
     } finally {
       db.close();
     }
@@ -95,7 +92,7 @@ export async function walkCatalog(walk: Walk, hashText: string): Promise<void> {
 
 async function walkContents(walk: Walk, db: Database.Database): Promise<void> {
   const under = new Set<Promise<void>>();
-  for (const object of contentsOf(db)) {
+  for (const { object } of contentsOf(db)) {
     if (walk.reached.has(objectPath(object))) continue;
     const looking = lookAt(walk, object).finally(() => under.delete(looking));
     under.add(looking);
@@ -104,23 +101,38 @@ async function walkContents(walk: Walk, db: Database.Database): Promise<void> {
   await Promise.all(under);
 }
 
+/** An object of a file. */
+export interface ContentObject {
+  readonly object: ObjectName;
+  readonly compression: Compression;
+  readonly plainBytes: number;
+}
+
 /** The objects of all files of a catalog; external ones have none. */
-function* contentsOf(db: Database.Database): Generator<ObjectName> {
+export function* contentsOf(db: Database.Database): Generator<ContentObject> {
   const external = flag.external;
   const rows = db
     .prepare(
-      `SELECT hash, flags, 0 FROM catalog WHERE hash IS NOT NULL AND length(hash)=20 AND flags & ${external} = 0
+      `SELECT hash, flags, 0, CAST(size AS INTEGER) FROM catalog
+       WHERE hash IS NOT NULL AND length(hash)=20 AND flags & ${external} = 0
        UNION ALL
-       SELECT chunks.hash, catalog.flags, 1 FROM chunks JOIN catalog USING (md5path_1, md5path_2)
-       WHERE catalog.flags & ${external} = 0`,
+       SELECT chunks.hash, catalog.flags, 1, CAST(chunks.size AS INTEGER)
+       FROM chunks JOIN catalog USING (md5path_1, md5path_2) WHERE catalog.flags & ${external} = 0`,
     )
     .raw()
-    .iterate() as IterableIterator<readonly [Buffer, number, 0 | 1]>;
-  for (const [digest, flags, isChunk] of rows) {
+    .iterate() as IterableIterator<readonly [Buffer, number, 0 | 1, number | null]>;
+  for (const [digest, flags, isChunk, size] of rows) {
     const hash = hashFromDigest(algorithmOf(flags), digest);
-    if (hash === undefined || compressionOfFlags(flags) === undefined) continue;
-    yield { hash, kind: isChunk === 1 ? 'chunk' : 'data' };
+    const compression = compressionOfFlags(flags);
+    if (hash === undefined || compression === undefined) continue;
+    const plainBytes = Math.max(0, size ?? 0);
+    yield { object: { hash, kind: isChunk === 1 ? 'chunk' : 'data' }, compression, plainBytes };
   }
+}
+
+/** The catalogs that a catalog names, as they stand in it. */
+export function nestedOf(db: Database.Database): readonly string[] {
+  return db.prepare('SELECT CAST(sha1 AS TEXT) FROM nested_catalogs').pluck().all() as string[];
 }
 
 function algorithmOf(flags: number): HashAlgorithm {

@@ -43,6 +43,7 @@ export async function openDirectoryStorage(root: string): Promise<Storage> {
   };
   return {
     name: root,
+    aside: temporary,
     read: (path, limit) => told(`read (${path})`, () => readWhole(root, path, limit)),
     stream: (path) => told(`read (${path})`, () => openStream(join(root, path))),
     has: (path) => told(`read (${path})`, () => isThere(join(root, path))),
@@ -178,7 +179,8 @@ async function writeAside(
       await unlink(content.file);
     });
   }
-  const handle = await open(path, Buffer.isBuffer(content) ? 'wx' : 'r+', 0o666);
+  // A file that was given may be one that its owner can't write to.
+  const handle = await open(path, Buffer.isBuffer(content) ? 'wx' : 'r', 0o666);
   try {
     if (Buffer.isBuffer(content)) await handle.writeFile(content);
     if (durable) await handle.sync();

@@ -7,6 +7,11 @@ import type { Readable } from 'node:stream';
 export interface Storage {
   /** For messages; no credentials. */
   readonly name: string;
+  /**
+   * A directory on the disk of the storage for files that are under way to it. Whoever locks it next sweeps what others
+   * left there. undefined: it lies on no disk of this machine.
+   */
+  readonly aside?: string | undefined;
   /** undefined: there is none. `limit` bounds the bytes. @throws PinfsError STORAGE_FAILED, OBJECT_TOO_LARGE */
   read(path: string, limit: number): Promise<FoundFile | undefined>;
   /** undefined: there is none. @throws PinfsError STORAGE_FAILED */

@@ -107,7 +107,8 @@ function verifiedManifest(head: JudgedHead) {
   return head.manifest;
 }
 
-function recordHead(opening: Opening, head: JudgedHead): void {
+/** Remembers a head that was verified, with its evidence. */
+export function recordHead(opening: Opening, head: JudgedHead): void {
   const manifest = verifiedManifest(head);
   opening.seen.recordHead(opening.fqrn, {
     revision: manifest.revision,

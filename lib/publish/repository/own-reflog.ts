@@ -1,0 +1,34 @@
+import { hashBytes, type HashAlgorithm } from '../../format/hash.js';
+import type { Storage } from '../storage/storage.js';
+import { readNotes, reflogList, writeNotes } from './own-notes.js';
+
+const reflogBytesMax = 2 ** 30;
+
+/** The reflog of a storage, if it has one. @throws PinfsError STORAGE_FAILED, OBJECT_TOO_LARGE */
+export async function readReflog(storage: Storage): Promise<Buffer | undefined> {
+  return (await storage.read('.cvmfsreflog', reflogBytesMax))?.bytes;
+}
+
+/** Replaces the reflog by one that the manifest does not name: first it is noted that both count. */
+export async function replaceReflog(
+  storage: Storage,
+  algorithm: HashAlgorithm,
+  before: Buffer | undefined,
+  bytes: Buffer,
+): Promise<void> {
+  const both = [before, bytes].flatMap((one) =>
+    one === undefined ? [] : [hashBytes(algorithm, one).text],
+  );
+  await writeNotes(storage, reflogList, new Set(both));
+  await storage.write('.cvmfsreflog', bytes);
+}
+
+/** Whether a reflog is one that the storage itself made. */
+export async function isOwnReflog(
+  storage: Storage,
+  algorithm: HashAlgorithm,
+  bytes: Buffer,
+): Promise<boolean> {
+  const hashes = await readNotes(storage, reflogList);
+  return hashes?.includes(hashBytes(algorithm, bytes).text) ?? false;
+}
