@@ -11,6 +11,7 @@ import { applySettings } from './commands/settings.js';
 const commandModules: readonly (readonly [readonly string[], () => Promise<CommandModule>])[] = [
   [['mount'], () => import('./commands/mount.js')],
   [['umount', 'unmount'], () => import('./commands/umount.js')],
+  [['open'], () => import('./commands/open.js')],
   [['repin'], () => import('./commands/repin.js')],
   [['record'], () => import('./commands/record.js')],
   [['trace'], () => import('./commands/trace.js')],

@@ -71,7 +71,7 @@ t.test('what is out of order is found', (t) => {
 // Names that several files export, and how many do. The list may only become shorter: give what is new another
 // name, and take out what is told apart now. `register` is what each command has.
 const known: Readonly<Record<string, number>> = {
-  register: 35,
+  register: 36,
 };
 
 t.test('one exported name means one thing', (t) => {

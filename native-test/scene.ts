@@ -56,7 +56,7 @@ export interface MountFacts {
 }
 
 /** A process that was detached may still be writing its last words: a file that came meanwhile is found anew. */
-async function removeWhole(directory: string): Promise<void> {
+export async function removeWhole(directory: string): Promise<void> {
   for (let tries = 50; ; tries--) {
     try {
       rmSync(directory, { recursive: true, force: true });

@@ -47,7 +47,7 @@ export function writeValue(kind: OptionKind, value: string | number): string {
 function parseSeconds(text: string): number {
   const seconds = Number(text);
   if (!(seconds >= 1 && seconds <= 3600)) {
-    throw new PinfsError('USAGE', `'${text}' is no deadline`, {
+    throw new PinfsError('USAGE', `'${text}' is no number of seconds for this`, {
       advice: 'Give seconds, from 1 to 3600.',
     });
   }

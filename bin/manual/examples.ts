@@ -14,6 +14,10 @@ export const examples: Readonly<
     ['pinfs umount ~/sw', 'says who keeps it busy, if it is'],
     ['pinfs umount --lazy ~/sw', 'out of sight now, served until its last user leaves'],
   ],
+  open: [
+    ['cd "$(pinfs open sw@2015-legacy)"', 'mounted if it is not yet, and gone when nobody uses it'],
+    ['xdg-open "$(pinfs open sw@2015-legacy)"', 'in the file manager'],
+  ],
   repin: [
     ['pinfs repin ~/sw @2024-open-data', 'another tag; what is open keeps the old one'],
     ['pinfs repin --dry-run ~/sw @2024-open-data', 'verifies it, and stays'],

@@ -24,6 +24,8 @@ export interface Reserved {
   readonly path: string;
   /** The mountpoint may not lie in it either. */
   readonly whole: boolean;
+  /** In it, where mountpoints may lie all the same. */
+  readonly except?: string;
 }
 
 /** As many as Linux follows (path_resolution(7)). */
@@ -82,7 +84,7 @@ export function checkMountpoint(path: string, reserved: readonly Reserved[]): vo
 
 /** Likewise, without looking at the mountpoint itself. @throws PinfsError MOUNTPOINT_UNUSABLE */
 export function checkReserved(path: string, reserved: readonly Reserved[]): void {
-  for (const { what, path: other, whole } of reserved) {
+  for (const { what, path: other, whole, except } of reserved) {
     // By its text first: looking at a file in a mount that nobody serves yet would wait for ever.
     const real = isBelow(resolve(other), path) ? resolve(other) : realPath(other);
     if (isBelow(real, path)) {
@@ -90,7 +92,9 @@ export function checkReserved(path: string, reserved: readonly Reserved[]): void
         advice: 'A mount that needs itself hangs. Choose another directory for one of the two.',
       });
     }
-    if (whole && isBelow(path, real)) throw unusable(path, `it lies in ${what} (${shown(real)})`);
+    const allowed = except !== undefined && isBelow(path, realPath(except));
+    if (whole && !allowed && isBelow(path, real))
+      throw unusable(path, `it lies in ${what} (${shown(real)})`);
   }
 }
 

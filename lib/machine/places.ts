@@ -34,10 +34,18 @@ export function userDirectory(
 ): string | undefined {
   const given = absoluteVariable(variables, kind);
   if (given !== undefined) return given;
+  const home = homeDirectory(variables, passwordHome);
+  return home === undefined ? undefined : join(home, belowHome[kind]);
+}
+
+/** The home of this user; undefined: he has none. */
+export function homeDirectory(
+  variables: Variables,
+  passwordHome: () => string | undefined = homeOfUser,
+): string | undefined {
   const home = homeVariable(variables) ?? passwordHome();
   // The root directory is what a container gives to a user without a name.
-  const usable = home !== undefined && (home !== '/' || process.getuid?.() === 0);
-  return usable ? join(home, belowHome[kind]) : undefined;
+  return home !== '/' || process.getuid?.() === 0 ? home : undefined;
 }
 
 /** mount.fuse3 says HOME=/root to whomever mount(8) calls it for, also to users (`user` in fstab). */

@@ -33,6 +33,8 @@ const most: MountSpec = {
     log: '/log',
     place: 5,
     fsname: 'x',
+    ownPlace: true,
+    idle: 900_000,
     noExec: true,
     protectedXattrs: { names: ['user.a'], gids: [1] },
   },

@@ -50,6 +50,7 @@ export const readMountSpec: Decoder<MountSpec> = decoder((v) =>
         mountpoint: v.string(),
         place: v.exactOptional(v.pipe(v.number(), v.integer(), v.minValue(0))),
         fsname: v.exactOptional(v.string()),
+        ownPlace: v.exactOptional(v.boolean()),
         noExec: v.exactOptional(v.boolean()),
         protectedXattrs: v.exactOptional(
           v.object({ names: v.array(v.string()), gids: v.array(v.number()) }),

@@ -51,7 +51,7 @@ function workingDirectory(): string {
  * them. Where it is mounted is left out, and what only changes the words.
  */
 export function optionDigests({ options, mount }: MountSpec): Readonly<Record<string, string>> {
-  const told = new Set(['mountpoint', 'place', 'verbose']);
+  const told = new Set(['mountpoint', 'place', 'ownPlace', 'verbose']);
   const { site, ...others } = options;
   // The pin is part of the source; `fsname` may show it, and keeps what it showed when the mount gets another.
   const fsname = mount.fsname === undefined ? undefined : withoutPin(mount.fsname);

@@ -14,6 +14,8 @@ export interface MountOptions extends OptionValues<typeof mountOptionTable> {
   readonly place?: number;
   /** What the kernel shows as its source; undefined: the source of the mount. */
   readonly fsname?: string;
+  /** The mountpoint was made for this mount, and goes with it. */
+  readonly ownPlace?: boolean;
   /** Nothing of it can be executed. */
   readonly noExec?: boolean;
   /** Attributes that only the group 0 and these groups may read. */

@@ -60,6 +60,17 @@ export const mountOptionTable = {
       'way nothing more is fetched for it. Of the kernel driver. See `pinfs profile`.',
     inUse: 'the profile',
   },
+  /** Milliseconds without use after which the mount ends itself. */
+  idle: {
+    flag: '--idle',
+    value: 'seconds',
+    kind: 'seconds',
+    help: 'end the mount when nobody has used it for so long',
+    otherwise: 'never; of what `pinfs open` mounts 900',
+    manual:
+      'Ends the mount when nobody has used it for so long: no request came, and nobody has a file of it open or stands in it. ' +
+      'What the kernel answers from its own memory is no request.',
+  },
   noXattrs: {
     flag: '--no-xattrs',
     group: 'Access',

@@ -19,7 +19,7 @@ _pinfs_sources() {
 }
 
 _pinfs() {
-  local commands='mount umount repin record trace ls stat cat cp find log diff fetch info tags status check explain probe serve bench bench-diff replay mrc advise profile report publish repo attest key cache forget config setup doctor completion help version'
+  local commands='mount umount open repin record trace ls stat cat cp find log diff fetch info tags status check explain probe serve bench bench-diff replay mrc advise profile report publish repo attest key cache forget config setup doctor completion help version'
   local output='--json --verbose --quiet --progress --color --help'
   local source="$output --key --fqrn --cache --cache-limit --cache-lower --trust-at --blacklist --external --config --set --mirror --proxy --env --attestation --signer --offline --strict --deadline --min-rate --follow-redirects --weak-key"
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]} options=
@@ -43,11 +43,12 @@ _pinfs() {
     --by) mapfile -t COMPREPLY < <(compgen -W 'snapshot' -- "$word") && return ;;
     --compression) mapfile -t COMPREPLY < <(compgen -W 'zlib none' -- "$word") && return ;;
     --hash) mapfile -t COMPREPLY < <(compgen -W 'sha1 rmd160 shake128' -- "$word") && return ;;
-    --fqrn | --cache-limit | --trust-at | --set | --mirror | --proxy | --env | --deadline | --min-rate | --metrics | --protected-xattr | --xattr-gid | --count | --name | --number | --jobs | --port | --host | --rtt | --rate | --repeats | --clients | --seed | --size | --sample | --target | --storage | --at | --delete | --tag | --message | --chunk-sizes | --external | --days | --keep | --newest) return ;;
+    --fqrn | --cache-limit | --trust-at | --set | --mirror | --proxy | --env | --deadline | --min-rate | --idle | --metrics | --protected-xattr | --xattr-gid | --count | --name | --number | --jobs | --port | --host | --rtt | --rate | --repeats | --clients | --seed | --size | --sample | --target | --storage | --at | --delete | --tag | --message | --chunk-sizes | --external | --days | --keep | --newest) return ;;
   esac
   case $command in
-    mount) options="$source --inodes --foreground --driver --allow-other --suid --dev --ahead --profile --no-xattrs --passthrough --log --log-level --metrics --public --trace --record --learn --record-all --protected-xattr --xattr-gid -o" ;;
+    mount) options="$source --inodes --foreground --driver --allow-other --suid --dev --ahead --profile --idle --no-xattrs --passthrough --log --log-level --metrics --public --trace --record --learn --record-all --protected-xattr --xattr-gid -o" ;;
     umount) options="$output --lazy --force --all" ;;
+    open) options="$source --inodes --driver --idle --ahead --no-xattrs --log --log-level" ;;
     repin) options="$output --dry-run" ;;
     ls) options="$source --long --recursive --human" ;;
     stat) options=$source ;;
@@ -152,7 +153,7 @@ _pinfs() {
     mapfile -t COMPREPLY < <(compgen -W "bash zsh fish" -- "$word")
   elif [[ $command == help ]]; then
     mapfile -t COMPREPLY < <(compgen -W "$commands topic-pins topic-trust topic-cache topic-offline topic-exit-codes" -- "$word")
-  elif [[ $command =~ ^(mount|ls|stat|cat|cp|find|log|diff|fetch|info|tags|check|explain|probe|bench|repo|attest|cache)$ ]]; then
+  elif [[ $command =~ ^(mount|open|ls|stat|cat|cp|find|log|diff|fetch|info|tags|check|explain|probe|bench|repo|attest|cache)$ ]]; then
     _pinfs_sources "$word"
   fi
 }

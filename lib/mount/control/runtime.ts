@@ -14,6 +14,9 @@ import {
  * guard is the directory: 0700, owned by us, no symlink. Only we and root reach what lies in it.
  */
 
+/** Beside the control sockets: in it `pinfs open` mounts, and what lies there is gone with the login. */
+export const openedName = 'mounts';
+
 /** What decides where the directory lies; tests hand in their own. */
 export interface RuntimeSurroundings {
   readonly variables: Readonly<Record<string, string | undefined>>;

@@ -1,5 +1,5 @@
-import { existsSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { existsSync, rmdirSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import { findMount, mountType, textOf, type MountLine } from '../../machine/mountinfo.js';
 import { holdPlace, takePlace, type HeldPlace } from '../../machine/held-place.js';
 import { currentMounts, mountOfDevice, unmountFound } from '../../machine/unmount.js';
@@ -20,6 +20,7 @@ import {
 } from '../../machine/mountpoint.js';
 import { mountHealth } from '../../machine/stale-mounts.js';
 import type { MountSpec } from '../mount-spec.js';
+import { openedName } from '../control/runtime.js';
 
 /** A mountpoint that is free for a mount. */
 export interface HeldMountpoint {
@@ -161,6 +162,15 @@ export function alreadyMounted(mountpoint: string): PinfsError {
   });
 }
 
+/** Takes away a directory that was made for a mount which is over; where something else is in it by now, it stays. */
+export function removePlace(mountpoint: string): void {
+  try {
+    rmdirSync(mountpoint);
+  } catch {
+    // Somebody else needs it, or has taken it away.
+  }
+}
+
 /** Everything that this process uses while it serves: on its own mount it would wait for itself. */
 function reservedPaths(
   { options, mount }: MountSpec,
@@ -174,7 +184,14 @@ function reservedPaths(
     { what: 'the state', path: state, whole: true },
     ...(runtimeDirectory === undefined
       ? []
-      : [{ what: 'the directory of the control socket', path: runtimeDirectory, whole: true }]),
+      : [
+          {
+            what: 'the directory of the control socket',
+            path: runtimeDirectory,
+            whole: true,
+            except: join(runtimeDirectory, openedName),
+          },
+        ]),
     ...used('the source', splitSourcePin(options.source, existsSync).source),
     ...[...pathsOf(sourceOptionTable, options), ...pathsOf(mountOptionTable, mount)].flatMap(
       ({ row: { inUse }, path }) => (inUse === undefined ? [] : used(inUse, path)),

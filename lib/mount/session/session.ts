@@ -1,6 +1,5 @@
 import type { Driver, Mounted, MountEnd } from '../../drivers/driver.js';
-import type { UnmountMode } from '../../machine/unmount.js';
-import { asPinfsError, PinfsError } from '../../format/errors.js';
+import { asPinfsError } from '../../format/errors.js';
 import { noteError } from '../../repository/open/opening.js';
 import type { Profile } from '../../profile/profile.js';
 import type { OpenOptions } from '../../repository/open/options.js';
@@ -10,21 +9,18 @@ import {
   alreadyMounted,
   prepareMountpoint,
   ourMountAt,
+  removePlace,
   type HeldMountpoint,
 } from './prepare-mountpoint.js';
 import { driverLoaders, mountWith, prepareDriver, type DriverLoader } from './choose.js';
-import { serveControl, type ControlHandlers, type ControlServer } from '../control/control.js';
+import { serveControl, type ControlServer } from '../control/control.js';
 import { realTimer, type Timer } from './follow.js';
-import { serveSnapshots, type AskedPin, type Repinned, type ServedParts } from './served.js';
-import {
-  isDetached,
-  leaveMount,
-  placeNow,
-  unmountWords,
-  type Unmounted,
-} from '../control/leave.js';
+import { endWhenIdle } from './idle.js';
+import { createLife, type Life, type MountSession } from './life.js';
+import { serveSnapshots, type ServedParts } from './served.js';
+import { isDetached, leaveMount, placeNow } from '../control/leave.js';
 import { openLog, type Log } from '../log.js';
-import { metricFactsOf, type MetricFacts } from './metric-rows.js';
+import { metricFactsOf } from './metric-rows.js';
 import type { MetricsServer } from '../metrics/server.js';
 import { passedDescriptor } from '../../machine/mountpoint.js';
 import type { MountOptions } from '../options.js';
@@ -33,30 +29,9 @@ import { mountRequest, refuseOthers } from './request.js';
 import { ownRuntimeDirectory } from '../control/runtime.js';
 import { inodesText } from './inodes-text.js';
 import { finishRecording, recordingFile } from './learning.js';
-import { openSessionRecording, type SessionRecording } from './recording.js';
-import { mountStatus, tooSmall, tooSmallAdvice, type MountStatus } from './status.js';
+import { mountStatus, tooSmall, tooSmallAdvice } from './status.js';
 
-/** A running mount, in this process. */
-export interface MountSession {
-  /** Absolute, without symbolic links. */
-  readonly mountpoint: string;
-  readonly log: Log;
-  status(): MountStatus;
-  /**
-   * Unmounts, in order if nothing else is said; `ended` follows when the last user of the mount has left.
-   * @throws PinfsError MOUNT_BUSY: in use, and asked in order; also when it is detached already.
-   */
-  unmount(mode?: UnmountMode): Promise<Unmounted>;
-  /**
-   * Goes over to another pin of the same repository; or only verifies it.
-   * @throws PinfsError: what is served is what was served before
-   */
-  repin(asked: AskedPin): Promise<Repinned>;
-  /** Opens the log and the trace anew, and asks for a new head where one is followed. */
-  refresh(): void;
-  /** Resolves when the mount is gone, from whatever side, and all that belonged to it is closed. */
-  readonly ended: Promise<MountEnd>;
-}
+export type { MountSession };
 
 /** What a session is made of; tests put their own in. */
 export interface SessionParts {
@@ -142,11 +117,8 @@ async function mountHeld(
   const metrics = await startMetrics(mount, life, parts.log);
   let control: ControlServer | undefined;
   try {
-    control = await serveControl(
-      parts.runtimeDirectory,
-      recordOf(life, options, mount),
-      life.handlers,
-    );
+    const record = recordOf(life, options, mount);
+    control = withPlace(mount, await serveControl(parts.runtimeDirectory, record, life.handlers));
     const session = await startSession(options, mount, parts, life, control, held);
     void session.ended.finally(() => metrics?.close());
     return session;
@@ -155,6 +127,16 @@ async function mountHeld(
     await metrics?.close();
     throw thrown;
   }
+}
+
+/** A directory of its own goes before anybody can see that this process is gone, and use it again. */
+function withPlace({ ownPlace, mountpoint }: MountOptions, control: ControlServer): ControlServer {
+  if (ownPlace !== true) return control;
+  const close = async (): Promise<void> => {
+    if (control.owned()) removePlace(mountpoint);
+    await control.close();
+  };
+  return { ...control, close };
 }
 
 function recordOf({ mountpoint, since }: Life, options: OpenOptions, mount: MountOptions) {
@@ -180,73 +162,6 @@ async function startMetrics(
   });
   log.info(`metrics are at ${server.place}`);
   return server;
-}
-
-/** What the control socket can be asked before the mount is there, and after. */
-interface Life {
-  readonly mountpoint: string;
-  readonly since: string;
-  session: MountSession | undefined;
-  metricFacts?: () => MetricFacts;
-  repository?: () => Repository;
-  mounted?: () => Mounted;
-  /** What is served now; at first that which is mounted. */
-  current: (first: Repository) => Repository;
-  stopping: boolean;
-  readonly recording: SessionRecording;
-  readonly handlers: ControlHandlers;
-}
-
-function createLife(mountpoint: string, mount: MountOptions, parts: SessionParts): Life {
-  const life: Life = {
-    mountpoint,
-    since: new Date(parts.timer.now()).toISOString(),
-    session: undefined,
-    current: (first) => first,
-    stopping: false,
-    recording: openSessionRecording(parts.log, mount.recordAll === true),
-    handlers: {
-      status: () =>
-        life.session?.status() ?? {
-          state: 'starting',
-          mountpoint,
-          pid: process.pid,
-          log: mount.log ?? null,
-        },
-      unmount: async (mode) => {
-        const session = mountedSession(life);
-        parts.log.info(`asked to unmount${unmountWords[mode]}`);
-        return session.unmount(mode);
-      },
-      explain: async (path) => {
-        mountedSession(life);
-        const { explainPath } = await import('../../repository/use/explain.js');
-        return life.repository && explainPath(life.repository(), path);
-      },
-      repin: async (asked) => mountedSession(life).repin(asked),
-      leaveCache: async () => {
-        mountedSession(life);
-        const { leaveCache } = await import('./leave-cache.js');
-        const store = life.repository?.().store;
-        const { log } = parts;
-        const parties = { mounted: life.mounted?.(), log, logFile: mount.log };
-        return store && leaveCache({ store, ...parties });
-      },
-      record: async (file) => {
-        mountedSession(life);
-        if (file === undefined) return life.recording.stop();
-        const repository = life.repository?.();
-        return repository && life.recording.start(file, repository);
-      },
-    },
-  };
-  return life;
-}
-
-/** @throws PinfsError MOUNT_BUSY */
-function mountedSession({ session, mountpoint }: Life): MountSession {
-  if (session !== undefined) return session;
-  throw new PinfsError('MOUNT_BUSY', `${mountpoint} is just being mounted`);
 }
 
 async function startSession(
@@ -299,6 +214,7 @@ async function startSession(
     );
     log.info(inodesText(driver.name, repository));
     const session = liveSession(mount, parts, life, control, repository, driver, mounted);
+    void session.ended.then(endWhenIdle(mount.idle, session, mounted, parts));
     const problem = tooSmall(session.status().store);
     if (problem !== undefined) log.warn(`${problem}. ${tooSmallAdvice}`);
     return session;
