@@ -217,6 +217,7 @@ function forgetful(storage: Storage): Storage {
   const kept = new Map<string, Buffer>();
   return {
     ...storage,
+    folder: undefined,
     async read(path, limit) {
       const bytes = kept.get(path);
       return bytes === undefined ? storage.read(path, limit) : { bytes, version: '' };

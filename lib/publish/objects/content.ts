@@ -1,6 +1,7 @@
 import type { ByteString } from '../../format/bytes.js';
 import type { Compression } from '../../format/compression.js';
 import type { ContentHash, HashAlgorithm, ObjectKind } from '../../format/hash.js';
+import type { ObjectFolder } from '../storage/storage.js';
 
 /** Which sizes the chunks of a file may have, in bytes. */
 export interface ChunkSizes {
@@ -55,6 +56,8 @@ export interface StoredContent {
 export interface ObjectStorage {
   /** For files that are under way to it; undefined: it has no place for them. */
   readonly aside?: string | undefined;
+  /** Where the threads put objects themselves; undefined: they are handed to `write`. */
+  readonly folder?: ObjectFolder | undefined;
   has(path: string): Promise<boolean>;
   write(
     path: string,

@@ -15,6 +15,7 @@ import { hasherOf, type ContentHash, type HashAlgorithm } from '../../format/has
 import { cutFinder } from './chunker.js';
 import type { ChunkSizes } from './content.js';
 import { stockDeflater } from './deflate.js';
+import { placeObject, Unwritable, type ObjectPlace, type PlacedObject } from './place.js';
 
 /** Bytes that a job reads. */
 export type JobInput = { readonly bytes: Uint8Array } | FileInput;
@@ -35,6 +36,8 @@ export interface PackJob {
   readonly compression: Compression;
   /** Undefined: the object is named and not kept. Else where one goes that is too large for memory. */
   readonly temporary: string | undefined;
+  /** The object is put into a storage; undefined: it is given back. */
+  readonly place?: ObjectPlace | undefined;
 }
 
 /** Where the next chunks of a file begin. */
@@ -52,7 +55,7 @@ export type Packed = Uint8Array | { readonly file: string; readonly size: number
 export interface PackDone {
   readonly hash: ContentHash;
   /** Undefined where it was not to be kept. */
-  readonly packed: Packed | undefined;
+  readonly packed: Packed | PlacedObject | undefined;
 }
 
 export interface CutDone {
@@ -101,7 +104,10 @@ export function packObject(job: PackJob): PackDone {
       if (compression === 'zlib') stockDeflater().deflate(pieces, take);
       else for (const plain of pieces) take(plain);
     });
-    return { hash: hasher.digest(), packed: kept?.done() };
+    const hash = hasher.digest();
+    const packed = kept?.done();
+    const isGiven = packed === undefined || temporary === undefined || job.place === undefined;
+    return { hash, packed: isGiven ? packed : placeObject(packed, hash, job.place, temporary) };
   } catch (thrown) {
     kept?.drop();
     throw thrown;
@@ -192,9 +198,13 @@ function keeper(temporary: string) {
   let size = 0;
   let fd: number | undefined;
   const write = (bytes: Buffer): void => {
-    // It becomes a file of the storage, which a web server reads.
-    fd ??= openSync(temporary, 'wx', 0o666);
-    for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at);
+    try {
+      // It becomes a file of the storage, which a web server reads.
+      fd ??= openSync(temporary, 'wx', 0o666);
+      for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at);
+    } catch (thrown) {
+      throw new Unwritable(thrown);
+    }
   };
   return {
     take(bytes: Buffer): void {

@@ -6,18 +6,26 @@ import {
   Unreadable,
   type CutDone,
   type CutJob,
+  type JobInput,
   type PackDone,
   type PackJob,
 } from './job.js';
+import { Unwritable } from './place.js';
 
-export type ThreadQuestion = { readonly number: number } & (PackJob | CutJob);
+/** Several go in one message; the answers come in one, in their order. */
+export type ThreadQuestion = PackJob | CutJob;
 
-export type ThreadAnswer = { readonly number: number } & (
+export type ThreadAnswer =
   | { readonly done: PackDone | CutDone }
   | { readonly changed: true }
   | { readonly unreadable: string }
-  | { readonly failed: { readonly code: string | undefined; readonly message: string } }
-);
+  | { readonly unwritable: ThreadFailure }
+  | { readonly failed: ThreadFailure };
+
+interface ThreadFailure {
+  readonly code: string | undefined;
+  readonly message: string;
+}
 
 /** ObjectThreads in which jobs are done, each the next when it is free. */
 export interface ObjectThreads {
@@ -28,24 +36,30 @@ export interface ObjectThreads {
 }
 
 interface Waiting {
-  readonly job: PackJob | CutJob;
+  readonly job: ThreadQuestion;
   readonly resolve: (done: PackDone | CutDone) => void;
   readonly reject: (error: Error) => void;
 }
 
 interface Thread {
   readonly worker: Worker;
-  readonly jobs: Map<number, Waiting>;
+  /** What it has not answered, message by message. */
+  readonly asked: Waiting[][];
 }
 
-// The one that it does, and some to go on with while the answer travels.
-const jobsAtOnce = 3;
+// The one that it does, and one to go on with while the answer travels.
+const messagesAtOnce = 2;
+// A message costs more than many a small file does.
+const jobsInMessage = 32;
+const bytesInMessage = 2 ** 20;
+
+/** How many jobs a thread has at most. */
+export const jobsOfThreadMax = messagesAtOnce * jobsInMessage;
 
 /** ObjectThreads that are started as they are needed. */
 export function makeThreads(most: number): ObjectThreads {
   const threads = new Set<Thread>();
   const queue: Waiting[] = [];
-  let numbers = 0;
   let isClosed = false;
 
   const start = (): Thread => {
@@ -53,13 +67,14 @@ export function makeThreads(most: number): ObjectThreads {
       execArgv: [],
       resourceLimits: { codeRangeSizeMb: threadCodeMb },
     });
-    const thread: Thread = { worker, jobs: new Map() };
+    const thread: Thread = { worker, asked: [] };
     threads.add(thread);
     let cause: unknown;
-    worker.on('message', (answer: ThreadAnswer) => {
-      const waiting = thread.jobs.get(answer.number);
-      thread.jobs.delete(answer.number);
-      if (waiting !== undefined) settle(waiting, answer);
+    worker.on('message', (answers: readonly ThreadAnswer[]) => {
+      for (const [index, waiting] of (thread.asked.shift() ?? []).entries()) {
+        const answer = answers[index];
+        if (answer !== undefined) settle(waiting, answer);
+      }
       feed();
     });
     worker.on('error', (error) => (cause = error));
@@ -68,29 +83,27 @@ export function makeThreads(most: number): ObjectThreads {
       const error = isClosed
         ? new PinfsError('INTERRUPTED', 'the writing of objects was ended')
         : new PinfsError('INTERNAL', 'a thread that makes objects died', { cause });
-      for (const { reject } of thread.jobs.values()) reject(error);
-      thread.jobs.clear();
+      for (const { reject } of thread.asked.splice(0).flat()) reject(error);
     });
     return thread;
   };
   const free = (): Thread | undefined => {
     let chosen: Thread | undefined;
     for (const thread of threads)
-      if (chosen === undefined || thread.jobs.size < chosen.jobs.size) chosen = thread;
-    if (threads.size < most && chosen?.jobs.size !== 0) return start();
-    return chosen !== undefined && chosen.jobs.size < jobsAtOnce ? chosen : undefined;
+      if (chosen === undefined || thread.asked.length < chosen.asked.length) chosen = thread;
+    if (threads.size < most && chosen?.asked.length !== 0) return start();
+    return chosen !== undefined && chosen.asked.length < messagesAtOnce ? chosen : undefined;
   };
   const feed = (): void => {
     while (queue.length > 0) {
       const thread = free();
-      const waiting = thread && queue.shift();
-      if (thread === undefined || waiting === undefined) return;
-      const number = ++numbers;
-      thread.jobs.set(number, waiting);
-      thread.worker.postMessage({ ...waiting.job, number } satisfies ThreadQuestion);
+      if (thread === undefined) return;
+      const message = nextOf(queue);
+      thread.asked.push(message);
+      thread.worker.postMessage(message.map(({ job }) => job));
     }
   };
-  const ask = (job: PackJob | CutJob, isUrgent: boolean) =>
+  const ask = (job: ThreadQuestion, isUrgent: boolean) =>
     new Promise<PackDone | CutDone>((resolve, reject) => {
       if (isClosed) {
         reject(new PinfsError('INTERRUPTED', 'the writing of objects was ended'));
@@ -113,9 +126,27 @@ export function makeThreads(most: number): ObjectThreads {
   };
 }
 
+/** Takes from a queue what goes into one message. */
+function nextOf(queue: Waiting[]): Waiting[] {
+  let [count, bytes] = [0, 0];
+  for (const { job } of queue) {
+    const size = job.kind === 'cut' ? bytesInMessage : sizeOf(job.input);
+    if (count > 0 && (count >= jobsInMessage || bytes + size > bytesInMessage)) break;
+    count++;
+    bytes += size;
+  }
+  return queue.splice(0, count);
+}
+
+function sizeOf(input: JobInput): number {
+  return 'bytes' in input ? input.bytes.length : input.size;
+}
+
 function settle({ resolve, reject }: Waiting, answer: ThreadAnswer): void {
   if ('done' in answer) resolve(answer.done);
   else if ('changed' in answer) reject(new Changed());
   else if ('unreadable' in answer) reject(new Unreadable(answer.unreadable));
+  else if ('unwritable' in answer)
+    reject(new Unwritable(Object.assign(new Error(answer.unwritable.message), answer.unwritable)));
   else reject(Object.assign(new Error(answer.failed.message), { code: answer.failed.code }));
 }

@@ -17,7 +17,8 @@ import type {
 } from './content.js';
 import { Changed, identityOf, Unreadable, type JobInput, type Packed } from './job.js';
 import { makeSlots } from './slots.js';
-import { makeThreads, type ObjectThreads } from './threads.js';
+import { Unwritable, type PlacedObject } from './place.js';
+import { jobsOfThreadMax, makeThreads, type ObjectThreads } from './threads.js';
 
 export interface WriterOptions extends ContentOptions {
   /** How many (default: as many as there are cores). */
@@ -34,6 +35,7 @@ const triesMax = 3;
 export function makeObjectWriter(storage: ObjectStorage, options: WriterOptions): ObjectWriter {
   if (options.chunkSizes !== undefined) checkChunkSizes(options.chunkSizes);
   const count = options.threads ?? availableParallelism();
+  const { folder } = storage;
   const directory = mkdtempSync(
     join(options.temporary ?? storage.aside ?? tmpdir(), 'pinfs-objects-'),
   );
@@ -45,9 +47,10 @@ export function makeObjectWriter(storage: ObjectStorage, options: WriterOptions)
     options: options.external === true ? { ...options, compression: 'none' } : options,
     threads,
     counts,
-    // Some are written to the storage while others are made.
-    slots: makeSlots(count * 3 + 2),
+    // Some are written to the storage while others are made; where the threads do it, nothing waits here.
+    slots: makeSlots(folder === undefined ? count * 3 + 2 : count * (jobsOfThreadMax + 1)),
     underWay: new Map(),
+    justPlaced: new Set(),
     temporaryName: () => join(directory, String(numbers++)),
   };
   return {
@@ -81,6 +84,8 @@ interface Desk {
   readonly slots: ReturnType<typeof makeSlots>;
   /** Objects that are being written, by path: the same content often comes many times in a row. */
   readonly underWay: Map<string, Promise<boolean>>;
+  /** Paths that threads have just written: two that make the same object at once both say that it is new. */
+  readonly justPlaced: Set<string>;
   readonly temporaryName: () => string;
 }
 
@@ -248,18 +253,40 @@ async function put(
 ): Promise<ContentHash> {
   const release = await desk.slots.take();
   try {
+    const { folder } = desk.storage;
+    if (isKept) await folder?.begin();
     const { hash, packed } = await desk.threads.pack({
       kind: 'pack',
       input,
       algorithm: desk.options.algorithm,
       compression,
       temporary: isKept ? desk.temporaryName() : undefined,
+      place: isKept && folder !== undefined ? { kind, root: folder.root } : undefined,
     });
-    if (packed !== undefined) await write(desk, objectPath({ hash, kind }), packed);
+    const path = objectPath({ hash, kind });
+    if (packed !== undefined && 'isNew' in packed) countPlaced(desk, path, packed);
+    else if (packed !== undefined) await write(desk, path, packed);
     return hash;
+  } catch (thrown) {
+    if (!(thrown instanceof Unwritable)) throw thrown;
+    throw desk.storage.folder?.failed('data', thrown) ?? thrown;
   } finally {
     release();
   }
+}
+
+// More than are under way at once.
+const justPlacedMax = 10_000;
+
+function countPlaced({ counts, justPlaced }: Desk, path: string, placed: PlacedObject): void {
+  if (!placed.isNew || justPlaced.has(path)) {
+    counts.knownObjects++;
+    return;
+  }
+  counts.newObjects++;
+  counts.newBytes += placed.size;
+  if (justPlaced.size >= justPlacedMax) justPlaced.clear();
+  justPlaced.add(path);
 }
 
 async function write(desk: Desk, path: string, packed: Packed): Promise<void> {

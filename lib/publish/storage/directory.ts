@@ -60,6 +60,11 @@ export async function openDirectoryStorage(root: string): Promise<Storage> {
         await dropTorn(root, own);
         return release;
       }),
+    folder: {
+      root,
+      begin: () => told('written to', () => directory.unsynced.begin()),
+      failed: (path, thrown) => failed(root, `written to (${path})`, thrown),
+    },
     close: () => Promise.resolve(),
   };
 }

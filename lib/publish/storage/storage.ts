@@ -28,7 +28,18 @@ export interface Storage {
   remove(path: string): Promise<void>;
   /** One publisher at a time. @returns how to let others in. @throws PinfsError STORAGE_BUSY, STORAGE_UNSAFE */
   lock(): Promise<() => Promise<void>>;
+  /** Where threads put objects themselves, from `aside`, with no way through `write`; undefined: they can't. */
+  readonly folder?: ObjectFolder | undefined;
   close(): Promise<void>;
+}
+
+/** A directory of this machine in which objects lie under their paths. */
+export interface ObjectFolder {
+  readonly root: string;
+  /** Before the first object is put there: the same promise for all. */
+  begin(): Promise<void>;
+  /** What a failure there is called. */
+  failed(path: string, thrown: unknown): Error;
 }
 
 export interface FoundFile {
