@@ -55,9 +55,12 @@ t.test('config show tells of each value where it comes from and what becomes of 
   t.equal(code, 0);
   t.match(
     stdout,
-    `CVMFS_TIMEOUT=7\n    from ${etc}/default.local:1\n    instead of 5 from ${etc}/default.conf:1\n    honoured\n`,
+    new RegExp(
+      `^CVMFS_TIMEOUT +7 +${etc}/default.local:1  honoured\n +5 +${etc}/default.conf:1  overridden$`,
+      'm',
+    ),
   );
-  t.match(stdout, /CVMFS_STRICT_MOUNT=no\n.*\n {4}not supported: /);
+  t.match(stdout, /^CVMFS_STRICT_MOUNT +no +\S+ {2}not supported: /m);
   const json = JSON.parse(
     (await pinfs('config', 'show', 'sw', '--json', '--set', 'CVMFS_TIMEOT=1')).stdout,
   ) as {

@@ -163,7 +163,7 @@ void t.test('what is not reachable is no matter of trust, and told once', async 
   }
   server.reset();
   server.behave('.cvmfswhitelist', 'reset');
-  const { code, stdout } = await run('info', ...key, server.url);
+  const { code, stdout } = await run('info', '--verbose', ...key, server.url);
   t.equal(code, 4);
   t.match(stdout, /^trust: +unjudged: .*whitelist/m, 'what came is shown');
   t.match(stdout, /ok {3}manifest-syntax/);

@@ -163,7 +163,7 @@ t.test('mount -t pinfs takes a name, and what mount -t cvmfs takes', needs, asyn
   t.equal(mounted.code, 0, mounted.stderr);
   t.match((await inside('ls', mountpoint)).stdout, /^LICENSE\n/);
   t.same(types(mountpoint), ['fuse.pinfs']);
-  t.match((await pinfs('status')).stdout, /tag 2015-legacy/);
+  t.match((await pinfs('status', '--verbose')).stdout, /tag 2015-legacy/);
   configure('2010-reprocessing');
   const repinned = await pinfs('repin', mountpoint, fqrn);
   t.match(repinned, { code: 0, stdout: /tag 2010-reprocessing/ }, 'the pin of the site by then');
@@ -179,13 +179,16 @@ t.test('mount -t pinfs takes a name, and what mount -t cvmfs takes', needs, asyn
   writeFileSync(join(root, fstab), `${fqrn} ${mountpoint} pinfs ${other} 0 0\n`);
   const line = await inside('mount', '-T', fstab, '-a');
   t.equal(line.code, 0, line.stderr);
-  t.match((await pinfs('status')).stdout, /tag 2024-open-data/);
+  t.match((await pinfs('status', '--verbose')).stdout, /tag 2024-open-data/);
   t.match(await inside('mount', '-T', fstab, '-a'), { code: 0 }, 'again');
   t.equal(types(mountpoint).length, 1);
   const again = ['-T', fstab, '-o', 'remount,tag=2010-reprocessing', mountpoint];
   const remounted = await inside('mount', ...again);
   t.equal(remounted.code, 0, remounted.stderr);
-  t.match((await pinfs('status')).stdout, /tag 2010-reprocessing[^]*before .*2024-open-data/);
+  t.match(
+    (await pinfs('status', '--verbose')).stdout,
+    /tag 2010-reprocessing[^]*before .*2024-open-data/,
+  );
   t.equal((await inside('umount', mountpoint)).code, 0);
   const undone = await pinfs('setup', '--undo');
   t.match(undone, { code: 0, stdout: /remove +\/sbin\/mount\.pinfs/ });

@@ -79,7 +79,7 @@ export function fullDisk(driver: DriverName): void {
     t.equal((await shell(hashes, mountpoint, 'new')).stdout, truth.new, 'once more');
     const store = (await here.status(mountpoint))?.status?.store;
     t.match(store, { notStored: { reason: /is full/, objects: Number } });
-    const said = (await pinfsAtOnce(['status'])).stdout;
+    const said = (await pinfsAtOnce(['status', '--verbose'])).stdout;
     t.match(said, /not stored {2}nothing since .*is full.*Free some space/);
 
     await shell('rm -r "$1"/others', disk);

@@ -104,7 +104,7 @@ async function keepsNumbers(t: Test, driver: DriverName): Promise<void> {
   const all = (await shell('find "$1" -printf \'%i %n\\n\' | sort | uniq -d', third)).stdout;
   t.equal(all.split('\n').length, 2, 'nobody else does');
   t.match((await here.status(third))?.status, { inodes: { given: { moved: 1 } } });
-  const { stdout } = await pinfsAtOnce(['status']);
+  const { stdout } = await pinfsAtOnce(['status', '--verbose']);
   t.match(stdout, /inodes +32 bits, \d+ numbers, 1 of them moved, given as names are seen/);
 }
 

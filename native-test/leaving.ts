@@ -73,7 +73,7 @@ async function lazily(t: Test, driver: DriverName): Promise<void> {
   for (const file of ['file-0', 'file-1', '../nested-1/file-2']) {
     t.match(await job.read(file), /^\d+ \d+ /, `${file} can still be read`);
   }
-  const listed = await pinfsAtOnce(['status']);
+  const listed = await pinfsAtOnce(['status', '--verbose']);
   t.match(listed.stdout, /, detached since /);
   t.match(listed.stdout, `held by     ${job.child.pid ?? 0} (sh: working directory)`);
   t.equal((await here.status(mountpoint))?.state, 'detached');

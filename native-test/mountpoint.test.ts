@@ -96,7 +96,7 @@ void t.test('status says where a mount really lies', needs, async (t) => {
   ]);
   t.equal(code, 0, stderr);
   renameSync(join(work, 'user'), join(work, 'moved'));
-  const { stdout } = await pinfsAtOnce(['status']);
+  const { stdout } = await pinfsAtOnce(['status', '--verbose']);
   t.match(stdout, `it lies on ${join(work, 'moved', 'd')}`);
   t.match(await pinfs(['umount', join(work, 'moved', 'd')]), { code: 0 });
   t.notOk(isMounted(join(work, 'moved', 'd')));

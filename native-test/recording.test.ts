@@ -199,7 +199,7 @@ void t.test('a full disk ends the recording, not the mount', asRoot, async (t) =
     'for i in $(seq 400); do cat "$1"/*/file-* || exit 1; [ -s "$2" ] && grep -q "ends here" "$2" && break; done | wc -c';
   const { stdout } = await shell(loop, mnt, log);
   t.ok(Number(stdout) > 0);
-  const { stdout: shown } = await pinfsAtOnce(['status']);
+  const { stdout: shown } = await pinfsAtOnce(['status', '--verbose']);
   t.match(shown, /NOT RECORDED any more: .*ENOSPC/);
   const { stdout: lines } = await shell('grep -c "ends here" "$1"', log);
   t.equal(lines.trim(), '1', 'one line of the log');

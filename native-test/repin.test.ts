@@ -115,7 +115,10 @@ t.test('what is open stays what it was, and is named', needs, async (t) => {
     { tag: 'old', holders: [{ pid: holder.pid }] },
     { tag: 'new', holders: [] },
   ]);
-  t.match((await pinfs(['status'])).stdout, /before .*\(old\) until .*; still used by \d+ \(bash/);
+  t.match(
+    (await pinfs(['status', '--verbose'])).stdout,
+    /before .*\(old\) until .*; still used by \d+ \(bash/,
+  );
   holder.stdin.write('go\n');
   const text = await new Promise<string>((resolve) => {
     let all = '';

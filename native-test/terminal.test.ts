@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process';
-import { existsSync, readFileSync, renameSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { fixtureKey, fixtures, pinfs, script } from './cli.js';
 import { isMounted, until } from './kernel-scene.js';
 import { needsAll, needsDriver, needsProgram } from './machine.js';
+import { onTerminal, screensOf } from '../lib/testing/terminal.js';
 import { scene, shell } from './scene.js';
 
 // What hangs up: a terminal that is lost, and whoever rotates logs.
@@ -28,6 +29,35 @@ void t.test('SIGHUP opens log and trace anew, and the mount goes on', needs, asy
   t.match(readFileSync(log, 'utf8'), /asked to open the log anew/);
   t.equal((await here.status(mountpoint))?.status?.pid, pid);
 });
+
+void t.test(
+  'a watch shows what goes on, with heads, until q',
+  needsAll(needs, needsProgram('python3')),
+  async (t) => {
+    const here = scene(t, 'kernel');
+    const mountpoint = await here.mount({ source, args: ['--key', fixtureKey] });
+    const command = [process.execPath, script, 'status', '--watch', mountpoint];
+    const going = here.directory('going');
+    const reading = shell(
+      'while sleep 0.1 && [ -e "$2" ]; do stat "$1/none$i"; i=x$i; done',
+      mountpoint,
+      going,
+    );
+    const ran = await onTerminal(command, {
+      columns: 200,
+      steps: [[String.raw`B +[1-9]\d* +\d+ +0  verified`, 'q']],
+    });
+    t.match(ran, { code: 0, restored: true, typed: 1 }, JSON.stringify(ran.pieces.slice(-2)));
+    const left = (await screensOf(ran, { columns: 200 })).at(-1);
+    t.match(left, [
+      /^ *HITS +BYTES\/S +REQUESTS\/S +QUEUE +ERRORS {2}TRUST +MOUNTPOINT +SNAPSHOT$/,
+      `  verified  ${mountpoint}`,
+    ]);
+    rmdirSync(going);
+    await reading;
+    await here.umount(mountpoint);
+  },
+);
 
 // A terminal of its own; the process ends with it, as a window that is closed, once somebody ends it.
 const holdTerminal = `

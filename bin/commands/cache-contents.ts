@@ -8,6 +8,7 @@ import type { ObjectKey } from '../../lib/store/key.js';
 import type { SourceFlags } from './options.js';
 import { print, printJson } from './output.js';
 import { formatSize } from './sizes.js';
+import { headLines, rowLine, tableLines, type Column } from './table.js';
 import { pathArgument, withRepository } from './with-repository.js';
 
 /* `pinfs cache list | size | evict`: what a cache has. */
@@ -22,18 +23,25 @@ export const sizeOptions = {
   },
 } as const satisfies OptionRows;
 
+const listColumns: readonly Column[] = [
+  { head: 'last used', width: 20 },
+  { head: 'size', right: true, width: 10 },
+  { head: 'kind', width: 11 },
+  { head: 'object', width: 40 },
+  { head: 'state' },
+];
+
 export async function listCache(flags: CacheFlags): Promise<void> {
   await runAction({ ...flags, jsonLines: true }, async () => {
     const { eachObject } = await import('../../lib/store/cache/contents.js');
     const { partsOfKey } = await import('../../lib/store/key.js');
+    if (flags.json !== true) for (const line of headLines(listColumns)) await print(`${line}\n`);
     await eachObject(cacheDirectory(flags).cache, async ({ key, bytes, usedMs, isHeld }) => {
       const { kind } = partsOfKey(key).object;
       const used = new Date(usedMs).toISOString();
       if (flags.json === true) printJson({ key, kind, bytes, used, held: isHeld }, true);
-      const held = isHeld ? '  held' : '';
-      const size = formatSize(bytes).padStart(10);
-      if (flags.json !== true)
-        await print(`${used.slice(0, 19)}Z ${size}  ${kind.padEnd(11)} ${key}${held}\n`);
+      const cells = [`${used.slice(0, 19)}Z`, formatSize(bytes), kind, key, isHeld ? 'held' : ''];
+      if (flags.json !== true) await print(`${rowLine(listColumns, cells)}\n`);
     });
   });
 }
@@ -55,6 +63,17 @@ export async function size(flags: CacheFlags & OptionValues<typeof sizeOptions>)
   });
 }
 
+const snapshotColumns: readonly Column[] = [
+  { head: 'root hash' },
+  { head: 'revision', right: true },
+  { head: 'published' },
+  { head: 'objects', right: true },
+  { head: 'size', right: true },
+  { head: 'alone', right: true },
+  { head: 'size alone', right: true },
+  { head: 'names' },
+];
+
 async function sizeBySnapshot(cache: string, state: string, flags: CacheFlags): Promise<void> {
   const { cachedSnapshots } = await import('../../lib/repository/use/cached-snapshots.js');
   const { namesOfRoots } = await import('../../lib/trust/memory/names-of-roots.js');
@@ -66,12 +85,15 @@ async function sizeBySnapshot(cache: string, state: string, flags: CacheFlags): 
     printJson({ directory: cache, snapshots: dated, rest });
     return;
   }
-  for (const one of named) {
-    const published = new Date(one.published * 1000).toISOString().slice(0, 10);
-    const known = one.names.map((name) => ` ${printable(name)}`).join('');
-    await print(`${one.rootHash}${known}, revision ${one.revision} of ${published}\n`);
-    await print(`  ${amountText(one.all)}; alone ${amountText(one.alone)}\n`);
-  }
+  const rows = named.map(({ rootHash, revision, published, all, alone, names }) => [
+    rootHash,
+    String(revision),
+    new Date(published * 1000).toISOString().slice(0, 10),
+    ...[String(all.objects), formatSize(all.bytes)],
+    ...[String(alone.objects), formatSize(alone.bytes)],
+    names.map(printable).join(' '),
+  ]);
+  for (const line of tableLines(snapshotColumns, rows)) await print(`${line}\n`);
   await print(`of no snapshot here: ${amountText(rest)}\n`);
 }
 

@@ -8,6 +8,7 @@ import { fetched, finish, listed, type jobsOption } from './fetch.js';
 import type { SourceFlags } from './options.js';
 import { print, printJson } from './output.js';
 import { formatSize } from './sizes.js';
+import { tableLines, type Column } from './table.js';
 import { pathArgument, withRepository } from './with-repository.js';
 
 /* `pinfs cache keep | unkeep | kept`. */
@@ -47,6 +48,15 @@ export async function unkeep(source: string, path: string, flags: SourceFlags): 
   });
 }
 
+const keptColumns: readonly Column[] = [
+  { head: 'since' },
+  { head: 'objects', right: true },
+  { head: 'lost', right: true },
+  { head: 'size', right: true },
+  { head: 'snapshot' },
+  { head: 'path' },
+];
+
 export async function kept(flags: CacheFlags): Promise<void> {
   await runAction(flags, async () => {
     const { keptParts } = await import('../../lib/store/cache/kept-parts.js');
@@ -55,11 +65,14 @@ export async function kept(flags: CacheFlags): Promise<void> {
       printJson(parts.map((part) => ({ ...part, since: new Date(part.since).toISOString() })));
       return;
     }
-    for (const { repository, root, path, since, objects, bytes, lacking } of parts) {
-      const day = new Date(since).toISOString().slice(0, 10);
-      const rest = lacking > 0 ? `; ${lacking} are not here any more` : '';
-      await print(`${printable(repository)}@${root} ${printable(path) || '/'}\n`);
-      await print(`  ${objects} objects, ${formatSize(bytes)}, since ${day}${rest}\n`);
-    }
+    const rows = parts.map(({ repository, root, path, since, objects, bytes, lacking }) => [
+      new Date(since).toISOString().slice(0, 10),
+      String(objects),
+      lacking > 0 ? String(lacking) : '-',
+      formatSize(bytes),
+      `${printable(repository)}@${root}`,
+      printable(path) || '/',
+    ]);
+    for (const line of tableLines(keptColumns, rows)) await print(`${line}\n`);
   });
 }

@@ -8,6 +8,7 @@ import { edit, ownLayer, path } from './config-own.js';
 import { noteExit, runAction, warn } from './failures.js';
 import { addOptions, outputOptions, type OutputFlags } from './options.js';
 import { print, printJson } from './output.js';
+import { tableLines, type Column } from './table.js';
 import { tellingEnvironment } from './with-repository.js';
 
 const { config, set, cache, offline, proxy } = sourceOptionTable;
@@ -66,16 +67,16 @@ function readWith(flags: ConfigFlags): OpenOptions {
 
 async function show(fqrn: string | undefined, flags: ConfigFlags, command: Command): Promise<void> {
   await runAction(flags, async () => {
-    const { ownLines } = await import('../../lib/settings/show.js');
+    const { ownRows } = await import('../../lib/settings/show.js');
     const own = await ownLayer(command);
-    const lines = ownLines(own.settings, own.sources);
+    const rows = ownRows(own.settings, own.sources);
     if (fqrn === undefined) {
       if (flags.json === true) printJson({ own });
-      else for (const line of lines) await print(`${printableText(line)}\n`);
+      else await printTable(rows);
       return;
     }
     const { siteConfiguration } = await import('../../lib/repository/configured/check-site.js');
-    const { settingLines, shownSettings } = await import('../../lib/configuration/show.js');
+    const { siteRows, shownSettings } = await import('../../lib/configuration/show.js');
     const environment = await tellingEnvironment();
     const configuration = await siteConfiguration(fqrn, readWith(flags), environment);
     const settings = shownSettings(configuration);
@@ -84,10 +85,21 @@ async function show(fqrn: string | undefined, flags: ConfigFlags, command: Comma
       printJson({ fqrn: configuration.fqrn, files, settings, problems, own });
       return;
     }
-    for (const line of [...lines, ...settingLines(settings)])
-      await print(`${printableText(line)}\n`);
+    await printTable([...rows, ...siteRows(settings)]);
     for (const { file, line, text, mend } of problems) warn(`${file}:${line}: ${text}`, mend);
   });
+}
+
+const showColumns: readonly Column[] = [
+  { head: 'setting' },
+  { head: 'value' },
+  { head: 'from' },
+  { head: 'note' },
+];
+
+async function printTable(rows: readonly (readonly string[])[]): Promise<void> {
+  const shown = rows.map((cells) => cells.map(printableText));
+  for (const line of tableLines(showColumns, shown)) await print(`${line}\n`);
 }
 
 async function check(fqrn: string | undefined, flags: CheckFlags): Promise<void> {

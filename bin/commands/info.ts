@@ -8,6 +8,7 @@ import { paintedStatus } from './look.js';
 import { sourceArgument, sourceOptions, type SourceFlags } from './options.js';
 import { print, printJson } from './output.js';
 import { startWaiting } from './progress.js';
+import { tableLines, tagColumns } from './table.js';
 import { namedOptions, tellingEnvironment } from './with-repository.js';
 
 export function register(program: Command): void {
@@ -35,7 +36,9 @@ async function info(source: string, flags: SourceFlags): Promise<void> {
     const lines = Object.entries(inspection.facts)
       .filter(([name, value]) => value !== null && alone.includes(name))
       .map(([name, value]) => `${`${wordsOf(name)}:`.padEnd(14)}${shown(value)}`);
-    const [first = '', ...more] = verdictLines(inspection.verdict);
+    const [first = '', ...more] = verdictLines(inspection.verdict, {
+      steps: flags.verbose === true,
+    });
     const all = [paintedStatus(first, inspection.verdict.status), ...lines, ...more];
     await print(`${all.join('\n')}\n`);
   });
@@ -64,16 +67,14 @@ async function tags(source: string, flags: SourceFlags): Promise<void> {
       printJson({ tags: tags ?? null, trust, error: failureJson(inspection) });
       return;
     }
-    for (const tag of inspection.tags ?? []) {
-      const line = [
-        printableText(tag.name).padEnd(24),
-        String(tag.revision).padStart(8),
-        isoTime(tag.timestamp),
-        printableText(tag.hash),
-        printableText(tag.description),
-      ];
-      await print(`${line.join('  ').trimEnd()}\n`);
-    }
+    const rows = (inspection.tags ?? []).map((tag) => [
+      printableText(tag.name),
+      String(tag.revision),
+      isoTime(tag.timestamp),
+      printableText(tag.hash),
+      printableText(tag.description),
+    ]);
+    for (const line of tableLines(tagColumns, rows)) await print(`${line}\n`);
   });
 }
 

@@ -14,6 +14,7 @@ import {
 } from './options.js';
 import { print } from './output.js';
 import { argumentBytes } from './raw-arguments.js';
+import { headLines, rowLine, type Column } from './table.js';
 import { namedOptions, tellingEnvironment } from './with-repository.js';
 
 const logOptions = {
@@ -65,6 +66,8 @@ async function log(source: string, path: string | undefined, flags: LogFlags): P
       ...(path === undefined ? {} : { path: pathOf(path) }),
     };
     let count = 0;
+    if (flags.json !== true)
+      for (const line of headLines(columnsOf(flags))) await print(`${line}\n`);
     for await (const revision of revisionsOf(options, how, environment)) {
       await print(flags.json === true ? jsonLine(revision) : textLine(revision, flags));
       count += 1;
@@ -79,18 +82,28 @@ function pathOf(path: string): string {
 
 const shortDigits = 12;
 
-function textLine(revision: LoggedRevision, { fullHash }: LogFlags): string {
+function columnsOf({ fullHash }: LogFlags): readonly Column[] {
+  return [
+    { head: 'revision', right: true, width: 8 },
+    { head: 'published', width: 20 },
+    { head: 'root hash', width: fullHash === true ? 40 : shortDigits },
+    { head: 'tags', width: 12 },
+    { head: 'description' },
+  ];
+}
+
+function textLine(revision: LoggedRevision, flags: LogFlags): string {
   const { rootHash, tags, published } = revision;
   const [first] = tags.filter(({ description }) => description !== '');
-  const hash = fullHash === true ? rootHash : rootHash.slice(0, shortDigits);
+  const hash = flags.fullHash === true ? rootHash : rootHash.slice(0, shortDigits);
   const words = [
-    String(revision.revision).padStart(7),
+    String(revision.revision),
     isoTime(published),
     hash,
     tags.map(({ name }) => printableText(name)).join(', '),
     ...(first === undefined ? [] : [printableText(first.description)]),
   ];
-  return `${words.join('  ').trimEnd()}\n`;
+  return `${rowLine(columnsOf(flags), words)}\n`;
 }
 
 function jsonLine({ revision, rootHash, published, tags, previous }: LoggedRevision): string {

@@ -4,7 +4,7 @@ import type { OutputFlags } from './options.js';
 
 type Progressing = 'bar' | 'json' | 'none';
 
-const look = { color: false, progress: 'none' as Progressing };
+const look = { color: false, heads: false, progress: 'none' as Progressing };
 
 /** To be called once the options of a command are known. */
 export function setLook(
@@ -14,6 +14,7 @@ export function setLook(
   const { color = 'auto' } = flags;
   const isWanted = process.stdout.isTTY && !variables['NO_COLOR'] && variables['TERM'] !== 'dumb';
   look.color = flags.json !== true && (color === 'auto' ? isWanted : color === 'always');
+  look.heads = process.stdout.isTTY && flags.json !== true;
   if (flags.quiet === true) look.progress = 'none';
   else if (flags.progress === 'json') look.progress = 'json';
   else look.progress = process.stderr.isTTY ? 'bar' : 'none';
@@ -22,6 +23,11 @@ export function setLook(
 /** Where progress is told. */
 export function progressing(): Progressing {
   return look.progress;
+}
+
+/** Whether tables have heads: only a person who sees them is helped by them. */
+export function headed(): boolean {
+  return look.heads;
 }
 
 type Meaning = 'good' | 'bad' | 'doubtful';

@@ -25,6 +25,7 @@ import {
 import { printJson } from './output.js';
 import { startWaiting } from './progress.js';
 import { applySettings } from './settings.js';
+import { paintedStatus } from './look.js';
 import { formatSize } from './sizes.js';
 import { tellingEnvironment, withNames } from './with-repository.js';
 
@@ -262,11 +263,12 @@ async function printMounted(status: MountStatus, verbose: boolean): Promise<void
   const clean = (text: string) => printable(fromText(text));
   const lines = [
     `${clean(status.repository)} is mounted on ${clean(status.mountpoint)} (process ${status.pid}, ${status.driver})`,
-    `trust: ${verdict.status}: ${clean(verdict.summary)}`,
   ];
-  if (verbose) {
+  const trust = `trust: ${verdict.status}: ${clean(verdict.summary)}`;
+  if (!verbose) lines.push(paintedStatus(trust, verdict.status));
+  else {
     const { verdictLines } = await import('../../lib/trust/verdict/verdict-text.js');
-    lines.push(...verdictLines(verdict));
+    lines.push(...verdictLines(verdict, { steps: true }));
     if (status.log !== null) lines.push(`log: ${clean(status.log)}`);
   }
   process.stdout.write(`${lines.join('\n')}\n`);

@@ -7,6 +7,7 @@ import { sourceOptions, type SourceFlags } from './options.js';
 import { print, printJson } from './output.js';
 import { startWaiting } from './progress.js';
 import { formatSize } from './sizes.js';
+import { tableLines, type Column } from './table.js';
 import { namedOptions, tellingEnvironment } from './with-repository.js';
 
 export function register(program: Command): void {
@@ -37,16 +38,23 @@ async function probe(source: string, flags: SourceFlags): Promise<void> {
   });
 }
 
+const columns: readonly Column[] = [
+  { head: '#', right: true },
+  { head: 'ms', right: true },
+  { head: 'per second', right: true },
+  { head: 'revision', right: true },
+  { head: 'whitelist', right: true },
+  { head: 'mirror' },
+  { head: 'proxy' },
+  { head: 'head' },
+];
+
 function table({ repository, order, newest, ways }: ProbeReport): string {
-  const rows = [
-    ['#', 'ms', 'per second', 'revision', 'whitelist', 'mirror', 'proxy', 'head'],
-    ...ways.map((way) => row(way, newest)),
-  ];
-  const widths =
-    rows[0]?.map((_, at) => Math.max(...rows.map((one) => one[at]?.length ?? 0))) ?? [];
-  const lines = rows.map((one) => one.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join('  '));
+  const rows = ways.map((way) => row(way, newest));
+  // It is a report, with lines before the table: its heads belong to it everywhere.
+  const lines = tableLines(columns, rows, true);
   const head = `${printableText(repository)}: ${newest === null ? 'nobody has a valid head' : `revision ${newest} is the newest`}`;
-  return [head, ...orderLines(order), ...lines.map((line) => line.trimEnd())].join('\n') + '\n';
+  return [head, ...orderLines(order), ...lines].join('\n') + '\n';
 }
 
 function orderLines(order: ProbeReport['order']): string[] {

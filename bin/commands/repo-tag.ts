@@ -1,5 +1,5 @@
 import { Argument, type Command } from 'commander';
-import { printable, fromText } from '../../lib/format/bytes.js';
+import { printableText } from '../../lib/format/bytes.js';
 import { PinfsError } from '../../lib/format/errors.js';
 import { isoTime } from '../../lib/format/time.js';
 import type { OptionRows, OptionValues } from '../../lib/options/option.js';
@@ -8,6 +8,7 @@ import { addOptions, outputOptions, type OutputFlags } from './options.js';
 import { printJson } from './output.js';
 import { publishPlace } from './publish.js';
 import { signingKeyOption, storageOptions } from './repo-options.js';
+import { tableLines, tagColumns } from './table.js';
 
 const tagOptions = {
   message: {
@@ -88,10 +89,11 @@ async function list(fqrn: string, flags: StorageFlags): Promise<void> {
   const { listRepositoryTags } = await import('../../lib/publish/publish.js');
   const tags = await listRepositoryTags(flags.storage, fqrn);
   if (flags.json === true) printJson(tags);
-  for (const { name, revision, hash, timestamp, description } of flags.json === true ? [] : tags) {
-    const words = [name, revision, hash, isoTime(timestamp), description].join('  ');
-    process.stdout.write(`${printable(fromText(words.trimEnd()))}\n`);
-  }
+  const rows = tags.map(({ name, revision, hash, timestamp, description }) =>
+    [name, String(revision), isoTime(timestamp), hash, description].map(printableText),
+  );
+  const lines = flags.json === true ? [] : tableLines(tagColumns, rows);
+  for (const line of lines) process.stdout.write(`${line}\n`);
 }
 
 async function rollback(fqrn: string, name: string, flags: SigningFlags): Promise<void> {

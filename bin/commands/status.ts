@@ -5,20 +5,42 @@ import type { ListedMount } from '../../lib/mount/list.js';
 import type { Holder } from '../../lib/machine/holders.js';
 import type { MountStatus, PreviousSnapshot } from '../../lib/mount/session/status.js';
 import { PinfsError } from '../../lib/format/errors.js';
+import type { OptionRows, OptionValues } from '../../lib/options/option.js';
 import { runAction } from './failures.js';
 import { paintedStatus } from './look.js';
-import { outputOptions, type OutputFlags } from './options.js';
+import { addOptions, outputOptions, type OutputFlags } from './options.js';
 import { printJson } from './output.js';
 import { formatSize } from './sizes.js';
+import { tableLines } from './table.js';
 
 /** Milliseconds that the process of a mount has for its answer. */
 const timeoutMs = 3000;
 
+const statusOptions = {
+  watch: {
+    flag: '--watch',
+    kind: 'flag',
+    conflicts: 'json',
+    help: 'go on, once a second; q ends it',
+    manual:
+      'A table that is drawn anew once a second until `q` or Ctrl-C: the share of reads that the cache answered since ' +
+      'the line before, bytes a second from the network, requests of the kernel a second and those that wait for an ' +
+      'answer, errors so far. Where the output is no terminal, one line for each mount and second, the time before it.',
+  },
+} as const satisfies OptionRows;
+
+type StatusFlags = OutputFlags & OptionValues<typeof statusOptions>;
+
 export function register(program: Command): void {
-  outputOptions(program.command('status'))
-    .description('the mounts of this user: trust, hit rates, bytes, errors by name')
+  addOptions(outputOptions(program.command('status')), statusOptions)
+    .description(
+      `the mounts of this user: trust, hit rates, bytes, errors by name
+
+One mount is told in full, several are a table; --verbose tells each in full, with its chain of trust.`,
+    )
+    .summary('the mounts of this user: trust, hit rates, bytes, errors by name')
     .argument('[dir...]', 'only the mounts on these directories, or that these lie in')
-    .action(async (directories: readonly string[], flags: OutputFlags) => {
+    .action(async (directories: readonly string[], flags: StatusFlags) => {
       await runAction(flags, () => status(directories, flags));
     });
 }
@@ -31,9 +53,7 @@ function asked(mounts: readonly ListedMount[], directories: readonly string[]): 
   const wanted = new Set<ListedMount>();
   for (const directory of directories) {
     const path = resolve(directory);
-    const holding = mounts.filter(
-      ({ mountpoint }) => path === mountpoint || path.startsWith(`${mountpoint}/`),
-    );
+    const holding = mounts.filter(({ mountpoint }) => liesIn(path, mountpoint));
     const [nearest] = holding.sort((a, b) => b.mountpoint.length - a.mountpoint.length);
     if (nearest === undefined)
       throw new PinfsError('NOT_FOUND', `${directory} lies in no mount of pinfs`, {
@@ -44,7 +64,11 @@ function asked(mounts: readonly ListedMount[], directories: readonly string[]): 
   return directories.length === 0 ? [...mounts] : [...wanted];
 }
 
-async function status(directories: readonly string[], flags: OutputFlags): Promise<void> {
+function liesIn(path: string, mountpoint: string): boolean {
+  return path === mountpoint || path.startsWith(`${mountpoint}/`);
+}
+
+async function foundMounts(directories: readonly string[]): Promise<ListedMount[]> {
   const { listMounts } = await import('../../lib/mount/list.js');
   const { mountHealth } = await import('../../lib/machine/stale-mounts.js');
   const { runtimeDirectories } = await import('../../lib/mount/control/runtime.js');
@@ -55,10 +79,28 @@ async function status(directories: readonly string[], flags: OutputFlags): Promi
     uid: process.getuid?.() ?? 0,
     health: mountHealth,
     timeoutMs,
+    // One of others that does not answer is not waited for.
+    wanted: (mountpoint) =>
+      directories.length === 0 || directories.some((one) => liesIn(resolve(one), mountpoint)),
   });
-  const mounts = asked(all, directories);
+  return asked(all, directories);
+}
+
+async function status(directories: readonly string[], flags: StatusFlags): Promise<void> {
+  if (flags.watch === true) {
+    const { watchStatus } = await import('./status-watch.js');
+    await watchStatus(() => foundMounts(directories));
+    return;
+  }
+  const mounts = await foundMounts(directories);
   if (flags.json === true) {
     printJson({ mounts: await Promise.all(mounts.map(withHolders)) });
+    return;
+  }
+  if (mounts.length > 1 && flags.verbose !== true) {
+    const { statusColumns, statusRow } = await import('./status-table.js');
+    const lines = tableLines(statusColumns, mounts.map(statusRow));
+    process.stdout.write(`${lines.join('\n')}\n`);
     return;
   }
   const { statusLines } = await import('../../lib/mount/session/status.js');
@@ -69,6 +111,7 @@ async function status(directories: readonly string[], flags: OutputFlags): Promi
         ? bareLines(mount)
         : [
             ...statusLines(mount.status, formatSize).map(painter(mount.status)),
+            ...(flags.verbose === true ? await chainLines(mount.status) : []),
             ...(await heldLines(mount.status)),
             ...(await previousLines(mount.status)),
           ],
@@ -80,6 +123,11 @@ async function status(directories: readonly string[], flags: OutputFlags): Promi
 
 function painter({ verdict }: MountStatus): (line: string) => string {
   return (line) => (/^ {2}trust /.test(line) ? paintedStatus(line, verdict.status) : line);
+}
+
+async function chainLines({ verdict }: MountStatus): Promise<string[]> {
+  const { stepLines } = await import('../../lib/trust/verdict/verdict-text.js');
+  return ['  chain of trust', ...stepLines(verdict).map((line) => `  ${line}`)];
 }
 
 /** Who keeps a detached mount going. */

@@ -89,7 +89,8 @@ export async function tellingEnvironment(): Promise<Environment> {
 
 async function printVerdict(repository: Repository): Promise<void> {
   const { verdictLines } = await import('../../lib/trust/verdict/verdict-text.js');
-  for (const line of verdictLines(repository.verdict)) process.stderr.write(`${line}\n`);
+  for (const line of verdictLines(repository.verdict, { steps: true }))
+    process.stderr.write(`${line}\n`);
 }
 
 /** Where a source lies, without what may be a secret. */

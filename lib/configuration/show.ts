@@ -58,15 +58,21 @@ const handlingWords: Readonly<Record<ShownSetting['handling'], string>> = {
   own: "a variable of the site's",
 };
 
-/** For people, some lines for each value. */
-export function settingLines(shown: readonly ShownSetting[]): string[] {
+/** For people: name, value, origin and note of each, and below it what it overrides. */
+export function siteRows(shown: readonly ShownSetting[]): string[][] {
   return shown.flatMap(({ name, value, origin, overrode, handling, note }) => [
-    value === null ? `${name} counts as not set` : `${name}=${shellQuoted(value)}`,
-    `    from ${originText(origin)}`,
-    ...overrode.map(
-      ({ value, origin }) => `    instead of ${shellQuoted(value)} from ${originText(origin)}`,
-    ),
-    `    ${handlingWords[handling]}${note === '' ? '' : `: ${note}`}`,
+    [
+      name,
+      value === null ? '-' : shellQuoted(value),
+      originText(origin),
+      `${handlingWords[handling]}${note === '' ? '' : `: ${note}`}`,
+    ],
+    ...overrode.map(({ value, origin }) => [
+      '',
+      shellQuoted(value),
+      originText(origin),
+      'overridden',
+    ]),
   ]);
 }
 

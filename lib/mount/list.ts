@@ -25,6 +25,8 @@ export interface ListParts {
   readonly directories: readonly string[];
   readonly mounts: readonly MountLine[];
   readonly uid: number;
+  /** Which are asked for; all if left out. */
+  readonly wanted?: ((mountpoint: string) => boolean) | undefined;
   readonly health: (mountpoint: string) => Promise<MountHealth>;
   /** Milliseconds that a process has for its answer. */
   readonly timeoutMs: number;
@@ -36,14 +38,19 @@ export async function listMounts(parts: ListParts): Promise<readonly ListedMount
     .filter((line) => line.type === mountType)
     .map(({ mountpoint }) => textOf(mountpoint));
   const recorded: ListedMount[] = [];
+  const { wanted = () => true } = parts;
   for (const found of findRecords(parts.directories)) {
+    if (!wanted(found.record.mountpoint)) continue;
     const listed = await listRecord(found, mounted.includes(found.record.mountpoint), parts);
     if (listed !== undefined) recorded.push(listed);
   }
   const known = new Set(recorded.map((mount) => mount.mountpoint));
   const rest = parts.mounts.filter(
     (line) =>
-      line.type === mountType && !known.has(textOf(line.mountpoint)) && isOf(line, parts.uid),
+      line.type === mountType &&
+      wanted(textOf(line.mountpoint)) &&
+      !known.has(textOf(line.mountpoint)) &&
+      isOf(line, parts.uid),
   );
   const unrecorded = await Promise.all(
     rest.map((line) => listLine(textOf(line.mountpoint), parts)),

@@ -5,7 +5,7 @@ import t from 'tap';
 import { lineOf } from './lines.js';
 import { settingsFiles, settingsPlaces } from './places.js';
 import { readSettings, parseSettings } from './read.js';
-import { ownLines, ownSettings, ownSources } from './show.js';
+import { ownRows, ownSettings, ownSources } from './show.js';
 import { settingsTemplate } from './template.js';
 
 const text = `
@@ -111,8 +111,8 @@ void t.test(
     });
     t.match(settings.get('key'), { value: ['/x', '/y'], overrode: [{ value: ['/k'] }] });
     t.match(settings.get('cache'), { value: '/cache/pinfs', origin: { default: true } });
-    const lines = ownLines([...settings.values()], ownSources(files));
-    t.ok(lines.includes('    instead of "2G" from /u:1'));
+    const rows = ownRows([...settings.values()], ownSources(files));
+    t.ok(rows.some((row) => row.join() === ',"2G",/u:1,overridden'));
     t.same(
       ownSources(files).map(({ name, source }) => [name, source]),
       [

@@ -97,20 +97,34 @@ function valueOf({ row, texts }: FileSetting): OwnSource['settings'][number] {
   return { name: settingName(row), value: shape(row, texts) };
 }
 
-/** For people, some lines for each, as for the values of a site. */
-export function ownLines(settings: readonly OwnSetting[], sources: readonly OwnSource[]): string[] {
+/** For people: name, value, origin and note of each, as for the values of a site. */
+export function ownRows(
+  settings: readonly OwnSetting[],
+  sources: readonly OwnSource[],
+): string[][] {
   return [
     ...settings.flatMap(({ name, value, origin, overrode, note }) => [
-      value === null ? `${name} is not set` : `${name} = ${tomlText(value)}`,
-      `    ${'default' in origin ? `default${note === '' ? '' : `: ${note}`}` : `from ${placeText(origin)}`}`,
-      ...overrode.map(
-        (other) => `    instead of ${tomlText(other.value)} from ${placeText(other.origin)}`,
-      ),
+      [
+        name,
+        value === null ? '-' : tomlText(value),
+        placeText(origin),
+        'default' in origin ? note : '',
+      ],
+      ...overrode.map(({ value, origin }) => [
+        '',
+        tomlText(value),
+        placeText(origin),
+        'overridden',
+      ]),
     ]),
     ...sources.flatMap(({ name, source, origin, settings }) => [
-      `sources.${name} = ${tomlText(source)}`,
-      `    from ${placeText(origin)}`,
-      ...settings.map((setting) => `    ${setting.name} = ${tomlText(setting.value)}`),
+      [`sources.${name}`, tomlText(source), placeText(origin), ''],
+      ...settings.map((setting) => [
+        `sources.${name}.${setting.name}`,
+        tomlText(setting.value),
+        placeText(origin),
+        '',
+      ]),
     ]),
   ];
 }
@@ -122,6 +136,6 @@ function tomlText(value: OwnValue['value']): string {
 
 function placeText(origin: OwnOrigin): string {
   if ('file' in origin) return `${origin.file}:${origin.line}`;
-  if ('variable' in origin) return `the variable ${origin.variable}`;
-  return 'option' in origin ? origin.option : 'the default';
+  if ('variable' in origin) return origin.variable;
+  return 'option' in origin ? origin.option : 'default';
 }

@@ -143,7 +143,10 @@ void t.test('what can not be had is not a matter of trust', (t) => {
   const lacking = judgeMade({ whitelist: unreachable });
   t.equal(lacking.verdict.status, 'unjudged');
   t.equal(lacking.failure?.code, 'SOURCE_UNREACHABLE', 'and can be used for nothing');
-  t.notMatch(verdictLines(lacking.verdict).slice(1).join(), /FAIL|refused|reason|connection/);
+  t.notMatch(
+    verdictLines(lacking.verdict, { steps: true }).slice(1).join(),
+    /FAIL|refused|reason|connection/,
+  );
   t.equal(judgeMade({ whitelist: unreachable }, { keys: [] }).verdict.status, 'refused');
   const missing = new PinfsError('TAG_UNKNOWN', 'there is no such tag');
   t.equal(refusedVerdict({ fqrn, now }, missing).status, 'unjudged');
@@ -245,18 +248,22 @@ void t.test('the strength of a hash is told honestly', (t) => {
 });
 
 void t.test('lines for people: every part that is known, and no control characters', (t) => {
-  const lines = verdictLines(judgeMade({}, { keys: [] }).verdict).join('\n');
+  const lines = verdictLines(judgeMade({}, { keys: [] }).verdict, { steps: true }).join('\n');
   t.match(lines, /^trust: +refused: there is no master key/m);
   t.match(lines, /^ {2}FAIL whitelist-signature +NO_KEY: /m);
   t.match(lines, /^ {2}ok {3}manifest-name +repo\.example\.org$/m);
   t.match(lines, /^reason: NO_KEY: /m);
-  t.match(verdictLines(judged.verdict).join('\n'), /^key: +test\.pub, SHA-256 [0-9a-f]{64}$/m);
+  t.match(
+    verdictLines(judged.verdict, { steps: false }).join('\n'),
+    /^key: +test\.pub, SHA-256 [0-9a-f]{64}$/m,
+  );
 
   const hostile = 'a\x1b[31m\u202e\u009b\nb\\x1b';
   const verdict = { ...judged.verdict, tag: hostile, summary: hostile };
-  for (const line of verdictLines(verdict)) t.notMatch(line, /[\x00-\x1f\x7f-\x9f\u202e]/);
+  for (const line of verdictLines(verdict, { steps: true }))
+    t.notMatch(line, /[\x00-\x1f\x7f-\x9f\u202e]/);
   t.match(
-    verdictLines(verdict).join('\n'),
+    verdictLines(verdict, { steps: true }).join('\n'),
     /\\nb\\x1b$/m,
     'what was escaped before stays as it is',
   );

@@ -60,7 +60,7 @@ _pinfs() {
     fetch) options="$source --catalogs --profile --jobs" ;;
     info) options=$source ;;
     tags) options=$source ;;
-    status) options=$output ;;
+    status) options="$output --watch" ;;
     check) options="$source --catalogs" ;;
     explain) options=$source ;;
     probe) options=$source ;;

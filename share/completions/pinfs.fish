@@ -154,6 +154,7 @@ complete -c pinfs -n 'begin; __fish_seen_subcommand_from diff; and not __fish_se
 complete -c pinfs -n '__fish_seen_subcommand_from fetch; or begin; __fish_seen_subcommand_from check; and not __fish_seen_subcommand_from repo config; end' -l catalogs -d 'only the catalogs, not the content of files'
 complete -c pinfs -n '__fish_seen_subcommand_from fetch' -l profile -r -F -d 'only what this profile of a job names, in its order'
 complete -c pinfs -n '__fish_seen_subcommand_from fetch; or begin; __fish_seen_subcommand_from repo; and __fish_seen_subcommand_from mirror; end; or begin; __fish_seen_subcommand_from cache; and __fish_seen_subcommand_from keep; end' -l jobs -x -d 'objects that are fetched at once, 1 to 32'
+complete -c pinfs -n '__fish_seen_subcommand_from status' -l watch -d 'go on, once a second; q ends it'
 complete -c pinfs -n '__fish_seen_subcommand_from serve' -l port -x -d 'port to listen on (0: any that is free)'
 complete -c pinfs -n '__fish_seen_subcommand_from serve' -l host -x -d 'address to listen on; one beyond loopback needs --public'
 complete -c pinfs -n '__fish_seen_subcommand_from serve' -l public -d 'other machines may ask: listen beyond loopback (on all addresses, unless --host names one)'

@@ -230,11 +230,11 @@ export function statusLines(status: MountStatus, size: (bytes: number) => string
   const tag = verdict.tag === undefined ? '' : `, tag ${clean(verdict.tag)}`;
   return [
     clean(status.mountpoint),
+    `  trust       ${verdict.status}: ${clean(verdict.summary)}`,
     ...placeLines(status),
     `  repository  ${clean(status.repository)}${revision}${tag}`,
     `  root hash   ${verdict.rootHash ?? 'unknown'}`,
     `  source      ${clean(status.source)}`,
-    `  trust       ${verdict.status}: ${clean(verdict.summary)}`,
     ...judgedLines(verdict),
     `  process     ${status.pid}, ${status.driver}, ${status.state} since ${status.since}, ${size(status.rss)} resident`,
     `  reads       ${rate} (${store.hits} of ${store.hits + store.misses})`,

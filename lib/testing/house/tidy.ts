@@ -59,6 +59,7 @@ const owners: Readonly<Record<string, readonly string[]>> = {
   commander: ['bin'],
   'cli-progress': ['bin'],
   typescript: ['testing'],
+  '@xterm/headless': ['testing'],
   tap: ['tests', 'tools'],
   esbuild: ['tools'],
   pinfs: ['examples'],

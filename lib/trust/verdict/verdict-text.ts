@@ -1,8 +1,11 @@
 import { printableText } from '../../format/bytes.js';
 import type { TrustStep, Verdict } from './verdict.js';
 
-/** A verdict for people, line by line. Nothing in it can write to a terminal. */
-export function verdictLines(verdict: Verdict): string[] {
+/**
+ * A verdict for people, line by line, the status first; with `steps` those of the chain too. Nothing in it can write
+ * to a terminal.
+ */
+export function verdictLines(verdict: Verdict, { steps }: { readonly steps: boolean }): string[] {
   const { key, whitelist } = verdict;
   const rows: (readonly [string, string | undefined])[] = [
     ['trust', `${verdict.status}: ${verdict.summary}`],
@@ -23,12 +26,17 @@ export function verdictLines(verdict: Verdict): string[] {
     value === undefined ? [] : [`${`${label}:`.padEnd(width)}${printableText(value)}`],
   );
   // What can't be had is told once, by the first line: it is no finding of a step.
-  if (verdict.status === 'unjudged') return [...lines, ...verdict.steps.map(unjudgedLine)];
+  const all = steps ? [...lines, ...stepLines(verdict)] : lines;
+  if (verdict.status === 'unjudged') return all;
   return [
-    ...lines,
-    ...verdict.steps.map(stepLine),
+    ...all,
     ...verdict.reasons.map(({ code, message }) => `reason: ${code}: ${printableText(message)}`),
   ];
+}
+
+/** The chain of trust, step by step. */
+export function stepLines({ status, steps }: Verdict): string[] {
+  return steps.map(status === 'unjudged' ? unjudgedLine : stepLine);
 }
 
 function unjudgedLine(step: TrustStep): string {
