@@ -1,7 +1,7 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { file, makeSmallRepository } from '../lib/publish/write-repository.js';
+import { file, makeRepository, makeSmallRepository } from '../lib/publish/write-repository.js';
 import { pinfsInProcess } from '../native-test/in-process.js';
 
 void t.test('the old names of the keys of attest are taken, with a warning', async (t) => {
@@ -27,4 +27,37 @@ void t.test('the old names of the keys of attest are taken, with a warning', asy
   const alone = await attest('--key', at('me'));
   t.match(alone.stderr, /is called --signing-key now/, 'a secret key, which can be no master key');
   t.match(await attest('--key', at('master.pub')), { code: 2, stderr: /no key is given to sign/ });
+});
+
+void t.test('what was attested is kept by the storage where that is asked for', async (t) => {
+  const work = t.testdir();
+  const at = (name: string): string => join(work, name);
+  const made = makeRepository({
+    revisions: ['gone', 'attested', 'before', 'newest'].map((text) => ({
+      tree: { a: file(text) },
+    })),
+  });
+  const storage = made.writeTo(work);
+  writeFileSync(at('master.pub'), made.masterKey);
+  const [, attested] = made.revisions.map(({ rootHash }) => rootHash.text);
+  await pinfsInProcess(['key', 'generate', '-o', at('me')]);
+  const reading = ['--key', at('master.pub'), '--cache', at('cache')];
+  const attest = (out: string, place: string) =>
+    pinfsInProcess([
+      ...['attest', ...reading, '--signing-key', at('me'), '-o', at(out)],
+      ...['--register', place, `${storage}@${attested ?? ''}`],
+    ]);
+  t.match(await attest('one', storage), { code: 0 });
+  t.match(await attest('two', storage), { code: 0 });
+  const kept = readFileSync(join(storage, '.pinfs', 'kept'), 'utf8');
+  t.match(kept, new RegExp(`^${attested ?? ''} # attested [-0-9]{10}\n$`), 'once');
+  const nowhere = await attest('three', at('empty'));
+  t.match(nowhere, { code: 5, stderr: /no snapshot .* \[OBJECT_MISSING\]/ });
+  t.notOk(existsSync(at('three')));
+  const gc = ['repo', 'gc', made.fqrn, '--storage', storage, '--yes'];
+  t.match(await pinfsInProcess(gc), { code: 0, stdout: /^[1-9]/ });
+  const cat = (hash: string | undefined, cache: string) =>
+    pinfsInProcess(['cat', '--cache', at(cache), `${storage}@${hash ?? ''}`, '/a']);
+  t.match(await cat(attested, 'c1'), { code: 0, stdout: 'attested' });
+  t.match(await cat(made.revisions[0]?.rootHash.text, 'c2'), { code: 5 });
 });

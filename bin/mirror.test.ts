@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
-import { dateText } from '../lib/publish/mirror/times.js';
+import { dateText } from '../lib/publish/repository/status-file.js';
 import {
   directory,
   file,
@@ -22,6 +22,9 @@ import {
   nested,
   type MadeRepository,
 } from '../lib/publish/write-repository.js';
+import { collectGarbage } from '../lib/publish/repository/gc.js';
+import { openStorage } from '../lib/publish/storage/open.js';
+import type { Storage } from '../lib/publish/storage/storage.js';
 import { serve } from '../lib/source/serve.js';
 import { genuine, needsGenuine } from '../lib/testing/genuine.js';
 import { compiledProgram } from '../lib/testing/program.js';
@@ -214,6 +217,35 @@ void t.test('killed at any moment, the same command goes on', async (t) => {
   t.ok(server.count(objectOf) < total - there, 'what was there was not fetched again');
   t.notOk(existsSync(join(storage, '.cvmfs_is_snapshotting')));
   t.ok(existsSync(join(work, 'web')));
+});
+
+void t.test('a collection of garbage that ended in the middle leaves nothing half', async (t) => {
+  const { storage, mirror, check, work } = await scene(t);
+  for (let removed = 1; ; removed += 3) {
+    // A mirror of all that shall be one of v1 and the head.
+    rmSync(storage, { recursive: true, force: true });
+    made.writeTo(join(work, 'web'));
+    mkdirSync(join(storage, '.pinfs'));
+    writeFileSync(
+      join(storage, '.pinfs', 'mirrored'),
+      `${made.revisions[0]?.rootHash.text ?? ''}\n`,
+    );
+    const opened = await openStorage(storage);
+    let left = removed;
+    const dying: Storage = {
+      ...opened,
+      remove: (path) => (left-- > 0 ? opened.remove(path) : Promise.reject(new Error('died'))),
+    };
+    const options = { keep: [], remove: true, now: new Date() };
+    const isWhole = await collectGarbage(dying, fqrn, options).then(
+      () => true,
+      () => false,
+    );
+    t.same((await check()).problems, [], `after ${removed} objects`);
+    t.match(await mirror(), { code: 0 });
+    t.same((await check()).problems, [], 'what is there again is whole');
+    if (isWhole) break;
+  }
 });
 
 void t.test('genuine repositories, one of them with shortcuts', needsGenuine, async (t) => {

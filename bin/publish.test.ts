@@ -15,6 +15,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { seededRandom } from '../lib/laboratory/random.js';
 import { testCertificate } from '../lib/publish/keys.js';
+import { openStorage } from '../lib/publish/storage/open.js';
 import { makeRepository } from '../lib/publish/write-repository.js';
 import { compiledProgram } from '../lib/testing/program.js';
 import type { CliResult } from '../native-test/cli.js';
@@ -97,6 +98,20 @@ void t.test('content that looks as it did is read with --checksum only', async (
   const quiet = await files();
   const all = await files('--checksum');
   t.ok(quiet < all, `${quiet} of ${all} files are read`);
+});
+
+void t.test('who publishes at the same time is told who does', async (t) => {
+  const { tree, directory, publish, read } = scene(t);
+  const other = await openStorage(directory);
+  const release = await other.lock();
+  const refused = await publish('--from', tree);
+  t.match(refused, { code: 1, stderr: /somebody else is writing to the storage .*STORAGE_BUSY/ });
+  t.match(refused.stderr, new RegExp(`process ${process.pid} on `));
+  t.match(refused.stderr, /Wait for that to end, and do it again/);
+  t.match((await read('ls', '', '/')).stdout, /^$/, 'nothing was published');
+  await release();
+  t.match(await publish('--from', tree), { code: 0 });
+  await other.close();
 });
 
 void t.test('wrong words are refused', async (t) => {

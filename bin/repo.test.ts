@@ -10,6 +10,7 @@ import {
 import { X509Certificate } from 'node:crypto';
 import { join } from 'node:path';
 import { inflateSync } from 'node:zlib';
+import Database from 'better-sqlite3';
 import t, { type Test } from 'tap';
 import { pinfsInProcess } from '../native-test/in-process.js';
 import { otherMasterKey, testMasterKey, weakMasterKey } from '../lib/publish/keys.js';
@@ -19,6 +20,7 @@ import {
   makeSmallRepository,
   nested,
 } from '../lib/publish/write-repository.js';
+import { extendReflog } from '../lib/publish/revision/reflog.js';
 import { openStorage } from '../lib/publish/storage/open.js';
 
 const fqrn = 'demo.example.org';
@@ -189,6 +191,14 @@ void t.test('counters that are wrong, and a reflog that is another one, are told
   makeRepository({ fqrn, revisions: [{ tree: { a: file('one') }, sql }] }).writeTo(work);
   const checked = await run('repo', 'check', fqrn, '--storage', storage);
   t.match(checked, { code: 5, stdout: /regular says 7, and it has 1 \[CATALOG_COUNTERS\]/ });
+  const below = "UPDATE statistics SET value = 7 WHERE counter = 'subtree_regular'";
+  const tree = { a: file('one'), sub: nested({ b: file('two') }) };
+  makeRepository({ fqrn, revisions: [{ tree, sql: below }] }).writeTo(work);
+  const again = await run('repo', 'check', fqrn, '--storage', storage);
+  t.match(again, {
+    code: 5,
+    stdout: /regular of what is below says 7, and that has [12] \[CATALOG_COUNTERS\]/,
+  });
   const other = join(work, 'other');
   await run('repo', 'create', 'other.example.org', '--storage', other);
   writeFileSync(join(other, '.cvmfsreflog'), 'x');
@@ -224,7 +234,25 @@ void t.test('only what nothing reaches is removed, and only when asked', async (
   t.match(told, { code: 0, stdout: /^7 objects, .* would be removed/ });
   t.equal(count(), before);
   t.match(await repo('gc', '--keep', 'x'), { code: 2 });
+  const listed = () => {
+    const db = new Database(readFileSync(join(storage, '.cvmfsreflog')));
+    const hashes = db.prepare('SELECT hash FROM refs').pluck().all() as string[];
+    db.close();
+    return hashes;
+  };
+  const [untagged, tagged, , gone = ''] = made.revisions.map(({ rootHash }) => rootHash.text);
+  const roots = made.revisions.map(({ rootHash }) => ({
+    kind: 'catalog' as const,
+    hash: rootHash.text,
+  }));
+  writeFileSync(join(storage, '.cvmfsreflog'), extendReflog(undefined, fqrn, roots, 1));
   t.match(await json('gc', '--yes', ...keep), { objects: 7, removed: true });
+  t.notOk(listed().includes(gone), 'the reflog lists no root that is gone');
+  t.same(
+    [untagged, tagged].filter((hash) => !listed().includes(hash ?? '')),
+    [],
+  );
+  t.match(readFileSync(join(storage, '.cvmfs_status.json'), 'utf8'), /"last_gc":".* UTC 20/);
   t.ok(count() < before);
   t.match(await repo('check'), { code: 0, stdout: /0 problems/ });
   t.match(await json('gc', ...keep), { objects: 0 });

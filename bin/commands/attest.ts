@@ -5,6 +5,7 @@ import { PinfsError } from '../../lib/format/errors.js';
 import { fileError } from '../../lib/format/file-fault.js';
 import type { OptionRows, OptionValues } from '../../lib/options/option.js';
 import { runAction, warn } from './failures.js';
+import { holding } from './in-storage.js';
 import {
   addOptions,
   outputOptions,
@@ -48,6 +49,15 @@ const attestOptions = {
     ...keyOptions.output,
     help: 'file to write the attestation to',
     manual: 'File to write the attestation to; nothing is overwritten.',
+  },
+  register: {
+    flag: '--register',
+    value: 'storage',
+    kind: 'text',
+    help: "also add it to the storage's own list of what `pinfs repo gc` keeps",
+    manual:
+      'The storage of the repository (a directory, or s3://bucket/prefix): the root hash is added to its own list, ' +
+      '`.pinfs/kept`, so that `pinfs repo gc` keeps the snapshot whatever becomes of its tags.',
   },
 } as const satisfies OptionRows;
 
@@ -115,6 +125,7 @@ async function attestWith(source: string, flags: ReturnType<typeof withKeys>): P
     );
     const attestation = await attestationOf(repository, new Date());
     const envelope = makeAttestation(attestation, secret);
+    if (flags.register !== undefined) await keepInStorage(flags.register, attestation.rootHash);
     local('write', 'the attestation', flags.output, () => {
       writeFileSync(flags.output, envelope, { flag: 'wx' });
     });
@@ -122,6 +133,16 @@ async function attestWith(source: string, flags: ReturnType<typeof withKeys>): P
     else
       process.stdout.write(`${flags.output}: ${attestation.repository} ${attestation.rootHash}\n`);
   });
+}
+
+/** First, so that nothing is attested that may go. */
+async function keepInStorage(place: string, rootHash: string): Promise<void> {
+  const { parseHash } = await import('../../lib/format/hash.js');
+  const { keepRoot } = await import('../../lib/publish/repository/own-notes.js');
+  const hash = parseHash(rootHash);
+  if (hash === undefined) throw new PinfsError('INTERNAL', 'no root hash was attested');
+  const why = `attested ${new Date().toISOString().slice(0, 10)}`;
+  await holding(place, 'write', (storage) => keepRoot(storage, hash, why));
 }
 
 /** Something done with a file that was named. @throws PinfsError USAGE */

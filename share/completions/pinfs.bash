@@ -43,7 +43,7 @@ _pinfs() {
     --by) mapfile -t COMPREPLY < <(compgen -W 'snapshot' -- "$word") && return ;;
     --compression) mapfile -t COMPREPLY < <(compgen -W 'zlib none' -- "$word") && return ;;
     --hash) mapfile -t COMPREPLY < <(compgen -W 'sha1 rmd160 shake128' -- "$word") && return ;;
-    --fqrn | --cache-limit | --trust-at | --set | --mirror | --proxy | --env | --deadline | --min-rate | --idle | --metrics | --protected-xattr | --xattr-gid | --count | --name | --number | --jobs | --port | --host | --rtt | --rate | --repeats | --clients | --seed | --size | --sample | --target | --storage | --at | --delete | --tag | --message | --chunk-sizes | --external | --days | --keep | --newest) return ;;
+    --fqrn | --cache-limit | --trust-at | --set | --mirror | --proxy | --env | --deadline | --min-rate | --idle | --metrics | --protected-xattr | --xattr-gid | --count | --name | --number | --jobs | --port | --host | --rtt | --rate | --repeats | --clients | --seed | --size | --sample | --target | --storage | --at | --delete | --tag | --message | --chunk-sizes | --external | --days | --keep | --newest | --register) return ;;
   esac
   case $command in
     mount) options="$source --inodes --foreground --driver --allow-other --suid --dev --ahead --profile --idle --no-xattrs --passthrough --log --log-level --metrics --public --trace --record --learn --record-all --protected-xattr --xattr-gid -o" ;;
@@ -72,7 +72,7 @@ _pinfs() {
     advise) options="$output --target --warm" ;;
     report) options="$output --output" ;;
     publish) options="$output --storage --from --at --delete --tag --message --keep-going --compression --hash --chunk-sizes --whole-file-hash --external --mtime-ns --dry-run --checksum --cross-directory-links --signing-key" ;;
-    attest) options="$source --signing-key --output" ;;
+    attest) options="$source --signing-key --output --register" ;;
     forget) options="$output --cache" ;;
     setup) options="$output --undo --dry-run --root" ;;
     doctor) options="$output --cache" ;;

@@ -210,6 +210,7 @@ complete -c pinfs -n 'begin; __fish_seen_subcommand_from repo; and __fish_seen_s
 complete -c pinfs -n 'begin; __fish_seen_subcommand_from repo; and __fish_seen_subcommand_from key; end' -l output -s o -r -F -d 'file to write it to, in place of standard output'
 complete -c pinfs -n '__fish_seen_subcommand_from attest' -l signing-key -r -F -d 'secret Ed25519 key, made by `pinfs key generate`; nothing is signed without it'
 complete -c pinfs -n '__fish_seen_subcommand_from attest' -l output -s o -r -F -d 'file to write the attestation to'
+complete -c pinfs -n '__fish_seen_subcommand_from attest' -l register -x -d 'also add it to the storage\'s own list of what `pinfs repo gc` keeps'
 complete -c pinfs -n 'begin; __fish_seen_subcommand_from key; and __fish_seen_subcommand_from generate; end' -l output -s o -r -F -d 'file for the secret key'
 complete -c pinfs -n '__fish_seen_subcommand_from forget; or begin; __fish_seen_subcommand_from cache; and __fish_seen_subcommand_from list size verify clear kept; end' -l cache -x -a '(__fish_complete_directories)' -d 'cache directory'
 complete -c pinfs -n 'begin; __fish_seen_subcommand_from cache; and __fish_seen_subcommand_from size; end' -l by -x -a 'snapshot' -d 'what each snapshot takes, and what it takes alone'

@@ -14,6 +14,7 @@ import { sizeLimits, type Want } from '../../store/want.js';
 import type { HistoryTag } from '../../tree/history.js';
 import { isoTimeOrNone } from '../../trust/verdict/steps.js';
 import type { Verdict } from '../../trust/verdict/verdict.js';
+import { noteCopyBegin, noteCopyEnd, noteCopyOver } from '../repository/status-file.js';
 import type { RepositoryProblem } from '../repository/walk.js';
 import { historyOf } from '../revision/history.js';
 import { readObject } from '../revision/read-objects.js';
@@ -22,7 +23,6 @@ import { bring, bytesOf, put, receive, type Porter } from './bring.js';
 import { finishMirror } from './finish.js';
 import { makePlan, type MirrorPlan } from './plan.js';
 import { noteSelection, selectRoots, type Selection } from './selection.js';
-import { noteBegin, noteEnd, noteOver } from './times.js';
 import { transfer, type Transferred } from './transfer.js';
 
 export interface MirrorRequest {
@@ -92,7 +92,7 @@ export async function mirrorRepository(request: MirrorRequest): Promise<MirrorRe
   refuseOlder(storage, head.manifest, before);
   const directory = mkdtempSync(join(storage.aside ?? tmpdir(), 'mirror-'));
   try {
-    await noteBegin(storage, environment.now());
+    await noteCopyBegin(storage, environment.now());
     const porter = makePorter(opening, storage, directory);
     const { report, roots } = await copy(request, porter, head, head.manifest, before);
     if (!report.isWhole) return report;
@@ -100,12 +100,12 @@ export async function mirrorRepository(request: MirrorRequest): Promise<MirrorRe
       ...{ fqrn, storage, roots, manifest: head.manifest, evidence: { manifest, whitelist } },
       now: environment.now,
     });
-    await noteEnd(storage, environment.now());
+    await noteCopyEnd(storage, environment.now());
     recordHead(opening, head);
     return report;
   } finally {
     rmSync(directory, { recursive: true, force: true });
-    await noteOver(storage);
+    await noteCopyOver(storage);
   }
 }
 

@@ -1,6 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import { PinfsError } from '../../format/errors.js';
 import { hashBytes } from '../../format/hash.js';
+import type { Manifest } from '../../format/manifest.js';
 import { isExpired } from '../../format/whitelist.js';
 import { historyOf } from '../revision/history.js';
 import type { Storage } from '../storage/storage.js';
@@ -61,13 +62,13 @@ export async function checkRepository(request: CheckRequest): Promise<Repository
   return { objects: reached.size, bytes, mended, orphans, orphanBytes, problems };
 }
 
-/** Walks over the newest revision and every tag, with what the manifest names. */
+/** Walks over the newest revision and every tag, with what the manifest names. @returns the manifest */
 export async function walkRoots(
   walk: Walk,
   fqrn: string,
   masterKey: KeyObject | undefined,
   now: Date,
-): Promise<void> {
+): Promise<Manifest> {
   const head = await readStoredHead(walk.storage, fqrn);
   const { manifest, whitelist } = head;
   try {
@@ -93,11 +94,12 @@ export async function walkRoots(
     }
   }
   await walkCatalog(walk, manifest.rootHash.text);
-  if (history === undefined) return;
+  if (history === undefined) return manifest;
   const plain = await readPlain(walk, { kind: 'history', hash: history });
-  if (plain === undefined) return;
+  if (plain === undefined) return manifest;
   // A mirror may have some of them only.
   const mirrored = await readNotes(walk.storage, mirroredList);
   for (const { hash } of historyOf(plain, fqrn).tags)
     if (mirrored?.includes(hash) !== false) await walkCatalog(walk, hash);
+  return manifest;
 }

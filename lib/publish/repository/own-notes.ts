@@ -1,3 +1,5 @@
+import { PinfsError } from '../../format/errors.js';
+import { objectPath, type ContentHash } from '../../format/hash.js';
 import type { Storage } from '../storage/storage.js';
 
 /*
@@ -27,4 +29,21 @@ export async function writeNotes(
   hashes: Iterable<string>,
 ): Promise<void> {
   await storage.write(path, Buffer.from([...hashes].map((hash) => `${hash}\n`).join('')));
+}
+
+/**
+ * Adds a snapshot to those that are kept whatever has no tag. Whoever calls holds the lock.
+ * @param why for people. @throws PinfsError OBJECT_MISSING: the storage has no such snapshot.
+ */
+export async function keepRoot(storage: Storage, hash: ContentHash, why: string): Promise<void> {
+  if (!(await storage.has(objectPath({ hash, kind: 'catalog' })))) {
+    const text = `there is no snapshot ${hash.text} in ${storage.name}`;
+    throw new PinfsError('OBJECT_MISSING', text, {
+      advice: 'Name the storage of this repository, or one that has all of its tags.',
+    });
+  }
+  if ((await readNotes(storage, keptList))?.includes(hash.text) === true) return;
+  const before = (await storage.read(keptList, listBytesMax))?.bytes.toString('utf8') ?? '';
+  const whole = before === '' || before.endsWith('\n') ? before : `${before}\n`;
+  await storage.write(keptList, Buffer.from(`${whole}${hash.text} # ${why}\n`));
 }

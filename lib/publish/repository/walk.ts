@@ -13,7 +13,7 @@ import {
 } from '../../format/hash.js';
 import { flag, hashFlag } from '../catalogs/catalog-schema.js';
 import type { Storage } from '../storage/storage.js';
-import { wrongCounters } from './counters.js';
+import { saidCounters, wrongCounters, wrongSubtree, type SaidCounters } from './counters.js';
 
 /** Something wrong with what a repository reaches. */
 export interface RepositoryProblem {
@@ -33,6 +33,8 @@ export interface Walk {
   /** Paths of all objects that were reached. */
   readonly reached: Set<string>;
   readonly problems: RepositoryProblem[];
+  /** What each catalog that was looked at counts, by its path. */
+  readonly counters: Map<string, SaidCounters>;
   /** Objects that were brought. */
   mended: number;
   bytes: number;
@@ -49,6 +51,7 @@ export function startWalk(
     fetch: how.fetch,
     reached: new Set(),
     problems: [],
+    counters: new Map(),
     mended: 0,
     bytes: 0,
     progress: how.progress ?? (() => undefined),
@@ -71,14 +74,16 @@ export async function walkCatalog(walk: Walk, hashText: string): Promise<void> {
   const plain = await readPlain(walk, object);
   if (plain === undefined) return;
   let nested: readonly string[];
+  let said: SaidCounters;
+  const wrong = (message: string): void =>
+    note(walk, objectText(object), new PinfsError('CATALOG_COUNTERS', message));
   try {
     const db = new Database(plain);
     try {
       db.pragma('trusted_schema=OFF');
       await walkContents(walk, db);
-      for (const message of wrongCounters(db)) {
-        note(walk, objectText(object), new PinfsError('CATALOG_COUNTERS', message));
-      }
+      said = saidCounters(db);
+      wrongCounters(db, said).forEach(wrong);
       nested = nestedOf(db);
     } finally {
       db.close();
@@ -87,7 +92,21 @@ export async function walkCatalog(walk: Walk, hashText: string): Promise<void> {
     note(walk, objectText(object), thrown);
     return;
   }
+  walk.counters.set(objectPath(object), said);
   for (const below of nested) await walkCatalog(walk, below);
+  const counted = nested.map((text) => walk.counters.get(catalogPath(text)));
+  // Of one that can't be read it was said already.
+  if (!counted.includes(undefined))
+    wrongSubtree(
+      said,
+      counted.filter((one) => one !== undefined),
+    ).forEach(wrong);
+}
+
+/** '' for what is no hash. */
+export function catalogPath(text: string): string {
+  const hash = parseHash(text);
+  return hash === undefined ? '' : objectPath({ hash, kind: 'catalog' });
 }
 
 async function walkContents(walk: Walk, db: Database.Database): Promise<void> {

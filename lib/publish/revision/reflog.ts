@@ -1,6 +1,6 @@
 import Database from 'better-sqlite3';
 import { PinfsError } from '../../format/errors.js';
-import type { ObjectKind } from '../../format/hash.js';
+import { parseHash, type ObjectKind, type ObjectName } from '../../format/hash.js';
 
 /** The roots that a reflog lists, by kind. */
 export type ReflogKind = Extract<ObjectKind, 'catalog' | 'certificate' | 'history' | 'metainfo'>;
@@ -11,6 +11,8 @@ const types: Readonly<Record<ReflogKind, number>> = {
   history: 2,
   metainfo: 3,
 };
+
+const reflogKinds = ['catalog', 'certificate', 'history', 'metainfo'] as const;
 
 export interface ReflogEntry {
   readonly kind: ReflogKind;
@@ -42,6 +44,28 @@ export function extendReflog(
     known.add(hash);
     references.push({ hash, type: types[kind], timestamp: time });
   }
+  return reflogOf(fqrn, references);
+}
+
+/**
+ * The bytes of a reflog without the roots that are gone; undefined: none is. What stands there and is no root stays.
+ * @throws PinfsError REFLOG_MALFORMED
+ */
+export function pruneReflog(
+  before: Buffer,
+  fqrn: string,
+  isThere: (object: ObjectName) => boolean,
+): Buffer | undefined {
+  const references = readReferences(before);
+  const kept = references.filter((reference) => {
+    const hash = parseHash(reference.hash);
+    const kind = reflogKinds.find((one) => types[one] === reference.type);
+    return hash === undefined || kind === undefined || isThere({ hash, kind });
+  });
+  return kept.length === references.length ? undefined : reflogOf(fqrn, kept);
+}
+
+function reflogOf(fqrn: string, references: readonly Reference[]): Buffer {
   const db = new Database(':memory:');
   db.exec(
     `CREATE TABLE properties (key TEXT, value TEXT, CONSTRAINT pk_properties PRIMARY KEY (key));

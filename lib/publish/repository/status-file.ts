@@ -3,20 +3,28 @@ import type { Storage } from '../storage/storage.js';
 const statusFile = '.cvmfs_status.json';
 const statusBytesMax = 64 * 1024;
 
-/** Notes when a copy began and ended, where those who watch servers look for it (docs/format.md, 1 and 1.2). */
-export async function noteBegin(storage: Storage, now: Date): Promise<void> {
+/** Notes when a copy began, where those who watch servers look for it (docs/format.md, 1). */
+export async function noteCopyBegin(storage: Storage, now: Date): Promise<void> {
   await storage.write('.cvmfs_is_snapshotting', Buffer.from(`${dateText(now)}\n`));
 }
 
-export async function noteEnd(storage: Storage, now: Date): Promise<void> {
-  const text = dateText(now);
-  await storage.write('.cvmfs_last_snapshot', Buffer.from(`${text}\n`));
-  const status = { ...(await readStatus(storage)), last_snapshot: text };
-  await storage.write(statusFile, Buffer.from(`${JSON.stringify(status)}\n`));
+export async function noteCopyEnd(storage: Storage, now: Date): Promise<void> {
+  await storage.write('.cvmfs_last_snapshot', Buffer.from(`${dateText(now)}\n`));
+  await noteStatus(storage, 'last_snapshot', now);
 }
 
-export async function noteOver(storage: Storage): Promise<void> {
+export async function noteCopyOver(storage: Storage): Promise<void> {
   await storage.remove('.cvmfs_is_snapshotting');
+}
+
+/** Says in the status file when something was done last; what else it says stays (docs/format.md, 1.2). */
+export async function noteStatus(
+  storage: Storage,
+  what: 'last_snapshot' | 'last_gc',
+  now: Date,
+): Promise<void> {
+  const status = { ...(await readStatus(storage)), [what]: dateText(now) };
+  await storage.write(statusFile, Buffer.from(`${JSON.stringify(status)}\n`));
 }
 
 /** What it says besides; nothing where it is none. */
