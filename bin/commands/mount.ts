@@ -37,6 +37,17 @@ const mountCommandOptions = {
     help: 'stay, and write the log to stderr',
     manual: 'Stays, and writes the log to the standard error.',
   },
+  atLogin: {
+    flag: '--at-login',
+    kind: 'flag',
+    fstab: false,
+    conflicts: 'foreground',
+    help: 'a unit of your systemd that mounts it at each login',
+    manual:
+      'Writes a unit for the systemd of this user, `~/.config/systemd/user/pinfs-DIR.service`, which mounts it at each login ' +
+      'with these options, says what it writes, and begins it at once where that systemd runs. `pinfs umount --at-login DIR` ' +
+      'ends it and takes the unit back.',
+  },
   /** Texts of `-o`, as mount(8) gives them. */
   o: {
     flag: '-o',
@@ -79,10 +90,22 @@ export function register(program: Command): void {
         const mount = named ? { ...given.mount, fsname: source } : given.mount;
         const spec = { options, mount };
         if (asked.translated !== undefined && (await isDone(spec, asked.translated))) return;
-        await mountAndPrint(spec, asked.flags);
+        if (flags.atLogin === true) await laterToo(isName ? source : undefined, spec, command);
+        else await mountAndPrint(spec, asked.flags);
       });
     },
   );
+}
+
+/** @param name the word that is looked up at login too, where the source is one */
+async function laterToo(
+  name: string | undefined,
+  spec: MountSpec,
+  command: Command,
+): Promise<void> {
+  const { options, mount } = withAbsolutePaths(spec);
+  const { mountAtLogin } = await import('./at-login.js');
+  await mountAtLogin(name ?? options.source, mount.mountpoint, command, command.opts());
 }
 
 /** Adds the arguments and options of `pinfs mount`. */

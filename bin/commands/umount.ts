@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { UnmountMode } from '../../lib/machine/unmount.js';
 import { fromText, printable, printableText } from '../../lib/format/bytes.js';
-import { PinfsError } from '../../lib/format/errors.js';
+import { asPinfsError, PinfsError } from '../../lib/format/errors.js';
 import type { OptionRows, OptionValues } from '../../lib/options/option.js';
 import type { Stopped } from '../../lib/mount/stopping/stop.js';
 import type { StopResult } from '../../lib/mount/stopping/stop-all.js';
@@ -31,6 +31,14 @@ const umountOptions = {
     help: 'all mounts of this user; as root, of everyone',
     manual:
       'All mounts of this user; as root, of everyone. With `--force` also those that are detached already.',
+  },
+  atLogin: {
+    flag: '--at-login',
+    kind: 'flag',
+    conflicts: 'all',
+    help: 'also take back what pinfs mount --at-login wrote',
+    manual:
+      'Ends the mount, if it is there, and takes away the unit that `pinfs mount --at-login` wrote, unless somebody has changed it since.',
   },
 } as const satisfies OptionRows;
 
@@ -63,6 +71,10 @@ async function umount(mountpoints: readonly string[], flags: UmountFlags): Promi
   if ((mountpoints.length === 0) !== (flags.all === true)) {
     throw new PinfsError('USAGE', 'name the mountpoints, or give --all');
   }
+  if (flags.atLogin === true) {
+    await notAtLogin(mountpoints, flags);
+    return;
+  }
   const { runtimeDirectories } = await import('../../lib/mount/control/runtime.js');
   const parts = { directories: runtimeDirectories(), timeoutMs };
   const mode = modeOf(flags);
@@ -86,6 +98,19 @@ async function umount(mountpoints: readonly string[], flags: UmountFlags): Promi
     } else if (flags.json === true) noteExit(result.error.exit);
     else noteExit(reportError(result.error, flags));
   }
+}
+
+async function notAtLogin(mountpoints: readonly string[], flags: UmountFlags): Promise<void> {
+  const { runtimeDirectories } = await import('../../lib/mount/control/runtime.js');
+  const { stopMount } = await import('../../lib/mount/stopping/stop.js');
+  const { takeAtLoginBack } = await import('./at-login.js');
+  await takeAtLoginBack(mountpoints, flags, async (mountpoint) => {
+    try {
+      await stopMount(mountpoint, modeOf(flags), { directories: runtimeDirectories(), timeoutMs });
+    } catch (thrown) {
+      if (asPinfsError(thrown).code !== 'NOT_MOUNTED') throw thrown;
+    }
+  });
 }
 
 function resultJson(result: StopResult): object {

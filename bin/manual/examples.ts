@@ -9,6 +9,7 @@ export const examples: Readonly<
     ],
     ['pinfs mount sw.example.org ~/sw', 'the head of a repository that this site has configured'],
     ['pinfs mount --offline SOURCE@2015-legacy ~/sw', 'from the cache alone'],
+    ['pinfs mount --at-login SOURCE@2015-legacy ~/sw', 'now, and at each login'],
   ],
   umount: [
     ['pinfs umount ~/sw', 'says who keeps it busy, if it is'],

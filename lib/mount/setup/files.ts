@@ -48,20 +48,34 @@ export interface Program {
 /** The text with the program by its whole path: mount(8) and systemd have a PATH of their own. */
 export function withProgram(text: string, { node, script }: Program): string {
   const shell = [node, script].map((word) => `'${word.replaceAll("'", String.raw`'\''`)}'`);
-  const unit = [node, script].map(
-    (word) => `"${word.replace(/[\\"]/g, String.raw`\$&`).replace(/[%$]/g, '$&$&')}"`,
-  );
+  const unit = [node, script].map(unitWord);
   return text
     .replaceAll('exec pinfs ', () => `exec ${shell.join(' ')} `)
     .replaceAll('/usr/bin/env pinfs ', () => `${unit.join(' ')} `);
 }
 
-const head = /^# Written by pinfs setup \(sha256 ([0-9a-f]{64}), made (\S*)\)\. .*\n/m;
+/** A word as it stands in a line of a unit (systemd.service(5), "Command lines"). */
+export function unitWord(word: string): string {
+  return `"${word
+    .replace(/[\\"]/g, String.raw`\$&`)
+    .replaceAll('\n', String.raw`\n`)
+    .replace(/[%$]/g, '$&$&')}"`;
+}
+
+/** Who wrote a file, and what takes it away. */
+export interface WrittenBy {
+  readonly who: string;
+  readonly undo: string;
+}
+
+const bySetup: WrittenBy = { who: 'pinfs setup', undo: 'pinfs setup --undo' };
+
+const head = /^# Written by pinfs [ a-z-]+ \(sha256 ([0-9a-f]{64}), made (\S*)\)\. .*\n/m;
 
 /** Says in the first line that is no `#!` whose it is, what follows, and which directories were made for it. */
-export function marked(text: string, made: readonly string[]): string {
+export function marked(text: string, made: readonly string[], by = bySetup): string {
   const { before, after } = parts(text);
-  const line = `# Written by pinfs setup (sha256 ${digest(before + after)}, made ${made.join(':')}). 'pinfs setup --undo' takes it away.\n`;
+  const line = `# Written by ${by.who} (sha256 ${digest(before + after)}, made ${made.join(':')}). '${by.undo}' takes it away.\n`;
   return before + line + after;
 }
 

@@ -23,6 +23,7 @@ import {
   withProgram,
   type Program,
   type SetupFile,
+  type WrittenBy,
 } from './files.js';
 
 /** `pinfs setup`: what it would do is known, and told, before anything is done. */
@@ -45,7 +46,7 @@ export interface SetupStep {
 }
 
 /** A step, and what it does. */
-interface Planned {
+export interface Planned {
   readonly step: SetupStep;
   readonly act: () => void;
 }
@@ -61,14 +62,14 @@ export function planSetup(parts: SetupParts): readonly Planned[] {
 
 /** What taking it back would do. */
 export function planUndo(parts: SetupParts): readonly Planned[] {
-  return setupFiles.map((file) => planRemove(file, parts)).reverse();
+  return setupFiles.map((file) => planRemove(file, parts.root)).reverse();
 }
 
 /**
  * Does what was planned.
  * @throws PinfsError SETUP_REFUSED: a file is not ours, and nothing is done; or one can't be written
  */
-export function carryOut(planned: readonly Planned[]): void {
+export function carryOut(planned: readonly Planned[], undo = 'pinfs setup --undo'): void {
   const kept = planned.map(({ step }) => step).filter(({ action }) => action === 'keep');
   if (kept.length > 0)
     throw new PinfsError(
@@ -82,7 +83,7 @@ export function carryOut(planned: readonly Planned[]): void {
     } catch (thrown) {
       const { why } = fileFault(thrown, 'write');
       throw new PinfsError('SETUP_REFUSED', `can't ${step.action} ${step.path}: ${why}`, {
-        advice: "What was done before it is taken back by 'pinfs setup --undo'.",
+        advice: `What was done before it is taken back by '${undo}'.`,
         cause: thrown,
       });
     }
@@ -90,10 +91,27 @@ export function carryOut(planned: readonly Planned[]): void {
 }
 
 function planWrite(file: SetupFile, { share, root, program }: SetupParts): Planned {
-  const { path, purpose, from, mode } = file;
-  const place = root + path;
+  const { path, from } = file;
   const plain = readFileSync(join(share, from), 'utf8');
   const text = program === undefined ? plain : withProgram(plain, program);
+  const other = from.endsWith('.autofs') ? otherMap(root, path) : undefined;
+  const reason = other && `autofs has another map for /cvmfs, in ${other}`;
+  return planText({ ...file, text }, root, reason);
+}
+
+/** What is written where, and by whom. */
+export interface WrittenText extends Pick<SetupFile, 'path' | 'purpose' | 'mode'> {
+  readonly text: string;
+  readonly by?: WrittenBy;
+}
+
+/** What writing a file of ours would do. @param needless why it is not needed where it is not there */
+export function planText(
+  { path, purpose, mode, text, by }: WrittenText,
+  root: string,
+  needless?: string,
+): Planned {
+  const place = root + path;
   const there = lookAt(place);
   const step = (action: SetupStep['action'], reason?: string): SetupStep => ({
     ...{ path, purpose, action },
@@ -101,22 +119,25 @@ function planWrite(file: SetupFile, { share, root, program }: SetupParts): Plann
   });
   if (there.kind === 'foreign' || there.kind === 'changed')
     return { step: step('keep', reasons[there.kind]), act: nothing };
-  const other = from.endsWith('.autofs') ? otherMap(root, path) : undefined;
-  if (other !== undefined && there.kind === 'absent')
-    return { step: step('skip', `autofs has another map for /cvmfs, in ${other}`), act: nothing };
+  if (needless !== undefined && there.kind === 'absent')
+    return { step: step('skip', needless), act: nothing };
   if (there.kind === 'ours' && there.text === text) return { step: step('none'), act: nothing };
   const before = there.kind === 'ours' ? there.made : [];
   const act = (): void => {
     const made = [...before, ...makeAbove(place).map((made) => made.slice(root.length))];
     const temporary = `${place}.${process.pid}`;
-    writeFileSync(temporary, marked(text, made), { mode, flag: 'wx' });
+    writeFileSync(temporary, marked(text, made, by), { mode, flag: 'wx' });
     chmodSync(temporary, mode);
     renameSync(temporary, place);
   };
   return { step: step(there.kind === 'ours' ? 'replace' : 'write'), act };
 }
 
-function planRemove({ path, purpose }: SetupFile, { root }: SetupParts): Planned {
+/** What taking a file of ours back would do. */
+export function planRemove(
+  { path, purpose }: Pick<SetupFile, 'path' | 'purpose'>,
+  root: string,
+): Planned {
   const place = root + path;
   const there = lookAt(place);
   const step = (action: SetupStep['action']): SetupStep => ({ path, purpose, action });
