@@ -17,7 +17,7 @@ import { hasLayout, cacheUnusable, writeLayout } from './layout.js';
 import { openLimit, type Limit } from './limit.js';
 import { removeObject } from './object-files.js';
 import { inOrder } from './open-objects.js';
-import { forgetOwner, makeOwner, purgeOwners, type Owner } from './owners.js';
+import { forgetOwner, livingOwners, makeOwner, purgeOwners, type Owner } from './owners.js';
 import { openPlace, type Place } from './place.js';
 import { openPresence, type Presence } from './presence.js';
 import { Records } from './records.js';
@@ -284,10 +284,11 @@ export class Disk {
 
   #begin(): { owner: Owner; bytes: number; strays: boolean } {
     let owner: Owner | undefined;
+    const living = livingOwners(this.#place.at);
     try {
       return this.#records.writePatiently(beginMsMax, (sql) => {
         owner?.close();
-        const dead = purgeOwners(this.#place.at, sql, undefined);
+        const dead = purgeOwners(this.#place.at, sql, undefined, living);
         const strays = dead > 0 || sql.totals.get()?.strays === 1;
         if (strays) sql.recount.run(1);
         owner = makeOwner(this.#place, sql);

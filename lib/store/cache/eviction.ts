@@ -11,6 +11,9 @@ import { freeBytes, openRoom, type Room } from './room.js';
 // Keys that are kept for who may have them open: where nobody takes them, they stay.
 const goneMax = 4096;
 
+// All owners together spend at most a tenth of the time with looking at each other, which takes half a millisecond (ms).
+const lookMsPerPair = 5;
+
 /** Removes from a cache what was not used for longest. All of it under the write lock. */
 export class Eviction {
   /** Objects that were removed. */
@@ -22,6 +25,8 @@ export class Eviction {
   readonly #compact: SegmentStore['compact'];
   readonly #self: () => string;
   #gone: string[] = [];
+  /** When it is looked again which owners died. */
+  #nextLook = 0;
   readonly #victims = openVictims<Candidate>();
 
   /**
@@ -47,7 +52,26 @@ export class Eviction {
    * @returns bytes that were removed.
    */
   remove(sql: Statements, goal: number, spared: ReadonlySet<string>): number {
-    const freed = this.#victims.removeUntil(
+    let freed = this.#removeUntil(sql, goal, spared);
+    // Before it is said that there is no room, each owner is looked at, however short ago that was.
+    if (freed < goal && this.#purge(sql) > 0) freed += this.#removeUntil(sql, goal - freed, spared);
+    this.#shelf.letRemovedGo();
+    return freed;
+  }
+
+  #purge(sql: Statements): number {
+    const dead = purgeOwners(this.at(), sql, this.#self());
+    const owners = sql.owners.all().length;
+    this.#nextLook = performance.now() + lookMsPerPair * owners * owners;
+    return dead;
+  }
+
+  #purgeNowAndThen(sql: Statements): void {
+    if (performance.now() > this.#nextLook) this.#purge(sql);
+  }
+
+  #removeUntil(sql: Statements, goal: number, spared: ReadonlySet<string>): number {
+    return this.#victims.removeUntil(
       {
         count: () => sql.count.get()?.objects ?? 0,
         oldest: ({ rank, id }, most) => sql.oldest.all(rank, id, most),
@@ -60,12 +84,10 @@ export class Eviction {
           return bytes;
         },
         compact: () => this.#compact(sql),
-        listAgain: () => purgeOwners(this.at(), sql, this.#self()),
+        listAgain: () => this.#purgeNowAndThen(sql),
       },
       goal,
     );
-    this.#shelf.letRemovedGo();
-    return freed;
   }
 
   /** Keys of objects that went since the last call, if not too many, for threads that may have them open. */

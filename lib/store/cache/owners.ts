@@ -55,26 +55,45 @@ function inodeOf(file: string): bigint | undefined {
 }
 
 /**
+ * Ids of the owners that live just now. It needs no lock, so that nobody waits for it: to look at one takes half a
+ * millisecond, and with a hundred of them that is long for who waits.
+ */
+export function livingOwners(at: string): ReadonlySet<string> {
+  const living = new Set<string>();
+  for (const name of listFolder(join(at, 'tmp'))) {
+    const id = idOfLock(name);
+    if (id !== undefined && lives(lockFile(at, id))) living.add(id);
+  }
+  return living;
+}
+
+/**
  * Forgets owners that died, with their holds and unfinished files. Call it under the write lock.
+ * @param known ids that were just seen to live; they are not looked at again.
  * @returns their number.
  */
-export function purgeOwners(at: string, sql: Statements, self: string | undefined): number {
-  const living = new Set<string>();
+export function purgeOwners(
+  at: string,
+  sql: Statements,
+  self: string | undefined,
+  known: ReadonlySet<string> = new Set(),
+): number {
+  // An identity that is none must not become a path.
+  const isLiving = (id: string): boolean =>
+    id === self || known.has(id) || (idForm.test(id) && lives(lockFile(at, id)));
+  const living = new Set<string>(self === undefined ? [] : [self]);
   let dead = 0;
   for (const { id } of sql.owners.all()) {
-    // An identity that is none must not become a path.
-    if (id === self || (idForm.test(id) && lives(lockFile(at, id)))) {
-      living.add(id);
-      continue;
+    if (isLiving(id)) living.add(id);
+    else {
+      dead++;
+      forgetOwner(sql, id);
     }
-    dead++;
-    forgetOwner(sql, id);
   }
-  if (self !== undefined) living.add(self);
   for (const name of listFolder(join(at, 'tmp'))) {
     const id = name.slice(0, name.indexOf('.'));
     if (living.has(id)) continue;
-    if (idForm.test(id) && lives(lockFile(at, id))) {
+    if (isLiving(id)) {
       // The records were begun anew, and it hasn't noticed yet.
       living.add(id);
       sql.addOwner.run(id);
@@ -90,17 +109,16 @@ export function forgetOwner(sql: Statements, id: string): void {
   sql.removeOwner.run(id);
 }
 
-/** Whether any store that lives has a cache directory open. */
-export function livingOwner(directory: string): boolean {
-  return listFolder(join(directory, 'tmp')).some(
-    (name) => name.endsWith('.lock') && lives(join(directory, 'tmp', name)),
-  );
-}
-
 const idForm = /^\d{1,10}-[0-9a-f]{12}$/;
 
 function lockFile(at: string, id: string): string {
   return join(at, 'tmp', `${id}.lock`);
+}
+
+/** The id in the name of an owner's lock. */
+function idOfLock(name: string): string | undefined {
+  const id = name.endsWith('.lock') ? name.slice(0, -'.lock'.length) : '';
+  return idForm.test(id) ? id : undefined;
 }
 
 function lives(file: string): boolean {

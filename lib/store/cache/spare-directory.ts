@@ -3,7 +3,7 @@ import { lstatSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { processToken } from '../../machine/process-token.js';
-import { livingOwner } from './owners.js';
+import { livingOwners } from './owners.js';
 import { freeBytes } from './room.js';
 
 /**
@@ -82,7 +82,7 @@ export function makeSpareDirectory(cache: string): string | undefined {
 
 /** Removes a spare's directory, unless another store of this process uses it. */
 export function removeSpareDirectory(directory: string): void {
-  if (!livingOwner(directory)) rmSync(directory, { recursive: true, force: true });
+  if (livingOwners(directory).size === 0) rmSync(directory, { recursive: true, force: true });
 }
 
 /** Removes what processes left that died: it may take memory. Never throws. */
