@@ -9,7 +9,7 @@ import { sourceArgument, sourceOptions, type SourceFlags } from './options.js';
 import { print, printJson } from './output.js';
 import { startWaiting } from './progress.js';
 import { tableLines, tagColumns } from './table.js';
-import { namedOptions, tellingEnvironment } from './with-repository.js';
+import { namedOptions, placeOf, tellingEnvironment } from './with-repository.js';
 
 export function register(program: Command): void {
   sourceOptions(program.command('info'))
@@ -86,7 +86,7 @@ async function inspectAnd(
 ): Promise<void> {
   await runAction(flags, async () => {
     const { inspectSource } = await import('../../lib/repository/inspect.js');
-    const opened = startWaiting('asking');
+    const opened = startWaiting('asking', placeOf(source));
     const environment = await tellingEnvironment();
     const inspection = await namedOptions(source, flags, environment)
       .then((options) => inspectSource(options, environment))

@@ -27,7 +27,7 @@ import { startWaiting } from './progress.js';
 import { applySettings } from './settings.js';
 import { paintedStatus } from './look.js';
 import { formatSize } from './sizes.js';
-import { tellingEnvironment, withNames } from './with-repository.js';
+import { placeOf, tellingEnvironment, withNames } from './with-repository.js';
 
 const mountCommandOptions = {
   foreground: {
@@ -266,7 +266,7 @@ async function mountAndPrint({ options, mount }: MountSpec, flags: MountFlags): 
     process.exit(code);
   }
   const { mountInBackground } = await import('../../lib/mount/process/daemon.js');
-  const mounted = startWaiting('mounting');
+  const mounted = startWaiting('mounting', placeOf(options.source));
   const answer = await mountInBackground(options, mount).finally(mounted);
   const { readStatus } = await import('../../lib/mount/session/status-json.js');
   const status = readStatus(answer);

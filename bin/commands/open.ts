@@ -13,7 +13,7 @@ import {
 } from './options.js';
 import { print, printJson } from './output.js';
 import { startWaiting } from './progress.js';
-import { tellingEnvironment, withNames } from './with-repository.js';
+import { placeOf, tellingEnvironment, withNames } from './with-repository.js';
 
 const { driver, idle, ahead, noXattrs, log, logLevel } = mountOptionTable;
 const openRows = { driver, idle, ahead, noXattrs, log, logLevel } as const;
@@ -49,7 +49,7 @@ async function open(source: string, flags: OpenFlags): Promise<void> {
   };
   const { env: variables } = process;
   const uid = process.getuid?.() ?? 0;
-  const opening = startWaiting('opening');
+  const opening = startWaiting('opening', placeOf(options.source));
   const opened = await openAtPlace(options, mount, { environment, variables, uid }).finally(
     opening,
   );

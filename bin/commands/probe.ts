@@ -1,14 +1,14 @@
 import type { Command } from 'commander';
 import { printableText } from '../../lib/format/bytes.js';
 import { exitOf, worseExit } from '../../lib/format/errors.js';
-import type { ProbedWay, ProbeReport } from '../../lib/repository/probe.js';
+import type { ProbedWay, ProbeProgress, ProbeReport } from '../../lib/repository/probe.js';
 import { runAction } from './failures.js';
 import { sourceOptions, type SourceFlags } from './options.js';
 import { print, printJson } from './output.js';
-import { startWaiting } from './progress.js';
+import { startProgress, startWaiting, type Progress } from './progress.js';
 import { formatSize } from './sizes.js';
 import { tableLines, type Column } from './table.js';
-import { namedOptions, tellingEnvironment } from './with-repository.js';
+import { namedOptions, placeOf, tellingEnvironment } from './with-repository.js';
 
 export function register(program: Command): void {
   sourceOptions(program.command('probe'))
@@ -25,10 +25,10 @@ Who decided the order of the servers: the Geo API, the time in which they answer
 async function probe(source: string, flags: SourceFlags): Promise<void> {
   await runAction(flags, async () => {
     const { probeSource } = await import('../../lib/repository/probe.js');
-    const asked = startWaiting('asking');
+    const shown = tellingProbe(source);
     const report = await namedOptions(source, flags, await tellingEnvironment())
-      .then((options) => probeSource(options))
-      .finally(asked);
+      .then((options) => probeSource(options, undefined, shown.told))
+      .finally(shown.stop);
     if (flags.json === true) printJson(report);
     else await print(table(report));
     process.exitCode = report.ways.reduce(
@@ -36,6 +36,28 @@ async function probe(source: string, flags: SourceFlags): Promise<void> {
       0,
     );
   });
+}
+
+/** Shows on whom it waits: before the ways are known on the source, then on those that were asked. */
+function tellingProbe(source: string): {
+  readonly told: (progress: ProbeProgress) => void;
+  readonly stop: () => void;
+} {
+  const asking = startWaiting('asking', placeOf(source));
+  let progress: Progress | undefined;
+  return {
+    told({ done, ways, waiting }) {
+      asking();
+      progress ??= startProgress('asked', ways);
+      // The line may be cut off: how many comes before who.
+      const names = waiting.map(printableText).join(', ');
+      progress.update(done, names === '' ? '' : `waiting for ${waiting.length}: ${names}`);
+    },
+    stop() {
+      asking();
+      progress?.stop();
+    },
+  };
 }
 
 const columns: readonly Column[] = [

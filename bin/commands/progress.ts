@@ -28,7 +28,11 @@ const firstMs = 1000;
 const silenceMs = 2000;
 
 /** `verb` says what is counted; `total` is left out where nobody knows it. */
-function startProgress(verb: string, total: number | undefined, facts: WorkFacts = {}): Progress {
+export function startProgress(
+  verb: string,
+  total: number | undefined,
+  facts: WorkFacts = {},
+): Progress {
   const how = progressing();
   if (how === 'none') return silent;
   const started = Date.now();

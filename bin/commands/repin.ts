@@ -7,6 +7,7 @@ import { runAction, warnOffline } from './failures.js';
 import { addOptions, outputOptions, type OutputFlags } from './options.js';
 import { printJson } from './output.js';
 import { startWaiting } from './progress.js';
+import { placeOf } from './with-repository.js';
 
 const repinOptions = {
   dryRun: {
@@ -44,8 +45,10 @@ async function repin(mountpoint: string, text: string, flags: RepinFlags): Promi
   const { runtimeDirectories } = await import('../../lib/mount/control/runtime.js');
   const isDry = flags.dryRun === true;
   const other = parseOtherPin(await withPin(text));
-  const done = startWaiting('verifying');
-  const repinned = await repinMount(mountpoint, other, isDry, runtimeDirectories()).finally(done);
+  let done: (() => void) | undefined;
+  const repinned = await repinMount(mountpoint, other, isDry, runtimeDirectories(), (source) => {
+    done = startWaiting('verifying', placeOf(source));
+  }).finally(() => done?.());
   warnOffline(repinned.to);
   if (flags.json === true) printJson({ mountpoint, dryRun: isDry, ...repinned });
   else printRepinned(mountpoint, repinned, isDry);

@@ -94,7 +94,7 @@ async function printVerdict(repository: Repository): Promise<void> {
 }
 
 /** Where a source lies, without what may be a secret. */
-function placeOf(source: string): string {
+export function placeOf(source: string): string {
   return URL.canParse(source) ? new URL(source).host : source;
 }
 

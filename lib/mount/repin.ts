@@ -39,6 +39,8 @@ export async function repinMount(
   { source, pin }: ReturnType<typeof parseOtherPin>,
   dryRun: boolean,
   directories: readonly string[],
+  /** Told what is asked, without its credentials, before it is waited for. */
+  asking: (source: string) => void = () => undefined,
 ): Promise<Repinned> {
   const path = printable(fromText(mountpoint));
   const there = await mountThere(mountpoint, directories);
@@ -53,6 +55,7 @@ export async function repinMount(
       `${path} is a mount of ${printable(fromText(mounted[0] ?? ''))}, not of ${shownSource(source)}`,
       { advice: `End it, and mount the other one: pinfs umount ${path}` },
     );
+  asking(printable(fromText(mounted[0] ?? '')));
   const answer = await askControl(there.socket, { command: 'repin', pin, dryRun }, repinTimeoutMs);
   if (answer.kind !== 'answer')
     throw new PinfsError('MOUNT_BUSY', `the process of the mount on ${path} does not answer`, {

@@ -5,7 +5,7 @@ import t from 'tap';
 import { file, makeRepository } from '../publish/write-repository.js';
 import { startBadServer } from '../testing/servers/bad-server.js';
 import { startForwardProxy } from '../testing/servers/forward-proxy.js';
-import { probeSource } from './probe.js';
+import { probeSource, type ProbeProgress } from './probe.js';
 
 void t.test(
   'each mirror through each proxy: who answers, with what, and what is wrong',
@@ -38,10 +38,13 @@ void t.test(
       keys: [join(work, 'key.pub')],
     };
     const environment = { variables: {}, now: () => new Date('2030-06-01T00:00:00Z') };
-    const report = await probeSource(options, environment);
+    const told: ProbeProgress[] = [];
+    const report = await probeSource(options, environment, (progress) => told.push(progress));
+    t.match(told[0], { done: 0, ways: 9, waiting: [new RegExp(`^${good?.url ?? ''}`)] });
+    t.same(told.at(-1), { done: 9, ways: 9, waiting: [] });
     t.equal(report.ways.length, 9);
     t.equal(report.newest, 2);
-    const told = report.ways.map(({ mirror, proxy, answers, revision, error }) => [
+    const found = report.ways.map(({ mirror, proxy, answers, revision, error }) => [
       servers.findIndex(({ url }) => url === mirror),
       proxies.findIndex(({ url }) => url === proxy),
       answers,
@@ -53,7 +56,7 @@ void t.test(
       [index, 1, false, null, 'SOURCE_STATUS'],
       [index, -1, true, revision, code],
     ];
-    t.same(told, [...whole(0, 2), ...whole(1, 1), ...whole(2, null, 'MANIFEST_MALFORMED')]);
+    t.same(found, [...whole(0, 2), ...whole(1, 1), ...whole(2, null, 'MANIFEST_MALFORMED')]);
     const [first, second, third] = report.ways;
     t.match(first, {
       place: 1,

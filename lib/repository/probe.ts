@@ -46,6 +46,14 @@ export interface ProbeReport {
   readonly ways: readonly ProbedWay[];
 }
 
+/** How far probing has come. */
+export interface ProbeProgress {
+  readonly done: number;
+  readonly ways: number;
+  /** The ways that were asked and have not answered. */
+  readonly waiting: readonly string[];
+}
+
 const atOnceMax = 8;
 // In the label of a way.
 const throughWord = ' through ';
@@ -57,6 +65,7 @@ const throughWord = ' through ';
 export async function probeSource(
   options: OpenOptions,
   environment: Environment = processEnvironment,
+  told: (progress: ProbeProgress) => void = () => undefined,
 ): Promise<ProbeReport> {
   const network = { ...environment.network, retries: 0 };
   const { variables, now } = environment;
@@ -65,11 +74,20 @@ export async function probeSource(
     const order = (await opening.source.arranged?.()) ?? null;
     const ways = opening.source.ways ?? [opening.source];
     const probed: ProbedWay[] = [];
-    let next = 0;
+    let [next, done] = [0, 0];
+    const asked = new Set<Source>();
+    const tell = (): void =>
+      told({ done, ways: ways.length, waiting: [...asked].map(({ label }) => label) });
     const worker = async (): Promise<void> => {
       for (let at = next++; at < ways.length; at = next++) {
         const way = ways[at];
-        if (way !== undefined) probed[at] = { place: at + 1, ...(await probeWay(opening, way)) };
+        if (way === undefined) continue;
+        asked.add(way);
+        tell();
+        probed[at] = { place: at + 1, ...(await probeWay(opening, way)) };
+        asked.delete(way);
+        done += 1;
+        tell();
       }
     };
     await Promise.all(Array.from({ length: atOnceMax }, worker));
