@@ -49,9 +49,9 @@ export async function collectGarbage(
     paths.push(path);
   }
   if (!remove) return garbage;
-  // What is removed only in part then is garbage that nothing lists, and goes the next time.
-  await shortenReflog(walk, fqrn, manifest);
   for (const path of await inOrder(storage, paths)) await storage.remove(path);
+  // Last: on a full disk there is room for it only now.
+  await shortenReflog(walk, fqrn, manifest);
   await noteStatus(storage, 'last_gc', now);
   return garbage;
 }
