@@ -55,6 +55,43 @@ void t.test('external files have servers and proxies of their own', async (t) =>
   t.ok(proxy.requests.length > 0 && !proxy.requests.some(isOutside));
 });
 
+void t.test('where their proxies are dead, their fallback proxies are asked', async (t) => {
+  const bench = await openBench(t, made);
+  const good = await outside(t);
+  const [closed, fallback] = [await startForwardProxy(), await startForwardProxy()];
+  await closed.close();
+  t.teardown(() => fallback.close());
+  const options = optionsOf(bench.server.url, {
+    CVMFS_HTTP_PROXY: 'DIRECT',
+    CVMFS_EXTERNAL_URL: good.url,
+    CVMFS_EXTERNAL_HTTP_PROXY: closed.url,
+    CVMFS_EXTERNAL_FALLBACK_PROXY: fallback.url,
+  });
+  const opened = await bench.open(undefined, options);
+  t.equal(await readText(opened, '/b'), 'two');
+  t.equal(fallback.requests.length, 1, 'and nothing of the repository itself');
+});
+
+void t.test(
+  'a server of external files that hangs costs their time-out, not that of others',
+  async (t) => {
+    const bench = await openBench(t, made);
+    const [hanging, good] = [await outside(t), await outside(t)];
+    hanging.behave(/./, 'hang');
+    const options = optionsOf(bench.server.url, {
+      CVMFS_HTTP_PROXY: 'DIRECT',
+      CVMFS_TIMEOUT_DIRECT: '600',
+      CVMFS_EXTERNAL_URL: `${hanging.url};${good.url}`,
+      CVMFS_EXTERNAL_HTTP_PROXY: 'DIRECT',
+      CVMFS_EXTERNAL_TIMEOUT_DIRECT: '1',
+      CVMFS_MAX_RETRIES: '0',
+    });
+    const opened = await bench.open(undefined, options);
+    t.equal(await readText(opened, '/a'), 'one');
+    t.equal(hanging.count('a'), 1);
+  },
+);
+
 void t.test('what is not set is as for the others', (t) => {
   const options = optionsOf('http://127.0.0.1:1', {
     CVMFS_HTTP_PROXY: 'http://p:1',
