@@ -103,8 +103,13 @@ function edit(tree: Buffer): void {
   const kind = below(4);
   if (kind === 0) rmSync(path, { recursive: true });
   else if (kind === 1 && lstatSync(path).isFile()) writeFileSync(path, content(), { flag: 'w' });
-  else if (kind === 2 && !path.includes('.cvmfscatalog')) renameSync(path, under(tree, name()));
+  else if (kind === 2 && !path.includes('.cvmfscatalog')) move(path, under(tree, name()));
   else make(tree);
+}
+
+function move(from: Buffer, to: Buffer): void {
+  // A directory takes no file's place.
+  if (lstatSync(to, { throwIfNoEntry: false }) === undefined) renameSync(from, to);
 }
 
 const digest = (bytes: Buffer): string => createHash('sha1').update(bytes).digest('hex');

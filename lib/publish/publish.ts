@@ -1,5 +1,5 @@
 import { createHash, type KeyObject } from 'node:crypto';
-import { mkdirSync, statSync } from 'node:fs';
+import { lstatSync, mkdirSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fromText, printable, type ByteString } from '../format/bytes.js';
 import type { Compression } from '../format/compression.js';
@@ -9,12 +9,14 @@ import { isName } from '../format/catalog-row.js';
 import { readInput } from './input/read.js';
 import { openInputState, type InputState } from './input/state.js';
 import type { TreeChange } from './catalogs/changes.js';
+import { dirtabFile } from './catalogs/dirtab.js';
 import {
   defaultChunkSizes,
   type ChunkSizes,
   type ContentOptions,
   type WriterCounts,
 } from './objects/content.js';
+import { identityOf } from './objects/job.js';
 import { makeObjectWriter } from './objects/writer.js';
 import type { Publication } from './revision/commit.js';
 import { hashAlgorithmOf, readHead } from './revision/head.js';
@@ -83,14 +85,22 @@ export async function publish(options: PublishOptions): Promise<PublishReport> {
     const timer = setInterval(() => progress?.(writer.counts), progressMs);
     const states = from.map((one) => stateOf(options, settings, [storage.name, fqrn, at, one]));
     const revision = (await readHead(storage, fqrn)).manifest.rootHash.text;
+    const catalogs: ByteString[] = [];
+    const asked = (path: ByteString): void => {
+      if (path.startsWith(`${at}/`)) catalogs.push(path.slice(at.length));
+    };
+    const rules = at === '' ? from.map(dirtabIdentity).join() : '';
     const inputOf = (one: string, index: number) => {
       const state = states[index];
+      // What was laid over it, or taken out, was not of this directory alone.
+      const isAlone = from.length === 1 && deletes.length === 0;
       return readInput(one, {
         writer,
         keepGoing,
         xattrs: true,
         revision,
         ...(state === undefined ? {} : { state }),
+        skipsCatalogs: isAlone && state?.rules === rules,
       });
     };
     try {
@@ -103,9 +113,12 @@ export async function publish(options: PublishOptions): Promise<PublishReport> {
         mtimeNs: options.mtimeNs ?? false,
         crossDirectoryLinks: options.crossDirectoryLinks ?? false,
         keepGoing,
+        asked,
         ...(dryRun === undefined ? {} : { dryRun }),
       });
-      if (dryRun === undefined) for (const state of states) state?.commit(report.rootHash.text);
+      const nesting = { catalogs, rules };
+      if (dryRun === undefined)
+        for (const state of states) state?.commit(report.rootHash.text, nesting);
       return { ...report, counts: { ...writer.counts } };
     } finally {
       clearInterval(timer);
@@ -116,17 +129,27 @@ export async function publish(options: PublishOptions): Promise<PublishReport> {
 
 /** What was seen of a directory when it was last published to the same place. */
 function stateOf(
-  { stateDirectory, checksum = false }: PublishOptions,
+  { stateDirectory, checksum = false, ...options }: PublishOptions,
   settings: ContentOptions,
   place: readonly string[],
 ): InputState | undefined {
   const from = place.at(-1) ?? '-';
   if (stateDirectory === undefined || from === '-') return undefined;
   if (statSync(from, { throwIfNoEntry: false })?.isDirectory() !== true) return undefined;
-  const text = JSON.stringify([...place.slice(0, -1), resolve(from)]);
+  const { mtimeNs = false, crossDirectoryLinks = false } = options;
+  const text = JSON.stringify([...place.slice(0, -1), resolve(from), mtimeNs, crossDirectoryLinks]);
   mkdirSync(stateDirectory, { recursive: true, mode: 0o700 });
   const name = createHash('sha256').update(text).digest('hex').slice(0, 32);
   return openInputState(join(stateDirectory, name), settings, text, { isBlind: checksum });
+}
+
+/** Tells one state of a `.cvmfsdirtab` in the root of a tree from another. */
+function dirtabIdentity(from: string): string {
+  try {
+    return identityOf(lstatSync(join(from, dirtabFile), { bigint: true }));
+  } catch {
+    return '';
+  }
 }
 
 /** Publishes the tree that a tag names as a new revision. @throws PinfsError */

@@ -45,7 +45,11 @@ export async function buildTree(
   let entries = 0;
   for (const input of inputs) {
     for await (const entry of input) {
-      entries++;
+      entries += entry.unchanged ?? 1;
+      if (entry.unchanged !== undefined) {
+        await keepUnchanged(building, entry.path);
+        continue;
+      }
       if (entry.problem !== undefined) {
         leftOut.push({ path: entry.path, error: entry.problem });
         if (!settings.keepGoing) throw entry.problem;
@@ -76,6 +80,15 @@ function become(building: Building, directory: DirectoryNode, attributes: NodeAt
   const { mode, uid, gid, mtime, mtimeNs, xattr } = attributes;
   Object.assign(directory, { mode, uid, gid, mtime, mtimeNs, xattr });
   building.implied.delete(directory);
+}
+
+/** Of a directory that begins a catalog, which is not looked into. */
+async function keepUnchanged(building: Building, path: ByteString): Promise<void> {
+  const before = await building.settings.before(path);
+  if (before?.type !== 'directory' || !before.nested)
+    throw new PinfsError('INTERNAL', `${printable(path)} began no catalog before`);
+  const { directory, name } = parentOf(building, path);
+  directory.set(name, before);
 }
 
 async function keepAsBefore(building: Building, path: ByteString): Promise<void> {

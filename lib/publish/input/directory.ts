@@ -6,7 +6,7 @@ import { readXattrs } from '../../machine/xattrs.js';
 import type { ObjectWriter, StoredContent } from '../objects/content.js';
 import { identityOf } from '../objects/job.js';
 import { fittingXattrs, type InputEntry } from './entry.js';
-import type { InputState } from './state.js';
+import type { InputState, KnownRows, TakeEntry } from './state.js';
 
 export interface InputOptions {
   readonly writer: ObjectWriter;
@@ -18,6 +18,8 @@ export interface InputOptions {
   readonly state?: InputState;
   /** Root hash of the revision that is there now. What the state knows from another one is looked for in the storage. */
   readonly revision?: string;
+  /** A directory that began a catalog, and is as it was, comes as one entry (`unchanged`). */
+  readonly skipsCatalogs?: boolean;
 }
 
 // Entries whose content is stored ahead of the one that is asked for.
@@ -30,6 +32,8 @@ interface Found {
   /** Where it lies. */
   readonly place: ByteString;
   readonly stats?: BigIntStats;
+  /** What the state knows of all at and below it. */
+  readonly rows?: KnownRows;
 }
 
 interface Reading {
@@ -44,34 +48,91 @@ export async function* directoryEntries(
   options: InputOptions,
 ): AsyncGenerator<InputEntry> {
   const reading: Reading = { options, links: new Map() };
-  let ahead: (InputEntry | Promise<InputEntry>)[] = [];
+  let ahead: (Found | Promise<Found>)[] = [];
+  const next = async (waiting: Found | Promise<Found>): Promise<InputEntry> => {
+    const found = await waiting;
+    keep(found, options.state);
+    return found.entry;
+  };
   // A link to a directory is taken as that directory; below it links are links.
   for (const found of walk(fromText(realpathSync(from)), '', options)) {
-    const entry = complete(found, reading);
+    const completed = complete(found, reading);
     // It is waited for in its turn.
-    if (entry instanceof Promise) entry.catch(() => undefined);
-    ahead.push(entry);
+    if (completed instanceof Promise) completed.catch(() => undefined);
+    ahead.push(completed);
     if (ahead.length < 2 * aheadMax) continue;
-    for (const next of ahead.slice(0, aheadMax)) yield await next;
+    for (const waiting of ahead.slice(0, aheadMax)) yield await next(waiting);
     ahead = ahead.slice(aheadMax);
   }
-  for (const entry of ahead) yield await entry;
+  for (const waiting of ahead) yield await next(waiting);
+}
+
+/** Keeps what was seen for the next time, but not what people have to be told of again then. */
+function keep({ entry, stats, rows }: Found, state: InputState | undefined): void {
+  const { problem, leftOut, type, stored } = entry;
+  if (rows !== undefined) state?.keepRows(rows);
+  else if (problem !== undefined || leftOut !== undefined || stats === undefined) return;
+  else if (type !== 'file' || stored !== undefined) state?.keep(entry.path, stats, stored);
 }
 
 function* walk(place: ByteString, path: ByteString, options: InputOptions): Generator<Found> {
+  const rows = unchangedRows(place, path, options);
+  if (rows !== undefined) {
+    const { entries: unchanged } = rows;
+    yield { place, rows, entry: { ...nothing, type: 'directory', path, unchanged } };
+    return;
+  }
   const found = lookAt(place, path, options);
   yield found;
   if (found.entry.type !== 'directory' || found.entry.problem !== undefined) return;
-  let names: Buffer[];
+  let names: ByteString[];
   try {
-    names = readdirSync(toBytes(place), { encoding: 'buffer' });
+    names = namesIn(place);
   } catch (thrown) {
     const problem = problemOf(unreadable(place, thrown), options);
     yield { place, entry: { ...found.entry, problem } };
     return;
   }
-  for (const name of names.sort((one, other) => Buffer.compare(one, other)))
-    yield* walk(`${place}/${fromBytes(name)}`, `${path}/${fromBytes(name)}`, options);
+  for (const name of names) yield* walk(`${place}/${name}`, `${path}/${name}`, options);
+}
+
+// A Buffer for each entry would cost a quarter of the walk.
+const ascii = /^[\x01-\x7f]*$/;
+
+function pathOf(place: ByteString): string | Buffer {
+  return ascii.test(place) ? place : toBytes(place);
+}
+
+function namesIn(place: ByteString): ByteString[] {
+  return readdirSync(pathOf(place), { encoding: 'latin1' }).sort();
+}
+
+/** Of a directory that began a catalog and is as it was, with all below it. */
+function unchangedRows(
+  place: ByteString,
+  path: ByteString,
+  { state, revision, skipsCatalogs = false }: InputOptions,
+): KnownRows | undefined {
+  if (!skipsCatalogs || state?.catalogs.has(path) !== true || state.revision !== revision)
+    return undefined;
+  return state.unchanged(path, (take) => {
+    try {
+      lookBelow(place, path, take);
+    } catch {
+      // It will be met again, and told.
+      take('', '');
+    }
+  });
+}
+
+/** @returns whether more is wanted */
+function lookBelow(place: ByteString, path: ByteString, take: TakeEntry): boolean {
+  const stats = lstatSync(pathOf(place), { bigint: true });
+  if (!take(path, identityOf(stats))) return false;
+  return (
+    !stats.isDirectory() ||
+    namesIn(place).every((name) => lookBelow(`${place}/${name}`, `${path}/${name}`, take))
+  );
 }
 
 function unreadable(place: ByteString, thrown: unknown): PinfsError {
@@ -154,41 +215,36 @@ function entryOf(stats: BigIntStats, path: ByteString): InputEntry {
 }
 
 /** The entry with its content, which is there at once where it is known. */
-function complete(found: Found, reading: Reading): InputEntry | Promise<InputEntry> {
+function complete(found: Found, reading: Reading): Found | Promise<Found> {
   const { entry, stats } = found;
   const { options } = reading;
-  if (entry.type !== 'file' || stats === undefined || entry.problem !== undefined) return entry;
+  if (entry.type !== 'file' || stats === undefined || entry.problem !== undefined) return found;
   const known = options.state?.find(entry.path, identityOf(stats));
   if (known === undefined) return withContent(found, reading);
-  const kept = (): InputEntry => {
-    options.state?.keep(entry.path, stats, known);
-    return { ...entry, stored: known, isKnown: true };
-  };
-  if (options.state?.revision === options.revision) return kept();
+  const as = (): Found => ({ ...found, entry: { ...entry, stored: known, isKnown: true } });
+  if (options.state?.revision === options.revision) return as();
   // Another revision may have left objects of this one to be collected.
   return options.writer
     .holds(known)
-    .then((isThere) => (isThere ? kept() : withContent(found, reading)));
+    .then((isThere) => (isThere ? as() : withContent(found, reading)));
 }
 
-async function withContent(first: Found, { options, links }: Reading): Promise<InputEntry> {
+async function withContent(first: Found, { options, links }: Reading): Promise<Found> {
   let found = first;
   for (let tries = 1; ; tries++) {
     const { entry, place, stats } = found;
-    if (stats === undefined || entry.type !== 'file') return entry;
+    if (stats === undefined || entry.type !== 'file') return found;
     const identity = identityOf(stats);
     try {
       const key = entry.linkKey && `${entry.linkKey} ${identity}`;
       const shared = key === undefined ? undefined : links.get(key);
       const storing = shared ?? options.writer.store({ file: place, size: entry.size, identity });
       if (key !== undefined) links.set(key, storing);
-      const stored = await storing;
-      options.state?.keep(entry.path, stats, stored);
-      return { ...entry, stored };
+      return { ...found, entry: { ...entry, stored: await storing } };
     } catch (thrown) {
       const error = asPinfsError(thrown);
       if (error.code !== 'INPUT_CHANGED' || tries >= triesMax)
-        return { ...entry, problem: problemOf(error, options) };
+        return { ...found, entry: { ...entry, problem: problemOf(error, options) } };
       found = lookAt(place, entry.path, options);
     }
   }

@@ -29,6 +29,11 @@ export interface InputEntry {
   readonly stored?: StoredContent;
   /** The content is as it was when the state was kept; it was not read. */
   readonly isKnown?: boolean;
+  /**
+   * A directory: all at and below it is as it was in the revision that is there now, and this is all that is told of it.
+   * So many entries it has.
+   */
+  readonly unchanged?: number;
   /** The entry could not be read: it is to be left as it was before. */
   readonly problem?: PinfsError;
 }

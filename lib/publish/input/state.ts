@@ -1,26 +1,54 @@
 import { closeSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
 import type { BigIntStats } from 'node:fs';
-import type { ByteString } from '../../format/bytes.js';
+import { toBytes, type ByteString } from '../../format/bytes.js';
 import { parseHash } from '../../format/hash.js';
 import type { ContentOptions, StoredContent } from '../objects/content.js';
 import { identityOf } from '../objects/job.js';
 
 /**
- * What was seen of a directory when it was last published: for each file its identity (size, times, inode) and its
- * objects. It is read and written in the order in which directories are walked, so that neither is held in memory as
- * a whole. Losing it costs time only.
+ * What was seen of a directory when it was last published: for each entry its identity (size, times, inode), and the
+ * objects of files. It is read and written in the order in which directories are walked. Losing it costs time only.
  */
 export interface InputState {
   /** Root hash of the revision for which it was kept. */
   readonly revision: string | undefined;
+  /** Directories that began a catalog in that revision because something asked for it. */
+  readonly catalogs: ReadonlySet<ByteString>;
+  /** What decided then where catalogs begin. */
+  readonly rules: string;
   /** Paths have to be asked for in the order of the walk. */
   find(path: ByteString, identity: string): StoredContent | undefined;
-  /** Keeps one for the next time, unless it is so young that it may have changed since within the same tick of its clock. */
-  keep(path: ByteString, stats: BigIntStats, stored: StoredContent): void;
+  /**
+   * Whether all at and below a directory is as it was; `walk` gives its entries in order until it is told no.
+   * @returns what is known of them, to be kept; undefined: something is different, or new, or gone.
+   */
+  unchanged(path: ByteString, walk: (take: TakeEntry) => void): KnownRows | undefined;
+  /**
+   * Keeps one for the next time, unless it is so young that it may have changed since within the same tick of its
+   * clock. Entries come in the order of the walk.
+   */
+  keep(path: ByteString, stats: BigIntStats, stored: StoredContent | undefined): void;
+  keepRows(rows: KnownRows): void;
   /** Puts what was kept in place of what was known. */
-  commit(revision: string): void;
+  commit(revision: string, nesting?: Nesting): void;
   /** Leaves what was known as it is. */
   drop(): void;
+}
+
+/** Where catalogs begin, and what decided it. */
+export interface Nesting {
+  readonly catalogs: readonly ByteString[];
+  readonly rules: string;
+}
+
+/** @returns whether it is as it was, and more can be asked for. */
+export type TakeEntry = (path: ByteString, identity: string) => boolean;
+
+/** All that is known at and below a directory. */
+export interface KnownRows {
+  readonly path: ByteString;
+  readonly text: string;
+  readonly entries: number;
 }
 
 export interface StateOptions {
@@ -30,7 +58,7 @@ export interface StateOptions {
   readonly now?: () => number;
 }
 
-const version = 1;
+const version = 2;
 // Clocks of file systems tick coarsely, and those of others differ a little.
 const youngNs = 2_000_000_000n;
 const blockBytes = 64 * 1024;
@@ -48,50 +76,64 @@ export function openInputState(
   const begunNs = BigInt(now()) * 1_000_000n;
   const head = JSON.stringify({ version, place, settings });
   const known = isBlind ? undefined : readKnown(file, head, settings);
-  const temporary = `${file}.${process.pid}.new`;
-  let fd: number | undefined;
-  let lines: string[] = [];
-  let waiting = 0;
-  const flush = (): void => {
-    fd ??= openSync(temporary, 'w', 0o600);
-    const bytes = Buffer.from(lines.join(''));
-    for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at);
-    lines = [];
-    waiting = 0;
-  };
-  const add = (line: string): void => {
-    lines.push(`${line}\n`);
-    waiting += line.length;
-    if (waiting >= blockBytes) flush();
-  };
-  add(head);
-  const close = (): void => {
-    if (fd !== undefined) closeSync(fd);
-    fd = undefined;
-  };
+  const output = openOutput(`${file}.${process.pid}.new`);
+  const keptCatalogs: ByteString[] = [];
+  output.add(`${head}\0`);
   return {
     revision: known?.revision,
+    catalogs: known?.catalogs ?? new Set(),
+    rules: known?.rules ?? '',
     find: (path, identity) => known?.find(path, identity),
+    unchanged: (path, walk) => known?.unchanged(path, walk),
     keep(path, stats, stored) {
       const isYoung = stats.ctimeNs > begunNs - youngNs || stats.mtimeNs > begunNs - youngNs;
-      if (!isYoung) add(JSON.stringify([path, identityOf(stats), ...pack(stored)]));
+      const content = stored === undefined ? '' : JSON.stringify(pack(stored));
+      if (!isYoung) output.add(`${path}\0${identityOf(stats)}\0${content}\0`);
     },
-    commit(revision) {
-      add(JSON.stringify([revision]));
-      flush();
-      close();
-      renameSync(temporary, file);
+    keepRows({ path, text }) {
+      output.add(text);
+      for (const one of known?.catalogs ?? [])
+        if (one === path || one.startsWith(`${path}/`)) keptCatalogs.push(one);
+    },
+    commit(revision, { catalogs, rules } = { catalogs: [], rules: '' }) {
+      output.add(JSON.stringify({ revision, rules, catalogs: [...catalogs, ...keptCatalogs] }));
+      output.end();
+      renameSync(output.file, file);
     },
     drop() {
-      close();
-      rmSync(temporary, { force: true });
+      output.end();
+      rmSync(output.file, { force: true });
     },
   };
 }
 
-type Row = readonly [
-  path: ByteString,
-  identity: string,
+function openOutput(file: string) {
+  let fd: number | undefined;
+  let parts: string[] = [];
+  let waiting = 0;
+  const flush = (): void => {
+    fd ??= openSync(file, 'w', 0o600);
+    const bytes = toBytes(parts.join(''));
+    for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at);
+    parts = [];
+    waiting = 0;
+  };
+  return {
+    file,
+    add(text: string): void {
+      parts.push(text);
+      waiting += text.length;
+      if (waiting >= blockBytes) flush();
+    },
+    end(): void {
+      if (parts.length > 0) flush();
+      if (fd !== undefined) closeSync(fd);
+      fd = undefined;
+    },
+  };
+}
+
+type Content = readonly [
   size: number,
   hash: string,
   ...chunks: readonly (readonly [size: number, hash: string])[],
@@ -101,9 +143,11 @@ function pack({ size, hash, chunks }: StoredContent): readonly unknown[] {
   return [size, hash?.text ?? '', ...chunks.map((chunk) => [chunk.size, chunk.hash.text])];
 }
 
-function unpack(row: Row, settings: ContentOptions): StoredContent | undefined {
-  const [, , size, text, ...parts] = row;
-  const hash = parseHash(text);
+function unpack(text: string, settings: ContentOptions): StoredContent | undefined {
+  if (!text.startsWith('[')) return undefined;
+  // Written by `pack`; what counts is looked at here.
+  const [size, hashText, ...parts] = JSON.parse(text) as Content;
+  const hash = parseHash(hashText);
   const chunks: StoredContent['chunks'][number][] = [];
   let offset = 0;
   for (const [length, chunkText] of parts) {
@@ -118,51 +162,73 @@ function unpack(row: Row, settings: ContentOptions): StoredContent | undefined {
   return { size, hash, chunks, algorithm, compression, external };
 }
 
-interface Known {
+interface Known extends Pick<InputState, 'catalogs' | 'rules' | 'find' | 'unchanged'> {
   readonly revision: string;
-  find(path: ByteString, identity: string): StoredContent | undefined;
 }
 
-/** @returns undefined where there is none that fits. What is damaged in it is not known. */
+/**
+ * A head, three texts for each entry (its path, its identity, what is stored of it), and an end, with zeros between
+ * them: no name has one.
+ * @returns undefined where there is none that fits
+ */
 function readKnown(file: string, head: string, settings: ContentOptions): Known | undefined {
-  let bytes: Buffer;
+  let text: string;
   try {
-    bytes = readFileSync(file);
+    text = readFileSync(file, 'latin1');
   } catch {
     return undefined;
   }
-  let at = bytes.indexOf('\n') + 1;
-  if (at === 0 || bytes.subarray(0, at - 1).toString() !== head) return undefined;
-  const last = bytes.lastIndexOf('\n', bytes.length - 2) + 1;
-  const end = parsed(bytes.subarray(last).toString());
-  // Without it the file was cut off.
-  if (end?.length !== 1 || typeof end[0] !== 'string') return undefined;
-  const next = (): Row | undefined => {
+  const last = text.lastIndexOf('\0') + 1;
+  // Without the end the file was cut off.
+  const end = endOf(text.slice(last));
+  let at = text.indexOf('\0') + 1;
+  if (end === undefined || text.slice(0, at - 1) !== head) return undefined;
+  const zero = (from: number): number => text.indexOf('\0', from);
+  /** Goes on to the first entry that is not before a path. */
+  const skipTo = (path: ByteString): void => {
+    const key = walkKey(path);
     while (at < last) {
-      const lineEnd = bytes.indexOf('\n', at);
-      const row = parsed(bytes.subarray(at, lineEnd).toString());
-      at = lineEnd + 1;
-      // Written by `pack`; `unpack` looks at what counts.
-      if (row !== undefined && row.length >= 4 && typeof row[0] === 'string')
-        return row as unknown as Row;
+      const there = text.slice(at, zero(at));
+      if (there === path || walkKey(there) >= key) return;
+      at = zero(zero(zero(at) + 1) + 1) + 1;
     }
-    return undefined;
   };
-  let row = next();
   return {
-    revision: end[0],
+    ...end,
     find(path, identity) {
-      const key = walkKey(path);
-      while (row !== undefined && walkKey(row[0]) < key) row = next();
-      return row?.[0] === path && row[1] === identity ? unpack(row, settings) : undefined;
+      skipTo(path);
+      const row = `${path}\0${identity}\0`;
+      if (!text.startsWith(row, at)) return undefined;
+      return unpack(text.slice(at + row.length, zero(at + row.length)), settings);
+    },
+    unchanged(path, walk) {
+      skipTo(path);
+      let to = at;
+      let entries = 0;
+      const seen = { isSame: true };
+      walk((one, identity) => {
+        const row = `${one}\0${identity}\0`;
+        seen.isSame &&= to < last && text.startsWith(row, to);
+        if (!seen.isSame) return false;
+        to = zero(to + row.length) + 1;
+        entries++;
+        return true;
+      });
+      // What comes next may be gone.
+      if (!seen.isSame || entries === 0 || text.startsWith(`${path}/`, to)) return undefined;
+      const rows = { path, text: text.slice(at, to), entries };
+      at = to;
+      return rows;
     },
   };
 }
 
-function parsed(line: string): unknown[] | undefined {
+function endOf(text: string): Pick<Known, 'revision' | 'catalogs' | 'rules'> | undefined {
   try {
-    const value: unknown = JSON.parse(line);
-    return Array.isArray(value) ? value : undefined;
+    const { revision, catalogs, rules } = JSON.parse(text) as Record<string, unknown>;
+    if (typeof revision !== 'string' || typeof rules !== 'string' || !Array.isArray(catalogs))
+      return undefined;
+    return { revision, rules, catalogs: new Set(catalogs as ByteString[]) };
   } catch {
     return undefined;
   }

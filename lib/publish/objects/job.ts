@@ -87,7 +87,7 @@ let piece: Buffer | undefined;
 
 /** Tells one state of a file from another: which it is, its size and its times. */
 export function identityOf(stats: BigIntStats): string {
-  return [stats.dev, stats.ino, stats.size, stats.mtimeNs, stats.ctimeNs].join(':');
+  return `${stats.dev}:${stats.ino}:${stats.size}:${stats.mtimeNs}:${stats.ctimeNs}`;
 }
 
 /** Makes an object of plain bytes. */

@@ -7,7 +7,12 @@ import { treeChanges, type TreeChange } from '../catalogs/changes.js';
 import { dirtabBytesMax, dirtabFile, parseDirtab, type Dirtab } from '../catalogs/dirtab.js';
 import { editTree, type EditedTree } from '../catalogs/edit-tree.js';
 import { placeCatalogs, usualEntriesMax, usualEntriesMin } from '../catalogs/nesting.js';
-import { plainAttributes, type DirectoryNode, type FileNode } from '../catalogs/tree-node.js';
+import {
+  automaticMarker,
+  plainAttributes,
+  type DirectoryNode,
+  type FileNode,
+} from '../catalogs/tree-node.js';
 import { writeCatalogs, type PublishedTree } from '../catalogs/write-catalogs.js';
 import type { InputEntry } from '../input/entry.js';
 import { commitHead, type Publication } from './commit.js';
@@ -28,6 +33,8 @@ export interface RevisionRequest extends Publication {
   readonly keepGoing: boolean;
   /** A catalog with more entries is divided. */
   readonly entriesMax?: number;
+  /** Told of directories that begin a catalog because something asked for it, among those that were looked into. */
+  readonly asked?: (path: ByteString) => void;
   /** Nothing becomes visible; who asks is told what would be different. */
   readonly dryRun?: (change: TreeChange) => void;
 }
@@ -67,6 +74,7 @@ export async function publishRevision(request: RevisionRequest): Promise<Revisio
   const tree = await editTree(base, read, time);
   const changed = await applyChanges(request, tree);
   await nest(request, tree.root);
+  if (request.asked !== undefined) tellAsked(tree.root, '', request.asked);
   if (request.dryRun !== undefined)
     for await (const change of treeChanges(read, await loadDirectory(base), tree.root))
       request.dryRun(change);
@@ -141,6 +149,17 @@ async function nest(request: RevisionRequest, root: DirectoryNode): Promise<void
     entriesMin: Math.min(usualEntriesMin, entriesMax ?? usualEntriesMin),
     marker,
   });
+}
+
+function tellAsked(
+  { children, nested }: DirectoryNode,
+  path: ByteString,
+  tell: (path: ByteString) => void,
+): void {
+  if (children === undefined) return;
+  if (nested && !children.has(automaticMarker)) tell(path);
+  for (const [name, child] of children)
+    if (child.type === 'directory') tellAsked(child, `${path}/${name}`, tell);
 }
 
 async function readDirtab(
