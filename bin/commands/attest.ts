@@ -138,7 +138,7 @@ async function attestWith(source: string, flags: ReturnType<typeof withKeys>): P
 /** First, so that nothing is attested that may go. */
 async function keepInStorage(place: string, rootHash: string): Promise<void> {
   const { parseHash } = await import('../../lib/format/hash.js');
-  const { keepRoot } = await import('../../lib/publish/repository/own-notes.js');
+  const { keepRoot } = await import('../../lib/publish/storage/own-notes.js');
   const hash = parseHash(rootHash);
   if (hash === undefined) throw new PinfsError('INTERNAL', 'no root hash was attested');
   const why = `attested ${new Date().toISOString().slice(0, 10)}`;

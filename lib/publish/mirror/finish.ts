@@ -2,7 +2,7 @@ import { PinfsError } from '../../format/errors.js';
 import { objectPath, objectText, type ContentHash, type ObjectName } from '../../format/hash.js';
 import type { Manifest } from '../../format/manifest.js';
 import { extendReflog, type ReflogEntry } from '../revision/reflog.js';
-import { readReflog, replaceReflog } from '../repository/own-reflog.js';
+import { readReflog, replaceReflog } from '../storage/own-reflog.js';
 import type { Storage } from '../storage/storage.js';
 
 export interface NewState {

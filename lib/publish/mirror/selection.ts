@@ -2,7 +2,7 @@ import { quoted } from '../../format/bytes.js';
 import { PinfsError } from '../../format/errors.js';
 import type { ContentHash } from '../../format/hash.js';
 import { rootHashOf, type HistoryTag } from '../../tree/history.js';
-import { mirroredList, readNotes, writeNotes } from '../repository/own-notes.js';
+import { mirroredList, readNotes, writeNotes } from '../storage/own-notes.js';
 import type { Storage } from '../storage/storage.js';
 
 /** Which snapshots a mirror has besides the head; neither given: that of every tag. */

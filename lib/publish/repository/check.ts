@@ -5,8 +5,8 @@ import type { Manifest } from '../../format/manifest.js';
 import { isExpired } from '../../format/whitelist.js';
 import { historyOf } from '../revision/history.js';
 import type { Storage } from '../storage/storage.js';
-import { mirroredList, readNotes } from './own-notes.js';
-import { isOwnReflog, readReflog } from './own-reflog.js';
+import { mirroredList, readNotes } from '../storage/own-notes.js';
+import { isOwnReflog, readReflog } from '../storage/own-reflog.js';
 import { checkOwnHead, readStoredHead } from './head.js';
 import {
   lookAt,

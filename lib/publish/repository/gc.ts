@@ -6,8 +6,8 @@ import { readObject } from '../revision/read-objects.js';
 import { pruneReflog } from '../revision/reflog.js';
 import type { Storage } from '../storage/storage.js';
 import { walkRoots } from './check.js';
-import { keptList, readNotes } from './own-notes.js';
-import { readReflog, replaceReflog } from './own-reflog.js';
+import { keptList, readNotes } from '../storage/own-notes.js';
+import { readReflog, replaceReflog } from '../storage/own-reflog.js';
 import { noteStatus } from './status-file.js';
 import { catalogPath, nestedOf, startWalk, walkCatalog, type Walk } from './walk.js';
 

@@ -4,6 +4,7 @@ import { hashBytes, parseHash, type ContentHash } from '../../format/hash.js';
 import { emptyPathHash, type Manifest } from '../../format/manifest.js';
 import type { ObjectWriter } from '../objects/content.js';
 import { signLines } from '../envelope.js';
+import { noteReflogs } from '../storage/own-reflog.js';
 import type { Storage } from '../storage/storage.js';
 import { writeHistory, type History, type TaggedRoot } from './history.js';
 import { extendReflog } from './reflog.js';
@@ -62,6 +63,7 @@ export async function commitHead(
     ],
     time,
   );
+  await noteReflogs(storage, algorithmOf(next.root.hash), head.reflog?.bytes, reflog);
   await replace(storage, '.cvmfsreflog', reflog, head.reflog?.version);
   const lines = manifestLines(publication, head.manifest, next.root, {
     history,

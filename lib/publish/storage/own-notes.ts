@@ -1,6 +1,6 @@
 import { PinfsError } from '../../format/errors.js';
 import { objectPath, type ContentHash } from '../../format/hash.js';
-import type { Storage } from '../storage/storage.js';
+import type { Storage } from './storage.js';
 
 /*
  * What a storage notes for itself below `.pinfs/`: lists of hashes, one a line; what stands behind a hash is for people.
@@ -10,7 +10,7 @@ import type { Storage } from '../storage/storage.js';
 export const keptList = '.pinfs/kept';
 /** Root hashes of a mirror that has not all tags of its history; without the list it has all. */
 export const mirroredList = '.pinfs/mirrored';
-/** Hashes of a reflog that the manifest does not name: that of a mirror, and one that was made shorter. */
+/** Hashes of a reflog that the manifest may not name: that of a mirror, one that was made shorter, one of a head to come. */
 export const reflogList = '.pinfs/reflog';
 
 const listBytesMax = 16 * 1024 * 1024;

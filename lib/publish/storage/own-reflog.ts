@@ -1,5 +1,5 @@
 import { hashBytes, type HashAlgorithm } from '../../format/hash.js';
-import type { Storage } from '../storage/storage.js';
+import type { Storage } from './storage.js';
 import { readNotes, reflogList, writeNotes } from './own-notes.js';
 
 const reflogBytesMax = 2 ** 30;
@@ -9,8 +9,11 @@ export async function readReflog(storage: Storage): Promise<Buffer | undefined> 
   return (await storage.read('.cvmfsreflog', reflogBytesMax))?.bytes;
 }
 
-/** Replaces the reflog by one that the manifest does not name: first it is noted that both count. */
-export async function replaceReflog(
+/**
+ * Notes that two reflogs count although the manifest names neither or one of them: before it is replaced, since who ends
+ * then has left the manifest of before.
+ */
+export async function noteReflogs(
   storage: Storage,
   algorithm: HashAlgorithm,
   before: Buffer | undefined,
@@ -20,6 +23,16 @@ export async function replaceReflog(
     one === undefined ? [] : [hashBytes(algorithm, one).text],
   );
   await writeNotes(storage, reflogList, new Set(both));
+}
+
+/** Replaces the reflog by one that the manifest does not name. */
+export async function replaceReflog(
+  storage: Storage,
+  algorithm: HashAlgorithm,
+  before: Buffer | undefined,
+  bytes: Buffer,
+): Promise<void> {
+  await noteReflogs(storage, algorithm, before, bytes);
   await storage.write('.cvmfsreflog', bytes);
 }
 
