@@ -190,6 +190,25 @@ void t.test('what is damaged or missing is named, and the old state stays', asyn
   t.same(readFileSync(join(storage, '.cvmfspublished')), state);
 });
 
+void t.test(
+  'what a stranger made of a catalog or of the tags is not asked of SQLite',
+  async (t) => {
+    const endless = `DROP TABLE chunks; CREATE VIEW chunks AS WITH RECURSIVE
+    more(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM more) SELECT n AS md5path_1 FROM more`;
+    const sql = endless.replaceAll('chunks', 'tags');
+    const revision = { tree: { a: file('a') }, tags: { v1: '' } };
+    const catalogs = makeRepository({ fqrn, revisions: [{ ...revision, sql: endless }] });
+    const { mirror, storage } = await scene(t, catalogs);
+    t.match(await mirror(), { code: 5, stdout: /\[CATALOG_SCHEMA\]/ });
+    t.notOk(existsSync(join(storage, '.cvmfspublished')));
+    const history = await scene(
+      t,
+      makeRepository({ fqrn, revisions: [{ ...revision, historySql: sql }] }),
+    );
+    t.match(await history.mirror(), { code: 5, stderr: /HISTORY_MALFORMED/ });
+  },
+);
+
 void t.test('killed at any moment, the same command goes on', async (t) => {
   const { work, server, storage, args, mirror, check, env, objects } = await scene(t);
   const total = [...made.files.keys()].filter(objectOf).length;

@@ -30,7 +30,7 @@ export interface HistoryTags {
 const propertySql =
   'SELECT iif(octet_length(value)<=1024,CAST(value AS TEXT),NULL) FROM properties WHERE key=? LIMIT 1';
 
-const rules: GuardRules = {
+export const historyRules: GuardRules = {
   subject: 'tag database',
   notSqlite: 'HISTORY_MALFORMED',
   badSchema: 'HISTORY_MALFORMED',
@@ -56,12 +56,12 @@ const tagsMax = 100_000;
  *   an error of the file system as it is.
  */
 export function openHistory(path: string, fqrn: string): HistoryTags {
-  const { database, columns } = openGuarded(path, rules);
+  const { database, columns } = openGuarded(path, historyRules);
   try {
     checkProperties(database, fqrn);
     return { fqrn, tags: readTags(database, columns.get('tags') ?? new Set()) };
   } catch (error) {
-    throw sqliteFault(error, rules);
+    throw sqliteFault(error, historyRules);
   } finally {
     database.close();
   }

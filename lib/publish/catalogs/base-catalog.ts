@@ -1,5 +1,5 @@
 import { counterNames } from '../../format/catalog-row.js';
-import Database from 'better-sqlite3';
+import type Database from 'better-sqlite3';
 import { fromBytes, printable, type ByteString } from '../../format/bytes.js';
 import { compressionOfFlags } from '../../format/compression.js';
 import { PinfsError } from '../../format/errors.js';
@@ -14,6 +14,7 @@ import {
   type NodeChunk,
   type TreeNode,
 } from './tree-node.js';
+import { openStoredCatalog } from './stored-catalog.js';
 
 /** How catalogs that were published are read: the plain bytes of an object, its hash having been checked. */
 export type ReadCatalog = (hash: ContentHash) => Promise<Buffer>;
@@ -46,9 +47,7 @@ export async function readBase(
   const open = async (): Promise<Database.Database> => {
     const bytes = await read(parsed);
     size = bytes.length;
-    const db = new Database(bytes);
-    db.pragma('trusted_schema=OFF');
-    return db;
+    return openStoredCatalog(bytes, { hash: parsed, kind: 'catalog' });
   };
   const db = await open();
   try {

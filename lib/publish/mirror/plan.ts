@@ -1,5 +1,5 @@
 import { rename, readFile, writeFile } from 'node:fs/promises';
-import Database from 'better-sqlite3';
+import type Database from 'better-sqlite3';
 import { asPinfsError, PinfsError } from '../../format/errors.js';
 import { objectPath, parseHash, type ContentHash } from '../../format/hash.js';
 import { unpack } from '../../store/inflate.js';
@@ -7,6 +7,7 @@ import { sizeLimits, type Want } from '../../store/want.js';
 import { makeSlots } from '../objects/slots.js';
 import { contentsOf, nestedOf, type RepositoryProblem } from '../repository/walk.js';
 import { bytesOf, receive, type Porter } from './bring.js';
+import { openStoredCatalog } from '../catalogs/stored-catalog.js';
 
 /** A catalog that the storage lacks. */
 export interface NewCatalog {
@@ -152,16 +153,7 @@ function withCatalog<T>(want: Want, stored: Buffer, body: (db: Database.Database
   }
 }
 
-/** @throws PinfsError OBJECT_…, CATALOG_NOT_SQLITE */
+/** @throws PinfsError OBJECT_…, CATALOG_… */
 function openCatalog(want: Want, stored: Buffer): Database.Database {
-  try {
-    const db = new Database(unpack(stored, want));
-    db.pragma('trusted_schema=OFF');
-    return db;
-  } catch (thrown) {
-    if (thrown instanceof PinfsError) throw thrown;
-    throw new PinfsError('CATALOG_SCHEMA', `${objectPath(want.object)} is no catalog`, {
-      cause: thrown,
-    });
-  }
+  return openStoredCatalog(unpack(stored, want), want.object);
 }

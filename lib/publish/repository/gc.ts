@@ -1,4 +1,3 @@
-import Database from 'better-sqlite3';
 import { PinfsError } from '../../format/errors.js';
 import { objectNameOf, objectPath } from '../../format/hash.js';
 import type { Manifest } from '../../format/manifest.js';
@@ -10,6 +9,7 @@ import { keptList, readNotes } from '../storage/own-notes.js';
 import { readReflog, replaceReflog } from '../storage/own-reflog.js';
 import { noteStatus } from './status-file.js';
 import { catalogPath, nestedOf, startWalk, walkCatalog, type Walk } from './walk.js';
+import { openStoredCatalog } from '../catalogs/stored-catalog.js';
 
 export interface Garbage {
   readonly kept: number;
@@ -94,9 +94,8 @@ async function pathsBelow(storage: Storage, path: string): Promise<string[]> {
   const object = objectNameOf(path.slice('data/'.length).replace('/', ''));
   if (object === undefined) return [];
   try {
-    const db = new Database(await readObject(storage, object));
+    const db = openStoredCatalog(await readObject(storage, object), object);
     try {
-      db.pragma('trusted_schema=OFF');
       return nestedOf(db).map(catalogPath);
     } finally {
       db.close();

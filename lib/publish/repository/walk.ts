@@ -1,4 +1,4 @@
-import Database from 'better-sqlite3';
+import type Database from 'better-sqlite3';
 import { compressionOfFlags, zlibCodec, type Compression } from '../../format/compression.js';
 import { asPinfsError, PinfsError } from '../../format/errors.js';
 import {
@@ -14,6 +14,7 @@ import {
 import { flag, hashFlag } from '../catalogs/catalog-schema.js';
 import type { Storage } from '../storage/storage.js';
 import { saidCounters, wrongCounters, wrongSubtree, type SaidCounters } from './counters.js';
+import { catalogFault, openStoredCatalog } from '../catalogs/stored-catalog.js';
 
 /** Something wrong with what a repository reaches. */
 export interface RepositoryProblem {
@@ -78,9 +79,8 @@ export async function walkCatalog(walk: Walk, hashText: string): Promise<void> {
   const wrong = (message: string): void =>
     note(walk, objectText(object), new PinfsError('CATALOG_COUNTERS', message));
   try {
-    const db = new Database(plain);
+    const db = openStoredCatalog(plain, object);
     try {
-      db.pragma('trusted_schema=OFF');
       await walkContents(walk, db);
       said = saidCounters(db);
       wrongCounters(db, said).forEach(wrong);
@@ -89,7 +89,7 @@ export async function walkCatalog(walk: Walk, hashText: string): Promise<void> {
       db.close();
     }
   } catch (thrown) {
-    note(walk, objectText(object), thrown);
+    note(walk, objectText(object), catalogFault(thrown, object));
     return;
   }
   walk.counters.set(objectPath(object), said);
@@ -133,10 +133,7 @@ export function* contentsOf(db: Database.Database): Generator<ContentObject> {
   const rows = db
     .prepare(
       `SELECT hash, flags, 0, CAST(size AS INTEGER) FROM catalog
-       WHERE hash IS NOT NULL AND length(hash)=20 AND flags & ${external} = 0
-       UNION ALL
-       SELECT chunks.hash, catalog.flags, 1, CAST(chunks.size AS INTEGER)
-       FROM chunks JOIN catalog USING (md5path_1, md5path_2) WHERE catalog.flags & ${external} = 0`,
+       WHERE hash IS NOT NULL AND length(hash)=20 AND flags & ${external} = 0${hasChunks(db) ? ofChunks : ''}`,
     )
     .raw()
     .iterate() as IterableIterator<readonly [Buffer, number, 0 | 1, number | null]>;
@@ -147,6 +144,16 @@ export function* contentsOf(db: Database.Database): Generator<ContentObject> {
     const plainBytes = Math.max(0, size ?? 0);
     yield { object: { hash, kind: isChunk === 1 ? 'chunk' : 'data' }, compression, plainBytes };
   }
+}
+
+const ofChunks = `
+       UNION ALL
+       SELECT chunks.hash, catalog.flags, 1, CAST(chunks.size AS INTEGER)
+       FROM chunks JOIN catalog USING (md5path_1, md5path_2) WHERE catalog.flags & ${flag.external} = 0`;
+
+/** Catalogs of before 2.4 have none. */
+function hasChunks(db: Database.Database): boolean {
+  return db.prepare("SELECT 1 FROM sqlite_master WHERE name='chunks'").get() !== undefined;
 }
 
 /** The catalogs that a catalog names, as they stand in it. */

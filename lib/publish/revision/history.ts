@@ -1,4 +1,5 @@
-import type { HistoryTag } from '../../tree/history.js';
+import { openGuarded } from '../../tree/catalog/guarded-sqlite.js';
+import { historyRules, type HistoryTag } from '../../tree/history.js';
 import Database from 'better-sqlite3';
 import { printable, fromText } from '../../format/bytes.js';
 import { PinfsError } from '../../format/errors.js';
@@ -24,8 +25,7 @@ const trunkPrevious = 'trunk-previous';
 export function historyOf(bytes: Buffer, fqrn: string): History {
   let db: Database.Database | undefined;
   try {
-    db = new Database(bytes);
-    db.pragma('trusted_schema=OFF');
+    db = openGuarded(bytes, historyRules).database;
     const properties = new Map(
       db.prepare('SELECT key, CAST(value AS TEXT) FROM properties').raw().all() as [
         string,

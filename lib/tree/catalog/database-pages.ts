@@ -23,23 +23,37 @@ export const headerBytes = 100;
 const tableInterior = 5;
 const tableLeaf = 13;
 
-/** @throws PinfsError with the codes of the rules; an error of the file system as it is. */
-export function checkPages(path: string, rules: PageRules): void {
+/**
+ * @param file its path, or all of it.
+ * @throws PinfsError with the codes of the rules; an error of the file system as it is.
+ */
+export function checkPages(file: string | Buffer, rules: PageRules): void {
+  if (typeof file !== 'string') {
+    checkParts(file.length, (at, length) => file.subarray(at, at + length), rules);
+    return;
+  }
   // A FIFO that was put in its place would wait for its writer.
   const { O_RDONLY, O_NONBLOCK, O_NOFOLLOW } = constants;
-  const descriptor = openSync(path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW);
+  const descriptor = openSync(file, O_RDONLY | O_NONBLOCK | O_NOFOLLOW);
   try {
     const { size } = fstatSync(descriptor);
-    const header = readPart(descriptor, 0, headerBytes);
-    const pageSize = checkHeader(header, size, rules);
-    checkSchemaPages({
-      rules,
-      count: size / pageSize,
-      read: (page) => readPart(descriptor, (page - 1) * pageSize, pageSize),
-    });
+    checkParts(size, (at, length) => readPart(descriptor, at, length), rules);
   } finally {
     closeSync(descriptor);
   }
+}
+
+function checkParts(
+  size: number,
+  read: (position: number, length: number) => Buffer,
+  rules: PageRules,
+): void {
+  const pageSize = checkHeader(read(0, headerBytes), size, rules);
+  checkSchemaPages({
+    rules,
+    count: size / pageSize,
+    read: (page) => read((page - 1) * pageSize, pageSize),
+  });
 }
 
 function readPart(descriptor: number, position: number, length: number): Buffer {

@@ -40,14 +40,18 @@ const rowidNames = ['rowid', 'oid', '_rowid_'];
 
 /**
  * Opens a database file read-only, after all checks.
+ * @param file its path, or all of it.
  * @throws PinfsError with the codes of the rules; an error of the file system as it is.
  */
-export function openGuarded(path: string, rules: GuardRules): Guarded {
-  checkPages(path, rules);
+export function openGuarded(file: string | Buffer, rules: GuardRules): Guarded {
+  checkPages(file, rules);
   let database: Database.Database | undefined;
   let hasSchema = false;
   try {
-    database = new Database(path, { readonly: true, fileMustExist: true, timeout: 0 });
+    database =
+      typeof file === 'string'
+        ? new Database(file, { readonly: true, fileMustExist: true, timeout: 0 })
+        : new Database(file);
     // Nobody ever writes to the file, so its lock may be kept: a query then costs a tenth (measured 0.3 for 6 µs).
     database.exec(
       'PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON; PRAGMA query_only=ON; ' +
