@@ -3,13 +3,15 @@ import type { Command } from 'commander';
 import { printable, printableText } from '../../lib/format/bytes.js';
 import { PinfsError } from '../../lib/format/errors.js';
 import type { OptionValues } from '../../lib/options/option.js';
+import type { InputAmount } from '../../lib/publish/input/amount.js';
 import type { TreeChange } from '../../lib/publish/catalogs/changes.js';
 import type { ChunkSizes } from '../../lib/publish/objects/content.js';
 import type { PublishPlace, PublishReport } from '../../lib/publish/publish.js';
 import { noteExit, runAction, warn } from './failures.js';
 import { addOptions, outputOptions, type CommandOptionRows, type OutputFlags } from './options.js';
 import { print, printJson } from './output.js';
-import { withProgress } from './progress.js';
+import { progressing } from './look.js';
+import { withProgress, type Progress } from './progress.js';
 import { signingKeyOption, storageOptions } from './repo-options.js';
 import { formatSize, parseSize } from './sizes.js';
 
@@ -143,7 +145,9 @@ async function publishCommand(fqrn: string, flags: PublishFlags): Promise<void> 
     const place = await publishPlace(fqrn, flags);
     const { dataDirectory } = await import('../../lib/machine/places.js');
     const changes: TreeChange[] = [];
-    const report = await withProgress('published', undefined, (progress) =>
+    const total = await inputAmount(from);
+    const ofBytes = total === undefined ? '' : ` of ${formatSize(total.bytes)}`;
+    const work = (progress: Progress): Promise<PublishReport> =>
       publish({
         ...place,
         from,
@@ -161,9 +165,11 @@ async function publishCommand(fqrn: string, flags: PublishFlags): Promise<void> 
         checksum: flags.checksum,
         stateDirectory: join(dataDirectory('state', process.env), 'publish'),
         dryRun: flags.dryRun === true ? (change) => changes.push(change) : undefined,
-        progress: ({ files, bytes }) => progress.update(files, `files, ${formatSize(bytes)}`),
-      }),
-    );
+        progress: ({ entries, bytes }) =>
+          progress.update(entries, formatSize(bytes) + ofBytes, bytes),
+      });
+    const facts = { bytes: total?.bytes, saysEnd: true } as const;
+    const report = await withProgress('published', total?.entries, work, facts);
     for (const { path, error } of report.leftOut) {
       warn(`${printable(path) || '/'}: ${error.message}`);
       noteExit(error.exit);
@@ -172,6 +178,16 @@ async function publishCommand(fqrn: string, flags: PublishFlags): Promise<void> 
     else if (flags.dryRun === true) await printChanges(changes, report);
     else process.stdout.write(textOf(report, external));
   });
+}
+
+// A person who waits for the first line had rather have no total.
+const countingMs = 2000;
+
+/** How much there is to publish, where somebody is told how much is left. */
+async function inputAmount(from: readonly string[]): Promise<InputAmount | undefined> {
+  if (from.length === 0 || progressing() === 'none') return undefined;
+  const { amountOf } = await import('../../lib/publish/input/amount.js');
+  return amountOf(from, countingMs);
 }
 
 /** Where a repository lies, its key read. @throws PinfsError KEY_MALFORMED, USAGE */
@@ -203,9 +219,10 @@ function parseChunkSizes(text: string): ChunkSizes | 'off' {
 
 function jsonOf(report: PublishReport) {
   const { rootHash, previous, leftOut, counts, ...rest } = report;
+  const { files, bytes, newObjects, newBytes, knownObjects } = counts;
   return {
     ...rest,
-    ...counts,
+    ...{ files, bytes, newObjects, newBytes, knownObjects },
     rootHash: rootHash.text,
     previous: previous.text,
     leftOut: leftOut.map(({ path, error }) => ({ path: printable(path), code: error.code })),

@@ -6,13 +6,13 @@ import { exitOf, PinfsError } from '../../lib/format/errors.js';
 import { parseHash } from '../../lib/format/hash.js';
 import { readGiven } from '../../lib/files/given.js';
 import type { OptionRows, OptionValues } from '../../lib/options/option.js';
-import type { CheckRequest } from '../../lib/publish/repository/check.js';
+import type { CheckRequest, RepositoryReport } from '../../lib/publish/repository/check.js';
 import type { Storage } from '../../lib/publish/storage/storage.js';
 import { noteExit, warn } from './failures.js';
 import { inStorage, type StorageFlags } from './in-storage.js';
 import { addOptions } from './options.js';
 import { print, printJson } from './output.js';
-import { withProgress } from './progress.js';
+import { startWaiting, withProgress, type Progress } from './progress.js';
 import { masterKeyOption } from './repo-options.js';
 import { formatSize } from './sizes.js';
 
@@ -88,7 +88,7 @@ async function check(
   const masterKey = existsSync(file) ? createPublicKey(readGiven(file, 64 * 1024)) : undefined;
   if (masterKey === undefined)
     warn(`there is no ${file}: nothing vouches for who signed the whitelist`);
-  const report = await withProgress('checked', undefined, (progress) =>
+  const work = (progress: Progress): Promise<RepositoryReport> =>
     checkRepository({
       fqrn,
       storage,
@@ -96,10 +96,10 @@ async function check(
       now: new Date(),
       fetch,
       progress: ({ reached, bytes }) => {
-        progress.update(reached.size, formatSize(bytes));
+        progress.update(reached.size, formatSize(bytes), bytes);
       },
-    }),
-  );
+    });
+  const report = await withProgress('checked', undefined, work, { saysEnd: true });
   for (const { code } of report.problems) noteExit(exitOf(code));
   if (flags.json === true) {
     printJson(report);
@@ -119,7 +119,12 @@ async function gc(fqrn: string, flags: GcFlags): Promise<void> {
     const { collectGarbage } = await import('../../lib/publish/repository/gc.js');
     const { keep: given = [], yes = false } = flags;
     const keep = given.flatMap(hashesOf);
-    const garbage = await collectGarbage(storage, fqrn, { keep, remove: yes, now: new Date() });
+    const stop = startWaiting(yes ? 'removing' : 'looking');
+    const garbage = await collectGarbage(storage, fqrn, {
+      keep,
+      remove: yes,
+      now: new Date(),
+    }).finally(stop);
     if (flags.json === true) {
       printJson({ ...garbage, removed: yes });
       return;

@@ -3,6 +3,7 @@ import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { testCertificate } from './keys.js';
+import { amountOf, type InputAmount } from './input/amount.js';
 import { publish, type PublishOptions } from './publish.js';
 import { makeRepository } from './write-repository.js';
 
@@ -91,4 +92,23 @@ t.test('of what others changed, or lies over it, nothing is believed', async (t)
   await publishBoth({ deletes: ['/c'] });
   await publishBoth({ at: '/below' });
   await publishBoth({ at: '/below' });
+});
+
+t.test('progress ends with all that was counted, whether it had to be read or not', async (t) => {
+  const { tree, publishBoth } = openTwins(t);
+  makeTree(tree);
+  writeFileSync(join(tree, 'plain/large'), Buffer.alloc(20_000, 'some text in chunks'));
+  const told = async (): Promise<InputAmount | undefined> => {
+    let last: InputAmount | undefined;
+    const chunkSizes = { min: 1024, average: 2048, max: 4096 };
+    await publishBoth({ chunkSizes, progress: (done) => (last = done) });
+    return last;
+  };
+  const all = amountOf([tree], 10_000);
+  t.match(all, { entries: 26, bytes: 20_070 });
+  t.same(await told(), all, 'all is new');
+  t.same(await told(), all, 'nothing changed');
+  t.equal(amountOf([tree, join(tree, 'a/one')], 10_000), undefined, 'of archives nobody knows it');
+  t.equal(amountOf(['-'], 10_000), undefined);
+  t.equal(amountOf([join(tree, 'none')], 10_000), undefined);
 });

@@ -6,6 +6,8 @@ import type { Compression } from '../format/compression.js';
 import { PinfsError } from '../format/errors.js';
 import type { HashAlgorithm } from '../format/hash.js';
 import { isName } from '../format/catalog-row.js';
+import type { InputAmount } from './input/amount.js';
+import type { InputEntry } from './input/entry.js';
 import { readInput } from './input/read.js';
 import { openInputState, type InputState } from './input/state.js';
 import type { TreeChange } from './catalogs/changes.js';
@@ -63,7 +65,8 @@ export interface PublishOptions extends PublishPlace {
   readonly stateDirectory?: string | undefined;
   /** Nothing is published; who asks is told what would be different. */
   readonly dryRun?: ((change: TreeChange) => void) | undefined;
-  readonly progress?: ((counts: WriterCounts) => void) | undefined;
+  /** Told of what is done of the input, whether it had to be read or not. */
+  readonly progress?: ((done: InputAmount) => void) | undefined;
 }
 
 export interface PublishReport extends RevisionReport {
@@ -82,7 +85,11 @@ export async function publish(options: PublishOptions): Promise<PublishReport> {
   const { from = [], keepGoing = false, progress, dryRun } = options;
   return withPublication(options, options, async (publication, settings) => {
     const { writer, storage, fqrn } = publication;
-    const timer = setInterval(() => progress?.(writer.counts), progressMs);
+    const done = { entries: 0, bytes: 0 };
+    const tell = (): void => {
+      progress?.({ entries: done.entries, bytes: done.bytes + writer.counts.packedBytes });
+    };
+    const timer = setInterval(tell, progressMs);
     const states = from.map((one) => stateOf(options, settings, [storage.name, fqrn, at, one]));
     const revision = (await readHead(storage, fqrn)).manifest.rootHash.text;
     const catalogs: ByteString[] = [];
@@ -106,7 +113,7 @@ export async function publish(options: PublishOptions): Promise<PublishReport> {
     try {
       const report = await publishRevision({
         ...publication,
-        inputs: from.map(inputOf),
+        inputs: from.map((one, index) => counted(inputOf(one, index), done)),
         at,
         deletes,
         tag: options.tag,
@@ -119,12 +126,25 @@ export async function publish(options: PublishOptions): Promise<PublishReport> {
       const nesting = { catalogs, rules };
       if (dryRun === undefined)
         for (const state of states) state?.commit(report.rootHash.text, nesting);
+      tell();
       return { ...report, counts: { ...writer.counts } };
     } finally {
       clearInterval(timer);
       for (const state of states) state?.drop();
     }
   });
+}
+
+/** Counts entries, and the content that need not be read; what is read, its writer counts. */
+async function* counted(
+  entries: AsyncIterable<InputEntry>,
+  done: { entries: number; bytes: number },
+): AsyncGenerator<InputEntry> {
+  for await (const entry of entries) {
+    done.entries += entry.unchanged?.entries ?? 1;
+    done.bytes += entry.unchanged?.bytes ?? (entry.isKnown === true ? entry.size : 0);
+    yield entry;
+  }
 }
 
 /** What was seen of a directory when it was last published to the same place. */

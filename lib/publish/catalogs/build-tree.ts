@@ -45,7 +45,7 @@ export async function buildTree(
   let entries = 0;
   for (const input of inputs) {
     for await (const entry of input) {
-      entries += entry.unchanged ?? 1;
+      entries += entry.unchanged?.entries ?? 1;
       if (entry.unchanged !== undefined) {
         await keepUnchanged(building, entry.path);
         continue;

@@ -78,7 +78,8 @@ function keep({ entry, stats, rows }: Found, state: InputState | undefined): voi
 function* walk(place: ByteString, path: ByteString, options: InputOptions): Generator<Found> {
   const rows = unchangedRows(place, path, options);
   if (rows !== undefined) {
-    const { entries: unchanged } = rows;
+    const { entries, bytes } = rows;
+    const unchanged = { entries, bytes };
     yield { place, rows, entry: { ...nothing, type: 'directory', path, unchanged } };
     return;
   }
@@ -120,7 +121,7 @@ function unchangedRows(
       lookBelow(place, path, take);
     } catch {
       // It will be met again, and told.
-      take('', '');
+      take('', '', 0);
     }
   });
 }
@@ -128,7 +129,7 @@ function unchangedRows(
 /** @returns whether more is wanted */
 function lookBelow(place: ByteString, path: ByteString, take: TakeEntry): boolean {
   const stats = lstatSync(pathOf(place), { bigint: true });
-  if (!take(path, identityOf(stats))) return false;
+  if (!take(path, identityOf(stats), stats.isFile() ? Number(stats.size) : 0)) return false;
   return (
     !stats.isDirectory() ||
     namesIn(place).every((name) => lookBelow(`${place}/${name}`, `${path}/${name}`, take))

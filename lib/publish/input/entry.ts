@@ -1,6 +1,7 @@
 import type { ByteString } from '../../format/bytes.js';
 import type { PinfsError } from '../../format/errors.js';
 import type { StoredContent } from '../objects/content.js';
+import type { InputAmount } from './amount.js';
 
 /** One entry of a tree that is to be published, with its content stored. */
 export interface InputEntry {
@@ -31,9 +32,9 @@ export interface InputEntry {
   readonly isKnown?: boolean;
   /**
    * A directory: all at and below it is as it was in the revision that is there now, and this is all that is told of it.
-   * So many entries it has.
+   * It has so many entries, and bytes of content.
    */
-  readonly unchanged?: number;
+  readonly unchanged?: InputAmount;
   /** The entry could not be read: it is to be left as it was before. */
   readonly problem?: PinfsError;
 }

@@ -42,13 +42,15 @@ export interface Nesting {
 }
 
 /** @returns whether it is as it was, and more can be asked for. */
-export type TakeEntry = (path: ByteString, identity: string) => boolean;
+export type TakeEntry = (path: ByteString, identity: string, bytes: number) => boolean;
 
 /** All that is known at and below a directory. */
 export interface KnownRows {
   readonly path: ByteString;
   readonly text: string;
   readonly entries: number;
+  /** Of content. */
+  readonly bytes: number;
 }
 
 export interface StateOptions {
@@ -204,19 +206,20 @@ function readKnown(file: string, head: string, settings: ContentOptions): Known 
     unchanged(path, walk) {
       skipTo(path);
       let to = at;
-      let entries = 0;
+      let [entries, bytes] = [0, 0];
       const seen = { isSame: true };
-      walk((one, identity) => {
+      walk((one, identity, size) => {
         const row = `${one}\0${identity}\0`;
         seen.isSame &&= to < last && text.startsWith(row, to);
         if (!seen.isSame) return false;
         to = zero(to + row.length) + 1;
         entries++;
+        bytes += size;
         return true;
       });
       // What comes next may be gone.
       if (!seen.isSame || entries === 0 || text.startsWith(`${path}/`, to)) return undefined;
-      const rows = { path, text: text.slice(at, to), entries };
+      const rows = { path, text: text.slice(at, to), entries, bytes };
       at = to;
       return rows;
     },

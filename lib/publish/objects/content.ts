@@ -83,6 +83,8 @@ export interface WriterCounts {
   readonly files: number;
   /** Plain bytes that were read. */
   readonly bytes: number;
+  /** The same, counted chunk by chunk. */
+  readonly packedBytes: number;
   /** Objects that were not there before, and their bytes as they are stored. */
   readonly newObjects: number;
   readonly newBytes: number;

@@ -40,7 +40,14 @@ export function makeObjectWriter(storage: ObjectStorage, options: WriterOptions)
     join(options.temporary ?? storage.aside ?? tmpdir(), 'pinfs-objects-'),
   );
   const threads = makeThreads(count);
-  const counts = { files: 0, bytes: 0, newObjects: 0, newBytes: 0, knownObjects: 0 };
+  const counts = {
+    files: 0,
+    bytes: 0,
+    packedBytes: 0,
+    newObjects: 0,
+    newBytes: 0,
+    knownObjects: 0,
+  };
   let numbers = 0;
   const desk: Desk = {
     storage,
@@ -80,7 +87,12 @@ interface Desk {
   readonly storage: ObjectStorage;
   readonly options: ContentOptions;
   readonly threads: ObjectThreads;
-  readonly counts: { newObjects: number; newBytes: number; knownObjects: number };
+  readonly counts: {
+    packedBytes: number;
+    newObjects: number;
+    newBytes: number;
+    knownObjects: number;
+  };
   readonly slots: ReturnType<typeof makeSlots>;
   /** Objects that are being written, by path: the same content often comes many times in a row. */
   readonly underWay: Map<string, Promise<boolean>>;
@@ -189,8 +201,9 @@ async function storeContent(desk: Desk, input: JobInput): Promise<StoredContent>
   // It is waited for below.
   early?.catch(() => undefined);
   const chunks = mayBeCut ? await storeChunks(desk, input, size) : [];
-  const hash = early ?? (chunks.length === 0 ? whole() : undefined);
-  return { size, hash: await hash, chunks, algorithm, compression, external };
+  const hash = await (early ?? (chunks.length === 0 ? whole() : undefined));
+  if (chunks.length === 0) desk.counts.packedBytes += size;
+  return { size, hash, chunks, algorithm, compression, external };
 }
 
 /** @returns none where no cut lies in the file. */
@@ -204,6 +217,7 @@ async function storeChunks(desk: Desk, input: JobInput, size: number): Promise<S
         ? { bytes: input.bytes.subarray(offset, end) }
         : { ...input, offset: input.offset + offset, size: end - offset };
     const hash = await put(desk, { kind: 'chunk', input: part, compression, isKept: !external });
+    desk.counts.packedBytes += end - offset;
     return { offset, size: end - offset, hash };
   };
   const begin = (offset: number, end: number): void => {
