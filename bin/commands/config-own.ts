@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Command } from 'commander';
 import { errorReason } from '../../lib/format/errno.js';
+import { fileFault } from '../../lib/format/file-fault.js';
 import { PinfsError } from '../../lib/format/errors.js';
 import { settingsFiles, settingsPlaces } from '../../lib/settings/places.js';
 import type { OwnSetting, OwnSource } from '../../lib/settings/show.js';
@@ -97,7 +98,7 @@ async function makeFile(file: string): Promise<void> {
     mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
     writeFileSync(file, settingsTemplate(), { flag: 'wx', mode: 0o600 });
   } catch (cause) {
-    throw new PinfsError('USAGE', `can't make ${file}: ${errorReason(cause)}`, {
+    throw new PinfsError('USAGE', `can't make ${file}: ${fileFault(cause, 'write').why}`, {
       advice: 'Set XDG_CONFIG_HOME to a directory of your own.',
       cause,
     });

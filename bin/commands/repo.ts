@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { Argument, type Command } from 'commander';
-import { errorReason } from '../../lib/format/errno.js';
+import { fileFault } from '../../lib/format/file-fault.js';
 import { PinfsError } from '../../lib/format/errors.js';
 import type { OptionRows, OptionValues } from '../../lib/options/option.js';
 import { inStorage, type StorageFlags } from './in-storage.js';
@@ -231,7 +231,7 @@ async function exportKey(fqrn: string, flags: ExportFlags): Promise<void> {
       try {
         writeFileSync(output, pem, { flag: 'wx' });
       } catch (cause) {
-        const text = `can't write the key ${output}: ${errorReason(cause)}`;
+        const text = `can't write the key ${output}: ${fileFault(cause, 'write').why}`;
         throw new PinfsError('USAGE', text, { cause });
       }
     }

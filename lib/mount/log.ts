@@ -1,7 +1,7 @@
 import { fstatSync } from 'node:fs';
 import { pino } from 'pino';
 import { fromText, printable } from '../format/bytes.js';
-import { errorReason } from '../format/errno.js';
+import { fileFault } from '../format/file-fault.js';
 import { PinfsError } from '../format/errors.js';
 import { jsonField, parseJson } from '../format/schema.js';
 import { openLogFile, type LogFile } from './log-file.js';
@@ -74,9 +74,13 @@ function openFile(file: string): LogFile {
   try {
     return openLogFile(file);
   } catch (thrown) {
-    throw new PinfsError('USAGE', `can't write the log ${file}: ${errorReason(thrown)}`, {
-      advice: 'Give another one with --log FILE.',
-    });
+    throw new PinfsError(
+      'USAGE',
+      `can't write the log ${file}: ${fileFault(thrown, 'write').why}`,
+      {
+        advice: 'Give another one with --log FILE.',
+      },
+    );
   }
 }
 

@@ -5,7 +5,7 @@ import { parse, TomlError } from 'smol-toml';
 import { nearestName } from '../configuration/nearest.js';
 import { readGiven } from '../files/given.js';
 import { isTrusted, othersMayWrite } from '../files/owners.js';
-import { errorReason } from '../format/errno.js';
+import { fileFault } from '../format/file-fault.js';
 import { PinfsError } from '../format/errors.js';
 import type { OptionRow } from '../options/option.js';
 import { namesPath } from '../options/rows.js';
@@ -42,7 +42,7 @@ function readText(path: string): string {
     return readGiven(path, bytesMax).toString('utf8');
   } catch (thrown) {
     if (thrown instanceof PinfsError) throw thrown;
-    throw new PinfsError('USAGE', `can't read ${path}: ${errorReason(thrown)}`, {
+    throw new PinfsError('USAGE', `can't read ${path}: ${fileFault(thrown, 'read').why}`, {
       advice: 'Mend its rights, or take it away.',
       cause: thrown,
     });

@@ -1,6 +1,6 @@
 import { mkdirSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
-import { errorReason } from '../../format/errno.js';
+import { fileFault } from '../../format/file-fault.js';
 import { PinfsError } from '../../format/errors.js';
 import {
   absoluteVariable,
@@ -55,9 +55,13 @@ export function makeIn(path: string, advice: string): string {
     mkdirSync(path, { recursive: true, mode: 0o700 });
     return realOr(path);
   } catch (thrown) {
-    throw new PinfsError('MOUNTPOINT_UNUSABLE', `can't make ${path}: ${errorReason(thrown)}`, {
-      advice,
-    });
+    throw new PinfsError(
+      'MOUNTPOINT_UNUSABLE',
+      `can't make ${path}: ${fileFault(thrown, 'write').why}`,
+      {
+        advice,
+      },
+    );
   }
 }
 

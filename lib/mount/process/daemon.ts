@@ -7,7 +7,8 @@ import { openToAppend } from '../../files/append.js';
 import { boundedBytesMax } from '../../files/bounded.js';
 import { holdDirectory } from '../../files/held.js';
 import { makeDirectories } from '../../files/make.js';
-import { errorCode, errorReason } from '../../format/errno.js';
+import { errorCode } from '../../format/errno.js';
+import { fileFault } from '../../format/file-fault.js';
 import { machineFault, PinfsError } from '../../format/errors.js';
 import { loadSchemas } from '../../format/schema.js';
 import { checkAddressSpace, frugalArguments } from '../../machine/address-space.js';
@@ -152,7 +153,7 @@ function openLogFile(log: string): number {
       renameSync(log, `${log}.1`);
     return openToAppend(log);
   } catch (thrown) {
-    throw new PinfsError('USAGE', `can't write the log ${log}: ${errorReason(thrown)}`, {
+    throw new PinfsError('USAGE', `can't write the log ${log}: ${fileFault(thrown, 'write').why}`, {
       advice: 'Give another one with --log FILE.',
     });
   }
@@ -171,9 +172,13 @@ function defaultLog({ options, mount }: MountSpec): string {
     if (errorCode(thrown) === 'EROFS' && options.cache !== undefined)
       return logIn(dataDirectory('state', processEnvironment.variables), name);
     const log = join(state, 'log', name);
-    throw new PinfsError('STATE_UNUSABLE', `can't make ${dirname(log)}: ${errorReason(thrown)}`, {
-      advice: 'Give a log with --log FILE.',
-    });
+    throw new PinfsError(
+      'STATE_UNUSABLE',
+      `can't make ${dirname(log)}: ${fileFault(thrown, 'write').why}`,
+      {
+        advice: 'Give a log with --log FILE.',
+      },
+    );
   }
 }
 

@@ -1,6 +1,6 @@
 import { lstatSync, readdirSync, readlinkSync, realpathSync, type BigIntStats } from 'node:fs';
 import { fromBytes, fromText, printable, toBytes, type ByteString } from '../../format/bytes.js';
-import { errorReason } from '../../format/errno.js';
+import { fileFault } from '../../format/file-fault.js';
 import { asPinfsError, PinfsError } from '../../format/errors.js';
 import { readXattrs } from '../../machine/xattrs.js';
 import type { ObjectWriter, StoredContent } from '../objects/content.js';
@@ -138,7 +138,8 @@ function lookBelow(place: ByteString, path: ByteString, take: TakeEntry): boolea
 
 function unreadable(place: ByteString, thrown: unknown): PinfsError {
   if (thrown instanceof PinfsError) return thrown;
-  return new PinfsError('INPUT_UNREADABLE', `${printable(place)}: ${errorReason(thrown)}`);
+  const { why, mend } = fileFault(thrown, 'read');
+  return new PinfsError('INPUT_UNREADABLE', `${printable(place)}: ${why}`, { advice: mend });
 }
 
 /** @throws the error where one ends it all */

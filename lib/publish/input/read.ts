@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
 import { printable, fromText } from '../../format/bytes.js';
-import { errorReason } from '../../format/errno.js';
+import { fileFault } from '../../format/file-fault.js';
 import { PinfsError } from '../../format/errors.js';
 import { archiveEntries } from './archive.js';
 import { directoryEntries, type InputOptions } from './directory.js';
@@ -25,6 +25,7 @@ function isDirectory(path: string): boolean {
     return statSync(path).isDirectory();
   } catch (thrown) {
     const name = printable(fromText(path));
-    throw new PinfsError('INPUT_UNREADABLE', `${name}: ${errorReason(thrown)}`);
+    const { why, mend } = fileFault(thrown, 'read');
+    throw new PinfsError('INPUT_UNREADABLE', `${name}: ${why}`, { advice: mend });
   }
 }

@@ -4,6 +4,7 @@ import { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { fromText, printable } from '../../format/bytes.js';
 import { errorReason } from '../../format/errno.js';
+import { fileFault } from '../../format/file-fault.js';
 import { asPinfsError, PinfsError } from '../../format/errors.js';
 import { malformed } from './tar-header.js';
 
@@ -26,7 +27,9 @@ export async function* unpackedBytes(from: string): AsyncGenerator<Buffer> {
   const failed = (thrown: unknown): PinfsError =>
     thrown instanceof PinfsError
       ? thrown
-      : new PinfsError('INPUT_UNREADABLE', `${name}: ${errorReason(thrown)}`);
+      : new PinfsError('INPUT_UNREADABLE', `${name}: ${fileFault(thrown, 'read').why}`, {
+          advice: fileFault(thrown, 'read').mend,
+        });
   try {
     const { first, all } = await begun(source);
     const packing = packings.find(({ magic }) => first.subarray(0, magic.length).equals(magic));

@@ -10,7 +10,7 @@ import {
 import type { BigIntStats } from 'node:fs';
 import { toBytes, type ByteString } from '../../format/bytes.js';
 import type { Compression } from '../../format/compression.js';
-import { errorReason } from '../../format/errno.js';
+import { fileFault } from '../../format/file-fault.js';
 import { hasherOf, type ContentHash, type HashAlgorithm } from '../../format/hash.js';
 import { cutFinder } from './chunker.js';
 import type { ChunkSizes } from './content.js';
@@ -177,7 +177,7 @@ function reading<T>(call: () => T): T {
   try {
     return call();
   } catch (thrown) {
-    throw new Unreadable(errorReason(thrown));
+    throw new Unreadable(fileFault(thrown, 'read').why);
   }
 }
 

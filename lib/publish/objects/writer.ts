@@ -3,7 +3,7 @@ import { lstat, open, unlink } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { printable, toBytes } from '../../format/bytes.js';
-import { errorReason } from '../../format/errno.js';
+import { fileFault } from '../../format/file-fault.js';
 import { PinfsError } from '../../format/errors.js';
 import { objectPath, type ContentHash, type ObjectKind } from '../../format/hash.js';
 import { checkChunkSizes, cutsOf } from './chunker.js';
@@ -126,7 +126,10 @@ async function storeInput(desk: Desk, input: ContentInput): Promise<StoredConten
       });
     } catch (thrown) {
       if (thrown instanceof Unreadable) {
-        throw new PinfsError('INPUT_UNREADABLE', `${printable(file)}: ${thrown.reason}`);
+        throw new PinfsError('INPUT_UNREADABLE', `${printable(file)}: ${thrown.reason}`, {
+          advice:
+            'Let it be read (ls -l), or leave it out; what was published before is as it was.',
+        });
       }
       if (!(thrown instanceof Changed)) throw thrown;
       // Who gave an identity has attributes that go with it, and has to look again.
@@ -142,7 +145,7 @@ async function lookAt(file: string): Promise<{ size: number; identity: string }>
     if (!stats.isFile()) throw new Unreadable('it is no file');
     return { size: Number(stats.size), identity: identityOf(stats) };
   } catch (thrown) {
-    throw thrown instanceof Unreadable ? thrown : new Unreadable(errorReason(thrown));
+    throw thrown instanceof Unreadable ? thrown : new Unreadable(fileFault(thrown, 'read').why);
   }
 }
 

@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { readGiven } from '../../files/given.js';
 import { makeDirectories } from '../../files/make.js';
 import { quoted } from '../../format/bytes.js';
-import { errorReason } from '../../format/errno.js';
+import { fileFault } from '../../format/file-fault.js';
 import { PinfsError } from '../../format/errors.js';
 import { userDirectory, type Variables } from '../../machine/places.js';
 
@@ -65,7 +65,7 @@ export function readSecretRsaKey(path: string, flag: string): KeyObject {
   try {
     bytes = readGiven(path, keyBytesMax);
   } catch (cause) {
-    throw refuse(`can't be read: ${errorReason(cause)}`, cause);
+    throw refuse(`can't be read: ${fileFault(cause, 'read').why}`, cause);
   }
   let key: KeyObject;
   try {
@@ -116,7 +116,7 @@ export function publicMasterKey(files: KeyFiles): string {
       .export({ type: 'spki', format: 'pem' })
       .toString();
   } catch (cause) {
-    const text = `the public key ${files.public} can't be read: ${errorReason(cause)}`;
+    const text = `the public key ${files.public} can't be read: ${fileFault(cause, 'read').why}`;
     throw new PinfsError('KEY_MALFORMED', text, { cause });
   }
 }
@@ -133,8 +133,8 @@ function writeNewFile(path: string, text: string, mode: number): void {
       closeSync(file);
     }
   } catch (cause) {
-    throw new PinfsError('USAGE', `the key file ${path} can't be made: ${errorReason(cause)}`, {
-      cause,
-    });
+    const { why, mend } = fileFault(cause, 'write');
+    const text = `the key file ${path} can't be made: ${why}`;
+    throw new PinfsError('USAGE', text, { advice: mend, cause });
   }
 }

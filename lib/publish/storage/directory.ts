@@ -3,7 +3,8 @@ import { createReadStream } from 'node:fs';
 import { copyFile, link, mkdir, open, readdir, rename, rm, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { errorCode, errorReason } from '../../format/errno.js';
+import { errorCode } from '../../format/errno.js';
+import { fileFault } from '../../format/file-fault.js';
 import { machineFault, PinfsError } from '../../format/errors.js';
 import { lockDirectory } from './directory-lock.js';
 import { dropTorn, openUnsynced, type Unsynced } from './unsynced.js';
@@ -76,7 +77,7 @@ function failed(root: string, what: string, thrown: unknown): PinfsError {
   const full = ['ENOSPC', 'EDQUOT'].includes(errorCode(thrown) ?? '');
   return new PinfsError(
     'STORAGE_FAILED',
-    `the storage ${root} can't be ${what}: ${errorReason(thrown)}`,
+    `the storage ${root} can't be ${what}: ${fileFault(thrown, 'write').why}`,
     {
       advice: full
         ? 'Free some space on its disk, and do it again: what is published is as it was.'

@@ -2,6 +2,7 @@ import * as fs from 'node:fs';
 import { join, resolve } from 'node:path';
 import { printable, toBytes, type ByteString } from '../../format/bytes.js';
 import { errorCode } from '../../format/errno.js';
+import { fileFault } from '../../format/file-fault.js';
 import { PinfsError, worseExit } from '../../format/errors.js';
 import type { Entry } from '../../tree/entry.js';
 import { checkGiven } from '../open/environment.js';
@@ -187,7 +188,7 @@ async function unlessNotHere(
   } catch (error) {
     const code = errorCode(error) ?? '';
     if (error instanceof PinfsError || !notHere.has(code)) throw error;
-    skip(copy, path, `it can't be made here: ${code}`);
+    skip(copy, path, `it can't be made here: ${fileFault(error, 'write').why}`);
   }
 }
 

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { randomBytes } from 'node:crypto';
 import { quoted } from '../../format/bytes.js';
 import { errorCode } from '../../format/errno.js';
+import { fileFault } from '../../format/file-fault.js';
 import { PinfsError } from '../../format/errors.js';
 import { faultBehind } from '../../machine/descriptors.js';
 import { UnsafeDirectory } from '../../files/held.js';
@@ -196,7 +197,7 @@ export function cacheUnusable(directory: string, thrown: unknown): PinfsError {
   if (thrown instanceof PinfsError) return thrown;
   const fault = faultBehind(thrown);
   if (fault !== undefined) return fault;
-  const reason = thrown instanceof Error ? thrown.message : String(thrown);
+  const { why: reason } = fileFault(thrown, 'write');
   const code = errorCode(thrown);
   if (code === 'ENOSPC' || code === 'EDQUOT' || code === 'SQLITE_FULL') return diskFull(directory);
   const advice = thrown instanceof UnsafeDirectory ? thrown.advice : undefined;

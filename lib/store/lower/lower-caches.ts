@@ -1,6 +1,6 @@
 import { existsSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { errorReason } from '../../format/errno.js';
+import { fileFault } from '../../format/file-fault.js';
 import { PinfsError } from '../../format/errors.js';
 import { openLowerReader, type LowerReader } from '../cache/lower.js';
 import { objectFile } from '../cache/layout.js';
@@ -128,7 +128,7 @@ export function checkLowerCaches(directories: readonly string[]): void {
     try {
       if (statSync(directory).isDirectory()) continue;
     } catch (thrown) {
-      throw new PinfsError('USAGE', `--cache-lower ${directory}: ${errorReason(thrown)}`);
+      throw new PinfsError('USAGE', `--cache-lower ${directory}: ${fileFault(thrown, 'read').why}`);
     }
     throw new PinfsError('USAGE', `--cache-lower ${directory} is no directory`);
   }

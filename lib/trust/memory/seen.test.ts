@@ -100,8 +100,8 @@ void t.test('a full disk: nothing is remembered, and that is told', { skip: !isR
   seen.recordHead(fqrn, head(6));
   seen.recordTag(fqrn, tag('v1'));
   t.match(told, [
-    { code: 'STATE_UNUSABLE', message: /no space left/, advice: /^free some space/ },
-    { code: 'STATE_UNUSABLE', message: /no space left/, advice: /^free some space/ },
+    { code: 'STATE_UNUSABLE', message: /the disk is full/, advice: /^free some space/ },
+    { code: 'STATE_UNUSABLE', message: /the disk is full/, advice: /^free some space/ },
   ]);
   t.same(openSeen(state, all).get(fqrn)?.head, head(5), 'what was known goes on to protect');
   const changed = head(5, { rootHash: 'd'.repeat(40) });

@@ -15,6 +15,7 @@ import { holdDirectory, UnsafeDirectory } from '../../files/held.js';
 import { makeDirectories } from '../../files/make.js';
 import { lookAtOurs, openOurs, removeEntry, type RegularFile } from '../../files/regular.js';
 import { errorCode } from '../../format/errno.js';
+import { fileFault } from '../../format/file-fault.js';
 import { machineFault, PinfsError } from '../../format/errors.js';
 
 /*
@@ -145,7 +146,7 @@ export function stateUnusable(
 ): PinfsError {
   const fault = machineFault(cause);
   if (fault !== undefined) return fault;
-  const because = cause instanceof Error ? ` (${cause.message})` : '';
+  const because = cause instanceof Error ? `: ${fileFault(cause, 'write').why}` : '';
   return new PinfsError('STATE_UNUSABLE', `the state ${path} ${what}${because}`, {
     advice: advice ?? `${mendOf(cause)}, or use another place with --cache DIR`,
     ...(cause === undefined ? {} : { cause }),

@@ -1,7 +1,8 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { readGiven } from '../../../files/given.js';
-import { errorCode, errorReason } from '../../../format/errno.js';
+import { errorCode } from '../../../format/errno.js';
+import { fileFault } from '../../../format/file-fault.js';
 import { quoted } from '../../../format/bytes.js';
 import { PinfsError } from '../../../format/errors.js';
 import type { Variables } from '../../../machine/places.js';
@@ -86,7 +87,9 @@ function readProfiles(path: string): Map<string, Map<string, string>> {
     text = readGiven(path, fileBytesMax).toString('utf8');
   } catch (cause) {
     if (errorCode(cause) === 'ENOENT') return new Map();
-    throw new PinfsError('USAGE', `${path} can't be read: ${errorReason(cause)}`, { cause });
+    throw new PinfsError('USAGE', `${path} can't be read: ${fileFault(cause, 'read').why}`, {
+      cause,
+    });
   }
   const profiles = new Map<string, Map<string, string>>();
   let section: Map<string, string> | undefined;
