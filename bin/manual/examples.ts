@@ -9,6 +9,10 @@ export const examples: Readonly<
     ],
     ['pinfs mount sw.example.org ~/sw', 'the head of a repository that this site has configured'],
     ['pinfs mount --offline SOURCE@2015-legacy ~/sw', 'from the cache alone'],
+    [
+      'pinfs mount SOURCE@2015-legacy ~/old --with SOURCE@2024-open-data=~/new',
+      'two by one process, which takes less memory',
+    ],
     ['pinfs mount --at-login SOURCE@2015-legacy ~/sw', 'now, and at each login'],
   ],
   umount: [

@@ -41,7 +41,8 @@ const most: MountSpec = {
 };
 
 void t.test('a mount spec is read as it was written', (t) => {
-  for (const spec of [least, most]) t.same(readMountSpec(JSON.parse(JSON.stringify(spec))), spec);
+  for (const spec of [least, most, { ...least, others: [most, least] }])
+    t.same(readMountSpec(JSON.parse(JSON.stringify(spec))), spec);
   t.end();
 });
 

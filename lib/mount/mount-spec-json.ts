@@ -10,8 +10,13 @@ import type { MountOptions } from './options.js';
 type Rowless<Options, Rows> = Readonly<Record<Exclude<keyof Options, keyof Rows>, unknown>>;
 
 /** A mount spec as it comes over the pipe from the process that asks for the mount; undefined: it is none. */
-export const readMountSpec: Decoder<MountSpec> = decoder((v) =>
-  v.object({
+export const readMountSpec: Decoder<MountSpec> = decoder((v) => {
+  const one = oneMountSchema(v);
+  return v.object({ ...one, others: v.exactOptional(v.array(v.object(one))) });
+});
+
+function oneMountSchema(v: SchemaLibrary) {
+  return {
     options: v.intersect([
       optionSchema(v, sourceOptionTable),
       v.object({
@@ -59,8 +64,8 @@ export const readMountSpec: Decoder<MountSpec> = decoder((v) =>
         verbose: v.boolean(),
       } satisfies Rowless<MountOptions, typeof mountOptionTable>),
     ]),
-  }),
-);
+  };
+}
 
 /** Each of them: what is not named here would be lost on its way to the process of a mount. */
 const networkFields: Readonly<Record<keyof SiteData['network'], 'number' | 'text' | 'boolean'>> = {

@@ -14,6 +14,8 @@ import type { MountOptions } from './options.js';
 export interface MountSpec {
   readonly options: OpenOptions;
   readonly mount: MountOptions;
+  /** What the same process mounts besides. */
+  readonly others?: readonly Omit<MountSpec, 'others'>[];
 }
 
 /** The same for a process whose working directory is `/`. @throws PinfsError USAGE */

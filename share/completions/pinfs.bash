@@ -43,10 +43,10 @@ _pinfs() {
     --by) mapfile -t COMPREPLY < <(compgen -W 'snapshot' -- "$word") && return ;;
     --compression) mapfile -t COMPREPLY < <(compgen -W 'zlib none' -- "$word") && return ;;
     --hash) mapfile -t COMPREPLY < <(compgen -W 'sha1 rmd160 shake128' -- "$word") && return ;;
-    --fqrn | --cache-limit | --trust-at | --set | --mirror | --proxy | --env | --deadline | --min-rate | --idle | --metrics | --protected-xattr | --xattr-gid | --count | --name | --number | --jobs | --port | --host | --rtt | --rate | --repeats | --clients | --seed | --size | --sample | --target | --storage | --at | --delete | --tag | --message | --chunk-sizes | --external | --days | --keep | --newest | --register) return ;;
+    --fqrn | --cache-limit | --trust-at | --set | --mirror | --proxy | --env | --deadline | --min-rate | --with | --idle | --metrics | --protected-xattr | --xattr-gid | --count | --name | --number | --jobs | --port | --host | --rtt | --rate | --repeats | --clients | --seed | --size | --sample | --target | --storage | --at | --delete | --tag | --message | --chunk-sizes | --external | --days | --keep | --newest | --register) return ;;
   esac
   case $command in
-    mount) options="$source --inodes --foreground --at-login --driver --allow-other --suid --dev --ahead --profile --idle --no-xattrs --passthrough --log --log-level --metrics --public --trace --record --learn --record-all --protected-xattr --xattr-gid -o" ;;
+    mount) options="$source --inodes --foreground --with --at-login --driver --allow-other --suid --dev --ahead --profile --idle --no-xattrs --passthrough --log --log-level --metrics --public --trace --record --learn --record-all --protected-xattr --xattr-gid -o" ;;
     umount) options="$output --lazy --force --all --at-login" ;;
     open) options="$source --inodes --driver --idle --ahead --no-xattrs --log --log-level" ;;
     repin) options="$output --dry-run" ;;

@@ -15,6 +15,8 @@ export interface Unmounted {
   readonly ended: boolean;
   /** Who holds it, where somebody does and can be seen. */
   readonly holders?: string | undefined;
+  /** The process lives on, for other mounts. */
+  readonly goesOn?: boolean | undefined;
 }
 
 /** How each mode is called in the log. */
@@ -65,7 +67,11 @@ async function soon(ended: Promise<unknown>): Promise<void> {
 }
 
 const unmounted = decoder((v) =>
-  v.object({ ended: v.boolean(), holders: v.fallback(v.optional(v.string()), undefined) }),
+  v.object({
+    ended: v.boolean(),
+    holders: v.fallback(v.optional(v.string()), undefined),
+    goesOn: v.fallback(v.optional(v.boolean()), undefined),
+  }),
 );
 
 /** An answer of a mount's process. One of 0.1.0 says nothing: then its end tells. */

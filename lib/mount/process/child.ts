@@ -15,19 +15,21 @@ const specLimits = { bytes: 1024 * 1024, milliseconds: 30_000 };
 async function serveSpec(pipe: Socket): Promise<number> {
   const answered = { yet: false };
   try {
-    const { options, mount } = await readSpec(pipe);
+    const spec = await readSpec(pipe);
     // Whoever gave up waiting for the mount must not find it later.
     pipe.once('close', () => {
       if (!answered.yet) process.kill(process.pid, 'SIGTERM');
     });
     pipe.resume();
     // The driver's thread starts while this one loads all the rest.
-    await prepareDriver(mount.driver, driverLoaders());
-    const { serveMount } = await import('./foreground.js');
-    return await serveMount(options, mount, async (session) => {
+    await prepareDriver(spec.mount.driver, driverLoaders());
+    const { serveMounts } = await import('./foreground.js');
+    return await serveMounts([spec, ...(spec.others ?? [])], async ([first, ...others]) => {
       answered.yet = true;
-      outputToLog(session.log);
-      await writeLine(pipe, { ok: true, value: session.status() });
+      outputToLog(first.log);
+      const status = first.status();
+      const value = others.length === 0 ? status : [status, ...others.map((one) => one.status())];
+      await writeLine(pipe, { ok: true, value });
       pipe.destroy();
     });
   } catch (thrown) {

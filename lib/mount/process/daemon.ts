@@ -42,13 +42,15 @@ export interface StartedChild {
 
 /**
  * Mounts in a process of its own, which goes on when this one ends.
- * @returns what the child answered: its MountStatus.
+ * @param others what the same process mounts besides
+ * @returns what the child answered: its MountStatus; a list of them, where there are others.
  * @throws PinfsError what the child's mount failed with; INTERNAL when it died without a word; MEMORY_LIMITED.
  */
 export async function mountInBackground(
   options: OpenOptions,
   mount: MountOptions,
   startChild: StartChild = startDaemon,
+  others: readonly MountSpec[] = [],
 ): Promise<unknown> {
   checkAddressSpace('mount');
   checkFileLimit();
@@ -63,7 +65,12 @@ export async function mountInBackground(
   const { automountPlace } = await import('../session/prepare-mountpoint.js');
   const held = passed === undefined ? await automountPlace(absolute.mount.mountpoint) : undefined;
   const place = held === undefined ? {} : { place: held.descriptor };
-  const spec = { ...absolute, mount: { ...absolute.mount, ...place, log } };
+  const besides = others.map((other) => withLog(withAbsolutePaths(other)));
+  const spec = {
+    ...absolute,
+    mount: { ...absolute.mount, ...place, log },
+    ...(besides.length === 0 ? {} : { others: besides }),
+  };
   try {
     const started = startChild(spec, log);
     try {
@@ -75,6 +82,10 @@ export async function mountInBackground(
   } finally {
     held?.close();
   }
+}
+
+function withLog(spec: MountSpec): MountSpec {
+  return { ...spec, mount: { ...spec.mount, log: spec.mount.log ?? defaultLog(spec) } };
 }
 
 async function handOver(

@@ -1,38 +1,56 @@
 import { checkAddressSpace } from '../../machine/address-space.js';
 import { checkFileLimit } from '../../machine/file-budget.js';
 import { giveMemoryBackAtRest } from '../../machine/rest.js';
-import type { OpenOptions } from '../../repository/open/options.js';
 import { realTimer } from '../session/follow.js';
-import { guardProcess, thisProcess } from './guard.js';
-import type { MountOptions } from '../options.js';
-import { withAbsolutePaths } from '../mount-spec.js';
-import { realParts, runMount, type MountSession } from '../session/session.js';
+import { groupOf } from './group.js';
+import { guardProcess, thisProcess, type Guard } from './guard.js';
+import { withAbsolutePaths, type MountSpec } from '../mount-spec.js';
+import { realParts, runMount, type MountSession, type SessionParts } from '../session/session.js';
 
 /**
- * Mounts and serves in this process, which then belongs to the mount: its signals unmount.
- * @returns the exit code, when the mount has ended.
- * @throws PinfsError what `runMount` throws; MEMORY_LIMITED.
+ * Mounts and serves in this process, which then belongs to its mounts: its signals unmount them all.
+ * @returns the exit code, when the last of them has ended.
+ * @throws PinfsError what `runMount` throws, and then nothing is mounted; MEMORY_LIMITED.
  */
-export async function serveMount(
-  options: OpenOptions,
-  mount: MountOptions,
-  onReady: (session: MountSession) => void | Promise<void>,
+export async function serveMounts(
+  specs: readonly [MountSpec, ...MountSpec[]],
+  onReady: (sessions: readonly [MountSession, ...MountSession[]]) => void | Promise<void>,
 ): Promise<number> {
   checkAddressSpace('mount');
   checkFileLimit();
-  const spec = withAbsolutePaths({ options, mount });
+  const [first, ...others] = specs.map((spec) => withAbsolutePaths(spec));
+  if (first === undefined) return 0;
   // Where we stand may be where the mount comes to lie.
   process.chdir('/');
   // A terminal or a reader that is lost ends nothing: what it would have shown is lost with it.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
-  const parts = await realParts(spec.mount);
+  const parts = await realParts(first.mount);
   const guard = guardProcess(thisProcess, parts.log, realTimer);
-  const session = await runMount(spec.options, spec.mount, {
-    ...parts,
-    onMounting: guard.mounting,
-  });
-  const ended = guard.attach(session);
+  const living = new Set<MountSession>();
+  const mount = async (spec: MountSpec, parts: SessionParts): Promise<MountSession> => {
+    const session = await mountOne(spec, parts, guard, () => living.size > 1);
+    living.add(session);
+    void session.ended.finally(() => living.delete(session));
+    return session;
+  };
+  const sessions: [MountSession, ...MountSession[]] = [await mount(first, parts)];
+  try {
+    for (const spec of others) sessions.push(await mount(spec, await realParts(spec.mount)));
+  } catch (thrown) {
+    await Promise.allSettled(sessions.map((session) => session.unmount('force')));
+    throw thrown;
+  }
+  const ended = guard.attach(groupOf(sessions));
   giveMemoryBackAtRest();
-  await onReady(session);
+  await onReady(sessions);
   return ended;
+}
+
+function mountOne(
+  { options, mount }: MountSpec,
+  parts: SessionParts,
+  guard: Guard,
+  servesOthers: () => boolean,
+): Promise<MountSession> {
+  return runMount(options, mount, { ...parts, onMounting: guard.mounting, servesOthers });
 }

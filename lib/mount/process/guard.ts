@@ -4,7 +4,8 @@ import { asPinfsError } from '../../format/errors.js';
 import type { Timer } from '../session/follow.js';
 import { unmountWords } from '../control/leave.js';
 import type { Log } from '../log.js';
-import { describeFault, exitCodeOf, type MountSession } from '../session/session.js';
+import { describeFault, exitCodeOf } from '../session/session.js';
+import type { GuardedSession } from './group.js';
 
 /** The signals that end a mount. */
 const endingSignals = ['SIGTERM', 'SIGINT'] as const;
@@ -42,7 +43,7 @@ export interface Guard {
   /** The driver is about to mount: from here on no signal ends the process without unmounting. */
   readonly mounting: () => void;
   /** The mount is there. Resolves with the exit code when it has ended. */
-  attach(session: MountSession): Promise<number>;
+  attach(session: GuardedSession): Promise<number>;
 }
 
 /** Milliseconds between attempts to unmount a busy mount, and those before it is ended by force. */
@@ -65,12 +66,12 @@ const signalExit: Readonly<Record<EndingSignal, number>> = {
  * that we may not unmount (mount.fuse3 made it and took our rights away).
  */
 export function guardProcess(target: GuardedProcess, log: Log, timer: Timer): Guard {
-  let session: MountSession | undefined;
+  let session: GuardedSession | undefined;
   let mounting = false;
   let signals = 0;
   let faulted = false;
   /** How a session that is not there yet shall end once it is. */
-  let ending: ((attached: MountSession) => void) | undefined;
+  let ending: ((attached: GuardedSession) => void) | undefined;
 
   const onSignal = (signal: EndingSignal) => {
     signals += 1;
@@ -82,7 +83,7 @@ export function guardProcess(target: GuardedProcess, log: Log, timer: Timer): Gu
     } else {
       const mode = signals > 1 ? 'force' : 'orderly';
       log.info(`${signal}: unmounting${unmountWords[mode]}`);
-      const stop = (attached: MountSession) => {
+      const stop = (attached: GuardedSession) => {
         void leave(attached, mode, log, timer).then((left) => {
           // A worker that waits for the device would hold an orderly exit up.
           if (!left) target.die();
@@ -101,7 +102,7 @@ export function guardProcess(target: GuardedProcess, log: Log, timer: Timer): Gu
     timer.after(faultTimeoutMs, () => {
       target.die();
     });
-    const stop = (attached: MountSession) => {
+    const stop = (attached: GuardedSession) => {
       attached.unmount('force').catch(() => undefined);
     };
     if (session !== undefined) stop(session);
@@ -133,7 +134,7 @@ export function guardProcess(target: GuardedProcess, log: Log, timer: Timer): Gu
 
 /** Unmounts as well as it can be done. @returns false when nothing helped. */
 async function leave(
-  session: MountSession,
+  session: GuardedSession,
   first: UnmountMode,
   log: Log,
   timer: Timer,

@@ -6,10 +6,10 @@ import type { ControlHandlers } from '../control/control.js';
 import { unmountWords, type Unmounted } from '../control/leave.js';
 import type { Log } from '../log.js';
 import type { MountOptions } from '../options.js';
-import type { Timer } from './follow.js';
 import type { MetricFacts } from './metric-rows.js';
 import { openSessionRecording, type SessionRecording } from './recording.js';
 import type { AskedPin, Repinned } from './served.js';
+import type { SessionParts } from './session.js';
 import type { MountStatus } from './status.js';
 
 /** A running mount, in this process. */
@@ -52,7 +52,7 @@ export interface Life {
 export function createLife(
   mountpoint: string,
   mount: MountOptions,
-  parts: { readonly timer: Timer; readonly log: Log },
+  parts: Pick<SessionParts, 'timer' | 'log' | 'servesOthers'>,
 ): Life {
   const life: Life = {
     mountpoint,
@@ -72,7 +72,8 @@ export function createLife(
       unmount: async (mode) => {
         const session = mountedSession(life);
         parts.log.info(`asked to unmount${unmountWords[mode]}`);
-        return session.unmount(mode);
+        const left = await session.unmount(mode);
+        return parts.servesOthers?.() === true ? { ...left, goesOn: true } : left;
       },
       explain: async (path) => {
         mountedSession(life);

@@ -49,6 +49,8 @@ export interface SessionParts {
   readonly log: Log;
   /** Called right before the driver mounts. */
   readonly onMounting: () => void;
+  /** Whether this process has other mounts, for whose sake it lives on when this one has gone. */
+  readonly servesOthers?: () => boolean;
 }
 
 /**

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import type { UnmountMode } from '../../machine/unmount.js';
 import { namesOfHolders } from '../../machine/holders.js';
 import { findMount, mountType, type MountLine } from '../../machine/mountinfo.js';
@@ -139,17 +139,18 @@ async function askToUnmount(
 
 /** What is left of a mount whose process has unmounted it. */
 async function outcome(
-  { record: { pid } }: FoundMount,
-  { ended, holders }: Unmounted,
+  { record: { pid }, socket }: FoundMount,
+  { ended, holders, goesOn = false }: Unmounted,
 ): Promise<ServesOn | null> {
   if (!ended && holders !== undefined) return { pid, holders };
-  return (await processEnd(pid)) || ended ? null : { pid, holders: null };
+  const isOver = () => !lives(pid) || (goesOn && !existsSync(socket));
+  return (await comesTrue(isOver)) || ended ? null : { pid, holders: null };
 }
 
-/** Waits, for a few seconds at most, until a process is gone, so that what it held is free. */
-async function processEnd(pid: number): Promise<boolean> {
+/** Waits, for a few seconds at most, until a process or its mount is gone, so that what it held is free. */
+async function comesTrue(what: () => boolean): Promise<boolean> {
   for (let look = 0; look < 200; look += 1) {
-    if (!lives(pid)) return true;
+    if (what()) return true;
     await new Promise((resolve) => setTimeout(resolve, 25));
   }
   return false;
