@@ -1,9 +1,9 @@
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { schemaProblems } from '../lib/testing/schemas.js';
 import { fixtureKey, fixtures, type CliResult } from './cli.js';
-import { pinfsAtOnce } from './in-process.js';
+import { pinfsAtOnce, pinfsInProcess } from './in-process.js';
 import { needsMount } from './machine.js';
 import { scene, type Scene } from './scene.js';
 import { isGone, isMounted, pidOf, standIn, until } from './stage.js';
@@ -82,4 +82,38 @@ void t.test('a process that is killed leaves no mount behind', needs, async (t) 
   process.kill(await pidOf(here, places[1]), 'SIGKILL');
   t.ok(await until(() => !places.some(isMounted)));
   t.equal((await mount()).code, 0, 'and can be started again');
+});
+
+void t.test('what the settings have, and what their words mean', needs, async (t) => {
+  const { here, places } = setUp(t);
+  const [one, two, three] = places;
+  const config = join(here.work, 'config');
+  mkdirSync(join(config, 'pinfs'), { recursive: true });
+  const text = `cache = "${here.directory('cache')}"
+    [sources.sw]
+    source = "${repository}"
+    key = "${fixtureKey}"
+    [mounts]
+    "${one}" = "sw@2015-legacy"
+    "${two}" = "sw"`;
+  writeFileSync(join(config, 'pinfs', 'config.toml'), text, { mode: 0o600 });
+  const env = { XDG_CONFIG_HOME: config };
+  const pinfs = (...args: string[]) => pinfsInProcess(args, env);
+  t.match(await pinfs('mount', '--all', tag), { code: 2, stderr: /nothing else/ });
+  t.match(await pinfs('mount'), { code: 2, stderr: /missing required argument 'source/ });
+  t.match(await pinfs('mount', 'sw'), { code: 2, stderr: /missing required argument 'mountpoint/ });
+  t.match(await pinfs('mount', '--all'), { code: 0, stderr: '' });
+  const pid = await pidOf(here, one);
+  t.equal(await pidOf(here, two), pid);
+  t.match((await pinfs('config', 'show')).stdout, `"sw@2015-legacy"`);
+  t.equal((await pinfs('umount', two)).code, 0);
+  const again = await pinfs('mount', '--all', '--with', `sw@2015-legacy=${three}`);
+  t.match(again, { code: 2, stderr: /cannot be used with/ });
+  t.match(await pinfs('mount', '--all'), { code: 0, stderr: /one is mounted already/ });
+  t.equal(await pidOf(here, one), pid);
+  t.ok(isMounted(two));
+  t.equal((await pinfs('umount', one, two)).code, 0);
+  const words = ['sw@2015-legacy', one, '--with', `sw=${three}`];
+  t.match(await pinfs('mount', ...words), { code: 0, stderr: '' });
+  t.equal(await pidOf(here, three), await pidOf(here, one));
 });

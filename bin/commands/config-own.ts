@@ -6,7 +6,7 @@ import { errorReason } from '../../lib/format/errno.js';
 import { fileFault } from '../../lib/format/file-fault.js';
 import { PinfsError } from '../../lib/format/errors.js';
 import { settingsFiles, settingsPlaces } from '../../lib/settings/places.js';
-import type { OwnSetting, OwnSource } from '../../lib/settings/show.js';
+import type { OwnSetting, OwnSource, OwnMount } from '../../lib/settings/show.js';
 import type { OptionRow } from '../../lib/options/option.js';
 import { runAction } from './failures.js';
 import { declarationOf, type OutputFlags } from './options.js';
@@ -20,11 +20,12 @@ export interface OwnLayer {
   readonly files: readonly string[];
   readonly settings: readonly OwnSetting[];
   readonly sources: readonly OwnSource[];
+  readonly mounts: readonly OwnMount[];
 }
 
 /** pinfs's own settings, with their origin. @throws PinfsError USAGE */
 export async function ownLayer(command: Command): Promise<OwnLayer> {
-  const { ownSettings, ownSources } = await import('../../lib/settings/show.js');
+  const { ownMounts, ownSettings, ownSources } = await import('../../lib/settings/show.js');
   const { settingName } = await import('../../lib/settings/settings.js');
   const { readSettings } = await import('../../lib/settings/read.js');
   const paths = settingsFiles(settingsPlaces(process.env));
@@ -40,6 +41,7 @@ export async function ownLayer(command: Command): Promise<OwnLayer> {
     files: paths,
     settings: ownSettings(given, process.env, files),
     sources: ownSources(files),
+    mounts: ownMounts(files),
   };
 }
 

@@ -69,7 +69,7 @@ async function show(fqrn: string | undefined, flags: ConfigFlags, command: Comma
   await runAction(flags, async () => {
     const { ownRows } = await import('../../lib/settings/show.js');
     const own = await ownLayer(command);
-    const rows = ownRows(own.settings, own.sources);
+    const rows = ownRows(own.settings, own.sources, own.mounts);
     if (fqrn === undefined) {
       if (flags.json === true) printJson({ own });
       else await printTable(rows);

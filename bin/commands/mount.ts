@@ -50,6 +50,16 @@ const mountCommandOptions = {
       'mount has its own status and is unmounted for itself; signals to the process end them all. Either all are mounted or none. ' +
       '`--metrics`, `--log`, `--trace`, `--record` and `--learn` are of the first one.',
   },
+  all: {
+    flag: '--all',
+    kind: 'flag',
+    fstab: false,
+    conflicts: 'with',
+    help: 'mount what the table [mounts] of your settings has, by one process',
+    manual:
+      'Mounts, by one process, what the table `[mounts]` of the settings has and is not mounted yet; each with the options that ' +
+      'the settings have for its source. See SETTINGS.',
+  },
   atLogin: {
     flag: '--at-login',
     kind: 'flag',
@@ -90,16 +100,60 @@ Goes to the background once the mount can be used. The form that mount(8) calls 
 
 export function register(program: Command): void {
   mountCommand(program.command('mount')).action(
-    async (source: string, mountpoint: string, flags: MountFlags, command: Command) => {
+    async (
+      source: string | undefined,
+      mountpoint: string | undefined,
+      flags: MountFlags,
+      command: Command,
+    ) => {
       await runAction(flags, async () => {
+        if (flags.all === true) {
+          await mountAll(source, flags, command);
+          return;
+        }
+        if (source === undefined || mountpoint === undefined)
+          throw lacking(source === undefined ? 'source[@pin]' : 'mountpoint');
         const asked = await withMountOptions(source, mountpoint, command);
         const { spec, isName } = await namedSpec(mountpoint, asked);
         if (asked.translated !== undefined && (await isDone(spec, asked.translated))) return;
         if (flags.atLogin === true) await laterToo(isName ? source : undefined, spec, command);
-        else await mountAndPrint(await withOthers(spec, asked.flags), asked.flags);
+        else {
+          const { with: texts = [] } = asked.flags;
+          const whole = texts.length === 0 ? spec : await addOthers(spec, texts, command);
+          await mountAndPrint(whole, asked.flags);
+        }
       });
     },
   );
+}
+
+function lacking(argument: string): PinfsError {
+  return new PinfsError('USAGE', `missing required argument '${argument}'`, {
+    advice: 'See: pinfs mount --help',
+  });
+}
+
+async function mountAll(
+  source: string | undefined,
+  flags: MountFlags,
+  command: Command,
+): Promise<void> {
+  if (source !== undefined)
+    throw new PinfsError('USAGE', '--all mounts what the settings have, and nothing else', {
+      advice: 'Give a source and a directory without it, or --with SOURCE@PIN=DIR besides.',
+    });
+  const { settingsMounts } = await import('./mount-with.js');
+  const spec = await settingsMounts(command, { parse: parseAgain, named: namedSpec });
+  if (spec !== undefined) await mountAndPrint(spec, flags);
+}
+
+async function addOthers(
+  spec: MountSpec,
+  texts: readonly string[],
+  command: Command,
+): Promise<MountSpec> {
+  const { withOthers } = await import('./mount-with.js');
+  return withOthers(spec, texts, command, { parse: parseAgain, named: namedSpec });
 }
 
 /** What is asked for; a name is looked up in the site's configuration. */
@@ -118,19 +172,6 @@ async function namedSpec(
   return { spec: { options, mount }, isName };
 }
 
-/** Adds what `--with` asks for. */
-async function withOthers(spec: MountSpec, flags: MountFlags): Promise<MountSpec> {
-  const { with: texts = [] } = flags;
-  if (texts.length === 0) return spec;
-  const { forOneMount, parseWith } = await import('./mount-with.js');
-  const own = new Set<string>(forOneMount);
-  const shared = Object.fromEntries(Object.entries(flags).filter(([name]) => !own.has(name)));
-  const others: MountSpec[] = [];
-  for (const { source, mountpoint } of texts.map(parseWith))
-    others.push((await namedSpec(mountpoint, { source, flags: shared as MountFlags })).spec);
-  return { ...spec, others };
-}
-
 /** @param name the word that is looked up at login too, where the source is one */
 async function laterToo(
   name: string | undefined,
@@ -147,8 +188,8 @@ export function mountCommand(command: Command): Command {
   sourceOptions(command, 'mount')
     .description(description)
     .summary('mount a snapshot, read-only')
-    .argument('<source[@pin]>', sourceArgument)
-    .argument('<mountpoint>', 'an existing directory');
+    .argument('[source[@pin]]', sourceArgument)
+    .argument('[mountpoint]', 'an existing directory');
   const { o, ...others } = mountCommandOptions;
   for (const rows of [others, mountOptionTable, protectionOptionTable, { o }])
     addOptions(command, rows);

@@ -16,6 +16,7 @@ import {
   aliasRows,
   settingRows,
   type FileSetting,
+  type MountSetting,
   type SettingsFile,
   type SourceAlias,
 } from './settings.js';
@@ -52,11 +53,12 @@ function readText(path: string): string {
 /** What the text of a config.toml says. @throws PinfsError USAGE */
 export function parseSettings(path: string, text: string): SettingsFile {
   const file: OpenFile = { path, text };
-  const { sources = {}, ...others } = parsed(file);
+  const { sources = {}, mounts = {}, ...others } = parsed(file);
   return {
     path,
-    settings: settingsIn(file, [], others, settingRows, ['sources']),
+    settings: settingsIn(file, [], others, settingRows, ['sources', 'mounts']),
     sources: sourcesIn(file, sources),
+    mounts: mountsIn(file, mounts),
   };
 }
 
@@ -175,6 +177,22 @@ function sourcesIn(file: OpenFile, table: unknown): Map<string, SourceAlias> {
     });
   }
   return sources;
+}
+
+function mountsIn(file: OpenFile, table: unknown): Map<string, MountSetting> {
+  const form = 'Write [mounts], and below it "~/DIR" = "SOURCE@PIN".';
+  if (!isTable(table)) throw wrong(file, ['mounts'], "'mounts' is no table", form);
+  const mounts = Object.entries(table).map(([directory, source]): [string, MountSetting] => {
+    const here = ['mounts', directory];
+    if (directory === '' || typeof source !== 'string' || source === '')
+      throw wrong(file, here, `nothing can be mounted on '${directory}'`, form);
+    const mountpoint = directory.startsWith('~/')
+      ? join(homedir(), directory.slice(2))
+      : resolve(dirname(file.path), directory);
+    const origin = { file: file.path, line: lineOf(file.text, here) };
+    return [mountpoint, { mountpoint, source: placeOf(file, source), origin }];
+  });
+  return new Map(mounts);
 }
 
 /** A URL, the path of a directory, or the name of a repository that the site knows. */

@@ -22,11 +22,22 @@ export interface SourceAlias {
   readonly origin: LinePlace;
 }
 
+/** What `pinfs mount --all` mounts. */
+export interface MountSetting {
+  /** Absolute. */
+  readonly mountpoint: string;
+  /** SOURCE[@PIN], or a word that stands for one. */
+  readonly source: string;
+  readonly origin: LinePlace;
+}
+
 /** What one file says. */
 export interface SettingsFile {
   readonly path: string;
   readonly settings: ReadonlyMap<string, FileSetting>;
   readonly sources: ReadonlyMap<string, SourceAlias>;
+  /** By their directories. */
+  readonly mounts: ReadonlyMap<string, MountSetting>;
 }
 
 /** What the option is called in config.toml: its flag with underscores. */

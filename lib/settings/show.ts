@@ -93,6 +93,17 @@ export function ownSources(files: readonly SettingsFile[]): OwnSource[] {
   }));
 }
 
+export interface OwnMount {
+  readonly mountpoint: string;
+  readonly source: string;
+  readonly origin: LinePlace;
+}
+
+/** What `pinfs mount --all` mounts; of two files' the first one's. */
+export function ownMounts(files: readonly SettingsFile[]): OwnMount[] {
+  return [...new Map(files.toReversed().flatMap((file) => [...file.mounts])).values()];
+}
+
 function valueOf({ row, texts }: FileSetting): OwnSource['settings'][number] {
   return { name: settingName(row), value: shape(row, texts) };
 }
@@ -101,6 +112,7 @@ function valueOf({ row, texts }: FileSetting): OwnSource['settings'][number] {
 export function ownRows(
   settings: readonly OwnSetting[],
   sources: readonly OwnSource[],
+  mounts: readonly OwnMount[] = [],
 ): string[][] {
   return [
     ...settings.flatMap(({ name, value, origin, overrode, note }) => [
@@ -125,6 +137,12 @@ export function ownRows(
         placeText(origin),
         '',
       ]),
+    ]),
+    ...mounts.map(({ mountpoint, source, origin }) => [
+      `mounts.${JSON.stringify(mountpoint)}`,
+      tomlText(source),
+      placeText(origin),
+      '',
     ]),
   ];
 }

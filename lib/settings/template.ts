@@ -17,6 +17,10 @@ export function settingsTemplate(): string {
     '# source = "http://server.example.org/cvmfs/atlas.example.org"',
     '# key = "atlas.example.org.pub"',
     '',
+    '# What pinfs mount --all mounts, by one process',
+    '# [mounts]',
+    '# "~/atlas" = "atlas@2015"',
+    '',
   ].join('\n');
 }
 

@@ -46,7 +46,7 @@ _pinfs() {
     --fqrn | --cache-limit | --trust-at | --set | --mirror | --proxy | --env | --deadline | --min-rate | --with | --idle | --metrics | --protected-xattr | --xattr-gid | --count | --name | --number | --jobs | --port | --host | --rtt | --rate | --repeats | --clients | --seed | --size | --sample | --target | --storage | --at | --delete | --tag | --message | --chunk-sizes | --external | --days | --keep | --newest | --register) return ;;
   esac
   case $command in
-    mount) options="$source --inodes --foreground --with --at-login --driver --allow-other --suid --dev --ahead --profile --idle --no-xattrs --passthrough --log --log-level --metrics --public --trace --record --learn --record-all --protected-xattr --xattr-gid -o" ;;
+    mount) options="$source --inodes --foreground --with --all --at-login --driver --allow-other --suid --dev --ahead --profile --idle --no-xattrs --passthrough --log --log-level --metrics --public --trace --record --learn --record-all --protected-xattr --xattr-gid -o" ;;
     umount) options="$output --lazy --force --all --at-login" ;;
     open) options="$source --inodes --driver --idle --ahead --no-xattrs --log --log-level" ;;
     repin) options="$output --dry-run" ;;

@@ -111,6 +111,7 @@ complete -c pinfs -n '__fish_seen_subcommand_from mount open ls stat cat cp find
 complete -c pinfs -n '__fish_seen_subcommand_from mount open' -l inodes -x -a '32 63' -d 'bits of inode numbers: 32 for old 32-bit programs'
 complete -c pinfs -n '__fish_seen_subcommand_from mount' -l foreground -d 'stay, and write the log to stderr'
 complete -c pinfs -n '__fish_seen_subcommand_from mount' -l with -x -d 'mount this one too, in the same process'
+complete -c pinfs -n '__fish_seen_subcommand_from mount' -l all -d 'mount what the table [mounts] of your settings has, by one process'
 complete -c pinfs -n '__fish_seen_subcommand_from mount' -l at-login -d 'a unit of your systemd that mounts it at each login'
 complete -c pinfs -n '__fish_seen_subcommand_from mount open bench' -l driver -x -a 'auto fuse-native kernel' -d 'how to speak to the kernel'
 complete -c pinfs -n '__fish_seen_subcommand_from mount' -l allow-other -d 'let other users in, as far as the modes of the files do'
