@@ -27,7 +27,7 @@ interface ThreadFailure {
   readonly message: string;
 }
 
-/** ObjectThreads in which jobs are done, each the next when it is free. */
+/** Threads in which jobs are done, each the next when it is free. */
 export interface ObjectThreads {
   pack(job: PackJob): Promise<PackDone>;
   /** Goes before jobs that wait: others are made from its outcome. */
@@ -56,7 +56,7 @@ const bytesInMessage = 2 ** 20;
 /** How many jobs a thread has at most. */
 export const jobsOfThreadMax = messagesAtOnce * jobsInMessage;
 
-/** ObjectThreads that are started as they are needed. */
+/** Threads that are started as they are needed. */
 export function makeThreads(most: number): ObjectThreads {
   const threads = new Set<Thread>();
   const queue: Waiting[] = [];

@@ -17,7 +17,7 @@ export async function noteCopyOver(storage: Storage): Promise<void> {
   await storage.remove('.cvmfs_is_snapshotting');
 }
 
-/** Says in the status file when something was done last; what else it says stays (docs/format.md, 1.2). */
+/** Says in the status file when something was done last; what else it says stays (docs/format.md, 1). */
 export async function noteStatus(
   storage: Storage,
   what: 'last_snapshot' | 'last_gc',
