@@ -130,7 +130,7 @@ async function applyChanges(request: RevisionRequest, tree: EditedTree): Promise
 }
 
 async function nest(request: RevisionRequest, root: DirectoryNode): Promise<void> {
-  const { writer, entriesMax } = request;
+  const { writer, entriesMax = usualEntriesMax } = request;
   const empty = await writer.store({ bytes: Buffer.alloc(0) });
   const marker: FileNode = {
     ...plainAttributes(0o644, 0),
@@ -145,8 +145,9 @@ async function nest(request: RevisionRequest, root: DirectoryNode): Promise<void
   };
   placeCatalogs(root, {
     dirtab: await readDirtab(request, root),
-    entriesMax: entriesMax ?? usualEntriesMax,
-    entriesMin: Math.min(usualEntriesMin, entriesMax ?? usualEntriesMin),
+    entriesMax,
+    // Of a lower limit the same part.
+    entriesMin: Math.ceil((entriesMax / usualEntriesMax) * usualEntriesMin),
     marker,
   });
 }
