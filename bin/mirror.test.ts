@@ -160,9 +160,8 @@ void t.test('what is damaged or missing is named, and the old state stays', asyn
     t.notOk(existsSync(join(storage, root)), 'no catalog that reaches it');
   }
   server.reset();
-  const catalog = [...made.files.keys()].find((path) => path.endsWith('C')) ?? '';
-  server.behave(catalog, 'wrong-content');
-  t.match(await mirror('--json'), { code: 5, stdout: new RegExp(`"what": "${catalog}"`) });
+  server.behave(root, 'wrong-content');
+  t.match(await mirror('--json'), { code: 5, stdout: new RegExp(`"what": "${root}"`) });
   server.reset();
   server.behave(objectOf, 'error');
   t.match(await mirror('--deadline', '1'), { code: 4 });
@@ -178,7 +177,7 @@ void t.test('what is damaged or missing is named, and the old state stays', asyn
   const from = (source: string, ...more: string[]) =>
     pinfsInProcess(
       ['repo', 'mirror', '--storage', storage, '--cache', join(work, 'other'), source, ...more],
-      { HOME: work },
+      { HOME: work, XDG_CONFIG_HOME: join(work, 'config') },
     );
   const key = ['--key', join(work, 'key.pub')];
   t.match(await from(copy, ...key), { code: 3, stderr: /ROLLBACK/ });

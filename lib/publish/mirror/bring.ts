@@ -1,6 +1,8 @@
+import { statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { asPinfsError, PinfsError } from '../../format/errors.js';
-import { hasherOf, objectPath } from '../../format/hash.js';
+import { hasherOf, objectPath, type ObjectName } from '../../format/hash.js';
 import type { Demand } from '../../source/http/demand.js';
 import type { Source } from '../../source/source.js';
 import { openStaging } from '../../store/cache/staging.js';
@@ -8,6 +10,7 @@ import { piecesOf, sizeOfStored, type Stored } from '../../store/cache/stored.js
 import { download } from '../../store/fetch/download.js';
 import { checkHash } from '../../store/inflate.js';
 import type { Want } from '../../store/want.js';
+import { placeObject } from '../objects/place.js';
 import type { NewContent, Storage } from '../storage/storage.js';
 
 /** What brings objects from a source into a storage, as they are stored. */
@@ -82,16 +85,34 @@ function ofStorage(storage: Storage, error: PinfsError): PinfsError {
 
 /** Brings an object, unless the storage has it. @throws PinfsError */
 export async function bring(porter: Porter, want: Want): Promise<void> {
-  const path = objectPath(want.object);
-  if (await porter.storage.has(path)) return;
-  await receive(porter, want, (content) => put(porter, path, content));
+  if (await storageHas(porter.storage, want.object)) return;
+  await receive(porter, want, (content) => put(porter, want.object, content));
 }
 
-/** Puts what was received where it belongs. */
-export async function put(porter: Porter, path: string, content: NewContent): Promise<void> {
-  const { storage, brought } = porter;
+/** On a disk that is asked at once: a way through other threads takes several times as long. */
+export async function storageHas(storage: Storage, object: ObjectName): Promise<boolean> {
+  const path = objectPath(object);
+  if (storage.folder === undefined) return await storage.has(path);
+  const file = join(storage.folder.root, path);
+  return statSync(file, { throwIfNoEntry: false })?.isFile() === true;
+}
+
+/** Puts what was received where it belongs. @throws PinfsError STORAGE_FAILED */
+export async function put(porter: Porter, object: ObjectName, content: NewContent): Promise<void> {
+  const { storage, brought, temporaryName } = porter;
   const size = Buffer.isBuffer(content) ? content.length : content.size;
-  if ((await storage.write(path, content, 'absent')) === 'refused') return;
+  if (storage.folder === undefined) {
+    if ((await storage.write(objectPath(object), content, 'absent')) === 'refused') return;
+  } else {
+    const { folder } = storage;
+    await folder.begin();
+    try {
+      const place = { root: folder.root, kind: object.kind };
+      if (!placeObject(content, object.hash, place, temporaryName()).isNew) return;
+    } catch (thrown) {
+      throw folder.failed(objectPath(object), thrown);
+    }
+  }
   brought.objects += 1;
   brought.bytes += size;
 }

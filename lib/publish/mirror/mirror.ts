@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PinfsError } from '../../format/errors.js';
-import { objectPath, type ObjectName } from '../../format/hash.js';
+import type { ObjectName } from '../../format/hash.js';
 import { parseManifest, type Manifest } from '../../format/manifest.js';
 
 import { judgedHead } from '../../repository/open/head.js';
@@ -170,14 +170,10 @@ async function receiveRest(
     tags,
     async put() {
       if (historyWant !== undefined && historyBytes !== undefined)
-        await put(porter, objectPath(historyWant.object), historyBytes);
+        await put(porter, historyWant.object, historyBytes);
       // The judge has held it against its hash.
       if (certificate !== undefined && Buffer.isBuffer(evidence.certificate))
-        await put(
-          porter,
-          objectPath({ hash: certificate, kind: 'certificate' }),
-          evidence.certificate,
-        );
+        await put(porter, { hash: certificate, kind: 'certificate' }, evidence.certificate);
       if (metainfo !== undefined)
         await bring(porter, wantOf({ hash: metainfo, kind: 'metainfo' }, sizeLimits.metainfo));
     },

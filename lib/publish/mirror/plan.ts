@@ -6,8 +6,8 @@ import { unpack } from '../../store/inflate.js';
 import { sizeLimits, type Want } from '../../store/want.js';
 import { makeSlots } from '../objects/slots.js';
 import { contentsOf, nestedOf, type RepositoryProblem } from '../repository/walk.js';
-import { bytesOf, receive, type Porter } from './bring.js';
 import { openStoredCatalog } from '../catalogs/stored-catalog.js';
+import { bytesOf, storageHas, receive, type Porter } from './bring.js';
 
 /** A catalog that the storage lacks. */
 export interface NewCatalog {
@@ -55,7 +55,7 @@ export async function makePlan(
     const path = objectPath({ hash, kind: 'catalog' });
     const before = met.get(path);
     if (before !== undefined) return before;
-    const visiting = look(path, hash).catch((thrown: unknown) => {
+    const visiting = look(hash).catch((thrown: unknown) => {
       const { code, message } = asPinfsError(thrown);
       plan.problems.push({ what: path, code, message });
       return undefined;
@@ -63,9 +63,9 @@ export async function makePlan(
     met.set(path, visiting);
     return visiting;
   };
-  const look = async (path: string, hash: ContentHash): Promise<NewCatalog | undefined> => {
-    if (await porter.storage.has(path)) return undefined;
+  const look = async (hash: ContentHash): Promise<NewCatalog | undefined> => {
     const want = catalogWant(hash);
+    if (await storageHas(porter.storage, want.object)) return undefined;
     const file = porter.temporaryName();
     const release = await slots.take();
     let size = 0;

@@ -57,8 +57,7 @@ export async function transfer(
       await Promise.all(last);
       if (work.problems.length > 0 || work.endedBy !== undefined) return;
       const { want, file, size } = catalog;
-      const path = objectPath(want.object);
-      await put(porter, path, { file, size }).catch((thrown: unknown) => {
+      await put(porter, want.object, { file, size }).catch((thrown: unknown) => {
         work.endedBy = asPinfsError(thrown);
       });
     });

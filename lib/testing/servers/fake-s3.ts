@@ -93,17 +93,17 @@ async function answer(
     const isRefused =
       (absent === '*' && found !== undefined) ||
       (version !== undefined && (found === undefined || tag(found) !== version));
-    if (isRefused) return end(412);
-    files.set(key, body);
-    times.set(key, new Date());
-    return end(200);
-  }
-  if (request.method === 'DELETE') {
+    if (!isRefused) {
+      files.set(key, body);
+      times.set(key, new Date());
+    }
+    end(isRefused ? 412 : 200);
+  } else if (request.method === 'DELETE') {
     files.delete(key);
-    return end(204);
-  }
-  if (key === '') return end(200, listOf(files, url.searchParams.get('prefix') ?? ''));
-  return found === undefined ? end(404) : end(200, found);
+    end(204);
+  } else if (key === '') end(200, listOf(files, url.searchParams.get('prefix') ?? ''));
+  else if (found === undefined) end(404);
+  else end(200, found);
 }
 
 function listOf(files: ReadonlyMap<string, Buffer>, prefix: string): string {
