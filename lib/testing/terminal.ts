@@ -89,7 +89,7 @@ interface EmulatedTerminal {
   colours(line: number): (number | undefined)[];
 }
 
-async function openTerminal(columns: number, rows: number): Promise<EmulatedTerminal> {
+export async function openTerminal(columns: number, rows: number): Promise<EmulatedTerminal> {
   const xterm = await import('@xterm/headless');
   const terminal = new xterm.default.Terminal({ cols: columns, rows, allowProposedApi: true });
   const line = (at: number) =>
