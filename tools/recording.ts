@@ -10,7 +10,7 @@ import { onTerminal, openTerminal } from '../lib/testing/terminal.js';
 
 export const recordingPath = join(checkout, 'docs', 'demo.svg');
 
-const [columns, rowsMax] = [100, 200];
+const [columns, rowsMax] = [120, 200];
 // Of a monospaced letter, in pixels.
 const [letterWidth, lineHeight, margin] = [8.4, 18, 14];
 const [paper, ink] = ['#1e1e1e', '#d4d4d4'];
@@ -28,7 +28,7 @@ export async function recordingOf(text: string): Promise<string> {
   const shown = lines.map((line, at) => lineText(line, terminal.colours(at), at));
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-label="pinfs on a terminal">
 <rect width="100%" height="100%" rx="8" fill="${paper}"/>
-<g font-family="ui-monospace, Menlo, Consolas, 'DejaVu Sans Mono', monospace" font-size="14" fill="${ink}" xml:space="preserve">
+<g font-family="ui-monospace, Menlo, Consolas, 'DejaVu Sans Mono', monospace" font-size="14" fill="${ink}" style="white-space: pre" xml:space="preserve">
 ${shown.filter((one) => one !== '').join('\n')}
 </g>
 </svg>
