@@ -64,6 +64,7 @@ export {
   type Path,
   type PathDifference,
   type Snapshot,
+  type CallLimits,
   type SnapshotCheck,
 } from './snapshot.js';
 

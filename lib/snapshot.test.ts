@@ -127,3 +127,31 @@ void t.test('a snapshot can be disposed of', async (t) => {
   await snapshot[Symbol.asyncDispose]();
   await t.rejects(snapshot.stat('/'), { code: 'INTERRUPTED' });
 });
+
+void t.test('a signal ends one walk or check, and the snapshot stays open', async (t) => {
+  const { bench, options } = await place(t);
+  await using snapshot = await open(options);
+  const ended = new AbortController();
+  const seen: string[] = [];
+  const walking = async (): Promise<void> => {
+    for await (const { path } of snapshot.walk('/', { signal: ended.signal })) {
+      seen.push(path.toString());
+      ended.abort();
+    }
+  };
+  await t.rejects(walking(), { code: 'INTERRUPTED' });
+  t.equal(seen.length, 1);
+  await t.rejects(all(snapshot.find('/', () => true, { signal: ended.signal })), {
+    code: 'INTERRUPTED',
+  });
+  bench.server.behave(/data\//, 'hang');
+  const late = new AbortController();
+  const checking = snapshot.check('/', { signal: late.signal });
+  setTimeout(() => {
+    late.abort();
+  }, 50);
+  await t.rejects(checking, { code: 'INTERRUPTED' }, 'though nobody answers');
+  bench.server.reset();
+  t.same((await snapshot.check('/', { signal: new AbortController().signal })).problems, []);
+  t.ok((await all(snapshot.walk('/'))).length > 5);
+});

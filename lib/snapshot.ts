@@ -63,9 +63,13 @@ export interface Snapshot {
   /** Of a symlink, with its variables expanded. @throws PinfsError USAGE for anything else. */
   readlink(path: Path): Promise<Buffer>;
   /** The entry at a path and all that is below it: a directory before what is in it. No symlink is followed. */
-  walk(path: Path): AsyncGenerator<FileEntry>;
+  walk(path: Path, limits?: CallLimits): AsyncGenerator<FileEntry>;
   /** Those of `walk` that a function wants. */
-  find(path: Path, wanted: (entry: FileEntry) => boolean): AsyncGenerator<FileEntry>;
+  find(
+    path: Path,
+    wanted: (entry: FileEntry) => boolean,
+    limits?: CallLimits,
+  ): AsyncGenerator<FileEntry>;
   /**
    * Fetches and verifies all that is at or below a path, as far as it is not in the cache; what is missing or damaged
    * is listed in the report, and ends nothing.
@@ -75,7 +79,12 @@ export interface Snapshot {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-export interface SnapshotCheck {
+export interface CallLimits {
+  /** Ends this one call, which then throws INTERRUPTED; the snapshot stays open. */
+  readonly signal?: AbortSignal;
+}
+
+export interface SnapshotCheck extends CallLimits {
   /** Only catalogs, no content. */
   readonly catalogsOnly?: boolean;
   /** Told of the report as it grows. */
@@ -138,12 +147,51 @@ async function unlessAborted(
   }
 }
 
+/** The same repository for one call, which ends by its own signal as well. */
+function limitedBy(repository: Repository, signal: AbortSignal | undefined): Repository {
+  if (signal === undefined) return repository;
+  const { opening } = repository;
+  const both = AbortSignal.any([opening.signal, signal]);
+  const run: Repository['run'] = (operation, own = both) => repository.run(operation, own);
+  // What it tells of itself is asked for when it is read.
+  const properties = { opening: { value: { ...opening, signal: both } }, run: { value: run } };
+  return Object.create(repository, properties) as Repository;
+}
+
+/** @throws PinfsError INTERRUPTED */
+function refuseAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted === true) throw new PinfsError('INTERRUPTED', 'it was ended by its signal');
+}
+
+async function* entriesBelow(repository: Repository, start: Entry): AsyncGenerator<Entry> {
+  const pending = [start];
+  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+    yield next;
+    if (next.type !== 'directory') continue;
+    const entries: Entry[] = [];
+    for await (const entry of list(repository, next)) entries.push(entry);
+    pending.push(...entries.reverse());
+  }
+}
+
+async function checkBelow(
+  repository: Repository,
+  { path }: Entry,
+  { catalogsOnly = false, progress = () => undefined, signal }: SnapshotCheck,
+): Promise<CheckReport> {
+  const { check } = await import('./repository/use/check.js');
+  const external = repository.opening.options.external !== undefined;
+  const report = await check(repository, { path, catalogsOnly, external, progress });
+  refuseAborted(signal);
+  return report;
+}
+
 function snapshotOf(repository: Repository): Snapshot {
   const { identity } = repository.descriptor;
   let closing: Promise<void> | undefined;
-  const find = async (path: Path, follow: boolean): Promise<Entry> => {
+  const find = async (path: Path, follow: boolean, by = repository): Promise<Entry> => {
     if (closing !== undefined) throw new PinfsError('INTERRUPTED', 'the snapshot was closed');
-    return await walk(repository, bytesOf(path), follow);
+    return await walk(by, bytesOf(path), follow);
   };
   const stream: Snapshot['stream'] = async function* (path, { offset, length } = {}) {
     checkRange(offset, length);
@@ -153,14 +201,12 @@ function snapshotOf(repository: Repository): Snapshot {
   const close: Snapshot['close'] = async () => {
     await (closing ??= repository.close());
   };
-  const walkBelow: Snapshot['walk'] = async function* (path) {
-    const pending = [await find(path, false)];
-    for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
-      yield fileEntry(next);
-      if (next.type !== 'directory') continue;
-      const entries: Entry[] = [];
-      for await (const entry of list(repository, next)) entries.push(entry);
-      pending.push(...entries.reverse());
+  const walkBelow: Snapshot['walk'] = async function* (path, { signal } = {}) {
+    const own = limitedBy(repository, signal);
+    refuseAborted(signal);
+    for await (const entry of entriesBelow(own, await find(path, false, own))) {
+      yield fileEntry(entry);
+      refuseAborted(signal);
     }
   };
   return {
@@ -195,14 +241,13 @@ function snapshotOf(repository: Repository): Snapshot {
       return toBytes(await valueOf(repository, entry.path, () => filesystem.readlink(node)));
     },
     walk: walkBelow,
-    async *find(path, wanted) {
-      for await (const entry of walkBelow(path)) if (wanted(entry)) yield entry;
+    async *find(path, wanted, limits) {
+      for await (const entry of walkBelow(path, limits)) if (wanted(entry)) yield entry;
     },
-    async check(path, { catalogsOnly = false, progress = () => undefined } = {}) {
-      const { path: start } = await find(path, false);
-      const { check } = await import('./repository/use/check.js');
-      const external = repository.opening.options.external !== undefined;
-      return await check(repository, { path: start, catalogsOnly, external, progress });
+    async check(path, options = {}) {
+      const own = limitedBy(repository, options.signal);
+      refuseAborted(options.signal);
+      return checkBelow(own, await find(path, false, own), options);
     },
     close,
     [Symbol.asyncDispose]: close,

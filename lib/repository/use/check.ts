@@ -83,7 +83,7 @@ export async function check(repository: Repository, options: CheckOptions): Prom
   const start = await walk(repository, options.path, false);
   const reach = {
     problem: problems.add,
-    isOver: () => problems.endedEarly !== undefined,
+    isOver: () => problems.endedEarly !== undefined || repository.opening.signal.aborted,
   };
   await reachCatalogs(repository, start, {
     ...reach,
@@ -147,7 +147,7 @@ async function fetchAll(run: Check, wants: readonly Want[]): Promise<void> {
       continue;
     }
     await places.begin(() => fetchOne(run, want));
-    if (problems.endedEarly !== undefined) return;
+    if (problems.endedEarly !== undefined || run.repository.opening.signal.aborted) return;
   }
 }
 
