@@ -1,9 +1,11 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import fs from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import t from 'tap';
 import { schemaProblems, schemas, type Schema } from '../lib/testing/schemas.js';
-import { fixtureKey, fixtures } from '../native-test/cli.js';
+import { fixtureKey, fixtures, script as program } from '../native-test/cli.js';
 import { pinfsInProcess } from '../native-test/in-process.js';
 import { makeProgram } from './program.js';
 
@@ -41,6 +43,7 @@ void t.test('what commands print is what the schemas say', async (t) => {
     ['explain', 'explain', ...opening, tag, '/README.md'],
     ['probe', 'probe', ...opening, repository],
     ['key-generate', 'key', 'generate', '-o', at('key')],
+    ['attest', 'attest', ...opening, '--signing-key', at('key'), '-o', at('pin'), tag],
     ['cache-size', 'cache', 'size', ...cache],
     ['cache-size', 'cache', 'size', '--by', 'snapshot', ...cache],
     ['cache-list', 'cache', 'list', ...cache],
@@ -54,6 +57,7 @@ void t.test('what commands print is what the schemas say', async (t) => {
     ['config-show', 'config', 'show', ...config, 'sw.example.org'],
     ['config-show', 'config', 'show'],
     ['config-path', 'config', 'path'],
+    ['config-edit', 'config', 'edit'],
     ['repo-create', 'repo', 'create', ...made],
     ['publish', 'publish', ...made, '--from', at('etc'), '--tag', 'v1'],
     ['publish', 'publish', ...made, '--delete', '/default.local', '--dry-run'],
@@ -80,13 +84,27 @@ void t.test('what commands print is what the schemas say', async (t) => {
     ['error', 'frobnicate'],
   ];
   for (const [name, ...args] of runs) {
-    const { stdout } = await pinfsInProcess([...args, '--json'], { HOME: work });
+    const { stdout } = await pinfsInProcess([...args, '--json'], { HOME: work, VISUAL: 'true' });
     const values = linewise.has(name) ? stdout.split('\n').filter(Boolean) : [stdout];
     t.not(values.length, 0, name);
     for (const value of values) {
       t.same(schemaProblems(name, JSON.parse(value)), [], `${args.join(' ')}: ${value}`);
     }
   }
+});
+
+void t.test('what serve prints, which goes on', async (t) => {
+  const child = spawn(process.execPath, [program, 'serve', '--json', fixtures], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let said = '';
+  child.stdout.on('data', (piece: Buffer) => {
+    said += piece.toString();
+    // The value is whole; the server would stay.
+    if (said.endsWith('}\n')) child.kill('SIGTERM');
+  });
+  await once(child, 'close');
+  t.same(schemaProblems('serve', JSON.parse(said)), [], said);
 });
 
 void t.test('a key that no schema knows, and one that is lacking, are found', (t) => {

@@ -27,8 +27,9 @@ export async function recordingOf(text: string): Promise<string> {
   const width = Math.ceil(columns * letterWidth + 2 * margin);
   const shown = lines.map((line, at) => lineText(line, terminal.colours(at), at));
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-label="pinfs on a terminal">
+<style>text { white-space: pre }</style>
 <rect width="100%" height="100%" rx="8" fill="${paper}"/>
-<g font-family="ui-monospace, Menlo, Consolas, 'DejaVu Sans Mono', monospace" font-size="14" fill="${ink}" style="white-space: pre" xml:space="preserve">
+<g font-family="ui-monospace, Menlo, Consolas, 'DejaVu Sans Mono', monospace" font-size="14" fill="${ink}">
 ${shown.filter((one) => one !== '').join('\n')}
 </g>
 </svg>
