@@ -8,7 +8,7 @@ import { Script } from 'node:vm';
 // compiled at build time from `pinfs.cjs.code` if it is the same V8 with the same flags, and compiles anew if not.
 
 const filename = fileURLToPath(import.meta.url).replace(/\.js$/, '.cjs');
-const script = new Script(readFileSync(filename, 'utf8'), {
+const script = new Script(readFileSync(filename, 'latin1'), {
   filename,
   ...compiledCode(`${filename}.code`),
 });

@@ -44,7 +44,7 @@ function plain(text: string): string {
   return text
     .replace(/`([^`]*)`/g, '$1')
     .replace(/<([^>]*)>/g, '$1')
-    .replace(/[“”]/g, '"');
+    .replace(/[\u201c\u201d]/g, '"');
 }
 
 function wrapped(text: string, width: number): string[] {

@@ -14,7 +14,7 @@ export const pageScript = String.raw`
     },
     milliseconds: (n) => (n < 1000 ? +n.toPrecision(3) + ' ms' : +(n / 1000).toPrecision(3) + ' s'),
     microseconds: (n) =>
-      n < 1000 ? +n.toPrecision(3) + ' µs' : n < 1e6 ? +(n / 1000).toPrecision(3) + ' ms' : +(n / 1e6).toPrecision(3) + ' s',
+      n < 1000 ? +n.toPrecision(3) + ' \u00b5s' : n < 1e6 ? +(n / 1000).toPrecision(3) + ' ms' : +(n / 1e6).toPrecision(3) + ' s',
     seconds: (n) => +n.toPrecision(3) + ' s',
     share: (n) => +(100 * n).toFixed(1) + ' %',
     count: (n) => n.toLocaleString('en'),
