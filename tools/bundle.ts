@@ -5,15 +5,7 @@
 import { build as bundleBy, type Plugin } from 'esbuild';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import {
-  chmodSync,
-  copyFileSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join, relative, resolve } from 'node:path';
@@ -78,7 +70,9 @@ async function bundle(entry: string): Promise<void> {
   // Read as latin1 (bundle-entry.ts), and half as large in memory as with one letter of another kind.
   if (/[^\0-\x7f]/.test(readFileSync(outfile, 'utf8'))) throw new Error(`${outfile} is not ASCII`);
   const starter = join(bundles, basename(entry));
-  copyFileSync(join(dist, 'tools', 'bundle-entry.js'), starter);
+  // Without the name of its map, which is not beside it.
+  const text = readFileSync(join(dist, 'tools', 'bundle-entry.js'), 'utf8');
+  writeFileSync(starter, text.replace(/\/\/# sourceMappingURL=.*/, ''));
   chmodSync(starter, 0o755);
 }
 

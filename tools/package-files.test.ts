@@ -1,7 +1,10 @@
 import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import t from 'tap';
 import { checkout } from '../lib/testing/genuine.js';
 import { packagesOf } from './installed-packages.js';
+import { restoreMaps, stripMaps } from './pack-maps.js';
 
 // What is in the packages; .ci/package installs and uses that of Debian.
 
@@ -17,6 +20,23 @@ void t.test('npm packs what is used, and no map of a source that is not there', 
   for (const path of ['dist/lib/index.js', 'share/man/pinfs.1', 'share/schema/status.json']) {
     t.ok(paths.includes(path), path);
   }
+  t.end();
+});
+
+void t.test('what is packed names no map, and the checkout names its own again', (t) => {
+  const named = 'export {};\n//# sourceMappingURL=a.js.map';
+  const place = t.testdir({ 'a.js': named, 'a.js.map': '{}', deep: { 'b.js': 'b();\n' } });
+  const file = (name: string): string => readFileSync(join(place, name), 'utf8');
+  stripMaps(place);
+  t.equal(file('a.js'), 'export {};\n');
+  stripMaps(place);
+  restoreMaps(place);
+  t.equal(file('a.js'), named);
+  t.equal(file('deep/b.js'), 'b();\n', 'it never had one');
+  const { scripts } = JSON.parse(readFileSync(join(checkout, 'package.json'), 'utf8')) as {
+    scripts: Readonly<Record<string, string>>;
+  };
+  t.match(scripts, { prepack: /pack-maps\.js strip$/, postpack: /pack-maps\.js restore$/ });
   t.end();
 });
 
