@@ -71,9 +71,9 @@ void t.test('pinfs log', async (t) => {
   t.equal(
     stdout,
     [
-      `       3  2020-01-03T00:00:00Z  ${third?.slice(0, 12)}  trunk, v3     current HEAD`,
-      `       2  2020-01-02T00:00:00Z  ${second?.slice(0, 12)}  trunk-previous  default undo target`,
-      `       1  2020-01-01T00:00:00Z  ${first?.slice(0, 12)}  v1            the first\\none`,
+      `       3  2020-01-03T00:00:00Z  ${third?.slice(0, 12)}  ${'trunk, v3'.padEnd(28)}  current HEAD`,
+      `       2  2020-01-02T00:00:00Z  ${second?.slice(0, 12)}  ${'trunk-previous'.padEnd(28)}  default undo target`,
+      `       1  2020-01-01T00:00:00Z  ${first?.slice(0, 12)}  ${'v1'.padEnd(28)}  the first\\none`,
       '',
     ].join('\n'),
   );

@@ -87,7 +87,7 @@ function columnsOf({ fullHash }: LogFlags): readonly Column[] {
     { head: 'revision', right: true, width: 8 },
     { head: 'published', width: 20 },
     { head: 'root hash', width: fullHash === true ? 40 : shortDigits },
-    { head: 'tags', width: 12 },
+    { head: 'tags', width: 28 },
     { head: 'description' },
   ];
 }

@@ -11,6 +11,7 @@ t.test('sizes', (t) => {
     t.throws(() => parseSize(text), { code: 'USAGE' }, text);
   }
   t.equal(formatSize(0), '0 B');
+  t.equal(formatSize(883.4379), '883 B', 'a rate is no whole number');
   t.equal(formatSize(1536), '1.5 KiB');
   t.equal(formatSize(3 * 2 ** 40), '3.0 TiB');
   t.end();

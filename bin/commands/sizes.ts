@@ -1,5 +1,7 @@
 import { PinfsError } from '../../lib/format/errors.js';
 
+export { formatSize } from '../../lib/format/size-text.js';
+
 const units: Readonly<Record<string, number>> = {
   '': 1,
   K: 2 ** 10,
@@ -23,18 +25,6 @@ export function parseSize(text: string): number {
 export function sizeText(bytes: number): string {
   const [unit, factor] = Object.entries(units).findLast(([, one]) => bytes % one === 0) ?? ['', 1];
   return `${bytes / factor}${unit}`;
-}
-
-/** Sizes for people: `1.5 MiB`. */
-export function formatSize(bytes: number): string {
-  const names = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
-  let value = bytes;
-  let index = 0;
-  while (value >= 1024 && index < names.length - 1) {
-    value /= 1024;
-    index += 1;
-  }
-  return `${index === 0 ? String(value) : value.toFixed(1)} ${names[index] ?? ''}`;
 }
 
 const millisecondsOf: Readonly<Record<string, number>> = {

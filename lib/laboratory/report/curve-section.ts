@@ -1,9 +1,10 @@
+import { formatSize } from '../../format/size-text.js';
 import { policies, type PolicyName } from '../policies.js';
 import { replayInSlices } from '../replay.js';
 import { footprintOf, type RequestSequence } from '../requests.js';
 import { sampledRequests } from '../sample.js';
 import type { Slices } from '../slices.js';
-import { bytesText, shareText } from './numbers.js';
+import { shareText } from './numbers.js';
 import type { Section } from './report.js';
 
 const drawn: readonly PolicyName[] = ['pinfs', 'lru', 'sieve', 's3fifo', 'arc', 'belady'];
@@ -49,18 +50,18 @@ export function* curveSection(
       kind: 'lines',
       x: { label: 'limit of the cache', unit: 'bytes', isLogarithmic: true },
       y: { label: 'misses', unit: 'share' },
-      marked: present.map((x) => ({ x, text: `present limit ${bytesText(x)}` })),
+      marked: present.map((x) => ({ x, text: `present limit ${formatSize(x)}` })),
       data: rows.map(({ policy, size, misses }) => ({
         x: size,
         y: misses,
         series: policy,
-        text: `${policy}, ${bytesText(size)}: ${shareText(misses)} misses`,
+        text: `${policy}, ${formatSize(size)}: ${shareText(misses)} misses`,
       })),
     },
     table: {
       head: ['limit', ...drawn],
       rows: sizes.map((size) => [
-        bytesText(size),
+        formatSize(size),
         ...drawn.map((policy) => shareText(missesOf(policy, size))),
       ]),
     },
@@ -70,9 +71,9 @@ export function* curveSection(
 function limitsText(limits: readonly number[], footprint: number): string {
   const [limit] = limits;
   if (limit === undefined) return '';
-  const text = ` The present limit is ${bytesText(limit)}`;
+  const text = ` The present limit is ${formatSize(limit)}`;
   return limit > 2 * footprint
-    ? `${text}, more than all that was used (${bytesText(footprint)}).`
+    ? `${text}, more than all that was used (${formatSize(footprint)}).`
     : `${text}.`;
 }
 

@@ -1,12 +1,5 @@
 /* Numbers as a report tells them. */
 
-export function bytesText(bytes: number): string {
-  const names = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
-  let [value, index] = [bytes, 0];
-  while (value >= 1024 && index < names.length - 1) [value, index] = [value / 1024, index + 1];
-  return `${index === 0 ? String(Math.round(value)) : value.toFixed(1)} ${names[index] ?? ''}`;
-}
-
 export function shareText(share: number): string {
   return Number.isFinite(share) ? `${(100 * share).toFixed(1)} %` : '–';
 }

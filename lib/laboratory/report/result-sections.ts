@@ -1,5 +1,6 @@
+import { formatSize } from '../../format/size-text.js';
 import { benchStates, type BenchCase, type BenchResult } from '../results/bench-result.js';
-import { bytesText, countText, microsecondsText, quantile, shareText } from './numbers.js';
+import { countText, microsecondsText, quantile, shareText } from './numbers.js';
 import type { Section } from './report.js';
 
 /** What a result of `pinfs bench` shows. @param label tells several apart. */
@@ -21,7 +22,7 @@ export function resultConditions(result: BenchResult): [string, string][] {
     ['made', result.made],
     [
       'machine',
-      `${machine.name}: ${machine.processor}, ${machine.processors} processors, ${bytesText(machine.memory)}`,
+      `${machine.name}: ${machine.processor}, ${machine.processors} processors, ${formatSize(machine.memory)}`,
     ],
     [
       'system',

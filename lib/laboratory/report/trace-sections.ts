@@ -1,6 +1,7 @@
+import { formatSize } from '../../format/size-text.js';
 import { printableText } from '../../format/bytes.js';
 import { accessOperations, hitLevels, type Trace } from '../../trace/trace.js';
-import { bytesText, countText, microsecondsText, quantile, shareText } from './numbers.js';
+import { countText, microsecondsText, quantile, shareText } from './numbers.js';
 import type { Section } from './report.js';
 
 /* What a trace shows by itself. */
@@ -49,7 +50,7 @@ export function traceConditions({ header, accessCount, end }: Trace): [string, s
   return [
     ['recorded', `${new Date(header.startedAt).toISOString()} by ${header.writer}`],
     ['source', `${header.source} (${header.repository}, root hash ${header.rootHash})`],
-    ['limit of the cache', header.cacheLimit === 0 ? 'not known' : bytesText(header.cacheLimit)],
+    ['limit of the cache', header.cacheLimit === 0 ? 'not known' : formatSize(header.cacheLimit)],
     ['accesses', `${countText(accessCount)}${end === 'cut' ? ', cut short' : ''}`],
     [
       'complete',
@@ -138,7 +139,7 @@ function workingSet(trace: Trace, named: string, label: string): Section {
   return {
     id: `working-set-${label}`,
     title: `Working set${named}`,
-    text: `Plain bytes of the objects that were used: ${bytesText(sum)} in all. A cache that holds what is used in one moment and the next misses little.`,
+    text: `Plain bytes of the objects that were used: ${formatSize(sum)} in all. A cache that holds what is used in one moment and the next misses little.`,
     chart: {
       kind: 'lines',
       x: { label: 'time since the begin', unit: 'seconds' },
@@ -149,7 +150,7 @@ function workingSet(trace: Trace, named: string, label: string): Section {
           x: at.seconds(slot).x2,
           y,
           series: name,
-          text: `${microsecondsText(at.seconds(slot).x2 * 1e6)}, ${name}: ${bytesText(y)}`,
+          text: `${microsecondsText(at.seconds(slot).x2 * 1e6)}, ${name}: ${formatSize(y)}`,
         })),
       ),
     },
@@ -157,8 +158,8 @@ function workingSet(trace: Trace, named: string, label: string): Section {
       head: ['until', 'used since the begin', 'used in that moment'],
       rows: shown.map((slot) => [
         microsecondsText(at.seconds(slot).x2 * 1e6),
-        bytesText(total[slot] ?? 0),
-        bytesText(inSlot[slot] ?? 0),
+        formatSize(total[slot] ?? 0),
+        formatSize(inSlot[slot] ?? 0),
       ]),
     },
   };
@@ -201,14 +202,14 @@ function amplification(trace: Trace, named: string, label: string): Section {
         name,
         series: name,
         value,
-        text: `${name}: ${bytesText(value)}`,
+        text: `${name}: ${formatSize(value)}`,
       })),
     },
     table: {
       head: ['what', 'bytes', 'for each byte read'],
       rows: rows.map(({ name, value }) => [
         name,
-        bytesText(value),
+        formatSize(value),
         (value / Math.max(1, read)).toFixed(2),
       ]),
     },
