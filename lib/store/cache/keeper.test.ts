@@ -104,7 +104,7 @@ void t.test('a fault of the disk does not end reading, damage of the object does
   const unpacker = unpackerOf({ ...cache, write: broken }, spare);
   const keeper = openKeeper(cache.place, { place: () => spare.place }, unpacker);
   await keeper.keep(want, stored);
-  t.match(keeper.notStored, { reason: /can't be used: no/ });
+  t.match(keeper.notStored, { reason: /can't be used: the file system is read-only/ });
   await t.rejects(keeper.keep(want, Buffer.from('wrong')), { code: 'OBJECT_HASH_MISMATCH' });
   const none = openKeeper(cache.place, { place: () => undefined }, unpacker);
   await t.rejects(none.keep(want, stored), { code: 'CACHE_UNUSABLE' });
