@@ -1,16 +1,19 @@
 import { spawn, type ChildProcess } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import { childObject } from '../testing/suites/store-child.js';
 import { memorySource } from '../testing/fakes/memory-source.js';
+import { objectFile } from './cache/layout.js';
 import { openShelf } from './cache/open-shelf.js';
 import { verifyAll } from './cache/maintain.js';
 import { openStore } from './open.js';
 import { readWhole } from './run.js';
+import type { Store } from './store.js';
 import { wantKey } from './want.js';
 
 const script = fileURLToPath(new URL('../testing/suites/store-child.js', import.meta.url));
@@ -176,4 +179,25 @@ void t.test('what a living process holds is not evicted by another one', async (
     'a dead one holds nothing',
   );
   await store.close();
+});
+
+void t.test('what a dead one held goes at once where there is no other room', async (t) => {
+  const directory = t.testdir();
+  const limit = 40 * block;
+  const holder = child(t, directory, limit, 0, 15, 'hold');
+  await holder.printed(16);
+  const source = memorySource();
+  // So many owners that they seldom look whether the others live.
+  const open = (): Store => openStore({ directory, limit, source });
+  const store = open();
+  const others = Array.from({ length: 20 }, open);
+  for (let number = 100; number < 110; number++) {
+    await readWhole(store, source.put(childObject(number)));
+  }
+  holder.process.kill('SIGKILL');
+  await holder.ended;
+  const want = source.put(randomBytes(30 * block));
+  await store.fetch(want);
+  t.ok(existsSync(objectFile(directory, wantKey(want))), 'it is stored');
+  for (const each of [store, ...others]) await each.close();
 });
