@@ -11,6 +11,11 @@ const restMsMax = 4;
 export interface Committer {
   /** @param demand whether somebody waits for it; without it somebody does. */
   add(prepared: Prepared, demand?: Pick<Demand, 'urgency' | 'watch'>): Promise<void>;
+  /** Many that came together, as `add`. One error or none for each, in their order. */
+  addAll(
+    prepared: readonly Prepared[],
+    demand?: Pick<Demand, 'urgency' | 'watch'>,
+  ): Promise<readonly (Error | undefined)[]>;
   close(): void;
 }
 
@@ -50,24 +55,37 @@ export function openCommitter(disk: Disk): Committer {
     taken.forEach((each, index) => each.settle(results[index]));
   }
 
+  async function addAll(
+    prepared: readonly Prepared[],
+    demand?: Pick<Demand, 'urgency' | 'watch'>,
+  ): Promise<readonly (Error | undefined)[]> {
+    if (prepared.length === 0) return [];
+    const isAwaited = (): boolean => demand?.urgency !== 'ahead' && demand?.urgency !== 'held';
+    const forget = demand?.watch(() => {
+      if (isAwaited()) flushSoon();
+    });
+    try {
+      return await new Promise((resolve) => {
+        const results: (Error | undefined)[] = [];
+        // They are settled in their order.
+        const settle = (error: Error | undefined): void => {
+          if (results.push(error) === prepared.length) resolve(results);
+        };
+        for (const each of prepared) batch.push({ prepared: each, settle });
+        if (isAwaited() || batch.length >= restingMax) flushSoon();
+        else later ??= setTimeout(flush, restMsMax);
+      });
+    } finally {
+      forget?.();
+    }
+  }
+
   return {
     async add(prepared, demand): Promise<void> {
-      const isAwaited = (): boolean => demand?.urgency !== 'ahead' && demand?.urgency !== 'held';
-      const forget = demand?.watch(() => {
-        if (isAwaited()) flushSoon();
-      });
-      try {
-        await new Promise<void>((resolve, reject) => {
-          const settle = (error: Error | undefined): void =>
-            error === undefined ? resolve() : reject(error);
-          const resting = batch.push({ prepared, settle });
-          if (isAwaited() || resting >= restingMax) flushSoon();
-          else later ??= setTimeout(flush, restMsMax);
-        });
-      } finally {
-        forget?.();
-      }
+      const [error] = await addAll([prepared], demand);
+      if (error !== undefined) throw error;
     },
+    addAll,
     close(): void {
       clearImmediate(soon);
       clearTimeout(later);

@@ -28,7 +28,11 @@ function place(t: Test, writesThatFail: number, makesRoom: boolean, limit = 1e9)
     isInPlace: () => true,
     noRoomAfterAll: () => asked.push(-1),
   } as unknown as Disk;
-  const committer = { add: () => Promise.resolve(), close: () => undefined };
+  const committer = {
+    add: () => Promise.resolve(),
+    addAll: () => Promise.resolve([]),
+    close: () => undefined,
+  };
   const write = (...args: Parameters<typeof prepareObject>) => {
     if (left-- > 0) throw new NoRoom(10, false);
     return prepareObject(...args);
