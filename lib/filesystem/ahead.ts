@@ -66,7 +66,7 @@ export function openAhead(
     take: (bytesMax) => {
       const foretold = profile?.take(bytesMax) ?? [];
       if (foretold.length > 0 || profile?.isActive === true) return foretold;
-      return files.take(bytesMax, () => loadedNext(walk));
+      return files.take(bytesMax, (walk.loadedNext ??= loadedNext(walk)));
     },
     work: () => {
       const { toPrepare } = reading;
@@ -98,6 +98,8 @@ interface Walk {
   loading: Loading | undefined;
   /** Directories in the listing that goes on. */
   inListing: NodeId[];
+  /** What `loadedNext` gave, as long as that has not changed. */
+  loadedNext: readonly NodeId[] | undefined;
 }
 
 interface Expected {
@@ -133,11 +135,19 @@ function expected(node: NodeId): Expected {
 
 function beginWalk(root: NodeId): Walk {
   const queue = [expected(root)];
-  return { queue, position: 0, window: entriesAtFirst, loading: undefined, inListing: [] };
+  return {
+    queue,
+    position: 0,
+    window: entriesAtFirst,
+    loading: undefined,
+    inListing: [],
+    loadedNext: undefined,
+  };
 }
 
 function expect(walk: Walk, at: number, nodes: readonly NodeId[]): void {
   walk.queue.splice(at, 0, ...nodes.map(expected));
+  walk.loadedNext = undefined;
   if (walk.queue.length <= queueEntriesMax) return;
   for (const lost of walk.queue.splice(queueEntriesMax))
     if (walk.loading?.directory === lost) walk.loading = undefined;
@@ -147,6 +157,7 @@ function expect(walk: Walk, at: number, nodes: readonly NodeId[]): void {
 function met(walk: Walk, directory: NodeId): void {
   const { queue, inListing } = walk;
   walk.inListing = [];
+  walk.loadedNext = undefined;
   const index = queue.slice(0, jumpEntriesMax).findIndex(({ node }) => node === directory);
   const [found] = index === -1 ? [] : queue.splice(index, 1);
   if (found === undefined) {
@@ -170,19 +181,23 @@ function loadSome(walk: Walk, tree: Tree): boolean {
 }
 
 /** The directories that come next, as far as they are loaded. */
-function* loadedNext({ queue, position, window }: Walk): Iterable<NodeId> {
+function loadedNext({ queue, position, window }: Walk): readonly NodeId[] {
+  const next: NodeId[] = [];
   for (let step = 0; step < Math.min(window, queue.length); step++) {
     const directory = queue[(position + step) % queue.length];
-    if (directory?.loaded !== true) return;
-    yield directory.node;
+    if (directory?.loaded !== true) break;
+    next.push(directory.node);
   }
+  return next;
 }
 
-function nextLoading({ queue, position, window }: Walk): Loading | undefined {
+function nextLoading(walk: Walk): Loading | undefined {
+  const { queue, position, window } = walk;
   for (let step = 0; step < Math.min(window, queue.length); step++) {
     const directory = queue[(position + step) % queue.length];
     if (directory === undefined || directory.loaded) continue;
     directory.loaded = true;
+    walk.loadedNext = undefined;
     return { directory, below: [], after: 0, seen: 0 };
   }
   return undefined;

@@ -18,9 +18,9 @@ export interface ReadAhead {
   readOn(node: NodeId, offset: number, end: number): void;
   /**
    * What is to be fetched now, so that no more than `bytesMax` of it waits to be read.
-   * @param directories those that a walk will come to next, nearest first.
+   * @param directories those that a walk will come to next, nearest first; the same list as long as they are the same.
    */
-  take(bytesMax: number, directories: () => Iterable<NodeId>): readonly Want[];
+  take(bytesMax: number, directories: readonly NodeId[]): readonly Want[];
   readonly counts: ReadAheadCounts;
 }
 
@@ -28,6 +28,8 @@ const windowBytesMin = 128 * 1024;
 // So many files in order make a reader who goes on; so many of a listed directory one who wants all of it.
 const readsInOrderMin = 2;
 const readsOfListedMin = 4;
+// What is asked for at once, where the window is large.
+const atOnceBytes = 128 * 1024;
 // Of a large file only the first object: who opens it may want no more.
 const wantsAtOnceMax = 64;
 // Entries that are looked at in one call: a client that comes meanwhile waits for no more.
@@ -64,6 +66,8 @@ interface State {
   readonly cursors: Cursor[];
   /** Catalogs that were asked for, by the directory that lacks them. */
   readonly lacking: Map<NodeId, Want>;
+  /** Directories none of which has anything new. */
+  exhausted: readonly NodeId[] | undefined;
   askedBytes: number;
   windowBytes: number;
   reads: number;
@@ -82,6 +86,7 @@ export function openReadAhead(tree: Tree, shelf: Shelf): ReadAhead {
     directories: new Map(),
     cursors: [],
     lacking: new Map(),
+    exhausted: undefined,
     askedBytes: 0,
     windowBytes: windowBytesMin,
     reads: 0,
@@ -164,15 +169,12 @@ function expire(state: State): void {
   }
 }
 
-function take(
-  state: State,
-  bytesMax: number,
-  directories: () => Iterable<NodeId>,
-): readonly Want[] {
+function take(state: State, bytesMax: number, directories: readonly NodeId[]): readonly Want[] {
   state.windowBytes = Math.min(state.windowBytes, Math.max(bytesMax, windowBytesMin));
   const windowBytes = Math.min(state.windowBytes, bytesMax);
   const wants = state.chunks.take(bytesMax);
-  if (state.askedBytes >= windowBytes) return wants;
+  // Not one by one: who is asked has work with each time.
+  if (state.askedBytes + Math.min(windowBytes / 8, atOnceBytes) > windowBytes) return wants;
   for (let looks = 0; looks < looksMax && wants.length < wantsAtOnceMax; looks++) {
     if (state.askedBytes >= windowBytes) break;
     const cursor = state.cursors[0] ?? nextDirectory(state, directories);
@@ -181,21 +183,25 @@ function take(
     if (entry === undefined) state.cursors.shift();
     else if (entry !== 'none') ask(state, entry, wants);
   }
-  state.shelf.expect?.(wants);
+  state.shelf.expect?.(wants, false);
   return wants;
 }
 
 /** Who reads all of the directories that he comes to gets those that come next. */
-function nextDirectory(state: State, directories: () => Iterable<NodeId>): Cursor | undefined {
+function nextDirectory(state: State, directories: readonly NodeId[]): Cursor | undefined {
   if (state.inOrder < readsInOrderMin) return undefined;
-  for (const directory of directories()) {
-    const found = known(state, directory);
-    if (found.queued || isStillLacking(state, directory)) continue;
-    found.queued = true;
+  // All of them were queued when they were looked at last.
+  if (directories === state.exhausted && state.lacking.size === 0) return undefined;
+  for (const directory of directories) {
+    // Not yet by `known`, which takes longer: all of them are looked at again and again.
+    if (state.directories.get(directory)?.queued === true) continue;
+    if (isStillLacking(state, directory)) continue;
+    known(state, directory).queued = true;
     const cursor = { directory, behind: undefined, after: 0, page: [] };
     state.cursors.push(cursor);
     return cursor;
   }
+  state.exhausted = directories;
   return undefined;
 }
 

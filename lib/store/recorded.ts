@@ -53,7 +53,9 @@ export function recordedShelf(shelf: Shelf): Shelf {
     expect(wants, isHere) {
       shelf.expect?.(wants, isHere);
       if (log === undefined || isHere === true) return;
-      log.expected(wants.filter((want) => shelf.isRecorded?.(want) === false));
+      log.expected(
+        isHere === false ? wants : wants.filter((want) => shelf.isRecorded?.(want) === false),
+      );
     },
     prepare: (want) => shelf.prepare?.(want),
     letGo: (keys) => shelf.letGo?.(keys),

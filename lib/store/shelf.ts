@@ -49,7 +49,7 @@ export interface Shelf {
 
   /**
    * Told that objects are wanted next, where that is counted: those that are not here yet, or (`isHere`) were
-   * fetched for another thread just now, are no hits when they are first used.
+   * fetched for another thread just now, are no hits when they are first used. Undefined: it is looked after.
    */
   expect?(wants: readonly Want[], isHere?: boolean): void;
 

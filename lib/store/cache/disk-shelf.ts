@@ -4,6 +4,7 @@ import type { RegularFile } from '../../files/regular.js';
 import { drop } from './drop.js';
 import { fits } from '../inflate.js';
 import type { ObjectKey } from '../key.js';
+import { openForeseen, type Foreseen } from './foreseen.js';
 import { objectFile } from './layout.js';
 import { openObject } from './object-files.js';
 import { inOrder, openObjects } from './open-objects.js';
@@ -29,6 +30,7 @@ export class DiskShelf implements Shelf {
   readonly #place: Place;
   readonly #records: Records;
   readonly #files: OpenObjects;
+  readonly #foreseen: Foreseen;
   readonly #segments: SegmentReader;
   readonly #closed: () => void;
 
@@ -42,6 +44,7 @@ export class DiskShelf implements Shelf {
     this.#records = records;
     this.#closed = closed;
     this.#files = openObjects(fileLimit);
+    this.#foreseen = openForeseen((work) => records.tryRead(work));
     this.#segments = openSegmentReader(() => place.at, fileLimit);
   }
 
@@ -63,7 +66,7 @@ export class DiskShelf implements Shelf {
     const count = readFully(object.fd, target, targetOffset, wanted, position);
     if (count === wanted) return count;
     // Someone cut the file: it is no longer what was checked.
-    this.#files.close(object.key);
+    this.#close(object.key);
     const record = this.#recordOf(object.key);
     if (record !== undefined) drop(this.#place.at, this.#records, object.key, record);
     return undefined;
@@ -71,7 +74,7 @@ export class DiskShelf implements Shelf {
 
   path(want: Want): string | undefined {
     // SQLite takes a path without links, which may lead elsewhere where the directory is in others' reach.
-    this.#records.follow();
+    this.#follow();
     // Known from there, unless it could not be followed.
     if (!this.#records.isCurrent() && !this.stillThere()) return undefined;
     const object = this.#lookup(want);
@@ -95,12 +98,14 @@ export class DiskShelf implements Shelf {
   }
 
   isRecorded(want: Want): boolean {
-    return this.#recordOf(wantKey(want)) !== undefined;
+    return this.#foreseen.find(wantKey(want)) !== undefined;
   }
 
   prepare(want: Want): void {
     const key = wantKey(want);
-    if (!this.#files.has(key)) this.#open(key);
+    const object = this.#files.get(key) ?? this.#open(key);
+    // What isn't right any more is seen to by who reads it.
+    if (object?.kind === 'segment') this.#segments.prepare(object);
   }
 
   beginRun(): void {
@@ -119,9 +124,10 @@ export class DiskShelf implements Shelf {
    * still open; counts as a use.
    */
   sizeOnDisk(key: ObjectKey): number | undefined {
-    this.#records.follow();
+    this.#follow();
     if (!this.#records.isCurrent() || this.#recordOf(key) === undefined) return undefined;
     const kept = this.#files.get(key);
+    this.#foreseen.forget(key);
     const object = kept ?? this.#open(key);
     if (object === undefined) return undefined;
     if (object.kind === 'segment' && !this.#segments.reaches(object)) {
@@ -130,13 +136,13 @@ export class DiskShelf implements Shelf {
     }
     object.used = tick();
     // Another thread may be the one that reads it.
-    if (kept === undefined) this.#files.close(key);
+    if (kept === undefined) this.#close(key);
     return object.size;
   }
 
   /** Closes an object that was removed, so that its room is free. */
   forget(key: string): void {
-    this.#files.close(key);
+    this.#close(key);
   }
 
   /** Closes segments that were removed, so that their room is free. */
@@ -146,12 +152,12 @@ export class DiskShelf implements Shelf {
 
   /** Opens an object that was just put here, in place of what was open before. */
   reopen(key: ObjectKey): void {
-    this.#files.close(key);
+    this.#close(key);
     this.#open(key);
   }
 
   letGo(keys: readonly string[]): void {
-    for (const key of keys) this.#files.close(key);
+    for (const key of keys) this.#close(key);
     if (keys.length > 0) this.#segments.letRemovedGo();
   }
 
@@ -193,15 +199,15 @@ export class DiskShelf implements Shelf {
       object.stamp = stamp;
       return object;
     }
-    this.#files.close(object.key);
+    this.#close(object.key);
     // Its record's stamp is another one as well, so that it is hashed again, and thrown out.
     return this.#open(object.key);
   }
 
   #open(key: ObjectKey): OpenObject | undefined {
-    let record = this.#recordOf(key);
+    let record = this.#foreseen.find(key);
     // Whoever emptied the cache below us may have begun it anew.
-    if (record === undefined && this.#records.follow()) record = this.#recordOf(key);
+    if (record === undefined && this.#follow()) record = this.#recordOf(key);
     if (record === undefined) {
       this.#lookWhereRoomIsScarce();
       return undefined;
@@ -211,7 +217,7 @@ export class DiskShelf implements Shelf {
     if (typeof file === 'string' || !this.#isWhatWasChecked(record, file)) {
       if (typeof file !== 'string') closeSync(file.fd);
       // With all of the cache, or by itself.
-      if (this.#records.follow()) return this.#open(key);
+      if (this.#follow()) return this.#open(key);
       drop(this.#place.at, this.#records, key, record);
       return undefined;
     }
@@ -219,6 +225,19 @@ export class DiskShelf implements Shelf {
     const seen = { stamp: stampOf(file.status), looked: tick() };
     const known = { key, id, size, sha256, used, saved: used };
     return this.#keep({ kind: 'file', fd: file.fd, ...known, ...seen });
+  }
+
+  /** Closes an object, and what is said of it next is looked up. */
+  #close(key: string): void {
+    this.#files.close(key);
+    this.#foreseen.forget(key);
+  }
+
+  /** Whether there is another database now, of which nothing is known yet. */
+  #follow(): boolean {
+    const isAnother = this.#records.follow();
+    if (isAnother) this.#foreseen.clear();
+    return isAnother;
   }
 
   #foundInSegment(key: ObjectKey, record: ObjectRecord, segment: string): OpenObject {
@@ -247,7 +266,7 @@ export class DiskShelf implements Shelf {
     const bytes = this.#segments.read(object);
     if (typeof bytes !== 'string') return bytes;
     // Others may have moved it, or put it somewhere else since.
-    this.#files.close(object.key);
+    this.#close(object.key);
     const now = this.#open(object.key);
     const again = now?.kind === 'segment' ? this.#segments.read(now) : 'missing';
     if (typeof again !== 'string') return again;
@@ -256,7 +275,7 @@ export class DiskShelf implements Shelf {
   }
 
   #dropSmall(object: FoundInSegment): void {
-    this.#files.close(object.key);
+    this.#close(object.key);
     const record = this.#recordOf(object.key);
     const isSame = record?.segment === object.segment && record.place === object.place;
     if (isSame) drop(this.#place.at, this.#records, object.key, record);

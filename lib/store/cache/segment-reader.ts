@@ -1,6 +1,6 @@
 import { smallObjectBytesMax } from '../../eviction/amounts.js';
 import { closeSync, fstatSync } from 'node:fs';
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { openOurs } from '../../files/regular.js';
 import { givesBackFiles, withFiles } from '../../machine/file-budget.js';
@@ -22,6 +22,8 @@ export interface SegmentReader {
    * @returns missing: there is no such segment any more; damaged: it has other bytes there.
    */
   read(object: Located): Buffer | 'missing' | 'damaged';
+  /** Reads an object, if it is there, so that `read` has it if it is the next one. */
+  prepare(object: Located): void;
   /** Whether there is a segment that is long enough; nothing is read. */
   reaches(object: Located): boolean;
   /** Closes those that were removed, so that their room is free. */
@@ -34,6 +36,8 @@ const segmentsOpenMax = 64;
 /** @param at leads to the cache directory that is held now. @param fileLimit files that are kept open at most. */
 export function openSegmentReader(at: () => string, fileLimit: number): SegmentReader {
   const scratch = Buffer.allocUnsafe(smallObjectBytesMax);
+  // What lies in it already, for the next read.
+  let ready: Located | undefined;
   const files = new LRUCache<string, number>({
     max: Math.max(2, Math.min(segmentsOpenMax, Math.floor(fileLimit / 4))),
     dispose: (fd) => closeSync(fd),
@@ -56,16 +60,24 @@ export function openSegmentReader(at: () => string, fileLimit: number): SegmentR
     return file.fd;
   }
 
+  function read(object: Located): Buffer | 'missing' | 'damaged' {
+    const { size, sha256, segment, place } = object;
+    const isReady = ready?.sha256.equals(sha256) === true && ready.size === size;
+    ready = undefined;
+    if (isReady) return scratch.subarray(0, size);
+    // A record may be damaged as well.
+    if (size > scratch.length) return 'damaged';
+    const fd = open(segment);
+    if (fd === undefined) return 'missing';
+    const bytes = scratch.subarray(0, size);
+    if (readFully(fd, bytes, 0, size, place) !== size) return 'damaged';
+    return hash('sha256', bytes, 'buffer').equals(sha256) ? bytes : 'damaged';
+  }
+
   return {
-    read(object) {
-      const { size, sha256, segment, place } = object;
-      // A record may be damaged as well.
-      if (size > scratch.length) return 'damaged';
-      const fd = open(segment);
-      if (fd === undefined) return 'missing';
-      const bytes = scratch.subarray(0, size);
-      if (readFully(fd, bytes, 0, size, place) !== size) return 'damaged';
-      return createHash('sha256').update(bytes).digest().equals(sha256) ? bytes : 'damaged';
+    read,
+    prepare(object) {
+      if (typeof read(object) !== 'string') ready = object;
     },
     reaches({ segment, place, size }) {
       const fd = open(segment);

@@ -109,6 +109,21 @@ void t.test('a byte that was changed is found at the next read, whoever has it o
   t.equal(source.requests.length, 5);
 });
 
+void t.test('what was read ahead is right for one read, also if it is the next', async (t) => {
+  const { directory, plains, wants } = await filled(t, [3000, 3000]);
+  const shelf = shelfOf(t, directory);
+  const [first, second] = wants as [Want, Want];
+  shelf.prepare?.(first);
+  t.same(content(shelf, second), plains[1], 'another one is read');
+  shelf.prepare?.(first);
+  const [segment = ''] = segments(directory);
+  flip(segment, placeOf(directory, first));
+  t.same(content(shelf, first), plains[0]);
+  t.equal(content(shelf, first), undefined, 'then it is looked after again');
+  shelf.prepare?.(first);
+  t.equal(content(shelf, first), undefined);
+});
+
 /** Where an object begins in its segment. */
 function placeOf(directory: string, want: Want): number {
   const db = new Database(join(directory, 'index.db'), { readonly: true });

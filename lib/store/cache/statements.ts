@@ -46,6 +46,11 @@ export function prepareStatements(db: Database.Database): Statements {
     get: db.prepare<[string], ObjectRecord>(
       'SELECT id, size, sha256, stamp, used, segment, place FROM objects WHERE key = ?',
     ),
+    // By a range: with another limit each time SQLite would compile it each time.
+    smallOnes: db.prepare<[number, number], ObjectRecord & { key: string }>(
+      'SELECT key, id, size, sha256, stamp, used, segment, place FROM objects ' +
+        'WHERE id > ? AND id <= ? AND segment IS NOT NULL',
+    ),
     insert: db.prepare(
       'INSERT INTO objects(key, size, sha256, stamp, used, segment, place) VALUES (?, ?, ?, ?, ?, ?, ?) ' +
         'ON CONFLICT(key) DO UPDATE SET size = excluded.size, sha256 = excluded.sha256, stamp = excluded.stamp, ' +
@@ -128,6 +133,8 @@ export interface Candidate extends Ranked {
 
 export interface Statements extends KeptStatements {
   readonly get: Database.Statement<[string], ObjectRecord>;
+  /** What lies in segments, behind an id, up to another. */
+  readonly smallOnes: Database.Statement<[number, number], ObjectRecord & { readonly key: string }>;
   readonly insert: Database.Statement;
   readonly remove: Database.Statement;
   readonly restamp: Database.Statement;
