@@ -17,6 +17,8 @@ export function withAlternatives(source: Source, alternatives: Alternatives): So
       return source.ways;
     },
     arranged: source.arranged,
+    once: (path, limit, listener) =>
+      alternatives.has(path) ? undefined : source.once?.(path, limit, listener),
     judged: source.judged,
     nameOf: source.nameOf,
     wayOf: source.wayOf,

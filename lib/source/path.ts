@@ -18,8 +18,12 @@ export function pathComponents(path: ByteString): ByteString[] {
 // What is left as it is in a URL (docs/format.md, 1); everything else is encoded byte by byte.
 const plain = /[^0-9A-Za-z/:.@+\-_~[\],]/;
 
+// As nearly all that is asked for.
+const ofObject = /^data\/[0-9a-f]{2}\/[0-9a-f]{38}[A-Z]?$/;
+
 /** A path below a source as part of a URL, without a leading slash. */
 export function escapePath(path: ByteString): string {
+  if (ofObject.test(path)) return path;
   const joined = pathComponents(path).join('/');
   if (!plain.test(joined)) return joined;
   let escaped = '';

@@ -1,5 +1,6 @@
 import type { PinfsError } from '../format/errors.js';
 import type { Demand } from './http/demand.js';
+import type { Tried } from './http/request.js';
 import type { ServerOrder } from './order/server-order.js';
 
 /**
@@ -19,6 +20,13 @@ export interface Source {
    *   SOURCE_REDIRECT, SOURCE_ENCODING, INTERRUPTED (the signal, or the source was closed).
    */
   get(path: string, limit: number, request?: SourceRequest): Promise<Buffer>;
+
+  /**
+   * Asks for a small file by one request, which takes a fraction of what `get` does: no second try, nobody else is asked.
+   * Where something is in the way of that, undefined: it has to be asked for with `get`. Not given: never.
+   */
+  readonly once?:
+    ((path: string, limit: number, listener: OnceListener) => Once | undefined) | undefined;
 
   /**
    * Told what became of what it gave: `error` is what is wrong with the last of `served`; undefined: it is what was
@@ -50,6 +58,26 @@ export interface Source {
   close(): Promise<void>;
 }
 
+/** One request that is under way. */
+export interface Once {
+  cancel(): void;
+  /** Whether what comes is left on the line, for others to go before. */
+  hold(held: boolean): void;
+}
+
+/** Told of one request, perhaps before it is known to whom it was sent. */
+export interface OnceListener {
+  /** So many bytes more are here. */
+  came(bytes: number): void;
+  /** Once, also when it was cancelled. */
+  ended(outcome: OnceOutcome): void;
+}
+
+/** What came by whom; or what `get` is to go on from, if anything. */
+export type OnceOutcome =
+  | { readonly bytes: Buffer; readonly served: Served; readonly tried?: undefined }
+  | { readonly bytes?: undefined; readonly tried?: Tried };
+
 /** Who gave something: a mirror and what it was asked through, by their numbers. */
 export interface Served {
   readonly mirror: number;
@@ -77,6 +105,8 @@ export interface SourceRequest {
    * damaged: the same is asked once for a fresh copy, and after that another way is taken.
    */
   readonly served?: Served[];
+  /** The first request for it was sent before (`once`), and failed. */
+  readonly tried?: Tried | undefined;
   /** Takes the bytes; the result has what it was not given, which may be all of them. */
   readonly sink?: Sink;
   /** A byte range, for chunks of external files. The result (with what the sink took) has exactly `length` bytes. */

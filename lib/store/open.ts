@@ -1,17 +1,26 @@
 import { resolve } from 'node:path';
 import { asPinfsError, PinfsError } from '../format/errors.js';
+import type { Source } from '../source/source.js';
 import { beginWait, defaultWaitLimits, type WaitLimits } from '../source/wait.js';
 import { openCommitter } from './cache/committer.js';
 import { Disk } from './cache/disk.js';
 import { download, sourceOf, type Sources } from './fetch/download.js';
 import { countFailure, openFailures, type Failures } from './fetch/failures.js';
+import { Batch, type Begun } from './fetch/batch.js';
 import type { Leg } from './fetch/flight.js';
 import { Flights } from './fetch/flights.js';
 import type { FlightLimits } from './fetch/places.js';
 import { DiskFull } from './cache/full.js';
-import { checkSize, describe, largestObject } from './inflate.js';
-import { diskFull, cacheUnusable } from './cache/layout.js';
-import { mayFit, openKeeper, type Keeper, type Target } from './cache/keeper.js';
+import { checkSize } from './inflate.js';
+import { cacheUnusable } from './cache/layout.js';
+import {
+  isBesideOthers,
+  mayFit,
+  openKeeper,
+  unpackSmall,
+  type Keeper,
+  type Target,
+} from './cache/keeper.js';
 import { openLower, openLowerReader, type Lower } from './cache/lower.js';
 import {
   checkLowerCaches,
@@ -24,8 +33,10 @@ import type { RecentUses, Shelf } from './shelf.js';
 import { openOutcomes, type FetchOutcome } from './outcomes.js';
 import { openSpare, type Spare } from './cache/spare.js';
 import { openStaging, type StagingPlace } from './cache/staging.js';
-import { nothingSpent, spendWaiting, type StoreSpent } from './spent.js';
+import { nothingSpent, spendWaiting } from './spent.js';
 import type { FetchedListener, Store, StoreStatistics, Waiting } from './store.js';
+import { checkPromise, tooLate, weightOf } from './promises.js';
+import { openStatistics } from './statistics.js';
 import { sizeOfStored, type Stored } from './cache/stored.js';
 import { withSpare } from './cache/two-shelves.js';
 import { Unpacker } from './cache/unpacker.js';
@@ -54,6 +65,9 @@ const limits: FlightLimits = {
   aheadBesideMs: 50,
 };
 
+// Some places are left to what is larger: catalogs, and chunks of files.
+const batchLimits = { atOnce: 12, queueMax: 1024 };
+
 /**
  * Opens the store of a cache directory, which is made if it isn't there. The sources stay the caller's.
  * @throws PinfsError CACHE_UNUSABLE, CACHE_FULL, USAGE (a cache below is no directory).
@@ -80,7 +94,8 @@ class DiskStore implements Store {
   readonly #spare: Spare;
   readonly #keeper: Keeper;
   readonly #unpacker = new Unpacker();
-  readonly #flights = new Flights(limits);
+  readonly #batch: Batch;
+  readonly #flights: Flights;
   readonly #failures: Failures;
   readonly #outcomes = openOutcomes();
   readonly #spent = nothingSpent();
@@ -97,6 +112,8 @@ class DiskStore implements Store {
     this.#spare = openSpare(this.directory);
     this.#keeper = openKeeper(cache ?? reason, this.#spare, this.#unpacker, this.#spent);
     this.#failures = openFailures(options.clock ?? Date.now);
+    this.#batch = this.#openBatch(options.source);
+    this.#flights = new Flights(limits, undefined, this.#batch);
     const shelf = withSpare(
       () => this.#cache?.disk.shelf,
       () => this.#spare.opened?.disk.shelf,
@@ -143,10 +160,13 @@ class DiskStore implements Store {
     if (this.#closing !== undefined || this.#sources.offline === true) return;
     for (const want of wants) {
       const key = flightKey(want);
+      if (this.#batch.has(key) || this.#flights.has(key)) continue;
       const limit = this.#cache?.disk.limit ?? Infinity;
       const hopeless = this.#failures.recall(key) !== undefined || !mayFit(want, limit);
       if (hopeless || this.#targetOf(wantKey(want)) !== undefined) continue;
-      const begun = this.#flights.ahead(key, weightOf(want), (leg) => this.#fly(key, want, leg));
+      const begun = this.#fitsInBatch(want)
+        ? this.#batch.ahead(key, want)
+        : this.#flights.ahead(key, weightOf(want), (leg) => this.#fly(key, want, leg));
       if (!begun) return;
     }
   }
@@ -222,6 +242,7 @@ class DiskStore implements Store {
 
   async #close(): Promise<void> {
     await this.#flights.close();
+    this.#batch.close();
     this.#cache?.committer.close();
     await this.#unpacker.close();
     this.#cache?.disk.close();
@@ -230,9 +251,14 @@ class DiskStore implements Store {
   }
 
   async #fly(key: string, want: Want, leg: Leg): Promise<void> {
-    this.statistics.misses++;
-    if (want.object.kind === 'catalog') this.statistics.catalogMisses++;
-    this.#outcomes.begun(wantKey(want));
+    const known = this.#batch.has(key) || this.#fitsInBatch(want);
+    const begun = known ? await this.#batch.fetch(key, want, leg) : undefined;
+    if (begun !== 'kept') await this.#goOn(key, want, leg, begun);
+  }
+
+  /** Fetches an object with all care. @param begun how far that has come; undefined: nothing was asked. */
+  async #goOn(key: string, want: Want, leg: Leg, begun: Begun | undefined): Promise<void> {
+    if (begun === undefined) this.#begun(want);
     const staging = openStaging((index) => this.#stagingPlace(index), this.#outOfUse);
     try {
       if (await this.#copyFromLower(want)) {
@@ -244,7 +270,7 @@ class DiskStore implements Store {
         this.statistics.stored += await this.#keeper.keep(want, stored, leg.demand);
         this.fetched?.(wantKey(want), sizeOfStored(stored));
       };
-      await download(source, want, keep, this.#timed(leg), staging);
+      await download(source, want, keep, this.#timed(leg), staging, begun);
       this.#failures.forget(key);
       this.#outcomes.came(wantKey(want));
     } catch (thrown) {
@@ -256,6 +282,51 @@ class DiskStore implements Store {
     } finally {
       staging.close();
     }
+  }
+
+  #begun(want: Want): void {
+    this.statistics.misses++;
+    if (want.object.kind === 'catalog') this.statistics.catalogMisses++;
+    this.#outcomes.begun(wantKey(want));
+  }
+
+  #openBatch(source: Source): Batch {
+    return new Batch({
+      source,
+      ...batchLimits,
+      weightOf,
+      verify: (stored, want) => ({
+        key: wantKey(want),
+        ...unpackSmall(stored, want, this.#spent),
+      }),
+      record: async (objects) => (await this.#cache?.committer.addAll(objects)) ?? [],
+      listener: {
+        begun: (want) => this.#begun(want),
+        came: (bytes) => this.#flights.came(bytes),
+        kept: (key, want, storedBytes, plainBytes) => {
+          this.statistics.stored += plainBytes;
+          this.#failures.forget(key);
+          this.#outcomes.came(wantKey(want));
+          this.fetched?.(wantKey(want), storedBytes);
+        },
+        givenBack: (key, want, begun) => {
+          this.#flights.ahead(key, weightOf(want), (leg) => this.#goOn(key, want, leg, begun));
+        },
+      },
+    });
+  }
+
+  /** Whether nothing but the object itself has to be thought of: where it comes from, and where it is put. */
+  #fitsInBatch(want: Want): boolean {
+    const disk = this.#writable?.disk;
+    return (
+      disk !== undefined &&
+      want.external === undefined &&
+      this.#sources.offline !== true &&
+      this.#lower === undefined &&
+      this.#keeper.notStored === undefined &&
+      isBesideOthers(want, disk.smallBytesMax)
+    );
   }
 
   /** Transfers, timed from when they have a place. */
@@ -308,11 +379,6 @@ class DiskStore implements Store {
   }
 }
 
-function tooLate(want: Want, { deadline }: WaitLimits): PinfsError {
-  const text = `${describe(want)} did not come: nothing, or next to nothing, for ${deadline / 1000} s`;
-  return new PinfsError('SOURCE_TIMEOUT', text, { passing: true });
-}
-
 /** A cache, or why nothing can be stored in it: what is read passes through the spare then. */
 type OpenedCache =
   | { readonly cache: Target; readonly lower?: undefined; readonly reason?: undefined }
@@ -329,69 +395,4 @@ function openCache(directory: string, { limit, clock }: StoreOptions): OpenedCac
     if (thrown instanceof DiskFull) return { reason: thrown };
     throw cacheUnusable(directory, thrown);
   }
-}
-
-function openStatistics(
-  disk: Disk | undefined,
-  shelf: Shelf,
-  keeper: Keeper,
-  spent: StoreSpent,
-): StoreStatistics {
-  return {
-    spent,
-    get hits() {
-      return shelf.hits ?? 0;
-    },
-    get catalogHits() {
-      return shelf.catalogHits ?? 0;
-    },
-    misses: 0,
-    catalogMisses: 0,
-    stored: 0,
-    get evicted() {
-      return disk?.evicted ?? 0;
-    },
-    get bytes() {
-      return disk?.bytes ?? 0;
-    },
-    get limit() {
-      return disk?.limit ?? 0;
-    },
-    get notStored() {
-      return keeper.notStored;
-    },
-    get rebuilt() {
-      return disk?.rebuilt ?? 0;
-    },
-    failures: {},
-    lastFailure: undefined,
-  };
-}
-
-/** What stored and plain bytes take of the disk; where only a limit is known, what such objects usually need. */
-function weightOf(want: Want): number {
-  const plain = want.size.kind === 'exact' ? want.size.bytes : Math.min(want.size.bytes, 2 ** 23);
-  return 2 * plain;
-}
-
-/** Refuses before anything is downloaded. @param cache it, or why nothing can be stored in it. */
-function checkPromise(want: Want, cache: Disk | PinfsError | undefined, spare: Spare): void {
-  if (want.size.kind === 'limit') return;
-  const { bytes } = want.size;
-  if (bytes > largestObject) {
-    const text = `${describe(want)} is too large: ${bytes} bytes, and at most ${largestObject} can be unpacked`;
-    throw new PinfsError('OBJECT_TOO_LARGE', text);
-  }
-  if (cache === undefined || cache instanceof PinfsError) {
-    if (spare.mayFit(bytes)) return;
-    throw cache ?? new PinfsError('INTERNAL', 'there is no cache');
-  }
-  const { limit, limitedByDisk, directory } = cache;
-  if (mayFit(want, limit)) return;
-  const text = `${describe(want)} has ${bytes} bytes, and the whole cache may have ${limit}`;
-  if (limitedByDisk) {
-    if (spare.mayFit(bytes)) return;
-    throw diskFull(directory, `${text}: its disk is too full (${directory})`);
-  }
-  throw new PinfsError('CACHE_FULL', text, { advice: 'Raise the limit with --cache-limit SIZE.' });
 }

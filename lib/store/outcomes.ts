@@ -20,22 +20,36 @@ export interface Outcomes {
 // The oldest are forgotten.
 const outcomesMax = 1024;
 
+/** As it is kept: most are gone before anybody asks. */
+interface Noted {
+  /** Milliseconds since 1970. */
+  readonly time: number;
+  /** undefined: it is under way. */
+  readonly error: { readonly code: string; readonly message: string } | undefined;
+}
+
 export function openOutcomes(): Outcomes {
-  const outcomes = new Map<string, FetchOutcome>();
-  const note = (key: string, outcome: FetchOutcome): void => {
+  const outcomes = new Map<string, Noted>();
+  const note = (key: string, error: Noted['error']): void => {
     outcomes.delete(key);
-    outcomes.set(key, outcome);
+    outcomes.set(key, { time: Date.now(), error });
+    if (outcomes.size <= outcomesMax) return;
     const [oldest] = outcomes.keys();
-    if (outcomes.size > outcomesMax && oldest !== undefined) outcomes.delete(oldest);
+    if (oldest !== undefined) outcomes.delete(oldest);
   };
-  const now = (): string => new Date().toISOString();
   return {
-    of: (key) => outcomes.get(key),
-    begun: (key) => note(key, { state: 'fetching', since: now() }),
+    of(key) {
+      const noted = outcomes.get(key);
+      if (noted === undefined) return undefined;
+      const time = new Date(noted.time).toISOString();
+      if (noted.error === undefined) return { state: 'fetching', since: time };
+      return { state: 'failed', at: time, ...noted.error };
+    },
+    begun: (key) => note(key, undefined),
     came: (key) => void outcomes.delete(key),
     failed(key, { code, message }) {
       if (code === 'INTERRUPTED') outcomes.delete(key);
-      else note(key, { state: 'failed', at: now(), code, message });
+      else note(key, { code, message });
     },
   };
 }

@@ -14,7 +14,7 @@ import {
 } from './client.js';
 import type { Job } from './job.js';
 import type { Network } from './network.js';
-import type { Retry, SourceAnswer } from './request.js';
+import type { FailedAnswer, Retry } from './request.js';
 import { pauseBefore, type HttpSettings } from './settings.js';
 
 // A server that announces more than there is time for is asked again no later (ms).
@@ -113,12 +113,13 @@ async function askEach(asking: Asking): Promise<Buffer> {
     // A server that gets on is no longer one that is away.
     if (job.came(received)) asking.tries = 0;
   };
+  let { tried } = request;
   for (;;) {
     await job.turn();
-    const way = asking.repeated ?? nextWay(asking);
+    const way = tried?.way ?? asking.repeated ?? nextWay(asking);
     if (way === undefined) throw notThere(asking);
-    if (asking.failures === 0) await leaveAlone(asking, way);
-    const asked = now();
+    if (asking.failures === 0 && tried === undefined) await leaveAlone(asking, way);
+    const asked = tried?.asked ?? now();
     const answered = (milliseconds: number): void => {
       // Compared where each is asked for the same.
       if (asking.only !== undefined) noteTime(client, way.mirror, milliseconds);
@@ -126,16 +127,15 @@ async function askEach(asking: Asking): Promise<Buffer> {
     const fresh = request.fresh === true || (request.served ?? []).length > 0;
     const { tries } = asking;
     const wanted = { path, limit, request, fresh, tries, came, answered };
-    const answer = await askWay(client, way, wanted, job);
+    const answer = tried?.answer ?? (await askWay(client, way, wanted, job));
+    tried = undefined;
     const serving = { mirror: way.mirror, hop: way.hop, fresh };
     if (answer.kind === 'body') {
       request.served?.push(serving);
-      network.rests.over(way);
       // Of one that is asked after something damaged came nobody knows yet what it gave.
-      if (asking.damaged.length === 0 && asking.repeated === undefined) {
-        const change = network.failover.answered(way, asked, now());
-        network.changed(change, 'it is well again', true);
-      }
+      if (asking.damaged.length === 0 && asking.repeated === undefined)
+        noteAnswer(client, way, asked);
+      else network.rests.over(way);
       return answer.bytes;
     }
     const { error, fault } = answer;
@@ -154,6 +154,12 @@ async function askEach(asking: Asking): Promise<Buffer> {
     asking.repeated = undefined;
     await afterFailure(asking, way, answer);
   }
+}
+
+/** A way answered what was asked at that time. */
+export function noteAnswer({ network }: Client, way: Way, asked: number): void {
+  network.rests.over(way);
+  network.changed(network.failover.answered(way, asked, now()), 'it is well again', true);
 }
 
 /** Who asked to be left alone comes after the others. */
@@ -179,10 +185,8 @@ function within({ client, began }: Asking, milliseconds: number): number {
   return milliseconds <= left ? milliseconds : Math.min(milliseconds, retryAfterMsMax);
 }
 
-type Failed = Extract<SourceAnswer, { kind: 'failed' }>;
-
 /** Comes back when to ask again, at once where another way is left. @throws the error, where it is no use. */
-async function afterFailure(asking: Asking, way: Way, answer: Failed): Promise<void> {
+async function afterFailure(asking: Asking, way: Way, answer: FailedAnswer): Promise<void> {
   const { client, path, request, job } = asking;
   const { settings, network } = client;
   const { error, fault, retry, after = 0 } = answer;
@@ -237,7 +241,7 @@ function notThere(asking: Asking): PinfsError {
 }
 
 /** Others are asked from now on. Where nobody knows whose fault it was, that is found out meanwhile. */
-function blame(client: Client, way: Way, { error, fault = 'either' }: Failed): void {
+function blame(client: Client, way: Way, { error, fault = 'either' }: FailedAnswer): void {
   const { network } = client;
   const whose = network.hop(way).kind === 'direct' ? 'mirror' : fault;
   network.changed(network.failover.failed(way, whose, now()), error.message);

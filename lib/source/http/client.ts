@@ -3,7 +3,7 @@ import { asPinfsError, PinfsError } from '../../format/errors.js';
 import { isSame, type Probe, type Way } from '../failover/failover.js';
 import type { SourceRequest, Traffic } from '../source.js';
 import { redirected, show, type Base, type HttpTarget } from './base.js';
-import { exchange, type Exchange } from './exchange.js';
+import { exchange, type Exchange, type ExchangeListener } from './exchange.js';
 import type { Job } from './job.js';
 import { throughText, type Network } from './network.js';
 import type { Question, SourceAnswer } from './request.js';
@@ -19,6 +19,8 @@ export interface Client {
   /** What is being asked, by each way. */
   readonly asked: Set<Asked>;
   closed: boolean;
+  /** Whether the order of its servers is known, as far as there is one. */
+  isArranged: boolean;
   readonly tell: HttpOptions['tell'];
   readonly memory: HttpOptions['memory'];
 }
@@ -102,7 +104,9 @@ export async function askWay(
   for (let count = 0; ; count++) {
     const question = makeQuestion(client, way, target, asked);
     asked.request.sink?.begin();
-    const answer = await job.run(() => send(client, way, question, asked));
+    const answer = await job.run((ended) =>
+      send(client, way, question, { came: asked.came, answered: asked.answered, ended }),
+    );
     if (answer.kind !== 'redirect') return answer;
     const allowed = settings.followRedirects;
     const { origins } = network;
@@ -116,49 +120,53 @@ export async function askWay(
 }
 
 /** Begins one exchange, and knows of it until it is answered. */
-function send(
+export function send(
   client: Client,
   way: Way,
   question: Question,
-  { came, answered }: WayRequest,
+  { came, answered, ended }: ExchangeListener,
 ): Exchange {
   const { network, traffic, asked } = client;
   const heard = { at: now() };
   const counts = network.counts(way);
   counts.requests++;
   let seen = 0;
+  const current: { entry?: Asked; isOver: boolean } = { isOver: false };
   const started = exchange(
     network.dispatcher(network.hop(way), question.origin),
     question,
     traffic,
-    (received) => {
-      heard.at = now();
-      counts.bytes += received - seen;
-      seen = received;
-      came(received);
-    },
-    (milliseconds) => {
-      heard.at = now();
-      countFirstByte(counts, milliseconds);
-      answered(milliseconds);
+    {
+      came: (received) => {
+        heard.at = now();
+        counts.bytes += received - seen;
+        seen = received;
+        came(received);
+      },
+      answered: (milliseconds) => {
+        heard.at = now();
+        countFirstByte(counts, milliseconds);
+        answered(milliseconds);
+      },
+      ended: (answer) => {
+        current.isOver = true;
+        if (current.entry !== undefined) asked.delete(current.entry);
+        // What is not wanted any more is nobody's fault.
+        if (answer.kind === 'failed' && answer.error.code !== 'INTERRUPTED')
+          countWayError(counts, answer.error.code);
+        ended(answer);
+      },
     },
   );
-  const entry: Asked = { way, heard, exchange: started };
-  asked.add(entry);
-  void started.answer.then((answer) => {
-    asked.delete(entry);
-    // What is not wanted any more is nobody's fault.
-    if (answer.kind === 'failed' && answer.error.code !== 'INTERRUPTED')
-      countWayError(counts, answer.error.code);
-  });
+  if (!current.isOver) asked.add((current.entry = { way, heard, exchange: started }));
   return started;
 }
 
-function makeQuestion(
+export function makeQuestion(
   { network, settings }: Client,
   way: Way,
   target: HttpTarget,
-  { request, limit, fresh, tries }: WayRequest,
+  { request, limit, fresh, tries }: Pick<WayRequest, 'request' | 'limit' | 'fresh' | 'tries'>,
 ): Question {
   const { range, sink } = request;
   const base = network.bases[way.mirror];
@@ -232,10 +240,15 @@ async function sendOnce(
     return await askWay(client, way, whole, {
       run: async (start) => {
         if (client.closed) throw closedError();
-        const current = start();
-        stop = (error) => current.cancel(error);
-        client.running.add(stop);
-        return await current.answer.finally(() => client.running.delete(stop));
+        try {
+          return await new Promise((ended) => {
+            const current = start(ended);
+            stop = (error) => current.cancel(error);
+            client.running.add(stop);
+          });
+        } finally {
+          client.running.delete(stop);
+        }
       },
     });
   } catch (thrown) {

@@ -28,15 +28,16 @@ export function openConnections(
       }
       const server = hop.kind === 'direct' ? origin : hop.origin;
       const address = hop.kind === 'direct' ? undefined : hop.address;
-      const generation = address === undefined ? names.generation(hostOf(server)) : 0;
       const key = `${hop.kind} ${server} ${address ?? ''}`;
       const known = dispatchers.get(key);
+      const host = known?.host ?? hostOf(server);
+      const generation = address === undefined ? names.generation(host) : 0;
       if (known?.generation === generation) return known.dispatcher;
       // Its name leads elsewhere now.
       if (known !== undefined) leave([known], left);
       const lookup = address === undefined ? names.lookup : lookupOf(address);
       const made = makeDispatcher(hop, origin, settings, lookup);
-      dispatchers.set(key, { dispatcher: made, generation });
+      dispatchers.set(key, { dispatcher: made, generation, host });
       return made;
     },
     async close() {
@@ -51,6 +52,8 @@ export function openConnections(
 interface Reached {
   readonly dispatcher: Dispatcher;
   readonly generation: number;
+  /** Its name. */
+  readonly host: string;
 }
 
 /** What was kept is of no use any more. */

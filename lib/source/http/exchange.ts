@@ -7,7 +7,6 @@ import type { SourceAnswer, Question, Retry } from './request.js';
 import type { Traffic } from '../source.js';
 
 export interface Exchange {
-  readonly answer: Promise<SourceAnswer>;
   /** Ends it with this error, unless it has ended. */
   cancel(error: PinfsError): void;
   /** The same as if its own time were over. */
@@ -21,27 +20,28 @@ export interface Exchange {
 const drainBytesMax = 64 * 1024;
 const drainMsMax = 2_000;
 
-/**
- * Sends one GET and collects the answer in a bounded buffer. Never rejects. `came` is told how many bytes
- * of the body are here; `answered`, how long
- * after it was sent the headers are (ms).
- */
+/** What is told of an exchange while it goes on. */
+export interface ExchangeListener {
+  /** How many bytes of the body are here. */
+  readonly came: (received: number) => void;
+  /** How long after it was sent the headers are here (ms). */
+  readonly answered: (milliseconds: number) => void;
+  /** Once, at its end; perhaps before `exchange` returns. */
+  readonly ended: (answer: SourceAnswer) => void;
+}
+
+/** Sends one GET and collects the answer in a bounded buffer. */
 export function exchange(
   dispatcher: Dispatcher,
   question: Question,
   traffic: Traffic,
-  came: (received: number) => void = () => undefined,
-  answered: (milliseconds: number) => void = () => undefined,
+  listener: ExchangeListener,
 ): Exchange {
-  let settle: (answer: SourceAnswer) => void = () => undefined;
-  const answer = new Promise<SourceAnswer>((resolve) => (settle = resolve));
   const call: Call = {
     question,
     traffic,
-    came,
-    answered,
+    listener,
     sentAt: 0,
-    settle,
     controller: undefined,
     timer: undefined,
     watch: () => undefined,
@@ -69,7 +69,6 @@ export function exchange(
   }
   if (call.controller === undefined && !call.ended) watchConnection(call);
   return {
-    answer,
     cancel: (error) => fail(call, error, 'never', undefined),
     giveUp: (error) => fail(call, error, 'later', 'either'),
     hold: (held) => hold(call, held),
@@ -82,10 +81,8 @@ type Controller = Pick<Dispatcher.DispatchController, 'abort' | 'pause' | 'resum
 interface Call {
   readonly question: Question;
   readonly traffic: Traffic;
-  readonly came: (received: number) => void;
-  readonly answered: (milliseconds: number) => void;
+  readonly listener: ExchangeListener;
   sentAt: number;
-  readonly settle: (answer: SourceAnswer) => void;
   controller: Controller | undefined;
   timer: NodeJS.Timeout | undefined;
   /** Begins the time limit that counts now. */
@@ -147,7 +144,7 @@ function watchHead(call: Call): void {
 
 function head(call: Call, status: number, headers: Headers): void {
   if (call.ended || status < 200) return;
-  call.answered(performance.now() - call.sentAt);
+  call.listener.answered(performance.now() - call.sentAt);
   const judged = judgeResponseHead(call.question, status, headers);
   if ('kind' in judged) {
     end(call, judged);
@@ -179,7 +176,7 @@ function data(call: Call, chunk: Buffer): void {
     return;
   }
   const problem = body.add(chunk);
-  call.came(body.received);
+  call.listener.came(body.received);
   if (problem !== undefined) fail(call, problem, 'never', undefined);
   else if (body.cut) enough(call, body);
 }
@@ -205,7 +202,7 @@ function end(call: Call, answer: SourceAnswer): void {
   if (call.ended) return;
   call.ended = true;
   clearTimeout(call.timer);
-  call.settle(answer);
+  call.listener.ended(answer);
 }
 
 function fail(call: Call, error: PinfsError, retry: Retry, fault: Fault | undefined): void {

@@ -4,6 +4,7 @@ import type { Source, SourceRequest, Traffic } from '../source.js';
 import { nothingMet } from '../failover/failover.js';
 import { openArranger, type Arranged } from './arrange.js';
 import { ask } from './ask.js';
+import { askByOneRequest } from './once.js';
 import { show } from './base.js';
 import { closedError, now, targetOn, type Client, type Only } from './client.js';
 import { startJob } from './job.js';
@@ -33,6 +34,7 @@ export function httpSource(text: string, options: HttpOptions = {}): Source {
     running: new Set(),
     asked: new Set(),
     closed: false,
+    isArranged: false,
     tell,
     memory: options.memory,
   };
@@ -70,6 +72,11 @@ function viewOf(client: Client, only: Only | undefined, arranged?: Arranged): So
     label: base === undefined ? '' : show(base) + through,
     traffic: client.traffic,
     get: (path, limit, request = {}) => get(client, { path, limit, request, only, arranged }),
+    once: (path, limit, listener) => {
+      if (only !== undefined || !client.isArranged) return undefined;
+      void arranged?.();
+      return askByOneRequest(client, path, limit, listener);
+    },
     judged: (served, error) => judged(client, only, served, error),
     nameOf: (served) => network.label(served),
     wayOf: (path) => {
@@ -110,6 +117,7 @@ async function get(
   client.running.add(job.stop);
   try {
     if (arranged !== undefined) await job.until(arranged());
+    client.isArranged = true;
     return await ask({ client, path: escaped, limit, request, job, only });
   } finally {
     client.running.delete(job.stop);

@@ -7,7 +7,7 @@ import type { SourceAnswer } from './request.js';
 /** What one `get` waits for, and how it is stopped: by its signal, its limits, or the source's end. */
 export interface Job {
   readonly stop: (error: PinfsError) => void;
-  run(start: () => Exchange): Promise<SourceAnswer>;
+  run(start: (ended: (answer: SourceAnswer) => void) => Exchange): Promise<SourceAnswer>;
   pause(milliseconds: number): Promise<void>;
   /** Waits for something that comes by itself. */
   until(done: Promise<unknown>): Promise<void>;
@@ -74,9 +74,10 @@ export function startJob({ shown, limits, limit, signal, demand }: JobOptions): 
     stop,
     async run(start) {
       if (stopped !== undefined) throw stopped;
-      current = start();
-      if (demand?.urgency === 'held') current.hold(true);
-      return await current.answer;
+      return await new Promise((ended) => {
+        current = start(ended);
+        if (demand?.urgency === 'held') current.hold(true);
+      });
     },
     pause: sleep,
     until: (done) => sleepUntil(done, sleep, () => wake?.()),

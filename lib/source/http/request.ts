@@ -1,5 +1,5 @@
 import type { PinfsError } from '../../format/errors.js';
-import type { Fault } from '../failover/failover.js';
+import type { Fault, Way } from '../failover/failover.js';
 import type { Sink } from '../source.js';
 
 /** One request, and what of its answer is wanted. */
@@ -47,3 +47,13 @@ export type SourceAnswer =
  * `mounted`: likely a mistake at the first contact, and an outage for whoever waits in a mount.
  */
 export type Retry = 'never' | 'mounted' | 'later' | 'stale';
+
+export type FailedAnswer = Extract<SourceAnswer, { kind: 'failed' }>;
+
+/** A request that was sent, and failed: who asks for the same goes on from there. */
+export interface Tried {
+  readonly way: Way;
+  /** When it was sent (ms, of `performance.now`). */
+  readonly asked: number;
+  readonly answer: FailedAnswer;
+}

@@ -139,13 +139,13 @@ async function put(
 }
 
 /** Content of a promised size; what SQLite opens, and what is read as a whole, has a file of its own. */
-function isBesideOthers({ object, size }: Want, smallBytesMax: number): boolean {
+export function isBesideOthers({ object, size }: Want, smallBytesMax: number): boolean {
   const isContent = object.kind === 'data' || object.kind === 'chunk';
   return isContent && size.kind === 'exact' && size.bytes <= smallBytesMax;
 }
 
 /** What is this small came in memory, whatever it was staged in. */
-function unpackSmall(stored: Stored, want: Want, spent: StoreSpent) {
+export function unpackSmall(stored: Stored, want: Want, spent: StoreSpent) {
   const bytes = Buffer.isBuffer(stored) ? stored : Buffer.concat([...piecesOf(stored)]);
   const plain = unpack(bytes, want, spent);
   const sha256 = spend(spent, 'verify', () => createHash('sha256').update(plain).digest());

@@ -1,6 +1,7 @@
 import { PinfsError } from '../../format/errors.js';
 import { objectPath } from '../../format/hash.js';
 import type { Served, Source } from '../../source/source.js';
+import type { Begun } from './batch.js';
 import type { Leg } from './flight.js';
 import { describe, storedLimit } from '../inflate.js';
 import type { Staging } from '../cache/staging.js';
@@ -44,6 +45,7 @@ export type Keep = (stored: Stored) => Promise<void>;
  * Gets an object and has it kept; when what came is not it, once more, past caches on the way, and then by each other
  * way that the source has. Where nobody promised a size, both tries of the first way count in the one bound, and each
  * other way has its own.
+ * @param begun the first try was made, as far as that.
  */
 export async function download(
   source: Source,
@@ -51,12 +53,17 @@ export async function download(
   keep: Keep,
   leg: Leg,
   staging: Staging,
+  begun: Begun = {},
 ): Promise<void> {
   const limit = storedLimit(want);
   const isPromised = want.size.kind === 'exact';
   const served: Served[] = [];
   let came = 0;
-  const get = async (most: number, fresh: boolean): Promise<Stored> => {
+  const get = async (most: number, isFirst: boolean): Promise<Stored> => {
+    if (isFirst && begun.stored !== undefined) {
+      served.push(begun.served);
+      return begun.stored;
+    }
     const path = pathOf(want);
     const range = want.external?.range;
     const { signal, demand, transfer } = leg;
@@ -66,7 +73,7 @@ export async function download(
       demand,
       sink,
       served,
-      ...(fresh && { fresh }),
+      ...(isFirst ? { tried: begun.tried } : { fresh: true }),
       ...(range && { range }),
     };
     sink.begin();
@@ -76,7 +83,7 @@ export async function download(
   let left = limit;
   for (let tries = 1; ; tries++) {
     try {
-      const stored = await get(left, tries > 1);
+      const stored = await get(left, tries === 1);
       came = sizeOfStored(stored);
       await keep(stored);
       if (tries > 1) source.judged?.(served, undefined);

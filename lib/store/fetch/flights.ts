@@ -19,6 +19,13 @@ import { openLineRate } from './rate.js';
 // Waiters are told no more often (ms).
 const tellIntervalMs = 200;
 
+/** What else is on the line, and nobody waits for. */
+export interface Beside {
+  /** So many requests. */
+  asked(): number;
+  allow(places: number, bytes: number): void;
+}
+
 /** Work that is done once for each key, however many wait for it, a bounded number at a time. */
 export class Flights {
   readonly #limits: FlightLimits;
@@ -28,15 +35,21 @@ export class Flights {
   #ahead = new Set<Flight>();
   readonly #flying = new Set<Flight>();
   readonly #clock: () => number;
+  readonly #beside: Beside | undefined;
   /** Bytes of what somebody waited for. */
   #received = 0;
   readonly #rate = openLineRate();
   #telling: NodeJS.Timeout | undefined;
   #closed = false;
 
-  constructor(limits: FlightLimits, clock: () => number = () => performance.now()) {
+  constructor(
+    limits: FlightLimits,
+    clock: () => number = () => performance.now(),
+    beside?: Beside,
+  ) {
     this.#limits = limits;
     this.#clock = clock;
+    this.#beside = beside;
   }
 
   /**
@@ -54,6 +67,16 @@ export class Flights {
     this.#settle();
     this.#telling ??= setInterval(() => this.#tellAll(), tellIntervalMs).unref();
     await this.#seated(flight, seat);
+  }
+
+  /** Whether it is under way, or stands in a queue. */
+  has(key: string): boolean {
+    return this.#flights.get(key) !== undefined;
+  }
+
+  /** So many bytes came beside these, of what nobody waits for. */
+  came(bytes: number): void {
+    this.#rate.came(bytes, this.#clock());
   }
 
   /** Whether anybody waits for it. */
@@ -143,10 +166,11 @@ export class Flights {
       beside += flight.weight;
       urge(flight, beside > besideMax ? 'held' : 'ahead');
     }
+    const { aheadAtOnce, ahead } = this.#limits;
+    const transferring = (): number =>
+      countOf(this.#flying, (one) => !isWanted(one) && one.transfers);
     for (const flight of this.#ahead) {
-      const { aheadAtOnce, ahead } = this.#limits;
-      const transferring = countOf(this.#flying, (one) => !isWanted(one) && one.transfers);
-      if (transferring >= aheadAtOnce) break;
+      if (transferring() + (this.#beside?.asked() ?? 0) >= aheadAtOnce) break;
       // What came and is being put away needs no place on the line.
       if (this.#flying.size >= ahead) break;
       if (!fitsBeside(flight, this.#flying, this.#limits)) break;
@@ -154,6 +178,7 @@ export class Flights {
       if (beside > besideMax) break;
       this.#begin(flight);
     }
+    this.#beside?.allow(aheadAtOnce - transferring(), Math.max(0, besideMax - beside));
   }
 
   /** Ends a flight that nobody waits for, to be begun again when there is room. */
