@@ -3,7 +3,7 @@ import { printableText, type ByteString } from '../../lib/format/bytes.js';
 import { PinfsError } from '../../lib/format/errors.js';
 import type { OptionRows, OptionValues } from '../../lib/options/option.js';
 import type { Repository } from '../../lib/repository/repository.js';
-import type { CopyOptions, CopyReport } from '../../lib/repository/use/copy.js';
+import type { CopyOptions, CopyReport } from '../../lib/repository/use/copying.js';
 import type { Entry } from '../../lib/tree/entry.js';
 import { noteExit } from './failures.js';
 import { withInterrupt } from './interrupt.js';

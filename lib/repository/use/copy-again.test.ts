@@ -11,7 +11,8 @@ import {
   symlink,
   type TreeSpec,
 } from '../../publish/write-repository.js';
-import { copyOut, type CopyOptions, type CopyReport } from './copy.js';
+import { copyOut } from './copy.js';
+import type { CopyOptions, CopyReport } from './copying.js';
 import { walk } from './path.js';
 import { totalsBelow } from './totals.js';
 

@@ -92,8 +92,53 @@ function isSameTime({ mtime, mtimeNs }: Entry, there: bigint): boolean {
   return there === published || (isWholeSecond && there === BigInt(mtime) * 1_000_000_000n);
 }
 
+/** A file that is written under another name, and gets its own when it is whole. */
+export interface NewFile {
+  /** Blocks of zeros are left out: they are holes. */
+  write(bytes: Buffer, position: number): void;
+  /** Gives it what an entry says, and its name. @throws as `giveName` */
+  finish(source: Entry, size: number, how: NewFileOptions): void;
+  /** Takes it away, unless it is finished. */
+  close(): void;
+}
+
+export interface NewFileOptions {
+  /** It gets the owner of the entry. */
+  readonly owners?: boolean;
+  /** It replaces what stands there. */
+  readonly update?: boolean;
+}
+
+const { O_WRONLY, O_CREAT, O_EXCL } = fs.constants;
+
+/** @throws errors of the file system. */
+export function newFile(temporaries: Temporaries, target: Buffer): NewFile {
+  const path = temporaries.beside(target);
+  const file = fs.openSync(path, O_WRONLY | O_CREAT | O_EXCL, 0o600);
+  let [end, isFinished] = [0, false];
+  return {
+    write(bytes, position) {
+      end = Math.max(end, writeSparse(file, bytes, position));
+    },
+    finish(source, size, { owners, update }) {
+      if (end < size) fs.ftruncateSync(file, size);
+      if (owners === true) fs.fchownSync(file, source.uid, source.gid);
+      fs.fchmodSync(file, source.mode & 0o1777);
+      const time = timeText(source);
+      fs.futimesSync(file, time, time);
+      giveName(path, target, update === true);
+      isFinished = true;
+    },
+    close() {
+      fs.closeSync(file);
+      if (!isFinished) fs.rmSync(path, { force: true });
+      temporaries.gone(path);
+    },
+  };
+}
+
 /** Gives a file its own name. Without `replace`, throws EEXIST where there is something. */
-export function giveName(temporary: Buffer, target: Buffer, replace: boolean): void {
+function giveName(temporary: Buffer, target: Buffer, replace: boolean): void {
   if (replace) {
     fs.renameSync(temporary, target);
     return;
@@ -115,15 +160,21 @@ export function giveName(temporary: Buffer, target: Buffer, replace: boolean): v
 const blockBytes = 4096;
 const zeros = Buffer.alloc(blockBytes);
 
-/** Writes bytes to their place, and leaves blocks of zeros out: they are holes. A write may be short, as on a full disk. */
-export function writeSparse(file: number, bytes: Buffer, position: number): void {
+/**
+ * Writes bytes to their place, and leaves blocks of zeros out: they are holes. A write may be short, as on a full disk.
+ * @returns the place behind the last one that was written to.
+ */
+function writeSparse(file: number, bytes: Buffer, position: number): number {
+  let last = 0;
   for (let at = 0; at < bytes.length;) {
     const begin = at;
     while (at < bytes.length && !isHole(bytes, at)) at = Math.min(at + blockBytes, bytes.length);
     for (let done = begin; done < at;)
       done += fs.writeSync(file, bytes, done, at - done, position + done);
+    if (at > begin) last = position + at;
     while (at < bytes.length && isHole(bytes, at)) at += blockBytes;
   }
+  return last;
 }
 
 /** The end of a piece is written in any case: what follows may begin anywhere. */

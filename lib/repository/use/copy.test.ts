@@ -18,7 +18,8 @@ import {
   special,
   symlink,
 } from '../../publish/write-repository.js';
-import { copyOut, type CopyReport } from './copy.js';
+import { copyOut } from './copy.js';
+import type { CopyReport } from './copying.js';
 import { walk } from './path.js';
 
 const large = Buffer.alloc(3_000_000, 'a large file ');

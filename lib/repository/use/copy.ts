@@ -1,83 +1,33 @@
 import * as fs from 'node:fs';
 import { join, resolve } from 'node:path';
-import { printable, toBytes, type ByteString } from '../../format/bytes.js';
+import { setImmediate as turn } from 'node:timers/promises';
+import { smallObjectBytesMax } from '../../eviction/amounts.js';
+import { printable, toBytes } from '../../format/bytes.js';
 import { errorCode } from '../../format/errno.js';
-import { fileFault } from '../../format/file-fault.js';
-import { PinfsError, worseExit } from '../../format/errors.js';
+import { PinfsError } from '../../format/errors.js';
 import type { Entry } from '../../tree/entry.js';
 import { checkGiven } from '../open/environment.js';
-import { openCatalogsAhead, type CatalogsAhead } from './catalogs-ahead.js';
-import { list, readRange } from './path.js';
-import { openPlaces, type Places } from './places.js';
-import { openWalkFailures, type WalkFailures } from './walk-failures.js';
-import type { Repository } from '../repository.js';
+import { openArrivals } from './arrivals.js';
+import { openCatalogsAhead } from './catalogs-ahead.js';
+import { copyFile, copySmall, copyWhenHere } from './copy-file.js';
+import { itDiffers, oneDone, skip, skipNotHere } from './copying.js';
+import type { Copy, CopyOptions, CopyReport, OpenDirectory } from './copying.js';
 import {
-  giveName,
   inDirectory,
   openTemporaries,
   standingAt,
   sweepTemporaries,
   timeText,
-  writeSparse,
-  type Temporaries,
 } from './copy-target.js';
-
-export interface CopyReport {
-  /** All that was come to. */
-  entries: number;
-  /** What is no directory and is there now, whether it was copied now or before. */
-  files: number;
-  /** Of those: what was there already. */
-  before: number;
-  /** Bytes of content that were written. */
-  bytes: number;
-  /** Paths that could not be made here (devices, sockets, damaged files), with the reason. */
-  skipped: string[];
-  /** Exit code of a command that ends with this: 0, or that of the worst reason. */
-  exit: number;
-}
-
-export interface CopyOptions {
-  /** Told often of what is done so far. */
-  readonly changed?: (report: CopyReport) => void;
-  /** Its name in the destination, where that is a directory and this is not its own: that of a link which led to it. */
-  readonly name?: ByteString;
-  /** The content of a directory goes into the destination itself, though that is one. */
-  readonly contents?: boolean;
-  /** What is there and differs in size or time is replaced. */
-  readonly update?: boolean;
-  /** Owners and groups as they were published. */
-  readonly owners?: boolean;
-  /** Told once how to clean up where the process is to end before the copy does. */
-  readonly began?: (abandon: () => void) => void;
-}
-
-interface Copy {
-  readonly options: CopyOptions;
-  /** All is copied but for mode and times of the first directory. */
-  readonly ended: () => void;
-  readonly temporaries: Temporaries;
-  readonly repository: Repository;
-  readonly report: CopyReport;
-  /** Where a name of each hard-linked file was written, by inode number; undefined: nowhere. */
-  readonly links: Map<bigint, Promise<Buffer | undefined>>;
-  readonly failures: WalkFailures;
-  /** For files: they are copied several at once, while the walk goes on. */
-  readonly places: Places;
-  readonly ahead: CatalogsAhead;
-}
-
-/** A directory of the copy as long as something is put into it. */
-interface OpenDirectory {
-  /** What is not done: the list of its entries, and those of them that are files and directories. */
-  left: number;
-  /** Gives it its own mode and times. */
-  readonly finish: () => void;
-  readonly above: OpenDirectory | undefined;
-}
+import { list } from './path.js';
+import { openPlaces } from './places.js';
+import type { Repository } from '../repository.js';
+import { openWalkFailures } from './walk-failures.js';
 
 /** Each has a buffer of up to 1 MiB, and a descriptor. */
 const filesAtOnceMax = 16;
+/** Small files that are written in one turn of the event loop. */
+const writtenAtOnce = 32;
 
 /**
  * Copies an entry, and all below a directory, to `destination`, or into it, where it is a directory; the content of
@@ -95,19 +45,30 @@ export async function copyOut(
 ): Promise<CopyReport> {
   const temporaries = openTemporaries();
   const target = firstTarget(start, resolve(checkGiven('the destination', destination)), options);
+  const places = openPlaces(filesAtOnceMax);
+  let written = 0;
   const copy: Copy = {
     ...{ repository, options, temporaries },
     ended: target.done,
     report: { entries: 0, files: 0, before: 0, bytes: 0, skipped: [], exit: 0 },
     links: new Map(),
     failures: openWalkFailures(repository.store),
-    places: openPlaces(filesAtOnceMax),
+    places,
+    arrivals: openArrivals(repository, places, {
+      came: (file) => copySmall(copy, file),
+      lacks: (file) => copyWhenHere(copy, file),
+      isOver: () => false,
+    }),
+    scratch: Buffer.allocUnsafe(smallObjectBytesMax),
+    breath: () => (++written % writtenAtOnce === 0 ? turn() : undefined),
     ahead: openCatalogsAhead(repository, start),
   };
   options.began?.(() => temporaries.remove());
   try {
     await copyEntry(copy, start, target.path, undefined);
+    await copy.arrivals.end();
   } finally {
+    copy.arrivals.close();
     copy.ahead.end();
     await copy.places.end();
     temporaries.remove();
@@ -160,9 +121,6 @@ function readMark(path: string): string | undefined {
   }
 }
 
-// What a local file system says of an entry that it can't hold; anything else is a fault of its own.
-const notHere = new Set(['EEXIST', 'EILSEQ', 'EINVAL', 'ENAMETOOLONG', 'ENOENT']);
-
 async function copyEntry(
   copy: Copy,
   source: Entry,
@@ -175,20 +133,10 @@ async function copyEntry(
     skip(copy, source.path, source.broken);
     return;
   }
-  await unlessNotHere(copy, source, () => copyAny(copy, source, target, above));
-}
-
-async function unlessNotHere(
-  copy: Copy,
-  { path }: Entry,
-  work: () => Promise<void>,
-): Promise<void> {
   try {
-    await work();
+    await copyAny(copy, source, target, above);
   } catch (error) {
-    const code = errorCode(error) ?? '';
-    if (error instanceof PinfsError || !notHere.has(code)) throw error;
-    skip(copy, path, `it can't be made here: ${fileFault(error, 'write').why}`);
+    skipNotHere(copy, source, error);
   }
 }
 
@@ -203,11 +151,7 @@ async function copyAny(
       await copyDirectory(copy, source, target, above);
       return;
     case 'file':
-      if (above !== undefined) above.left += 1;
-      await copy.places.begin(async () => {
-        await unlessNotHere(copy, source, () => copyFile(copy, source, target));
-        oneDone(above);
-      });
+      await copyFile(copy, { source, target, above });
       return;
     case 'symlink':
       copyLink(copy, source, target);
@@ -218,14 +162,6 @@ async function copyAny(
     case 'socket':
       skip(copy, source.path, `it is a ${source.type}`);
   }
-}
-
-function skip(copy: Copy, path: ByteString, reason: PinfsError | string): void {
-  const [text, exit] = typeof reason === 'string' ? [reason, 1] : [reason.message, reason.exit];
-  const shown = `${printable(path) || '/'}: `;
-  // Errors of reading begin with the path.
-  copy.report.skipped.push(text.startsWith(shown) ? text : shown + text);
-  copy.report.exit = worseExit(copy.report.exit, exit);
 }
 
 function copyLink(copy: Copy, source: Entry, target: Buffer): void {
@@ -250,18 +186,21 @@ function copyLink(copy: Copy, source: Entry, target: Buffer): void {
   copy.report.files += 1;
 }
 
-const itDiffers = 'it exists, and differs (--update replaces it)';
-
-/** A directory that is there is gone on with. @throws EEXIST where it is something else. */
-function makeDirectory(target: Buffer): void {
+/**
+ * A directory that is there is gone on with. @returns whether it is new.
+ * @throws EEXIST where it is something else.
+ */
+function makeDirectory(target: Buffer): boolean {
   try {
     fs.mkdirSync(target, { mode: 0o700 });
+    return true;
   } catch (error) {
     const it = errorCode(error) === 'EEXIST' ? fs.lstatSync(target) : undefined;
     if (it?.isDirectory() !== true) throw error;
     // A copy may have finished it, and taken the right to write away.
     if ((it.mode & 0o700) !== 0o700) fs.chmodSync(target, it.mode | 0o700);
     sweepTemporaries(target);
+    return false;
   }
 }
 
@@ -271,14 +210,15 @@ async function copyDirectory(
   target: Buffer,
   above: OpenDirectory | undefined,
 ): Promise<void> {
-  makeDirectory(target);
+  const isNew = makeDirectory(target);
   const finish = (): void => {
     if (above === undefined) copy.ended();
     if (copy.options.owners === true) fs.chownSync(target, source.uid, source.gid);
     fs.chmodSync(target, source.mode & 0o1777);
-    fs.utimesSync(target, timeText(source), timeText(source));
+    const time = timeText(source);
+    fs.utimesSync(target, time, time);
   };
-  const here = { left: 1, finish, above };
+  const here = { left: 1, finish, isNew, above };
   if (above !== undefined) above.left += 1;
   let isFirst = true;
   try {
@@ -291,99 +231,4 @@ async function copyDirectory(
     skip(copy, source.path, copy.failures.orEnd(error));
   }
   oneDone(here);
-}
-
-/** Something in a directory is done: a directory is finished when all in it is, and those above it after it. */
-function oneDone(directory: OpenDirectory | undefined): void {
-  for (let one = directory; one !== undefined; one = one.above) {
-    one.left -= 1;
-    if (one.left > 0) return;
-    one.finish();
-  }
-}
-
-async function copyFile(copy: Copy, source: Entry, target: Buffer): Promise<void> {
-  const standing = standingAt(source, target);
-  if (standing === 'other' && copy.options.update !== true) {
-    skip(copy, source.path, itDiffers);
-    return;
-  }
-  const isThere = standing === 'copied';
-  if (isThere) copy.report.before += 1;
-  const written =
-    source.linkGroup === 0
-      ? isThere || (await copyContent(copy, source, target))
-      : await copyGroup(copy, source, target, isThere);
-  if (written) copy.report.files += 1;
-  copy.options.changed?.(copy.report);
-}
-
-/** A name of a file that may have others. @returns whether it is there now. */
-async function copyGroup(
-  copy: Copy,
-  source: Entry,
-  target: Buffer,
-  isThere: boolean,
-): Promise<boolean> {
-  const before = copy.links.get(source.ino);
-  const written = isThere
-    ? Promise.resolve<Buffer | undefined>(target)
-    : copyLinked(copy, source, target, before);
-  copy.links.set(source.ino, written);
-  return (await written) !== undefined;
-}
-
-/** @returns where a name of it lies that others can be linked to. */
-async function copyLinked(
-  copy: Copy,
-  source: Entry,
-  target: Buffer,
-  before: Promise<Buffer | undefined> | undefined,
-): Promise<Buffer | undefined> {
-  const first = await before;
-  if (first !== undefined && isLinked(copy, first, target)) return first;
-  return (await copyContent(copy, source, target)) ? target : undefined;
-}
-
-/** @returns whether it is there now. */
-async function copyContent(copy: Copy, source: Entry, target: Buffer): Promise<boolean> {
-  const temporary = copy.temporaries.beside(target);
-  const file = fs.openSync(temporary, 'wx', 0o600);
-  try {
-    let position = 0;
-    for await (const piece of readRange(copy.repository, source)) {
-      writeSparse(file, piece, position);
-      position += piece.length;
-      copy.report.bytes += piece.length;
-      copy.options.changed?.(copy.report);
-    }
-    // A hole at the end.
-    fs.ftruncateSync(file, position);
-    if (copy.options.owners === true) fs.fchownSync(file, source.uid, source.gid);
-    fs.fchmodSync(file, source.mode & 0o1777);
-    fs.futimesSync(file, timeText(source), timeText(source));
-    giveName(temporary, target, copy.options.update === true);
-    return true;
-  } catch (error) {
-    fs.rmSync(temporary, { force: true });
-    const code = errorCode(error) ?? '';
-    if (!(error instanceof PinfsError) && notHere.has(code)) throw error;
-    skip(copy, source.path, copy.failures.orEnd(error));
-    return false;
-  } finally {
-    copy.temporaries.gone(temporary);
-    fs.closeSync(file);
-  }
-}
-
-/** Another name for a file; not where it has as many as it can have. */
-function isLinked({ options }: Copy, first: Buffer, target: Buffer): boolean {
-  try {
-    if (options.update === true) fs.rmSync(target, { force: true });
-    fs.linkSync(first, target);
-    return true;
-  } catch (error) {
-    if (errorCode(error) === 'EMLINK') return false;
-    throw error;
-  }
 }

@@ -9,6 +9,7 @@ import type { Entry } from '../../tree/entry.js';
 import type { CatalogInfo } from '../../tree/tree.js';
 import type { Repository } from '../repository.js';
 import { bytesNotKept, objectsAtOnceMax, sizeOfCatalog } from './check.js';
+import { openArrivals } from './arrivals.js';
 import { failureError } from './path.js';
 import { openPlaces } from './places.js';
 import { openProblems, type Problem, type Problems } from './problems.js';
@@ -211,22 +212,42 @@ export async function fetchListed(
   const { repository, problems, start } = list;
   const done = { objects: 0, bytes: 0 };
   const places = openPlaces(Math.min(list.options.jobs, objectsAtOnceMax));
+  const fetching: Fetching = { list, done, progress };
+  const arrivals = openArrivals<Want>(repository, places, {
+    came(want) {
+      countOne(fetching, want);
+      return true;
+    },
+    lacks: (want) => fetchOne(fetching, want),
+    isOver: () => problems.endedEarly !== undefined,
+  });
+  // Whoever wants fewer at once than the store would has them one by one.
+  const isAhead = (want: Want): boolean =>
+    list.options.jobs >= objectsAtOnceMax &&
+    arrivals.takes(want) &&
+    repository.store.isKept?.(wantKey(want)) === false;
   const fetchAll = async (wants: readonly Want[]): Promise<void> => {
     for (const want of wants) {
       if (problems.endedEarly !== undefined) return;
-      if (list.todo.delete(flightKey(want)))
-        await places.begin(() => fetchOne(list, want, done, progress));
+      if (!list.todo.delete(flightKey(want))) continue;
+      if (isAhead(want)) await arrivals.add(want, want);
+      else await places.begin(() => fetchOne(fetching, want));
     }
   };
-  await fetchAll(list.listed);
-  for (const { catalog, from } of list.unlisted) {
-    try {
-      await fetchAll(await reachAgain(repository, catalog, start.path, from));
-    } catch (thrown) {
-      problems.add(catalog.mountpoint, thrown);
+  try {
+    await fetchAll(list.listed);
+    for (const { catalog, from } of list.unlisted) {
+      try {
+        await fetchAll(await reachAgain(repository, catalog, start.path, from));
+      } catch (thrown) {
+        problems.add(catalog.mountpoint, thrown);
+      }
     }
+    await arrivals.end();
+    await places.end();
+  } finally {
+    arrivals.close();
   }
-  await places.end();
   return {
     ...{ catalogs: list.catalogs, total: list.total, done },
     externalSkipped: list.leftOut.size,
@@ -236,23 +257,35 @@ export async function fetchListed(
   };
 }
 
-async function fetchOne(
-  { repository, problems, met }: FetchList,
-  want: Want,
-  done: Amount,
-  progress: (done: Amount) => void,
-): Promise<void> {
-  const { store, opening } = repository;
+interface Fetching {
+  readonly list: FetchList;
+  readonly done: Amount;
+  readonly progress: (done: Amount) => void;
+}
+
+async function fetchOne(fetching: Fetching, want: Want): Promise<void> {
+  const { repository, problems } = fetching.list;
   if (problems.endedEarly !== undefined) return;
   try {
-    await store.fetch(want, opening.signal, { readElsewhere: true });
-    done.objects += 1;
-    done.bytes += want.size.bytes;
-    met.set(wantKey(want), want.size.bytes);
+    await repository.store.fetch(want, repository.opening.signal, { readElsewhere: true });
+    countOne(fetching, want);
   } catch (thrown) {
     problems.add(want.path, thrown);
+    endIfUnstored(fetching);
   }
-  const { notStored } = store.statistics;
-  if (notStored !== undefined) problems.endFor(`Nothing can be stored: ${notStored.reason}`);
+}
+
+/** An object is here. */
+function countOne(fetching: Fetching, want: Want): void {
+  const { list, done, progress } = fetching;
+  done.objects += 1;
+  done.bytes += want.size.bytes;
+  list.met.set(wantKey(want), want.size.bytes);
+  endIfUnstored(fetching);
   progress(done);
+}
+
+function endIfUnstored({ list: { repository, problems } }: Fetching): void {
+  const { notStored } = repository.store.statistics;
+  if (notStored !== undefined) problems.endFor(`Nothing can be stored: ${notStored.reason}`);
 }
