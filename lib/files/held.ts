@@ -9,7 +9,7 @@ import {
   type Stats,
 } from 'node:fs';
 import { isOurs, isTrusted } from './owners.js';
-import { linkProblem, wayProblem } from './way.js';
+import { linkProblem, namesProblem, wayProblem } from './way.js';
 import { errorCode } from '../format/errno.js';
 
 /**
@@ -26,8 +26,15 @@ export interface HeldDirectory {
    * through `at`; but whoever takes paths without links, as SQLite does, may be led elsewhere.
    */
   problem(): string | undefined;
+  /** Likewise; or where it is now. */
+  look(): Look;
   close(): void;
 }
+
+/** Why a directory can't be relied on any more; or its path, without links, which nobody else can change. */
+export type Look =
+  | { readonly problem: string; readonly path?: undefined }
+  | { readonly problem?: undefined; readonly path: string };
 
 /** A directory that others have, or could have, a hand in. */
 export class UnsafeDirectory extends Error {
@@ -82,23 +89,25 @@ function heldDirectory(
   mayOwn: (status: Stats) => boolean,
 ): HeldDirectory {
   let open = true;
+  function look(): Look {
+    try {
+      const status = open ? fstatSync(fd) : undefined;
+      if (status === undefined || status.nlink === 0) return { problem: 'it was removed' };
+      // Some file systems count no links of directories: there is no way back to it by its path.
+      const path = at === real ? real : readlinkSync(at);
+      if (!isSame(statSync(path), status)) return { problem: 'it was replaced' };
+      const problem = ownProblem(status, path, mayOwn)?.message ?? namesProblem(path);
+      return problem === undefined ? { path } : { problem };
+    } catch (thrown) {
+      const isGone = errorCode(thrown) === 'ENOENT';
+      return { problem: isGone ? 'it was removed' : `it can't be looked at (${String(thrown)})` };
+    }
+  }
   return {
     path: real,
     at,
-    problem() {
-      try {
-        const status = open ? fstatSync(fd) : undefined;
-        if (status === undefined || status.nlink === 0) return 'it was removed';
-        // Some file systems count no links of directories: there is no way back to it by its path.
-        const now = at === real ? real : readlinkSync(at);
-        if (!isSame(statSync(now), status)) return 'it was replaced';
-        return ownProblem(status, now, mayOwn)?.message ?? wayProblem(at, now);
-      } catch (thrown) {
-        return errorCode(thrown) === 'ENOENT'
-          ? 'it was removed'
-          : `it can't be looked at (${String(thrown)})`;
-      }
-    },
+    look,
+    problem: () => look().problem,
     close() {
       if (open) closeSync(fd);
       open = false;

@@ -18,6 +18,21 @@ export function wayProblem(at: string, real: string): string | undefined {
   return climb(at, real, statSync(at), undefined);
 }
 
+/**
+ * Likewise by the names of a path without links, which is sooner. The highest directory in which others may change a
+ * name is found by names that nobody else can change, so that it makes no difference what they make of those below.
+ */
+export function namesProblem(path: string): string | undefined {
+  let problem: string | undefined;
+  for (let name = path; name !== dirname(name);) {
+    name = dirname(name);
+    const status = statSync(name);
+    if (!isTrusted(status)) return foreign(name, status);
+    problem = problemOf(status, name, problem);
+  }
+  return problem;
+}
+
 /** Likewise for what is still to be made in a directory: that one counts as well. */
 export function roomProblem(directory: string): string | undefined {
   const status = statSync(directory);

@@ -178,14 +178,16 @@ export class Disk {
   /** Puts objects on the shelf, for all threads and processes, and keeps the limit. One error or none for each: PinfsError, or NoRoom. */
   commit(batch: readonly Prepared[]): (Error | undefined)[] {
     try {
-      return this.#writeAnyway((sql) => this.#commitOnce(sql, batch));
+      const results = this.#writeAnyway((sql) => this.#commitOnce(sql, batch));
+      this.#records.lookedAt();
+      return results;
     } catch (thrown) {
       const error = cacheUnusable(this.directory, thrown);
       this.#undo(batch);
       return batch.map(() => error);
     } finally {
-      const { log } = this.#records.sizes();
-      if (log > Math.max(logBytesMin, this.limit / 32)) this.#records.shrink(false);
+      if (this.#records.logSize() > Math.max(logBytesMin, this.limit / 32))
+        this.#records.shrink(false);
     }
   }
 
@@ -249,12 +251,9 @@ export class Disk {
   }
 
   #commitOnce(sql: Statements, batch: readonly Prepared[]): (Error | undefined)[] {
-    const keys = new Set(batch.map((object) => object.key));
     const need = batch.reduce((sum, object) => sum + chargeOf(object), 0);
-    const { database, log } = this.#records.sizes();
-    const { limit } = this;
-    const room = roomForObjects(limit, database + log);
-    this.#makeRoom(sql, need, room, keys);
+    const room = this.#roomFor(totalOf(sql) + need);
+    this.#makeRoom(sql, need, room, batch);
     const to = {
       place: this.#place,
       segments: this.#segments,
@@ -315,7 +314,7 @@ export class Disk {
   /** One transaction in which others know us, in a directory that is whole. */
   #write<T>(work: (sql: Statements) => T): T {
     return this.#presence.write((sql) => {
-      if (!hasLayout(this.#place.at)) writeLayout(this.#place.at);
+      if (!hasLayout(this.#place.path)) writeLayout(this.#place.at);
       return work(sql);
     });
   }
@@ -344,10 +343,20 @@ export class Disk {
     this.#limit.begin();
   }
 
+  /** Bytes that objects may take, or, where they take fewer anyway, at least. */
+  #roomFor(bytes: number): number {
+    const { limit } = this;
+    const atLeast = roomForObjects(limit, Infinity);
+    if (bytes <= atLeast) return atLeast;
+    const { database, log } = this.#records.sizes();
+    return roomForObjects(limit, database + log);
+  }
+
   /** Removes the longest unused objects until `need` bytes more fit into `room`, if they can. */
-  #makeRoom(sql: Statements, need: number, room: number, spared: ReadonlySet<string>): void {
+  #makeRoom(sql: Statements, need: number, room: number, batch: readonly Prepared[]): void {
     const excess = totalOf(sql) + need - room;
     if (excess <= 0) return;
+    const spared = new Set(batch.map((object) => object.key));
     for (const [id, used] of inOrder(this.shelf.takeUses())) sql.touch.run(used, id);
     this.#eviction.remove(sql, evictionGoal(excess, this.limit), spared);
   }

@@ -1,4 +1,5 @@
-import { lstatSync, readdirSync, renameSync, statSync, writeFileSync, type Stats } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import type { Stats } from 'node:fs';
 import { join } from 'node:path';
 import { randomBytes } from 'node:crypto';
 import { quoted } from '../../format/bytes.js';
@@ -76,7 +77,7 @@ export function furnish(at: string, directory: string): void {
 /** Why what lies in a cache directory can't be relied on: a folder that isn't ours alone. One that is lacking is made when it is needed. */
 export function folderProblem(at: string): string | undefined {
   for (const name of folders) {
-    const status = lstatSync(join(at, name), { throwIfNoEntry: false });
+    const status = lstatSync(`${at}/${name}`, { throwIfNoEntry: false });
     if (status === undefined) continue;
     if (!status.isDirectory()) return `${name} in it is no directory`;
     if (!isOurs(status)) return `${name} in it belongs to another user (uid ${status.uid})`;
@@ -147,7 +148,7 @@ export function refuseAnothers(directory: string): void {
 
 /** Whether all is there that makes a directory a cache. */
 export function hasLayout(at: string): boolean {
-  return exists(join(at, 'version')) && exists(join(at, 'CACHEDIR.TAG'));
+  return existsSync(`${at}/version`) && existsSync(`${at}/CACHEDIR.TAG`);
 }
 
 /** Writes what makes a directory a cache, where it is lacking. The tag comes first: with it alone it is one. */

@@ -112,7 +112,7 @@ export function forgetOwner(sql: Statements, id: string): void {
 const idForm = /^\d{1,10}-[0-9a-f]{12}$/;
 
 function lockFile(at: string, id: string): string {
-  return join(at, 'tmp', `${id}.lock`);
+  return `${at}/tmp/${id}.lock`;
 }
 
 /** The id in the name of an owner's lock. */

@@ -13,6 +13,8 @@ export interface Place {
   readonly directory: string;
   /** Leads to the directory that is held now: put it before a name in it. */
   readonly at: string;
+  /** Where it was when it was looked at last, without links: what lies in it is looked at sooner by this than by `at`. */
+  readonly path: string;
   /** Why the directory that is held can't be relied on any more; its files can still be read. */
   problem(): string | undefined;
   /**
@@ -44,7 +46,14 @@ export function openPlace(directory: string, options: PlaceOptions): Place {
   const hold = options.make ? makeCache : holdCache;
   let held = orUnusable(directory, () => hold(options.at ?? directory));
   let givenUp: string | undefined;
-  const problem = (): string | undefined => givenUp ?? held.problem() ?? folderProblem(held.at);
+  let { path } = held;
+  function problem(): string | undefined {
+    if (givenUp !== undefined) return givenUp;
+    const found = held.look();
+    if (found.path === undefined) return found.problem;
+    ({ path } = found);
+    return folderProblem(path);
+  }
 
   // A number that was given back could lead another thread, which still has the path, to another directory.
   const left: HeldDirectory[] = [];
@@ -59,6 +68,7 @@ export function openPlace(directory: string, options: PlaceOptions): Place {
       const next = hold(directory);
       leave(held);
       held = next;
+      ({ path } = held);
       return undefined;
     } catch (thrown) {
       return thrown instanceof Error ? thrown : new Error(String(thrown));
@@ -69,6 +79,9 @@ export function openPlace(directory: string, options: PlaceOptions): Place {
     directory,
     get at() {
       return held.at;
+    },
+    get path() {
+      return path;
     },
     problem,
     renew,

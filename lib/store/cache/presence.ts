@@ -31,7 +31,7 @@ export function openPresence(
 
   /** Writes down again that we live, and what we hold. */
   function register(sql: Statements): void {
-    if (owner.isInPlace(place.at)) sql.addOwner.run(owner.id);
+    if (owner.isInPlace(place.path)) sql.addOwner.run(owner.id);
     else {
       owner.close();
       owner = makeOwner(place, sql, owner.id);
@@ -44,12 +44,12 @@ export function openPresence(
     get id() {
       return owner.id;
     },
-    isKnown: () => records.isCurrent() && owner.isInPlace(place.at),
+    isKnown: () => records.isCurrent() && owner.isInPlace(place.path),
     write(work) {
       let now = registered;
       const result = records.write((sql) => {
         now = records.rebuilt;
-        if (now !== registered || !owner.isInPlace(place.at)) register(sql);
+        if (now !== registered || !owner.isInPlace(place.path)) register(sql);
         return work(sql);
       });
       registered = now;

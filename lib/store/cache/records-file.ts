@@ -112,7 +112,11 @@ export function setAside(at: string): void {
 
 /** What the database and its log take on the disk (bytes). */
 export function sizesOfDatabase(at: string): { readonly database: number; readonly log: number } {
-  return { database: sizeOf(join(at, file)), log: sizeOf(join(at, `${file}-wal`)) };
+  return { database: sizeOf(`${at}/${file}`), log: sizeOfLog(at) };
+}
+
+export function sizeOfLog(at: string): number {
+  return sizeOf(`${at}/${file}-wal`);
 }
 
 function sizeOf(path: string): number {
@@ -122,6 +126,6 @@ function sizeOf(path: string): number {
 
 /** By what the database is known as the one that was opened; undefined if there is none of ours. */
 export function inodeOfDatabase(at: string): bigint | undefined {
-  const status = lookAtOurs(join(at, file));
+  const status = lookAtOurs(`${at}/${file}`);
   return typeof status === 'string' ? undefined : status.ino;
 }

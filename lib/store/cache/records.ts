@@ -12,6 +12,7 @@ import {
   openDatabase,
   busyTimeoutMs,
   setAside,
+  sizeOfLog,
   sizesOfDatabase,
 } from './records-file.js';
 
@@ -107,6 +108,11 @@ export class Records {
     return sizesOfDatabase(this.#place.at);
   }
 
+  /** Likewise of the log alone, where it was looked at just now whose it is. */
+  logSize(): number {
+    return sizeOfLog(this.#place.path);
+  }
+
   /** Closes the database, which is opened again where it is needed, if its place allows that. */
   letGo(): void {
     this.#current.db.close();
@@ -152,9 +158,15 @@ export class Records {
   isCurrent(): boolean {
     if (this.#wasLookedAt) return true;
     if (!this.#looksCurrent()) return false;
+    this.lookedAt();
+    return true;
+  }
+
+  /** That it is current was seen just now, as by a write: that counts for this turn. */
+  lookedAt(): void {
+    if (this.#wasLookedAt) return;
     this.#wasLookedAt = true;
     setImmediate(() => this.lookAgain()).unref();
-    return true;
   }
 
   /** For threads that stay in one turn of the event loop. */
@@ -163,12 +175,10 @@ export class Records {
   }
 
   #looksCurrent(): boolean {
-    return (
-      this.#closed ||
-      (this.#current.db.open &&
-        inodeOfDatabase(this.#place.at) === this.#current.inode &&
-        this.#place.problem() === undefined)
-    );
+    if (this.#closed) return true;
+    if (!this.#current.db.open) return false;
+    if (this.#place.problem() !== undefined) return false;
+    return inodeOfDatabase(this.#place.path) === this.#current.inode;
   }
 
   /**
@@ -228,7 +238,10 @@ export class Records {
   #open(): Open {
     const db = openDatabase(this.#place);
     try {
-      return { db, sql: prepareStatements(db), inode: inodeOfDatabase(this.#place.at) };
+      const sql = prepareStatements(db);
+      const run = db.transaction((work: () => unknown) => work());
+      const locked = <T>(work: () => T): T => run.immediate(work) as T;
+      return { db, sql, locked, inode: inodeOfDatabase(this.#place.at) };
     } catch (thrown) {
       db.close();
       throw thrown;
@@ -250,14 +263,16 @@ export class Records {
   }
 
   #transaction<T>(work: (sql: Statements) => T): T {
-    const { db, sql } = this.#current;
-    return db.transaction(() => work(sql)).immediate();
+    const { sql, locked } = this.#current;
+    return locked(() => work(sql));
   }
 }
 
 interface Open {
   readonly db: Database.Database;
   readonly sql: Statements;
+  /** One transaction under the write lock. Made once: that takes as long as a short transaction. */
+  readonly locked: <T>(work: () => T) => T;
   readonly inode: bigint | undefined;
 }
 
