@@ -8,6 +8,7 @@ import type { Source } from '../../source/source.js';
 import { openStaging } from '../../store/cache/staging.js';
 import { piecesOf, sizeOfStored, type Stored } from '../../store/cache/stored.js';
 import { download } from '../../store/fetch/download.js';
+import { tryOneRequest } from '../../store/fetch/one-request.js';
 import { checkHash } from '../../store/inflate.js';
 import type { Want } from '../../store/want.js';
 import { placeObject } from '../objects/place.js';
@@ -23,6 +24,9 @@ export interface Porter {
   /** Objects that are new in the storage, and their bytes as they are stored. */
   readonly brought: { objects: number; bytes: number };
 }
+
+// What is larger is written to a file as it comes (bytes).
+const smallBytesMax = 64 * 1024;
 
 // As somebody who waits a while; how long is the source's own affair.
 const demand: Demand = {
@@ -65,7 +69,9 @@ export async function receive(
   };
   const leg = { signal, demand, transfer: <T>(run: () => Promise<T>) => run() };
   try {
-    await download(source, want, keep, leg, staging);
+    const isSmall = want.size.kind === 'exact' && want.size.bytes <= smallBytesMax;
+    const begun = isSmall ? await tryOneRequest(source, want, signal) : undefined;
+    await download(source, want, keep, leg, staging, begun);
   } catch (thrown) {
     throw ofStorage(porter.storage, asPinfsError(thrown));
   } finally {
