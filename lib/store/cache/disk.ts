@@ -15,6 +15,7 @@ import { Eviction, openRoomByEviction } from './eviction.js';
 import { DiskFull } from './full.js';
 import { hasLayout, cacheUnusable, writeLayout } from './layout.js';
 import { openLimit, type Limit } from './limit.js';
+import { openLogFlush } from './log-flush.js';
 import { removeObject } from './object-files.js';
 import { inOrder } from './open-objects.js';
 import { forgetOwner, livingOwners, makeOwner, purgeOwners, type Owner } from './owners.js';
@@ -59,6 +60,7 @@ export class Disk {
   readonly #room: Room;
   readonly #limit: Limit;
   readonly #segments: SegmentStore;
+  readonly #logFlush = openLogFlush(() => this.#place.at);
   #temporaries = 0;
   #closed = false;
 
@@ -186,6 +188,7 @@ export class Disk {
       this.#undo(batch);
       return batch.map(() => error);
     } finally {
+      this.#logFlush.recorded(batch.length);
       if (this.#records.logSize() > Math.max(logBytesMin, this.limit / 32))
         this.#records.shrink(false);
     }

@@ -7,7 +7,7 @@ import type { Place } from './place.js';
 import { migrateRecords } from './records-schema.js';
 import { errorCode } from '../../format/errno.js';
 
-/** The file of the records and those that SQLite makes beside it. They are never opened but by SQLite: closing one would drop its locks. */
+/** The file of the records and those that SQLite makes beside it. They are never opened but by SQLite (the log apart): closing one would drop its locks. */
 const file = 'index.db';
 const besides = ['index.db-wal', 'index.db-shm', 'index.db-journal'];
 
@@ -116,7 +116,12 @@ export function sizesOfDatabase(at: string): { readonly database: number; readon
 }
 
 export function sizeOfLog(at: string): number {
-  return sizeOf(`${at}/${file}-wal`);
+  return sizeOf(logFile(at));
+}
+
+/** Where the log lies. Nobody locks it, so that it may be opened and closed. */
+export function logFile(at: string): string {
+  return `${at}/${file}-wal`;
 }
 
 function sizeOf(path: string): number {
