@@ -100,6 +100,8 @@ interface Walk {
   inListing: NodeId[];
   /** What `loadedNext` gave, as long as that has not changed. */
   loadedNext: readonly NodeId[] | undefined;
+  /** Nothing is to be loaded until that changes. */
+  isLoaded: boolean;
 }
 
 interface Expected {
@@ -142,12 +144,18 @@ function beginWalk(root: NodeId): Walk {
     loading: undefined,
     inListing: [],
     loadedNext: undefined,
+    isLoaded: false,
   };
+}
+
+function changed(walk: Walk): void {
+  walk.loadedNext = undefined;
+  walk.isLoaded = false;
 }
 
 function expect(walk: Walk, at: number, nodes: readonly NodeId[]): void {
   walk.queue.splice(at, 0, ...nodes.map(expected));
-  walk.loadedNext = undefined;
+  changed(walk);
   if (walk.queue.length <= queueEntriesMax) return;
   for (const lost of walk.queue.splice(queueEntriesMax))
     if (walk.loading?.directory === lost) walk.loading = undefined;
@@ -157,7 +165,7 @@ function expect(walk: Walk, at: number, nodes: readonly NodeId[]): void {
 function met(walk: Walk, directory: NodeId): void {
   const { queue, inListing } = walk;
   walk.inListing = [];
-  walk.loadedNext = undefined;
+  changed(walk);
   const index = queue.slice(0, jumpEntriesMax).findIndex(({ node }) => node === directory);
   const [found] = index === -1 ? [] : queue.splice(index, 1);
   if (found === undefined) {
@@ -192,14 +200,16 @@ function loadedNext({ queue, position, window }: Walk): readonly NodeId[] {
 }
 
 function nextLoading(walk: Walk): Loading | undefined {
+  if (walk.isLoaded) return undefined;
   const { queue, position, window } = walk;
   for (let step = 0; step < Math.min(window, queue.length); step++) {
     const directory = queue[(position + step) % queue.length];
     if (directory === undefined || directory.loaded) continue;
     directory.loaded = true;
-    walk.loadedNext = undefined;
+    changed(walk);
     return { directory, below: [], after: 0, seen: 0 };
   }
+  walk.isLoaded = true;
   return undefined;
 }
 

@@ -47,15 +47,19 @@ export interface ServedFilesystem extends Pick<BuiltFilesystem, 'filesystem' | '
   readonly backing?: (node: NodeId) => number | undefined;
 }
 
+interface Newest {
+  readonly tree: Tree;
+  readonly ahead: Ahead;
+  readonly inodes: InodeState | undefined;
+}
+
 /** The maker over the cache directory that snapshot descriptors name. */
 export function openMaker(report: (error: PinfsError) => void): FilesystemMaker {
   const shelves = new Map<string, Shelf>();
   const spent = { ms: 0 };
   const numbered = new Set<InodeState>();
   let log: AccessLog | undefined;
-  let newest:
-    | { readonly tree: Tree; readonly ahead: Ahead; readonly inodes: InodeState | undefined }
-    | undefined;
+  let newest: Newest | undefined;
   return {
     make(descriptor, facts, run) {
       const { cacheDirectory, cachePlace: at } = descriptor;
@@ -79,14 +83,7 @@ export function openMaker(report: (error: PinfsError) => void): FilesystemMaker 
       });
     },
     served() {
-      if (newest === undefined) return undefined;
-      return {
-        ...hitsOf([...shelves.values()]),
-        tree: newest.tree.statistics,
-        ahead: newest.ahead.counts,
-        profile: newest.ahead.profile,
-        inodes: newest.inodes?.status,
-      };
+      return newest && servedOf(shelves, newest);
     },
     shelfMs: () => spent.ms,
     letGo(keys) {
@@ -115,10 +112,23 @@ export function openMaker(report: (error: PinfsError) => void): FilesystemMaker 
   };
 }
 
-function hitsOf(shelves: readonly Shelf[]): Pick<ServedMount, 'hits' | 'catalogHits'> {
+function servedOf(
+  shelves: ReadonlyMap<string, Shelf>,
+  { tree, ahead, inodes }: Newest,
+): ServedMount {
+  let hits = 0;
+  let catalogHits = 0;
+  for (const shelf of shelves.values()) {
+    hits += shelf.hits ?? 0;
+    catalogHits += shelf.catalogHits ?? 0;
+  }
   return {
-    hits: shelves.reduce((sum, shelf) => sum + (shelf.hits ?? 0), 0),
-    catalogHits: shelves.reduce((sum, shelf) => sum + (shelf.catalogHits ?? 0), 0),
+    hits,
+    catalogHits,
+    tree: tree.statistics,
+    ahead: ahead.counts,
+    profile: ahead.profile,
+    inodes: inodes?.status,
   };
 }
 

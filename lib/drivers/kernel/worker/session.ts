@@ -122,6 +122,7 @@ export function openSession(options: SessionOptions): KernelSession {
     service,
     call,
     run: {},
+    aheadRun: {},
     isAhead: false,
     deadline: Infinity,
   };
@@ -176,6 +177,8 @@ interface State {
   readonly call: Call;
   /** Identity of the operation that runs next; a new one after each that had to wait. */
   run: object;
+  /** Likewise, of what is done ahead; a new one after each that did something. */
+  aheadRun: object;
   /** What runs is asked by nobody. */
   isAhead: boolean;
   deadline: number;
@@ -265,10 +268,12 @@ function workAhead(state: State): boolean {
   try {
     const { ahead } = options.snapshots.current;
     if (ahead === undefined) return false;
-    options.beginRun({});
+    options.beginRun(state.aheadRun);
     const wants = ahead.take(options.settings.aheadBytesMax);
     if (wants.length > 0) options.fetchAhead(wants);
-    return ahead.work() || wants.length > 0;
+    const did = ahead.work() || wants.length > 0;
+    if (did) state.aheadRun = {};
+    return did;
   } catch {
     return false;
   } finally {

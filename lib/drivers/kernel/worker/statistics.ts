@@ -86,21 +86,21 @@ const inodeStates = { none: 0, kept: 1, notKept: 2 };
 
 /** Tells the main thread what was found in cache and tree. */
 export function publishServed(counted: Counters, served: ServedMount): void {
-  const { hits, tree, ahead, inodes } = served;
-  const values = [
-    hits,
-    tree.catalogsOpened,
-    tree.catalogsOpen,
-    tree.directoriesLoaded,
-    tree.rowsRefused,
-  ];
-  counted.words.set(values, servedAt);
-  counted.words[catalogHitsAt] = served.catalogHits;
+  // Done whenever there is nothing else to do, so by plain stores.
+  const { words } = counted;
+  const { tree, ahead, inodes } = served;
+  words[servedAt] = served.hits;
+  words[servedAt + 1] = tree.catalogsOpened;
+  words[servedAt + 2] = tree.catalogsOpen;
+  words[servedAt + 3] = tree.directoriesLoaded;
+  words[servedAt + 4] = tree.rowsRefused;
+  words[catalogHitsAt] = served.catalogHits;
   if (ahead !== undefined) publishAhead(counted, ahead);
   if (served.profile !== undefined) publishProfile(counted, served.profile);
   if (inodes === undefined) return;
-  const state = inodes.kept ? inodeStates.kept : inodeStates.notKept;
-  counted.words.set([state, inodes.seen, inodes.moved], inodesAt);
+  words[inodesAt] = inodes.kept ? inodeStates.kept : inodeStates.notKept;
+  words[inodesAt + 1] = inodes.seen;
+  words[inodesAt + 2] = inodes.moved;
 }
 
 function publishProfile({ profile }: Counters, counts: Readonly<ProfileCounts>): void {
@@ -120,7 +120,9 @@ export function publishSpent(
   { spent }: Counters,
   { catalog, shelf, reply }: Readonly<WorkerSpent>,
 ): void {
-  spent.set([catalog, shelf, reply]);
+  spent[0] = catalog;
+  spent[1] = shelf;
+  spent[2] = reply;
 }
 
 export function readSpent({ spent }: Counters): WorkerSpent {
@@ -129,10 +131,12 @@ export function readSpent({ spent }: Counters): WorkerSpent {
 }
 
 function publishAhead({ words }: Counters, counts: ReadAheadCounts): void {
-  const values = [counts.asked, counts.used, counts.askedBytes, counts.usedBytes];
-  const [asked = 0, used = 0, askedBytes = 0, usedBytes = 0] = values;
-  const high = (bytes: number) => Math.floor(bytes / 2 ** 32);
-  words.set([asked, used, askedBytes, high(askedBytes), usedBytes, high(usedBytes)], aheadAt);
+  words[aheadAt] = counts.asked;
+  words[aheadAt + 1] = counts.used;
+  words[aheadAt + 2] = counts.askedBytes;
+  words[aheadAt + 3] = Math.floor(counts.askedBytes / 2 ** 32);
+  words[aheadAt + 4] = counts.usedBytes;
+  words[aheadAt + 5] = Math.floor(counts.usedBytes / 2 ** 32);
 }
 
 function readAhead({ words }: Counters): ReadAheadCounts {
