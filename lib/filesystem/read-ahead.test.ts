@@ -31,10 +31,17 @@ function reader(count = 30) {
   };
   const tree = { ...fake, following };
   const here = new Set<string>();
-  const ahead = openReadAhead(tree, { ...shelf, isRecorded: ({ path }) => here.has(path) });
+  const lookedFor: string[] = [];
+  const isRecorded = ({ path }: Want): boolean => {
+    lookedFor.push(path);
+    return here.has(path);
+  };
+  const ahead = openReadAhead(tree, { ...shelf, isRecorded });
   const node = (path: string) => value(tree.resolve(path)).node;
   return {
     counts: ahead.counts,
+    here,
+    lookedFor,
     list: (path: string) => ahead.listed(node(path)),
     /** Paths of what is asked for behind a read. */
     read: (path: string, most = bytesMax, next: string[] = []): string[] => {
@@ -71,6 +78,19 @@ void t.test('who reads on is asked for in batches, not file by file', (t) => {
   const total = late.reduce((sum, each) => sum + each, 0);
   const times = late.filter((each) => each > 0).length;
   t.ok(total >= 40 && times <= total / 3, `${total} files in ${times} times`);
+  t.end();
+});
+
+void t.test('where all is here already, few are looked for, until one is not', (t) => {
+  const { read, here, lookedFor } = reader(300);
+  const all = names(300).map((name) => `/a/${name}`);
+  for (const path of all.slice(0, 200)) here.add(path);
+  const asked = all.slice(0, 150).flatMap((path) => read(path));
+  t.ok(lookedFor.length < 120, `${lookedFor.length} of ${all.length}`);
+  t.ok(asked.length >= 4, `${asked.length} behind them`);
+  const [first = ''] = asked;
+  t.ok(all.indexOf(first) < 208, first);
+  t.same(asked, all.slice(all.indexOf(first), all.indexOf(first) + asked.length), 'each of them');
   t.end();
 });
 

@@ -28,6 +28,9 @@ const windowBytesMin = 128 * 1024;
 // So many files in order make a reader who goes on; so many of a listed directory one who wants all of it.
 const readsInOrderMin = 2;
 const readsOfListedMin = 4;
+// Where so many in a row are here already, only one of so many is looked for, until one is not.
+const hereInRowMin = 64;
+const lookedForOf = 8;
 // What is asked for at once, where the window is large.
 const atOnceBytes = 128 * 1024;
 // Of a large file only the first object: who opens it may want no more.
@@ -69,6 +72,8 @@ interface State {
   /** Directories none of which has anything new. */
   exhausted: readonly NodeId[] | undefined;
   askedBytes: number;
+  /** How many that are here already came one after the other. */
+  hereInRow: number;
   windowBytes: number;
   reads: number;
   inOrder: number;
@@ -88,6 +93,7 @@ export function openReadAhead(tree: Tree, shelf: Shelf): ReadAhead {
     lacking: new Map(),
     exhausted: undefined,
     askedBytes: 0,
+    hereInRow: 0,
     windowBytes: windowBytesMin,
     reads: 0,
     inOrder: 0,
@@ -246,9 +252,12 @@ function isStillLacking({ lacking, shelf }: State, directory: NodeId): boolean {
 function ask(state: State, entry: Entry, wants: Want[]): void {
   const { tree, shelf, asked, counts } = state;
   if (entry.type !== 'file' || entry.size === 0 || asked.has(entry.node)) return;
+  state.hereInRow++;
+  if (state.hereInRow > hereInRowMin && state.hereInRow % lookedForOf !== 0) return;
   const pieces = wantsForRange(tree, entry, 0, 1);
   const [piece] = pieces.kind === 'done' ? pieces.value : [];
   if (piece === undefined || shelf.isRecorded?.(piece.want) === true) return;
+  state.hereInRow = 0;
   const { bytes } = piece.want.size;
   asked.set(entry.node, { bytes, at: state.reads });
   state.askedBytes += bytes;

@@ -44,7 +44,10 @@ export function openForeseen(read: Read, clock = () => performance.now()): Fores
     const rows = sql.smallOnes.all(record.id, record.id + behind);
     const until = clock() + momentMs;
     known.set(key, { record, until, isUnused: false });
-    for (const row of rows) known.set(row.key, { record: row, until, isUnused: true });
+    for (const [other, id, size, sha256, usedAt, segment, place] of rows) {
+      const behindIt = { id, size, sha256, stamp: '', used: usedAt, segment, place };
+      known.set(other, { record: behindIt, until, isUnused: true });
+    }
     found = rows.length;
     used = 0;
     return record;

@@ -15,6 +15,9 @@ export interface ObjectRecord {
   readonly place: number;
 }
 
+/** Key, id, size, SHA-256, time of use, segment, and place in it. */
+export type SmallRow = [string, number, number, Buffer, number, string, number];
+
 /** A segment: what it takes on the disk, and how much of that objects are (bytes). */
 export interface SegmentRecord {
   readonly bytes: number;
@@ -47,10 +50,12 @@ export function prepareStatements(db: Database.Database): Statements {
       'SELECT id, size, sha256, stamp, used, segment, place FROM objects WHERE key = ?',
     ),
     // By a range: with another limit each time SQLite would compile it each time.
-    smallOnes: db.prepare<[number, number], ObjectRecord & { key: string }>(
-      'SELECT key, id, size, sha256, stamp, used, segment, place FROM objects ' +
-        'WHERE id > ? AND id <= ? AND segment IS NOT NULL',
-    ),
+    smallOnes: db
+      .prepare<[number, number], SmallRow>(
+        'SELECT key, id, size, sha256, used, segment, place FROM objects ' +
+          'WHERE id > ? AND id <= ? AND segment IS NOT NULL',
+      )
+      .raw(),
     insert: db.prepare(
       'INSERT INTO objects(key, size, sha256, stamp, used, segment, place) VALUES (?, ?, ?, ?, ?, ?, ?) ' +
         'ON CONFLICT(key) DO UPDATE SET size = excluded.size, sha256 = excluded.sha256, stamp = excluded.stamp, ' +
@@ -134,7 +139,7 @@ export interface Candidate extends Ranked {
 export interface Statements extends KeptStatements {
   readonly get: Database.Statement<[string], ObjectRecord>;
   /** What lies in segments, behind an id, up to another. */
-  readonly smallOnes: Database.Statement<[number, number], ObjectRecord & { readonly key: string }>;
+  readonly smallOnes: Database.Statement<[number, number], SmallRow>;
   readonly insert: Database.Statement;
   readonly remove: Database.Statement;
   readonly restamp: Database.Statement;
