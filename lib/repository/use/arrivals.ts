@@ -143,7 +143,7 @@ function openAwaited<T>(store: Store) {
       }
     },
     ask,
-    hearing: ear.hearing,
+    hearing: () => ear.hearing(),
     silence: ear.silence,
     /** Finds what is here though nobody said so, as where it was copied from another cache. */
     look(): void {
