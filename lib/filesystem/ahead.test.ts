@@ -1,6 +1,7 @@
 import t from 'tap';
 import { makeFakeTree, type FakeEntry } from '../testing/fakes/fake-tree.js';
-import type { Outcome } from '../store/want.js';
+import { hashBytes } from '../format/hash.js';
+import type { Outcome, Want } from '../store/want.js';
 import type { NodeId } from '../tree/entry.js';
 import type { Tree } from '../tree/tree.js';
 import { openAhead, type Ahead } from './ahead.js';
@@ -187,5 +188,49 @@ void t.test('the file behind one that was read in order is opened', (t) => {
   ahead.read(99);
   finish(ahead);
   t.same(prepared, [13], 'there is none behind the last');
+  t.end();
+});
+
+void t.test('who walks on gets the catalogs that come next, once each', (t) => {
+  const names = Array.from({ length: 12 }, (_, number) => `d${String(number).padStart(2, '0')}`);
+  const want = (path: string, size: Want['size']): Want => ({
+    object: { hash: hashBytes('sha1', Buffer.from(path)), kind: 'catalog' },
+    compression: 'zlib',
+    size,
+    path,
+  });
+  const lacking = (fake: Tree): Partial<Tree> => ({
+    list: (node) => {
+      const { path } = value(fake.entry(node));
+      const isLarge = path === '/d09';
+      const bytes = isLarge ? 5000 : 400;
+      const kind = path === '/d10' ? 'limit' : 'exact';
+      return path === ''
+        ? fake.list(node, 0, 100)
+        : { kind: 'miss', want: want(path, { kind, bytes }) };
+    },
+  });
+  const all = { children: Object.fromEntries(names.map((name) => [name, leaf])) };
+  const { ahead, list } = walking(lacking, all);
+  const taken = (): string[] => {
+    finish(ahead);
+    return ahead.take(4000).map(({ path }) => path);
+  };
+  t.same(taken(), [], 'nobody has come');
+  list('');
+  list('/d00');
+  t.same(taken(), []);
+  list('/d05');
+  t.same(taken(), [], 'in no order');
+  for (const name of ['d06', 'd07']) list(`/${name}`);
+  t.same(taken(), [], 'not yet');
+  list('/d08');
+  const fit = names.filter((name) => name !== 'd09' && name !== 'd10').slice(0, 10);
+  t.same(
+    taken(),
+    fit.map((name) => `/${name}`),
+    'those of a size that fits',
+  );
+  t.same(ahead.take(4000), []);
   t.end();
 });

@@ -66,7 +66,10 @@ export function openAhead(
     take: (bytesMax) => {
       const foretold = profile?.take(bytesMax) ?? [];
       if (foretold.length > 0 || profile?.isActive === true) return foretold;
-      return files.take(bytesMax, (walk.loadedNext ??= loadedNext(walk)));
+      const wants = files.take(bytesMax, (walk.loadedNext ??= loadedNext(walk)));
+      return walk.lacking.length === 0 || walk.steps < stepsMin
+        ? wants
+        : [...wants, ...takeLacking(walk, bytesMax)];
     },
     work: () => {
       const { toPrepare } = reading;
@@ -98,6 +101,10 @@ interface Walk {
   loading: Loading | undefined;
   /** Directories in the listing that goes on. */
   inListing: NodeId[];
+  /** How many directories in a row were the next one. */
+  steps: number;
+  /** Catalogs that directories need which come next, and that were not here. */
+  lacking: Want[];
   /** What `loadedNext` gave, as long as that has not changed. */
   loadedNext: readonly NodeId[] | undefined;
   /** Nothing is to be loaded until that changes. */
@@ -131,6 +138,10 @@ const entriesAtOnce = 8;
 // Entries of a directory that are looked at ahead.
 const entriesAheadMax = 1024;
 
+// Who has come to so many directories in order gets the catalogs of those that come next.
+const stepsMin = 3;
+const lackingMax = 64;
+
 function expected(node: NodeId): Expected {
   return { node, loaded: false, followed: false };
 }
@@ -143,6 +154,8 @@ function beginWalk(root: NodeId): Walk {
     window: entriesAtFirst,
     loading: undefined,
     inListing: [],
+    steps: 0,
+    lacking: [],
     loadedNext: undefined,
     isLoaded: false,
   };
@@ -169,12 +182,14 @@ function met(walk: Walk, directory: NodeId): void {
   const index = queue.slice(0, jumpEntriesMax).findIndex(({ node }) => node === directory);
   const [found] = index === -1 ? [] : queue.splice(index, 1);
   if (found === undefined) {
-    Object.assign(walk, { queue: [], position: 0, window: 0, loading: undefined });
+    const nothingExpected = { queue: [], lacking: [], loading: undefined };
+    Object.assign(walk, { ...nothingExpected, position: 0, window: 0, steps: 0 });
     expect(walk, 0, inListing);
     return;
   }
   // Who jumps about is not followed far.
-  const grown = index === walk.position ? walk.window * 2 : 0;
+  walk.steps = index === walk.position ? walk.steps + 1 : 0;
+  const grown = walk.steps > 0 ? walk.window * 2 : 0;
   walk.window = Math.min(windowEntriesMax, Math.max(windowEntriesMin, grown));
   walk.position = index;
   if (walk.loading?.directory === found) walk.loading = undefined;
@@ -213,6 +228,23 @@ function nextLoading(walk: Walk): Loading | undefined {
   return undefined;
 }
 
+function lack({ lacking }: Walk, want: Want): void {
+  lacking.push(want);
+  if (lacking.length > lackingMax) lacking.shift();
+}
+
+/** Catalogs to be fetched; a large one that is not needed after all would be in the way of what is. */
+function takeLacking(walk: Walk, bytesMax: number): readonly Want[] {
+  const { lacking } = walk;
+  walk.lacking = [];
+  let bytes = 0;
+  return lacking.filter(({ size }) => {
+    const fits = size.kind === 'exact' && bytes + size.bytes <= bytesMax;
+    if (fits) bytes += size.bytes;
+    return fits;
+  });
+}
+
 const nothing: Listing = { entries: [], cookies: [], end: true };
 
 /** Looks at some more entries of the directory that is being loaded; true: it is done. */
@@ -223,6 +255,7 @@ function loadMore(walk: Walk, tree: Tree, loading: Loading): boolean {
   loading.after = cookies.at(-1) ?? loading.after;
   loading.seen += entries.length;
   if (!end && entries.length > 0 && loading.seen < entriesAheadMax) return false;
+  if (page.kind === 'miss') lack(walk, page.want);
   if (page.kind !== 'done') return true;
   loading.directory.followed = true;
   const at = walk.queue.indexOf(loading.directory);
