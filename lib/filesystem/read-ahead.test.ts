@@ -135,6 +135,23 @@ void t.test('who goes from directory to directory gets the next one', (t) => {
   t.end();
 });
 
+void t.test('several readers, each in a directory of its own, get what each reads next', (t) => {
+  const { read, counts } = reader();
+  const asked = names(6).flatMap((name) => [...read(`/a/${name}`), ...read(`/b/${name}`)]);
+  for (const of of ['/a/', '/b/']) {
+    const own = asked.filter((path) => path.startsWith(of));
+    t.ok(own.length >= 4, `${own.length} of ${of}`);
+    t.same(
+      own,
+      names(30)
+        .slice(3, 3 + own.length)
+        .map((name) => of + name),
+    );
+  }
+  t.ok(counts.used >= 4, `${counts.used} were read`);
+  t.end();
+});
+
 void t.test('what was asked for in vain makes it ask for less', (t) => {
   const { read, counts } = reader();
   for (const name of names(12)) read(`/a/${name}`);

@@ -42,6 +42,9 @@ const directoriesKeptMax = 256;
 
 interface Known {
   reads: number;
+  /** So many were read one after the other, and this one would be next: others may read elsewhere meanwhile. */
+  inOrder: number;
+  next: NodeId | undefined;
   listed: boolean;
   queued: boolean;
 }
@@ -66,7 +69,10 @@ interface State {
   readonly counts: ReadAheadCounts;
   readonly asked: Map<NodeId, Asked>;
   readonly directories: Map<NodeId, Known>;
-  readonly cursors: Cursor[];
+  /** In directories that are being read, each in its turn. */
+  readonly reading: Cursor[];
+  /** In those that come behind them, one after the other. */
+  readonly coming: Cursor[];
   /** Catalogs that were asked for, by the directory that lacks them. */
   readonly lacking: Map<NodeId, Want>;
   /** Directories none of which has anything new. */
@@ -77,7 +83,6 @@ interface State {
   windowBytes: number;
   reads: number;
   inOrder: number;
-  next: NodeId | undefined;
   readonly chunks: ChunksAhead;
 }
 
@@ -89,7 +94,8 @@ export function openReadAhead(tree: Tree, shelf: Shelf): ReadAhead {
     counts,
     asked: new Map(),
     directories: new Map(),
-    cursors: [],
+    reading: [],
+    coming: [],
     lacking: new Map(),
     exhausted: undefined,
     askedBytes: 0,
@@ -97,7 +103,6 @@ export function openReadAhead(tree: Tree, shelf: Shelf): ReadAhead {
     windowBytes: windowBytesMin,
     reads: 0,
     inOrder: 0,
-    next: undefined,
     chunks: openChunksAhead(tree, shelf, counts),
   };
   return {
@@ -115,8 +120,12 @@ export function openReadAhead(tree: Tree, shelf: Shelf): ReadAhead {
   };
 }
 
+function newKnown(): Known {
+  return { reads: 0, inOrder: 0, next: undefined, listed: false, queued: false };
+}
+
 function known({ directories }: State, directory: NodeId): Known {
-  const found = directories.get(directory) ?? { reads: 0, listed: false, queued: false };
+  const found = directories.get(directory) ?? newKnown();
   directories.delete(directory);
   directories.set(directory, found);
   if (directories.size > directoriesKeptMax) {
@@ -132,20 +141,24 @@ function noteRead(state: State, node: NodeId): void {
   const directory = known(state, parent.value);
   state.reads++;
   const wasAsked = use(state, node);
-  // Who comes to another directory that he has listed may be going on in order.
-  const isFirst = directory.listed && directory.reads === 0;
-  if (wasAsked || node === state.next) state.inOrder++;
-  else if (!isFirst) {
-    state.inOrder = 0;
-    shrink(state);
+  // Who comes to another directory may be going on in order, if he has listed it.
+  const isFirst = directory.reads === 0;
+  if (wasAsked || node === directory.next) {
+    state.inOrder++;
+    directory.inOrder++;
+  } else {
+    directory.inOrder = 0;
+    if (!isFirst || !directory.listed) state.inOrder = 0;
+    if (!isFirst) shrink(state);
   }
   directory.reads++;
-  state.next = state.tree.following(node);
+  directory.next = state.tree.following(node);
   expire(state);
+  const goesOn = isFirst && directory.listed && state.inOrder >= readsInOrderMin;
   const wantsAll = directory.listed && directory.reads >= readsOfListedMin;
-  if (!directory.queued && (state.inOrder >= readsInOrderMin || wantsAll)) {
+  if (!directory.queued && (directory.inOrder >= readsInOrderMin || goesOn || wantsAll)) {
     directory.queued = true;
-    state.cursors.unshift({ directory: parent.value, behind: node, after: 0, page: [] });
+    state.reading.unshift({ directory: parent.value, behind: node, after: 0, page: [] });
   }
 }
 
@@ -183,11 +196,15 @@ function take(state: State, bytesMax: number, directories: readonly NodeId[]): r
   if (state.askedBytes + Math.min(windowBytes / 8, atOnceBytes) > windowBytes) return wants;
   for (let looks = 0; looks < looksMax && wants.length < wantsAtOnceMax; looks++) {
     if (state.askedBytes >= windowBytes) break;
-    const cursor = state.cursors[0] ?? nextDirectory(state, directories);
+    const cursors = state.reading.length > 0 ? state.reading : state.coming;
+    const cursor = cursors[0] ?? nextDirectory(state, directories);
     if (cursor === undefined) break;
     const entry = nextFile(state, cursor, wants);
-    if (entry === undefined) state.cursors.shift();
-    else if (entry !== 'none') ask(state, entry, wants);
+    if (entry === undefined) cursors.shift();
+    else if (entry !== 'none') {
+      ask(state, entry, wants);
+      if (cursors === state.reading && cursors.length > 1) cursors.push(...cursors.splice(0, 1));
+    }
   }
   state.shelf.expect?.(wants, false);
   return wants;
@@ -204,7 +221,7 @@ function nextDirectory(state: State, directories: readonly NodeId[]): Cursor | u
     if (isStillLacking(state, directory)) continue;
     known(state, directory).queued = true;
     const cursor = { directory, behind: undefined, after: 0, page: [] };
-    state.cursors.push(cursor);
+    state.coming.push(cursor);
     return cursor;
   }
   state.exhausted = directories;
