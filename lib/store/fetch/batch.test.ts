@@ -100,7 +100,7 @@ function steered(t: { teardown(end: () => unknown): unknown }, atOnce = 2) {
   };
 }
 
-const soon = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 30));
+const soon = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 100));
 
 void t.test('what nobody waits for is asked for in its order, and recorded together', async (t) => {
   const it = steered(t);

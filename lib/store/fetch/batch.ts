@@ -43,7 +43,7 @@ export interface BatchListener {
 
 // So many are recorded together, or what came within this time (ms), unless somebody waits.
 const recordedMax = 64;
-const restMsMax = 8;
+const restMsMax = 25;
 
 interface Waiting {
   readonly demand: Leg['demand'];
