@@ -16,8 +16,8 @@ void t.test('what is kept open stays within the limit', (t) => {
     t.ok(objects >= 8 && catalogs >= 6, `${limit}`);
     t.ok(2 * (objects + catalogs) + 100 < limit, `${limit}: ${objects} + ${catalogs}`);
   }
-  t.same(fileShares(undefined), { objects: 256, catalogs: 100 });
-  t.same(fileShares(2 ** 20), { objects: 256, catalogs: 100 });
+  t.same(fileShares(undefined), { objects: 96, catalogs: 100 });
+  t.same(fileShares(2 ** 20), { objects: 96, catalogs: 100 });
   t.ok(fileShares(10).objects > 0);
   t.end();
 });

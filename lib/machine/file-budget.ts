@@ -18,7 +18,7 @@ export interface FileShares {
 const otherFilesCount = 120;
 
 /** More than these would not make it faster. */
-const most: FileShares = { objects: 256, catalogs: 100 };
+const most: FileShares = { objects: 96, catalogs: 100 };
 const least: FileShares = { objects: 8, catalogs: 6 };
 
 /** Below it a mount has not enough for a few readers at once. */
