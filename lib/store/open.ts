@@ -5,11 +5,11 @@ import { beginWait, defaultWaitLimits, type WaitLimits } from '../source/wait.js
 import { openCommitter } from './cache/committer.js';
 import { Disk } from './cache/disk.js';
 import { download, sourceOf, type Sources } from './fetch/download.js';
-import { countFailure, openFailures, type Failures } from './fetch/failures.js';
+import { countFailure, openFailures, tooLate, type Failures } from './fetch/failures.js';
 import { Batch, type Begun } from './fetch/batch.js';
 import type { Leg } from './fetch/flight.js';
 import { Flights } from './fetch/flights.js';
-import type { FlightLimits } from './fetch/places.js';
+import { batchLimits, flightLimits } from './fetch/limits.js';
 import { DiskFull } from './cache/full.js';
 import { checkSize } from './inflate.js';
 import { cacheUnusable } from './cache/layout.js';
@@ -35,7 +35,7 @@ import { openSpare, type Spare } from './cache/spare.js';
 import { openStaging, type StagingPlace } from './cache/staging.js';
 import { nothingSpent, spendWaiting } from './spent.js';
 import type { FetchedListener, Store, StoreStatistics, Waiting } from './store.js';
-import { checkPromise, tooLate, weightOf } from './promises.js';
+import { checkPromise, weightOf } from './promised-size.js';
 import { openStatistics } from './statistics.js';
 import { sizeOfStored, type Stored } from './cache/stored.js';
 import { withSpare } from './cache/two-shelves.js';
@@ -53,20 +53,6 @@ export interface StoreOptions extends Sources {
   /** Milliseconds; for the memory of failures. */
   readonly clock?: (() => number) | undefined;
 }
-
-const limits: FlightLimits = {
-  atOnce: 16,
-  lightPlaces: 4,
-  lightWeight: 2 * 1024 * 1024,
-  weight: 512 * 1024 * 1024,
-  ahead: 1024,
-  aheadAtOnce: 16,
-  aheadBesideBytes: 512 * 1024,
-  aheadBesideMs: 50,
-};
-
-// Some places are left to what is larger: catalogs, and chunks of files.
-const batchLimits = { atOnce: 12, queueMax: 1024 };
 
 /**
  * Opens the store of a cache directory, which is made if it isn't there. The sources stay the caller's.
@@ -113,7 +99,7 @@ class DiskStore implements Store {
     this.#keeper = openKeeper(cache ?? reason, this.#spare, this.#unpacker, this.#spent);
     this.#failures = openFailures(options.clock ?? Date.now);
     this.#batch = this.#openBatch(options.source);
-    this.#flights = new Flights(limits, undefined, this.#batch);
+    this.#flights = new Flights(flightLimits, undefined, this.#batch);
     const shelf = withSpare(
       () => this.#cache?.disk.shelf,
       () => this.#spare.opened?.disk.shelf,
@@ -299,7 +285,11 @@ class DiskStore implements Store {
         key: wantKey(want),
         ...unpackSmall(stored, want, this.#spent),
       }),
-      record: async (objects) => (await this.#cache?.committer.addAll(objects)) ?? [],
+      record: async (objects) => {
+        if (this.#cache === undefined) throw new PinfsError('INTERNAL', 'there is no cache');
+        return await this.#cache.committer.addAll(objects);
+      },
+      spent: this.#spent,
       listener: {
         begun: (want) => this.#begun(want),
         came: (bytes) => this.#flights.came(bytes),
@@ -310,7 +300,9 @@ class DiskStore implements Store {
           this.fetched?.(wantKey(want), storedBytes);
         },
         givenBack: (key, want, begun) => {
-          this.#flights.ahead(key, weightOf(want), (leg) => this.#goOn(key, want, leg, begun));
+          const goOn = (leg: Leg): Promise<void> => this.#goOn(key, want, leg, begun);
+          // Where too many wait, it was asked for in vain.
+          if (!this.#flights.ahead(key, weightOf(want), goOn)) this.#outcomes.came(wantKey(want));
         },
       },
     });

@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { smallObjectBytesMax } from '../../eviction/amounts.js';
 import { asPinfsError, PinfsError } from '../../format/errors.js';
 import { hasherOf, objectPath, type ObjectName } from '../../format/hash.js';
 import type { Demand } from '../../source/http/demand.js';
@@ -24,9 +25,6 @@ export interface Porter {
   /** Objects that are new in the storage, and their bytes as they are stored. */
   readonly brought: { objects: number; bytes: number };
 }
-
-// What is larger is written to a file as it comes (bytes).
-const smallBytesMax = 64 * 1024;
 
 // As somebody who waits a while; how long is the source's own affair.
 const demand: Demand = {
@@ -69,7 +67,8 @@ export async function receive(
   };
   const leg = { signal, demand, transfer: <T>(run: () => Promise<T>) => run() };
   try {
-    const isSmall = want.size.kind === 'exact' && want.size.bytes <= smallBytesMax;
+    // What is larger is written to a file as it comes.
+    const isSmall = want.size.kind === 'exact' && want.size.bytes <= smallObjectBytesMax;
     const begun = isSmall ? await tryOneRequest(source, want, signal) : undefined;
     await download(source, want, keep, leg, staging, begun);
   } catch (thrown) {

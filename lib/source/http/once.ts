@@ -1,7 +1,8 @@
+import { PinfsError } from '../../format/errors.js';
 import { escapePath } from '../path.js';
 import { nothingMet, type Way } from '../failover/failover.js';
 import type { Once, OnceListener, OnceOutcome } from '../source.js';
-import { closedError, makeQuestion, now, send, targetOn, type Client } from './client.js';
+import { makeQuestion, now, send, targetOn, type Client } from './client.js';
 import { noteAnswer } from './ask.js';
 import type { Exchange } from './exchange.js';
 import type { SourceAnswer } from './request.js';
@@ -27,7 +28,7 @@ export function askByOneRequest(
   if (way === undefined || network.rests.left(way, asked) > 0) return undefined;
   const target = targetOn(network.bases[way.mirror], escaped);
   const call: { seen: number; isOver: boolean; exchange?: Exchange } = { seen: 0, isOver: false };
-  const stop = (): void => call.exchange?.cancel(closedError());
+  const stop = (error: PinfsError): void => call.exchange?.cancel(error);
   call.exchange = send(client, way, makeQuestion(client, way, target, { ...plain, limit }), {
     came: (received) => {
       listener.came(received - call.seen);
@@ -41,7 +42,8 @@ export function askByOneRequest(
     },
   });
   if (!call.isOver) client.running.add(stop);
-  return { cancel: stop, hold: (held) => call.exchange?.hold(held) };
+  const cancel = (): void => stop(new PinfsError('INTERRUPTED', 'nobody waits for it any more'));
+  return { cancel, hold: (held) => call.exchange?.hold(held) };
 }
 
 function outcomeOf(client: Client, answer: SourceAnswer, way: Way, asked: number): OnceOutcome {

@@ -27,6 +27,7 @@ function steered(t: { teardown(end: () => unknown): unknown }, atOnce = 2) {
   const recorded: string[][] = [];
   const kept: string[] = [];
   const back: { readonly key: string; readonly begun: Begun | undefined }[] = [];
+  const spent = { network: 0, store: 0 };
   let refusal: Error | undefined;
   let isAway = false;
   const nameOf = (want: Want): string => want.path.slice(1);
@@ -46,6 +47,7 @@ function steered(t: { teardown(end: () => unknown): unknown }, atOnce = 2) {
     atOnce,
     queueMax: 5,
     weightOf: (want) => want.size.bytes,
+    spent,
     verify(stored, want): PreparedBytes {
       if (!stored.toString().startsWith(nameOf(want)))
         throw new PinfsError('OBJECT_HASH_MISMATCH', 'it is another one');
@@ -82,6 +84,7 @@ function steered(t: { teardown(end: () => unknown): unknown }, atOnce = 2) {
   });
   return {
     batch,
+    spent,
     asked,
     recorded,
     kept,
@@ -112,6 +115,7 @@ void t.test('what nobody waits for is asked for in its order, and recorded toget
   t.same(it.recorded, [['a', 'b', 'c']]);
   t.same(it.kept, ['a', 'b', 'c']);
   t.notOk(it.batch.has('a'));
+  t.ok(it.spent.network > 0 && it.spent.store > 0, 'and its time is counted');
 });
 
 void t.test('the queue has an end', (t) => {

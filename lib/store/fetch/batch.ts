@@ -4,6 +4,7 @@ import type { Tried } from '../../source/http/request.js';
 import type { Once, OnceOutcome, Served, Source } from '../../source/source.js';
 import type { PreparedBytes } from '../cache/commit.js';
 import { storedLimit } from '../inflate.js';
+import type { StoreSpent } from '../spent.js';
 import type { Want } from '../want.js';
 import type { Leg } from './flight.js';
 
@@ -28,6 +29,7 @@ export interface BatchOptions {
   /** Puts objects on the shelf; one error or none for each. */
   readonly record: (objects: readonly PreparedBytes[]) => Promise<readonly (Error | undefined)[]>;
   readonly weightOf: (want: Want) => number;
+  readonly spent: Pick<StoreSpent, 'network' | 'store'>;
   readonly listener: BatchListener;
 }
 
@@ -57,6 +59,8 @@ interface Item {
   readonly weight: number;
   readonly waiting: Set<Waiting>;
   once: Once | undefined;
+  /** When it was asked for, or came (ms). */
+  since: number;
   /** It was given up: what becomes of it is nobody's business. */
   isOver: boolean;
 }
@@ -145,6 +149,7 @@ export class Batch {
       weight: this.#options.weightOf(want),
       waiting: new Set(),
       once: undefined,
+      since: performance.now(),
       isOver: false,
     };
     this.#items.set(key, item);
@@ -168,6 +173,7 @@ export class Batch {
 
   #answered(item: Item, outcome: OnceOutcome): void {
     this.#asked.delete(item);
+    this.#spend(item, 'network');
     if (item.isOver) return;
     if (outcome.bytes === undefined) this.#end(item, outcome);
     else this.#arrive(item, outcome.bytes, outcome.served);
@@ -177,6 +183,7 @@ export class Batch {
   #arrive(item: Item, stored: Buffer, served: Served): void {
     try {
       const prepared = this.#options.verify(stored, item.want);
+      item.since = performance.now();
       this.#arrived.push({ item, prepared, stored, served });
     } catch {
       // Why is found again by whoever goes on.
@@ -203,11 +210,16 @@ export class Batch {
   }
 
   #recorded({ item, prepared, stored, served }: Arrived, error: Error | undefined): void {
+    this.#spend(item, 'store');
     if (item.isOver) return;
     if (error === undefined) {
       this.#options.listener.kept(item.key, item.want, stored.length, prepared.size);
       this.#end(item, 'kept');
     } else this.#end(item, { stored, served });
+  }
+
+  #spend(item: Item, layer: 'network' | 'store'): void {
+    this.#options.spent[layer] += performance.now() - item.since;
   }
 
   #end(item: Item, result: Fetched): void {

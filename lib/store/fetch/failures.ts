@@ -1,5 +1,7 @@
 import { printable } from '../../format/bytes.js';
-import { isMachineFault, type PinfsError } from '../../format/errors.js';
+import { isMachineFault, PinfsError } from '../../format/errors.js';
+import type { WaitLimits } from '../../source/wait.js';
+import { describe } from '../inflate.js';
 import { openRecentFailures } from '../recent-failures.js';
 import type { StoreStatistics } from '../store.js';
 import type { Want } from '../want.js';
@@ -52,4 +54,10 @@ export function countFailure(statistics: StoreStatistics, want: Want, error: Pin
   statistics.failures[code] = (statistics.failures[code] ?? 0) + 1;
   const time = new Date().toISOString();
   statistics.lastFailure = { code, message, path: printable(want.path), time };
+}
+
+/** What a wait ends with that is over. */
+export function tooLate(want: Want, { deadline }: WaitLimits): PinfsError {
+  const text = `${describe(want)} did not come: nothing, or next to nothing, for ${deadline / 1000} s`;
+  return new PinfsError('SOURCE_TIMEOUT', text, { passing: true });
 }

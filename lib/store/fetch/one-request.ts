@@ -21,8 +21,13 @@ export async function tryOneRequest(
           resolve(bytes === undefined ? { tried } : { stored: bytes, served: outcome.served });
         },
       });
+      stop = (): void => {
+        // Whoever goes on says that it was interrupted, and not that a request failed.
+        resolve(undefined);
+        once?.cancel();
+      };
       if (once === undefined) resolve(undefined);
-      else signal.addEventListener('abort', (stop = () => once.cancel()), { once: true });
+      else signal.addEventListener('abort', stop, { once: true });
     });
   } finally {
     signal.removeEventListener('abort', stop);

@@ -1,5 +1,4 @@
 import { PinfsError } from '../format/errors.js';
-import type { WaitLimits } from '../source/wait.js';
 import type { Disk } from './cache/disk.js';
 import { mayFit } from './cache/keeper.js';
 import { diskFull } from './cache/layout.js';
@@ -35,9 +34,4 @@ export function checkPromise(want: Want, cache: Disk | PinfsError | undefined, s
     throw diskFull(directory, `${text}: its disk is too full (${directory})`);
   }
   throw new PinfsError('CACHE_FULL', text, { advice: 'Raise the limit with --cache-limit SIZE.' });
-}
-
-export function tooLate(want: Want, { deadline }: WaitLimits): PinfsError {
-  const text = `${describe(want)} did not come: nothing, or next to nothing, for ${deadline / 1000} s`;
-  return new PinfsError('SOURCE_TIMEOUT', text, { passing: true });
 }
