@@ -22,6 +22,8 @@ void t.test('the log is written to the disk now and then, once at a time', (t) =
   flush.recorded(1);
   t.equal(under.length, 1);
   under[0]?.done();
+  flush.recorded(1);
+  t.equal(under.length, 1, 'what follows counts anew');
   t.end();
 });
 
