@@ -5,7 +5,8 @@ import { errorCode, errorReason } from '../format/errno.js';
 import { machineFault, PinfsError } from '../format/errors.js';
 import { fromBytes, fromText, printable, toBytes, type ByteString } from '../format/bytes.js';
 import { pathComponents } from './path.js';
-import type { Sink, Source, SourceRequest, Traffic } from './source.js';
+import type { Sink } from './sink.js';
+import type { Source, SourceRequest, Traffic } from './source.js';
 
 /**
  * A repository that lies in a directory of this machine. Symbolic links are followed wherever they lead: parts

@@ -2,6 +2,7 @@ import type { PinfsError } from '../format/errors.js';
 import type { Demand } from './http/demand.js';
 import type { Tried } from './http/request.js';
 import type { ServerOrder } from './order/server-order.js';
+import type { Sink } from './sink.js';
 
 /**
  * Where the bytes of one repository come from. Seam: HTTP, a directory, a bad one in tests;
@@ -84,14 +85,6 @@ export interface Served {
   readonly hop: number;
   /** Caches on the way were asked for a fresh copy. */
   readonly fresh: boolean;
-}
-
-/** Where the bytes of a large answer go, so that they need not be held in memory. */
-export interface Sink {
-  /** An answer begins: what came of one before is dropped. */
-  begin(): void;
-  /** Takes the bytes before it returns. @throws PinfsError, which ends the request. */
-  write(chunk: Buffer): void;
 }
 
 export interface SourceRequest {

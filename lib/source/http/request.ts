@@ -1,6 +1,6 @@
 import type { PinfsError } from '../../format/errors.js';
 import type { Fault, Way } from '../failover/failover.js';
-import type { Sink } from '../source.js';
+import type { Sink } from '../sink.js';
 
 /** One request, and what of its answer is wanted. */
 export interface Question {

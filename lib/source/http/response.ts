@@ -3,7 +3,7 @@ import { asPinfsError, PinfsError } from '../../format/errors.js';
 import { unauthorized } from './connection-error.js';
 import type { Fault } from '../failover/failover.js';
 import type { SourceAnswer, Question } from './request.js';
-import type { Sink } from '../source.js';
+import type { Sink } from '../sink.js';
 
 export type Headers = Readonly<Record<string, string | string[] | undefined>>;
 

@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import { errorCode } from '../../format/errno.js';
 import { PinfsError } from '../../format/errors.js';
 import { withFiles } from '../../machine/file-budget.js';
-import type { Sink } from '../../source/source.js';
+import type { Sink } from '../../source/sink.js';
 import type { Disk } from './disk.js';
 import { DiskFull, limitReached, NoRoom } from './full.js';
 import { diskFull, cacheUnusable } from './layout.js';
