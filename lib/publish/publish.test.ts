@@ -112,3 +112,16 @@ t.test('progress ends with all that was counted, whether it had to be read or no
   t.equal(amountOf(['-'], 10_000), undefined);
   t.equal(amountOf([join(tree, 'none')], 10_000), undefined);
 });
+
+t.test('one that can not begin leaves nothing behind that keeps a process alive', async (t) => {
+  const work = t.testdir({ tree: { file: 'one' }, storage: {}, state: 'no directory' });
+  const revisions = [{ tree: {}, time: firstDay }];
+  const storage = makeRepository({ fqrn, revisions }).writeTo(join(work, 'storage'));
+  const key = createPrivateKey(testCertificate.privateKey);
+  const timers = (): number =>
+    process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
+  const before = timers();
+  const options = { fqrn, key, storage, from: [join(work, 'tree')], threads: 1 };
+  await t.rejects(publish({ ...options, stateDirectory: join(work, 'state') }), { code: 'EEXIST' });
+  t.equal(timers(), before);
+});

@@ -89,28 +89,30 @@ export async function publish(options: PublishOptions): Promise<PublishReport> {
     const tell = (): void => {
       progress?.({ entries: done.entries, bytes: done.bytes + writer.counts.packedBytes });
     };
+    const states: (InputState | undefined)[] = [];
     const timer = setInterval(tell, progressMs);
-    const states = from.map((one) => stateOf(options, settings, [storage.name, fqrn, at, one]));
-    const revision = (await readHead(storage, fqrn)).manifest.rootHash.text;
-    const catalogs: ByteString[] = [];
-    const asked = (path: ByteString): void => {
-      if (path.startsWith(`${at}/`)) catalogs.push(path.slice(at.length));
-    };
-    const rules = at === '' ? from.map(dirtabIdentity).join() : '';
-    const inputOf = (one: string, index: number) => {
-      const state = states[index];
-      // What was laid over it, or taken out, was not of this directory alone.
-      const isAlone = from.length === 1 && deletes.length === 0;
-      return readInput(one, {
-        writer,
-        keepGoing,
-        xattrs: true,
-        revision,
-        ...(state === undefined ? {} : { state }),
-        skipsCatalogs: isAlone && state?.rules === rules,
-      });
-    };
     try {
+      for (const one of from)
+        states.push(stateOf(options, settings, [storage.name, fqrn, at, one]));
+      const revision = (await readHead(storage, fqrn)).manifest.rootHash.text;
+      const catalogs: ByteString[] = [];
+      const asked = (path: ByteString): void => {
+        if (path.startsWith(`${at}/`)) catalogs.push(path.slice(at.length));
+      };
+      const rules = at === '' ? from.map(dirtabIdentity).join() : '';
+      const inputOf = (one: string, index: number) => {
+        const state = states[index];
+        // What was laid over it, or taken out, was not of this directory alone.
+        const isAlone = from.length === 1 && deletes.length === 0;
+        return readInput(one, {
+          writer,
+          keepGoing,
+          xattrs: true,
+          revision,
+          ...(state === undefined ? {} : { state }),
+          skipsCatalogs: isAlone && state?.rules === rules,
+        });
+      };
       const report = await publishRevision({
         ...publication,
         inputs: from.map((one, index) => counted(inputOf(one, index), done)),
