@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import { openStore } from '../../store/open.js';
@@ -29,7 +29,7 @@ function gameOf(
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
     return state / 2 ** 32;
   };
-  const sizes = Array.from({ length: objects }, () => 1 + Math.floor(sizeMax * random() ** 3));
+  const sizes = Array.from({ length: objects }, () => 2 + Math.floor(sizeMax * random() ** 3));
   const accesses = Array.from({ length: count }, () => Math.floor(objects * random() ** 2));
   return { sizes, accesses, limit };
 }
@@ -50,10 +50,10 @@ function replayed(game: Game): { readonly hits: boolean[]; readonly evictions: n
   return { hits, evictions: policy.evictions };
 }
 
-/** Each another one, and soon compressed. */
-function contentOf(size: number): Buffer {
+/** Each another one, since two alike would be one object; and soon compressed. @param size at least 2. */
+function contentOf(size: number, object: number): Buffer {
   const bytes = Buffer.alloc(size);
-  randomBytes(Math.min(size, 16)).copy(bytes);
+  bytes.writeUInt16LE(object);
   return bytes;
 }
 
@@ -62,7 +62,7 @@ async function played(t: Test, game: Game) {
   const source = memorySource();
   const wants = game.sizes.map((size, object): Want => {
     const kind = object % 7 === 6 ? 'catalog' : 'data';
-    return source.put(contentOf(size), kind === 'catalog' ? { kind } : {});
+    return source.put(contentOf(size, object), kind === 'catalog' ? { kind } : {});
   });
   const name = createHash('sha1').update(JSON.stringify(game)).digest('hex').slice(0, 12);
   const directory = t.testdir({ [name]: {} });
