@@ -78,7 +78,7 @@ void t.test('P1 no byte in the cache is trusted because it lies there', async (t
     const names = readdirSync(path, { recursive: true, encoding: 'utf8' });
     return names.map((name) => join(path, name)).filter((file) => statSync(file).isFile());
   });
-  t.ok(files.length > 3);
+  t.ok(files.length > 1);
   const poison: Readonly<Record<string, (path: string, index: number) => void>> = {
     'one bit, with size and time as before': (path) => {
       const { atime, mtime } = statSync(path);
@@ -88,6 +88,12 @@ void t.test('P1 no byte in the cache is trusted because it lies there', async (t
       writeFileSync(path, bytes);
       utimesSync(path, atime, mtime);
     },
+    'a bit of each kilobyte': (path) => {
+      const bytes = readFileSync(path);
+      for (let at = 100; at < bytes.length; at += 1024) bytes[at] = (bytes[at] ?? 0) ^ 1;
+      chmodSync(path, 0o644);
+      writeFileSync(path, bytes);
+    },
     'another object in its place': (path, index) => {
       cpSync(files[(index + 1) % files.length] ?? '', `${path}.new`);
       renameSync(`${path}.new`, path);
@@ -95,7 +101,7 @@ void t.test('P1 no byte in the cache is trusted because it lies there', async (t
   };
   for (const [name, change] of Object.entries(poison)) {
     const copy = join(bench.work, name);
-    for (const options of [{ offline: true }, {}]) {
+    for (const options of [{ offline: true }, { offline: false }]) {
       rmSync(copy, { recursive: true, force: true });
       cpSync(join(bench.work, 'cache'), copy, { recursive: true, preserveTimestamps: true });
       chmodSync(copy, 0o700);
@@ -112,7 +118,9 @@ void t.test('P1 no byte in the cache is trusted because it lies there', async (t
       }
       const { wrong, failed } = sameTree(await treeOf(again), expected);
       t.same(wrong, [], name);
-      t.equal(failed.length, 0, `${name}: with a source all is fetched again`);
+      // One bit of a segment is one of a single object: with no source that is lost, and nothing else.
+      if (options.offline) t.equal(failed.length, 1, name);
+      else t.equal(failed.length, 0, `${name}: with a source all is fetched again`);
       await again.close();
     }
   }

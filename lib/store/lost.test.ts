@@ -25,7 +25,8 @@ import { wantKey, type Want } from './want.js';
 
 // What becomes of a store whose cache directory is removed, moved or replaced, also by other users of the machine.
 
-const plain = Buffer.from('what was published\n'.repeat(50));
+// Too large for a segment: SQLite gets paths of files alone.
+const plain = Buffer.from('what was published\n'.repeat(5000));
 const evil = Buffer.from('what somebody else would like to be read'.padEnd(plain.length, '!'));
 
 function content(shelf: Shelf, want: Want): Buffer | undefined {

@@ -27,8 +27,8 @@ export interface Shelf {
   ): number | undefined;
 
   /**
-   * Path of the object's file, to be opened by SQLite; undefined if it isn't here. Whoever has opened it asks
-   * `stillThere` before he reads.
+   * Path of the object's file, to be opened by SQLite; undefined if it isn't here, or lies in a segment. Whoever has
+   * opened it asks `stillThere` before he reads.
    */
   path(want: Want): string | undefined;
 

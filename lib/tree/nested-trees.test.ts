@@ -2,6 +2,7 @@ import { errno } from '../format/errno.js';
 import { appendFileSync, chmodSync, rmSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
+import type { Shelf } from '../store/shelf.js';
 import { wantKey } from '../store/want.js';
 import { genuine, needsGenuine } from '../testing/genuine.js';
 import { manifestLine, rootWant, storedIn, testShelf } from '../testing/fakes/memory-shelf.js';
@@ -334,12 +335,13 @@ void t.test('a catalog that is changed in place while it is open is asked for ag
   t.teardown(() => shelf.close());
   const want = rootWant(made.head.rootHash);
   let asked = 0;
-  const counting = {
+  const counting: Shelf = {
     ...shelf,
-    path(one: typeof want) {
+    path(one) {
       asked += 1;
       return asked > 1 ? undefined : shelf.path(one);
     },
+    read: (...of) => (asked > 1 ? undefined : shelf.read(...of)),
   };
   shelf.provide(want);
   const tree = shelf.must(() => openTree(want, counting, treeOptions));

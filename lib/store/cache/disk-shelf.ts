@@ -78,7 +78,7 @@ export class DiskShelf implements Shelf {
     // Known from there, unless it could not be followed.
     if (!this.#records.isCurrent() && !this.stillThere()) return undefined;
     const object = this.#lookup(want);
-    return object === undefined ? undefined : objectFile(this.#place.at, object.key);
+    return object?.kind === 'file' ? objectFile(this.#place.at, object.key) : undefined;
   }
 
   stillThere(): boolean {

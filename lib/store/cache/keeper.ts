@@ -138,10 +138,11 @@ async function put(
   }
 }
 
-/** Content of a promised size; what SQLite opens, and what is read as a whole, has a file of its own. */
+/** Content and catalogs of a promised size; what else is opened or read as a whole has a file of its own. */
 export function isBesideOthers({ object, size }: Want, smallBytesMax: number): boolean {
-  const isContent = object.kind === 'data' || object.kind === 'chunk';
-  return isContent && size.kind === 'exact' && size.bytes <= smallBytesMax;
+  const { kind } = object;
+  const mayBe = kind === 'data' || kind === 'chunk' || kind === 'catalog';
+  return mayBe && size.kind === 'exact' && size.bytes <= smallBytesMax;
 }
 
 /** What is this small came in memory, whatever it was staged in. */

@@ -89,6 +89,23 @@ void t.test('small objects lie in one file, and are read from any thread', async
   t.equal(source.requests.length, 5, 'nothing is fetched twice');
 });
 
+void t.test('a small catalog lies beside content, and has no path', async (t) => {
+  const { directory, store, source } = await filled(t);
+  const catalog = randomBytes(5000);
+  const want = source.put(catalog, { kind: 'catalog' });
+  const history = source.put(randomBytes(5000), { kind: 'history' });
+  await store.fetch(want);
+  await store.fetch(history);
+  t.equal(segments(directory).length, 1);
+  for (const shelf of [store.shelf, shelfOf(t, directory)]) {
+    t.same(content(shelf, want), catalog);
+    t.equal(shelf.path(want), undefined);
+    t.type(shelf.path(history), 'string', 'what SQLite alone reads has a file');
+  }
+  await store.fetch(want);
+  t.equal(source.requests.length, 6, 'nothing is fetched twice');
+});
+
 void t.test('a byte that was changed is found at the next read, whoever has it open', async (t) => {
   const { directory, store, plains, wants, source } = await filled(t, [3000, 3000]);
   const shelf = shelfOf(t, directory);

@@ -62,13 +62,18 @@ export interface CatalogFile {
 
 /**
  * Opens the database of a catalog.
+ * @param source its path, or all of it.
  * @param subject what it is, for messages.
  * @param root hash of the path that its root entry should have.
  * @throws PinfsError CATALOG_NOT_SQLITE, CATALOG_SCHEMA, CATALOG_UNSUPPORTED; an error of the file system as it is.
  */
-export function openCatalogFile(path: string, subject: string, root: Buffer): CatalogFile {
+export function openCatalogFile(
+  source: string | Buffer,
+  subject: string,
+  root: Buffer,
+): CatalogFile {
   const rules: GuardRules = { ...catalogRules, subject };
-  const { database, columns } = openGuarded(path, rules);
+  const { database, columns } = openGuarded(source, rules);
   try {
     const identity = readIdentity(database, root);
     const schema = readSchema(identity.schema, columns, rules);

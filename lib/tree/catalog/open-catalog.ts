@@ -1,4 +1,5 @@
 import { existsSync, statSync } from 'node:fs';
+import { smallObjectBytesMax } from '../../eviction/amounts.js';
 import { printable } from '../../format/bytes.js';
 import { errno } from '../../format/errno.js';
 import { asPinfsError, isMachineFault, PinfsError } from '../../format/errors.js';
@@ -35,7 +36,23 @@ export function openCatalog(catalog: Catalog, shelf: Shelf): Outcome<OpenedCatal
     if (file !== undefined) return done({ file, isDecoded: true, bytes, isUnchanged: () => true });
   }
   const path = shelf.path(want);
-  return path === undefined ? miss : openFile(catalog, path, shelf);
+  return path === undefined ? openSmall(catalog, shelf) : openFile(catalog, path, shelf);
+}
+
+// What a fault was found in, where that was not a file that another one may replace.
+const inSegment = 'segment';
+
+/** One that lies in a segment has no file: SQLite gets its bytes. */
+function openSmall(catalog: Catalog, shelf: Shelf): Outcome<OpenedCatalog> {
+  const { want, fault } = catalog;
+  if (fault?.file === inSegment) return failure(errno.EIO, fault.error);
+  // Nobody may have promised its size.
+  const room = Buffer.alloc(smallObjectBytesMax + 1);
+  const bytes = shelf.read(want, 0, room.length, room, 0);
+  if (bytes === undefined || bytes === room.length) return { kind: 'miss', want };
+  const opened = openChecked(catalog, room.subarray(0, bytes), inSegment);
+  if (opened.kind !== 'done') return opened;
+  return done({ file: opened.value, isDecoded: false, bytes: 0, isUnchanged: () => true });
 }
 
 /** Undefined: SQLite has to open it, or to say what is wrong with it. */
@@ -84,13 +101,17 @@ function stampOf(path: string): { readonly inode: string; readonly stamp: string
   return { inode, stamp: `${inode}:${status.size}:${status.mtimeNs}:${status.ctimeNs}` };
 }
 
-/** @param stamp by which it is known whether it was refused before. */
-function openChecked(catalog: Catalog, path: string, stamp: string): Outcome<CatalogFile> {
+/** @param source its path, or all of it. @param stamp by which it is known whether it was refused before. */
+function openChecked(
+  catalog: Catalog,
+  source: string | Buffer,
+  stamp: string,
+): Outcome<CatalogFile> {
   if (catalog.fault?.file === stamp) return failure(errno.EIO, catalog.fault.error);
   let file: CatalogFile | undefined;
   try {
     const subject = catalogSubject(catalog);
-    file = withFiles(() => openCatalogFile(path, subject, pathDigest(catalog.prefix)));
+    file = withFiles(() => openCatalogFile(source, subject, pathDigest(catalog.prefix)));
     const problem = identityProblem(catalog, file);
     if (problem !== undefined) throw problem;
     catalog.fault = undefined;
