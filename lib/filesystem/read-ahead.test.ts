@@ -113,6 +113,16 @@ void t.test('who jumps about gets nothing', (t) => {
   t.end();
 });
 
+void t.test('behind jumps some that follow each other are no order yet', (t) => {
+  const { read } = reader();
+  const asked = ['f020', 'f003', 'f011', 'f012', 'f013', 'f014'].flatMap((name) =>
+    read(`/a/${name}`),
+  );
+  t.same(asked, []);
+  t.same(read('/a/f015').slice(0, 2), ['/a/f016', '/a/f017'], 'but more of them are');
+  t.end();
+});
+
 void t.test('who reads siblings of a directory that he listed gets all of them, in time', (t) => {
   const { read, list } = reader(8);
   list('/a');
@@ -132,6 +142,18 @@ void t.test('who goes from directory to directory gets the next one', (t) => {
     asked.join(' '),
   );
   t.equal(new Set(asked).size, asked.length, 'nothing twice');
+  t.end();
+});
+
+void t.test('who listed nothing gets no other directory', (t) => {
+  const { read } = reader(6);
+  const asked = names(6).flatMap((name) => read(`/a/${name}`, bytesMax, ['/b']));
+  t.same(
+    asked,
+    names(6)
+      .slice(3)
+      .map((name) => `/a/${name}`),
+  );
   t.end();
 });
 

@@ -4,10 +4,12 @@ import { wantsForRange } from '../tree/content.js';
 import type { Entry, NodeId } from '../tree/entry.js';
 import type { Tree } from '../tree/tree.js';
 import { openChunksAhead, type ChunksAhead, type ReadAheadCounts } from './chunks-ahead.js';
+import { openSiblingsAhead, type SiblingsAhead } from './siblings-ahead.js';
 
 /**
  * The files that a reader who goes on in order will read next, as objects to be fetched before he asks. What it
- * asks for begins small, doubles while what was asked for is read, and is halved as soon as it isn't.
+ * asks for begins small, doubles while what was asked for is read, and is halved as soon as it isn't. Who reads in no
+ * order gets siblings, within a bound of their own.
  */
 export interface ReadAhead {
   /** A client came to the end of a directory's listing. */
@@ -25,8 +27,10 @@ export interface ReadAhead {
 }
 
 const windowBytesMin = 128 * 1024;
-// So many files in order make a reader who goes on; so many of a listed directory one who wants all of it.
+// So many files in order make a reader who goes on; so many of a listed directory one who may want all of it.
 const readsInOrderMin = 2;
+// Where somebody jumped about, files follow each other by chance: a row has to be longer by as much as there were jumps.
+const jumpsCountedMax = 8;
 const readsOfListedMin = 4;
 // Where so many in a row are here already, only one of so many is looked for, until one is not.
 const hereInRowMin = 64;
@@ -44,6 +48,8 @@ interface Known {
   reads: number;
   /** So many were read one after the other, and this one would be next: others may read elsewhere meanwhile. */
   inOrder: number;
+  /** So many were not the next one. */
+  jumps: number;
   next: NodeId | undefined;
   listed: boolean;
   queued: boolean;
@@ -83,7 +89,10 @@ interface State {
   windowBytes: number;
   reads: number;
   inOrder: number;
+  /** Who read last goes through directories that he listed. */
+  walks: boolean;
   readonly chunks: ChunksAhead;
+  readonly siblings: SiblingsAhead;
 }
 
 export function openReadAhead(tree: Tree, shelf: Shelf): ReadAhead {
@@ -103,7 +112,9 @@ export function openReadAhead(tree: Tree, shelf: Shelf): ReadAhead {
     windowBytes: windowBytesMin,
     reads: 0,
     inOrder: 0,
+    walks: false,
     chunks: openChunksAhead(tree, shelf, counts),
+    siblings: openSiblingsAhead(tree, shelf, counts),
   };
   return {
     counts: state.counts,
@@ -121,7 +132,7 @@ export function openReadAhead(tree: Tree, shelf: Shelf): ReadAhead {
 }
 
 function newKnown(): Known {
-  return { reads: 0, inOrder: 0, next: undefined, listed: false, queued: false };
+  return { reads: 0, inOrder: 0, jumps: 0, next: undefined, listed: false, queued: false };
 }
 
 function known({ directories }: State, directory: NodeId): Known {
@@ -141,25 +152,34 @@ function noteRead(state: State, node: NodeId): void {
   const directory = known(state, parent.value);
   state.reads++;
   const wasAsked = use(state, node);
+  const wasSibling = state.siblings.use(node);
+  const isNext = wasAsked || node === directory.next;
   // Who comes to another directory may be going on in order, if he has listed it.
   const isFirst = directory.reads === 0;
-  if (wasAsked || node === directory.next) {
+  if (isNext) {
     state.inOrder++;
     directory.inOrder++;
   } else {
     directory.inOrder = 0;
     if (!isFirst || !directory.listed) state.inOrder = 0;
-    if (!isFirst) shrink(state);
+    if (!isFirst) {
+      directory.jumps++;
+      shrink(state);
+    }
   }
   directory.reads++;
   directory.next = state.tree.following(node);
   expire(state);
   const goesOn = isFirst && directory.listed && state.inOrder >= readsInOrderMin;
-  const wantsAll = directory.listed && directory.reads >= readsOfListedMin;
-  if (!directory.queued && (directory.inOrder >= readsInOrderMin || goesOn || wantsAll)) {
+  const inOrderMin = readsInOrderMin + Math.min(directory.jumps, jumpsCountedMax);
+  state.walks = directory.listed && state.inOrder >= inOrderMin;
+  if (!directory.queued && (directory.inOrder >= inOrderMin || goesOn)) {
     directory.queued = true;
     state.reading.unshift({ directory: parent.value, behind: node, after: 0, page: [] });
   }
+  if (isNext || wasSibling || goesOn) return;
+  const wantsAll = directory.listed && directory.reads >= readsOfListedMin;
+  state.siblings.read(node, parent.value, wantsAll);
 }
 
 /** @returns whether it had been asked for. */
@@ -189,11 +209,23 @@ function expire(state: State): void {
 }
 
 function take(state: State, bytesMax: number, directories: readonly NodeId[]): readonly Want[] {
+  const wants = state.chunks.take(bytesMax);
+  takeInOrder(state, bytesMax, directories, wants);
+  state.siblings.take(bytesMax - state.askedBytes, wants, (node) => state.asked.has(node));
+  if (wants.length > 0) state.shelf.expect?.(wants, false);
+  return wants;
+}
+
+function takeInOrder(
+  state: State,
+  bytesMax: number,
+  directories: readonly NodeId[],
+  wants: Want[],
+): void {
   state.windowBytes = Math.min(state.windowBytes, Math.max(bytesMax, windowBytesMin));
   const windowBytes = Math.min(state.windowBytes, bytesMax);
-  const wants = state.chunks.take(bytesMax);
   // Not one by one: who is asked has work with each time.
-  if (state.askedBytes + Math.min(windowBytes / 8, atOnceBytes) > windowBytes) return wants;
+  if (state.askedBytes + Math.min(windowBytes / 8, atOnceBytes) > windowBytes) return;
   for (let looks = 0; looks < looksMax && wants.length < wantsAtOnceMax; looks++) {
     if (state.askedBytes >= windowBytes) break;
     const cursors = state.reading.length > 0 ? state.reading : state.coming;
@@ -206,13 +238,11 @@ function take(state: State, bytesMax: number, directories: readonly NodeId[]): r
       if (cursors === state.reading && cursors.length > 1) cursors.push(...cursors.splice(0, 1));
     }
   }
-  state.shelf.expect?.(wants, false);
-  return wants;
 }
 
 /** Who reads all of the directories that he comes to gets those that come next. */
 function nextDirectory(state: State, directories: readonly NodeId[]): Cursor | undefined {
-  if (state.inOrder < readsInOrderMin) return undefined;
+  if (!state.walks) return undefined;
   // All of them were queued when they were looked at last.
   if (directories === state.exhausted && state.lacking.size === 0) return undefined;
   for (const directory of directories) {
@@ -267,8 +297,9 @@ function isStillLacking({ lacking, shelf }: State, directory: NodeId): boolean {
 }
 
 function ask(state: State, entry: Entry, wants: Want[]): void {
-  const { tree, shelf, asked, counts } = state;
+  const { tree, shelf, asked, counts, siblings } = state;
   if (entry.type !== 'file' || entry.size === 0 || asked.has(entry.node)) return;
+  if (siblings.isAsked(entry.node)) return;
   state.hereInRow++;
   if (state.hereInRow > hereInRowMin && state.hereInRow % lookedForOf !== 0) return;
   const pieces = wantsForRange(tree, entry, 0, 1);
