@@ -14,7 +14,7 @@ export interface Client {
   readonly settings: HttpSettings;
   readonly network: Network;
   readonly traffic: Traffic;
-  /** Stops each request that is under way. */
+  /** Stops each `get` that is under way. */
   readonly running: Set<(error: PinfsError) => void>;
   /** What is being asked, by each way. */
   readonly asked: Set<Asked>;
@@ -28,8 +28,9 @@ export interface Client {
 interface Asked {
   readonly way: Way;
   /** When something came last, or it was sent. */
-  readonly heard: { at: number };
-  readonly exchange: Exchange;
+  heardAt: number;
+  /** Undefined when it has ended: a table that a Set has grown out of keeps what it held alive for a while. */
+  exchange: Exchange | undefined;
 }
 
 /**
@@ -41,7 +42,7 @@ export function giveUpOn({ asked, settings, network }: Client, way: Way, error: 
   const isProxied = network.hop(way).kind === 'proxy';
   const silenceMs = timingOf(settings, isProxied, 0).headersTimeout / 2;
   for (const one of [...asked]) {
-    if (isSame(one.way, way) && now() - one.heard.at >= silenceMs) one.exchange.giveUp(error);
+    if (isSame(one.way, way) && now() - one.heardAt >= silenceMs) one.exchange?.giveUp(error);
   }
 }
 
@@ -127,30 +128,30 @@ export function send(
   { came, answered, ended }: ExchangeListener,
 ): Exchange {
   const { network, traffic, asked } = client;
-  const heard = { at: now() };
+  const entry: Asked = { way, heardAt: now(), exchange: undefined };
+  asked.add(entry);
   const counts = network.counts(way);
   counts.requests++;
   let seen = 0;
-  const current: { entry?: Asked; isOver: boolean } = { isOver: false };
   const started = exchange(
     network.dispatcher(network.hop(way), question.origin),
     question,
     traffic,
     {
       came: (received) => {
-        heard.at = now();
+        entry.heardAt = now();
         counts.bytes += received - seen;
         seen = received;
         came(received);
       },
       answered: (milliseconds) => {
-        heard.at = now();
+        entry.heardAt = now();
         countFirstByte(counts, milliseconds);
         answered(milliseconds);
       },
       ended: (answer) => {
-        current.isOver = true;
-        if (current.entry !== undefined) asked.delete(current.entry);
+        asked.delete(entry);
+        entry.exchange = undefined;
         // What is not wanted any more is nobody's fault.
         if (answer.kind === 'failed' && answer.error.code !== 'INTERRUPTED')
           countWayError(counts, answer.error.code);
@@ -158,7 +159,7 @@ export function send(
       },
     },
   );
-  if (!current.isOver) asked.add((current.entry = { way, heard, exchange: started }));
+  if (asked.has(entry)) entry.exchange = started;
   return started;
 }
 

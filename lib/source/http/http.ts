@@ -86,6 +86,7 @@ function viewOf(client: Client, only: Only | undefined, arranged?: Arranged): So
     async close() {
       client.closed = true;
       for (const stop of client.running) stop(closedError());
+      for (const { exchange } of client.asked) exchange?.cancel(closedError());
       await client.network.close();
     },
   };

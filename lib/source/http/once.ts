@@ -4,7 +4,6 @@ import { nothingMet, type Way } from '../failover/failover.js';
 import type { Once, OnceListener, OnceOutcome } from '../source.js';
 import { makeQuestion, now, send, targetOn, type Client } from './client.js';
 import { noteAnswer } from './ask.js';
-import type { Exchange } from './exchange.js';
 import type { SourceAnswer } from './request.js';
 
 const plain = { request: {}, fresh: false, tries: 0 } as const;
@@ -27,23 +26,20 @@ export function askByOneRequest(
   const way = others.length === 0 ? first : network.failover.pick(escaped, nothingMet, asked);
   if (way === undefined || network.rests.left(way, asked) > 0) return undefined;
   const target = targetOn(network.bases[way.mirror], escaped);
-  const call: { seen: number; isOver: boolean; exchange?: Exchange } = { seen: 0, isOver: false };
-  const stop = (error: PinfsError): void => call.exchange?.cancel(error);
-  call.exchange = send(client, way, makeQuestion(client, way, target, { ...plain, limit }), {
+  let seen = 0;
+  const question = makeQuestion(client, way, target, { ...plain, limit });
+  const exchange = send(client, way, question, {
     came: (received) => {
-      listener.came(received - call.seen);
-      call.seen = received;
+      listener.came(received - seen);
+      seen = received;
     },
     answered: () => undefined,
-    ended: (answer) => {
-      call.isOver = true;
-      client.running.delete(stop);
-      listener.ended(outcomeOf(client, answer, way, asked));
-    },
+    ended: (answer) => listener.ended(outcomeOf(client, answer, way, asked)),
   });
-  if (!call.isOver) client.running.add(stop);
-  const cancel = (): void => stop(new PinfsError('INTERRUPTED', 'nobody waits for it any more'));
-  return { cancel, hold: (held) => call.exchange?.hold(held) };
+  return {
+    cancel: () => exchange.cancel(new PinfsError('INTERRUPTED', 'nobody waits for it any more')),
+    hold: (held) => exchange.hold(held),
+  };
 }
 
 function outcomeOf(client: Client, answer: SourceAnswer, way: Way, asked: number): OnceOutcome {

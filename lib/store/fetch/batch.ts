@@ -173,6 +173,8 @@ export class Batch {
 
   #answered(item: Item, outcome: OnceOutcome): void {
     this.#asked.delete(item);
+    // It holds the whole exchange, and an item may wait for its record until old objects are looked at.
+    item.once = undefined;
     this.#spend(item, 'network');
     if (item.isOver) return;
     if (outcome.bytes === undefined) this.#end(item, outcome);
