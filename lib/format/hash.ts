@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 
 /**
  * Content hashes and object names (docs/format.md, 2.1 to 2.3).
@@ -21,6 +21,8 @@ export interface ObjectName {
 }
 
 const tails: Record<HashAlgorithm, string> = { sha1: '', rmd160: '-rmd160', shake128: '-shake128' };
+
+const opensslNames = { sha1: 'sha1', rmd160: 'ripemd160' } as const;
 
 const suffixes: Record<ObjectKind, string> = {
   data: '',
@@ -52,6 +54,10 @@ export function hashFromDigest(
 
 /** The hash of stored bytes. */
 export function hashBytes(algorithm: HashAlgorithm, bytes: Uint8Array): ContentHash {
+  if (algorithm !== 'shake128') {
+    // In one call, which takes two thirds of the time that three take for a small object.
+    return { algorithm, text: hash(opensslNames[algorithm], bytes, 'hex') + tails[algorithm] };
+  }
   const hasher = hasherOf(algorithm);
   hasher.update(bytes);
   return hasher.digest();
@@ -67,7 +73,7 @@ export function hasherOf(algorithm: HashAlgorithm): Hasher {
   const hasher =
     algorithm === 'shake128'
       ? createHash('shake128', { outputLength: 20 })
-      : createHash(algorithm === 'rmd160' ? 'ripemd160' : 'sha1');
+      : createHash(opensslNames[algorithm]);
   return {
     update: (bytes) => void hasher.update(bytes),
     digest: () => ({ algorithm, text: hasher.digest('hex') + tails[algorithm] }),

@@ -37,194 +37,225 @@ export function exchange(
   traffic: Traffic,
   listener: ExchangeListener,
 ): Exchange {
-  const call: Call = {
-    question,
-    traffic,
-    listener,
-    sentAt: 0,
-    controller: undefined,
-    timer: undefined,
-    watch: () => undefined,
-    held: false,
-    ended: false,
-    drainable: 0,
-    body: undefined,
-  };
+  const call = new Call(question, traffic, listener);
   // Our own timers are exact; undici's run on a clock of half a second.
   const options = { headersTimeout: 0, bodyTimeout: 0 };
   const { origin, path, headers } = question;
   try {
-    dispatcher.dispatch(
-      { origin, path, method: 'GET', headers, ...options },
-      {
-        onRequestStart: (controller) => start(call, controller),
-        onResponseStart: (_, status, fields) => head(call, status, fields),
-        onResponseData: (_, chunk) => data(call, chunk),
-        onResponseEnd: () => finish(call),
-        onResponseError: (_, error) => broken(call, error),
-      },
-    );
+    dispatcher.dispatch({ origin, path, method: 'GET', headers, ...options }, call);
   } catch (thrown) {
-    broken(call, thrown instanceof Error ? thrown : new Error(String(thrown)));
+    call.onResponseError(undefined, thrown instanceof Error ? thrown : new Error(String(thrown)));
   }
-  if (call.controller === undefined && !call.ended) watchConnection(call);
-  return {
-    cancel: (error) => fail(call, error, 'never', undefined),
-    giveUp: (error) => fail(call, error, 'later', 'either'),
-    hold: (held) => hold(call, held),
-  };
+  call.watchConnection();
+  return call;
 }
 
 type Controller = Pick<Dispatcher.DispatchController, 'abort' | 'pause' | 'resume'>;
 
-/** The state of one exchange. */
-interface Call {
-  readonly question: Question;
-  readonly traffic: Traffic;
-  readonly listener: ExchangeListener;
-  sentAt: number;
-  controller: Controller | undefined;
-  timer: NodeJS.Timeout | undefined;
-  /** Begins the time limit that counts now. */
-  watch: () => void;
-  held: boolean;
+/** What is waited for: a connection, the head of the answer, its body, or the end of one that is of no use. */
+type Stage = 'connection' | 'head' | 'body' | 'rest';
+
+/** One exchange. There are many, of small objects: it is handed to undici as it is, and has one timer for all its limits. */
+class Call implements Exchange, Dispatcher.DispatchHandler {
+  readonly #question: Question;
+  readonly #traffic: Traffic;
+  readonly #listener: ExchangeListener;
+  #stage: Stage = 'connection';
+  #sentAt = 0;
+  #controller: Controller | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  /** When the limit that counts now is over, and when that is looked at (ms). */
+  #limitAt = Infinity;
+  #lookAt = Infinity;
+  /** How much of the body had come when the limit began to count (bytes). */
+  #before = 0;
+  #held = false;
   /** The answer was given; what comes now is drained or dropped. */
-  ended: boolean;
-  drainable: number;
-  body: Body | undefined;
-}
+  #ended = false;
+  #drainable = 0;
+  #body: Body | undefined;
 
-function start(call: Call, controller: Controller): void {
-  call.controller = controller;
-  if (call.ended) {
-    hangUp(call);
-    return;
+  constructor(question: Question, traffic: Traffic, listener: ExchangeListener) {
+    this.#question = question;
+    this.#traffic = traffic;
+    this.#listener = listener;
   }
-  if (call.held) controller.pause();
-  call.traffic.requests++;
-  call.sentAt = performance.now();
-  watchBy(call, () => watchHead(call));
-}
 
-function hold(call: Call, held: boolean): void {
-  if (call.held === held || call.ended) return;
-  call.held = held;
-  clearTimeout(call.timer);
-  if (held) call.controller?.pause();
-  else {
-    call.watch();
-    call.controller?.resume();
+  onRequestStart(controller: Controller): void {
+    this.#controller = controller;
+    if (this.#ended) {
+      this.#hangUp();
+      return;
+    }
+    if (this.#held) controller.pause();
+    this.#traffic.requests++;
+    this.#sentAt = performance.now();
+    this.#enter('head');
+  }
+
+  onResponseStart(_: unknown, status: number, headers: Headers): void {
+    if (this.#ended || status < 200) return;
+    this.#listener.answered(performance.now() - this.#sentAt);
+    const judged = judgeResponseHead(this.#question, status, headers);
+    if ('kind' in judged) {
+      this.#end(judged);
+      this.#drainable = drainBytesMax;
+      this.#enter('rest');
+      return;
+    }
+    this.#body = judged;
+    if (judged.cut) this.#enough(judged);
+    else this.#enter('body');
+  }
+
+  onResponseData(_: unknown, chunk: Buffer): void {
+    const body = this.#body;
+    this.#traffic.bytes += chunk.length;
+    if (this.#ended || body === undefined) {
+      this.#drainable -= chunk.length;
+      if (this.#drainable < 0) this.#hangUp();
+      return;
+    }
+    const problem = body.add(chunk);
+    this.#listener.came(body.received);
+    if (problem !== undefined) this.#fail(problem, 'never', undefined);
+    else if (body.cut) this.#enough(body);
+  }
+
+  onResponseEnd(): void {
+    this.#unwatch();
+    const body = this.#body;
+    if (this.#ended || body === undefined) return;
+    const short = body.missing();
+    if (short === undefined) this.#end({ kind: 'body', bytes: body.take() });
+    else this.#fail(short, 'never', undefined);
+  }
+
+  onResponseError(_: unknown, error: Error): void {
+    this.#unwatch();
+    const begun = this.#body !== undefined;
+    const stale = !begun && isClosedConnection(error);
+    const told = describeConnection(this.#question.shown, error, begun);
+    this.#fail(told.error, stale ? 'stale' : told.retry, told.fault);
+  }
+
+  cancel(error: PinfsError): void {
+    this.#fail(error, 'never', undefined);
+  }
+
+  giveUp(error: PinfsError): void {
+    this.#fail(error, 'later', 'either');
+  }
+
+  hold(held: boolean): void {
+    if (this.#held === held || this.#ended) return;
+    this.#held = held;
+    if (held) {
+      this.#controller?.pause();
+      // No connection is no line that others wait for.
+      if (this.#stage !== 'connection') this.#unwatch();
+    } else {
+      if (this.#stage !== 'connection') this.#enter(this.#stage);
+      this.#controller?.resume();
+    }
+  }
+
+  /** Where undici has no bound for it. */
+  watchConnection(): void {
+    const { sentWithin } = this.#question;
+    if (this.#stage === 'connection' && !this.#ended && sentWithin !== undefined)
+      this.#watch(sentWithin);
+  }
+
+  /** Begins what is waited for next, with its limit. */
+  #enter(stage: Stage): void {
+    this.#stage = stage;
+    this.#before = this.#body?.received ?? 0;
+    const { headersTimeout, lowSpeedTime } = this.#question.timing;
+    if (stage === 'rest') this.#watch(drainMsMax);
+    else if (this.#held) this.#unwatch();
+    else this.#watch(stage === 'head' ? headersTimeout : lowSpeedTime);
+  }
+
+  /** The timer goes on where it ends in time for the new limit as well, and then looks for how long it still is. */
+  #watch(milliseconds: number): void {
+    const now = performance.now();
+    this.#limitAt = now + milliseconds;
+    if (this.#timer !== undefined && this.#lookAt <= this.#limitAt) return;
+    clearTimeout(this.#timer);
+    this.#lookAt = this.#limitAt;
+    this.#timer = setTimeout(lookAt, milliseconds, this);
+    if (this.#stage === 'rest') this.#timer.unref();
+  }
+
+  #unwatch(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  look(): void {
+    this.#timer = undefined;
+    const left = this.#limitAt - performance.now();
+    // A timer may come a little early.
+    if (left > 1) this.#watch(left);
+    else this.#isOver();
+  }
+
+  /** The time for what is waited for is over. */
+  #isOver(): void {
+    const { timing, shown } = this.#question;
+    const { headersTimeout, lowSpeedTime, lowSpeedBytes } = timing;
+    const came = (this.#body?.received ?? 0) - this.#before;
+    switch (this.#stage) {
+      case 'connection':
+        this.giveUp(
+          new PinfsError('SOURCE_TIMEOUT', `${shown()}: no tunnel in time`, { passing: true }),
+        );
+        return;
+      case 'head':
+        this.#expire(`no answer within ${Math.round(headersTimeout)} ms`);
+        return;
+      case 'body':
+        if (came >= lowSpeedBytes) this.#enter('body');
+        else this.#expire(`only ${came} bytes in ${Math.round(lowSpeedTime)} ms`);
+        return;
+      case 'rest':
+        this.#hangUp();
+    }
+  }
+
+  #end(answer: SourceAnswer): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#unwatch();
+    this.#listener.ended(answer);
+  }
+
+  #fail(error: PinfsError, retry: Retry, fault: Fault | undefined): void {
+    if (this.#ended) return;
+    this.#end({ kind: 'failed', error, retry, fault });
+    // undici may know the call for a while: what came is of no use, and may be large.
+    this.#body = undefined;
+    this.#hangUp();
+  }
+
+  /** All that is wanted is here, before the answer's end. */
+  #enough(body: Body): void {
+    this.#end({ kind: 'body', bytes: body.take() });
+    this.#hangUp();
+  }
+
+  #expire(what: string): void {
+    const text = `${this.#question.shown()}: ${what}`;
+    this.giveUp(new PinfsError('SOURCE_TIMEOUT', text, { passing: true }));
+  }
+
+  /** Closes the connection, if the answer has not come to its end. */
+  #hangUp(): void {
+    this.#controller?.abort(new Error('not wanted'));
   }
 }
 
-function watchBy(call: Call, watch: () => void): void {
-  call.watch = watch;
-  clearTimeout(call.timer);
-  if (!call.held) watch();
-}
-
-/** Of what is held back as well: no connection is no line that others wait for. */
-function watchConnection(call: Call): void {
-  const { sentWithin, shown } = call.question;
-  if (sentWithin === undefined) return;
-  call.timer = setTimeout(() => {
-    const error = new PinfsError('SOURCE_TIMEOUT', `${shown()}: no tunnel in time`, {
-      passing: true,
-    });
-    fail(call, error, 'later', 'either');
-  }, sentWithin);
-}
-
-function watchHead(call: Call): void {
-  const { headersTimeout } = call.question.timing;
-  call.timer = setTimeout(() => {
-    expire(call, `no answer within ${Math.round(headersTimeout)} ms`);
-  }, headersTimeout);
-}
-
-function head(call: Call, status: number, headers: Headers): void {
-  if (call.ended || status < 200) return;
-  call.listener.answered(performance.now() - call.sentAt);
-  const judged = judgeResponseHead(call.question, status, headers);
-  if ('kind' in judged) {
-    end(call, judged);
-    call.drainable = drainBytesMax;
-    call.timer = setTimeout(() => hangUp(call), drainMsMax).unref();
-    return;
-  }
-  call.body = judged;
-  if (judged.cut) enough(call, judged);
-  else watchBy(call, () => watchSpeed(call));
-}
-
-function watchSpeed(call: Call): void {
-  const { lowSpeedTime, lowSpeedBytes } = call.question.timing;
-  const before = call.body?.received ?? 0;
-  call.timer = setTimeout(() => {
-    const now = call.body?.received ?? 0;
-    if (now - before >= lowSpeedBytes) watchSpeed(call);
-    else expire(call, `only ${now - before} bytes in ${Math.round(lowSpeedTime)} ms`);
-  }, lowSpeedTime);
-}
-
-function data(call: Call, chunk: Buffer): void {
-  const { body } = call;
-  call.traffic.bytes += chunk.length;
-  if (call.ended || body === undefined) {
-    call.drainable -= chunk.length;
-    if (call.drainable < 0) hangUp(call);
-    return;
-  }
-  const problem = body.add(chunk);
-  call.listener.came(body.received);
-  if (problem !== undefined) fail(call, problem, 'never', undefined);
-  else if (body.cut) enough(call, body);
-}
-
-function finish(call: Call): void {
-  clearTimeout(call.timer);
-  const { body } = call;
-  if (call.ended || body === undefined) return;
-  const short = body.missing();
-  if (short === undefined) end(call, { kind: 'body', bytes: body.take() });
-  else fail(call, short, 'never', undefined);
-}
-
-function broken(call: Call, error: Error): void {
-  clearTimeout(call.timer);
-  const begun = call.body !== undefined;
-  const stale = !begun && isClosedConnection(error);
-  const { error: described, retry, fault } = describeConnection(call.question.shown, error, begun);
-  fail(call, described, stale ? 'stale' : retry, fault);
-}
-
-function end(call: Call, answer: SourceAnswer): void {
-  if (call.ended) return;
-  call.ended = true;
-  clearTimeout(call.timer);
-  call.listener.ended(answer);
-}
-
-function fail(call: Call, error: PinfsError, retry: Retry, fault: Fault | undefined): void {
-  if (call.ended) return;
-  end(call, { kind: 'failed', error, retry, fault });
-  // undici may know the call for a while: what came is of no use, and may be large.
-  call.body = undefined;
-  hangUp(call);
-}
-
-/** All that is wanted is here, before the answer's end. */
-function enough(call: Call, body: Body): void {
-  end(call, { kind: 'body', bytes: body.take() });
-  hangUp(call);
-}
-
-function expire(call: Call, what: string): void {
-  const text = `${call.question.shown()}: ${what}`;
-  fail(call, new PinfsError('SOURCE_TIMEOUT', text, { passing: true }), 'later', 'either');
-}
-
-/** Closes the connection, if the answer has not come to its end. */
-function hangUp(call: Call): void {
-  call.controller?.abort(new Error('not wanted'));
+function lookAt(call: Call): void {
+  call.look();
 }

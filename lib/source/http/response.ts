@@ -73,6 +73,8 @@ function proxyWords(headers: Headers): string {
 
 /** A coding that the bytes are in, other than the one that was asked for: as they are stored. */
 function encodingOf(headers: Headers): string | undefined {
+  if (headers['content-encoding'] === undefined && headers['transfer-encoding'] === undefined)
+    return undefined;
   const content = header(headers, 'content-encoding') ?? '';
   const transfer = header(headers, 'transfer-encoding') ?? '';
   return `${content},${transfer}`

@@ -1,5 +1,5 @@
 import { charge } from '../../eviction/amounts.js';
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { asPinfsError, PinfsError } from '../../format/errors.js';
 import type { Demand } from '../../source/http/demand.js';
 import type { Committer } from './committer.js';
@@ -149,6 +149,6 @@ export function isBesideOthers({ object, size }: Want, smallBytesMax: number): b
 export function unpackSmall(stored: Stored, want: Want, spent: StoreSpent) {
   const bytes = Buffer.isBuffer(stored) ? stored : Buffer.concat([...piecesOf(stored)]);
   const plain = unpack(bytes, want, spent);
-  const sha256 = spend(spent, 'verify', () => createHash('sha256').update(plain).digest());
+  const sha256 = spend(spent, 'verify', () => hash('sha256', plain, 'buffer'));
   return { plain, size: plain.length, sha256 };
 }
