@@ -142,19 +142,22 @@ class DiskStore implements Store {
     else shelf?.reopen(wantKey(want));
   }
 
-  fetchAhead(wants: readonly Want[]): void {
-    if (this.#closing !== undefined || this.#sources.offline === true) return;
+  fetchAhead(wants: readonly Want[]): readonly Want[] {
+    if (this.#closing !== undefined || this.#sources.offline === true) return [];
+    const recorded = this.#recordedOf(wants.map(wantKey));
+    const isHere = (want: Want): boolean => recorded.has(wantKey(want));
     for (const want of wants) {
+      if (isHere(want)) continue;
       const key = flightKey(want);
       if (this.#batch.has(key) || this.#flights.has(key)) continue;
       const limit = this.#cache?.disk.limit ?? Infinity;
-      const hopeless = this.#failures.recall(key) !== undefined || !mayFit(want, limit);
-      if (hopeless || this.#targetOf(wantKey(want)) !== undefined) continue;
+      if (this.#failures.recall(key) !== undefined || !mayFit(want, limit)) continue;
       const begun = this.#fitsInBatch(want)
         ? this.#batch.ahead(key, want)
         : this.#flights.ahead(key, weightOf(want), (leg) => this.#fly(key, want, leg));
-      if (!begun) return;
+      if (!begun) break;
     }
+    return wants.filter(isHere);
   }
 
   get at(): string | undefined {
@@ -176,6 +179,10 @@ class DiskStore implements Store {
 
   isKept(key: string): boolean {
     return this.#cache?.disk.isRecorded(key) === true;
+  }
+
+  keptOf(keys: readonly string[]): ReadonlySet<string> {
+    return this.#cache?.disk.recordedOf(keys) ?? new Set();
   }
 
   isOnMachine(want: Want): boolean {
@@ -349,6 +356,13 @@ class DiskStore implements Store {
       // It can be fetched all the same.
       return false;
     }
+  }
+
+  /** Those of many keys of which there is a record, in the cache or the spare. */
+  #recordedOf(keys: readonly string[]): ReadonlySet<string> {
+    const found = this.keptOf(keys);
+    const spare = this.#spare.opened?.disk.recordedOf(keys);
+    return spare === undefined ? found : new Set([...found, ...spare]);
   }
 
   get #writable(): Target | undefined {

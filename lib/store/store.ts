@@ -20,8 +20,11 @@ export interface Store {
    */
   fetch(want: Want, signal?: AbortSignal, how?: Waiting): Promise<void>;
 
-  /** Starts fetching in the background, a bounded number at a time; failures are counted and forgotten. */
-  fetchAhead(wants: readonly Want[]): void;
+  /**
+   * Starts fetching in the background, a bounded number at a time; failures are counted and forgotten.
+   * @returns those that need not be fetched: there is a record of them. undefined: that was not looked at.
+   */
+  fetchAhead(wants: readonly Want[]): readonly Want[] | undefined;
 
   /** Keeps an object from eviction (mounted catalogs, `--offline` pins) until the store is closed or it is released. */
   hold(want: Want): void;
@@ -29,6 +32,9 @@ export interface Store {
 
   /** Whether the cache itself has an object, by `wantKey`: not one that only passed through, or was evicted. */
   isKept?(key: string): boolean;
+
+  /** Those of many keys for which that is so. */
+  keptOf?(keys: readonly string[]): ReadonlySet<string>;
 
   /** Whether it is on this machine as far as is seen: in the cache, the spare, or a cache that is only read. */
   isOnMachine?(want: Want): boolean;

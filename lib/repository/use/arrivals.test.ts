@@ -24,9 +24,9 @@ interface Scene {
 function open({ ahead, options = {}, kept = new Set(), limit = 1e9 }: Scene) {
   const [came, lacked]: [string[], string[]] = [[], []];
   let [most, waiting] = [0, 0];
-  const store: Pick<Store, 'fetchAhead' | 'isKept' | 'fetched'> = {
+  const store: Pick<Store, 'fetchAhead' | 'keptOf' | 'fetched'> = {
     fetched: undefined,
-    isKept: (key) => kept.has(key),
+    keptOf: (keys) => new Set(keys.filter((key) => kept.has(key))),
     fetchAhead(wants) {
       waiting += wants.length;
       most = Math.max(most, waiting);
@@ -34,6 +34,7 @@ function open({ ahead, options = {}, kept = new Set(), limit = 1e9 }: Scene) {
         waiting -= wants.length;
         for (const each of wants) ahead(each, store);
       });
+      return undefined;
     },
   };
   const repository = {

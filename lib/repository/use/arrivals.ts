@@ -21,12 +21,20 @@ export interface Arrivals<T> {
 }
 
 export interface ArrivalListener<T> {
-  /** The object of an item has come. @returns false: it isn't here all the same. */
-  readonly came: (item: T) => boolean;
+  /**
+   * The object of an item has come, or (`isNew` false) had been recorded before, and was not looked at yet.
+   * @returns false: it isn't here all the same.
+   */
+  readonly came: (item: T, isNew: boolean) => boolean;
   /** It did not come by itself: has it fetched, and waits for it. */
   readonly lacks: (item: T) => Promise<void>;
   /** Whether nothing more shall be asked for. */
   readonly isOver: () => boolean;
+}
+
+interface Ready<T> {
+  readonly item: T;
+  readonly isNew: boolean;
 }
 
 interface Pending<T> {
@@ -77,7 +85,8 @@ export function openArrivals<T>(
   }
 
   async function takeReady(): Promise<void> {
-    for (const item of awaited.takeReady()) if (!came(item)) await places.begin(() => lacks(item));
+    for (const { item, isNew } of awaited.takeReady())
+      if (!came(item, isNew)) await places.begin(() => lacks(item));
   }
 
   async function askForOldest(): Promise<void> {
@@ -100,9 +109,13 @@ export function openArrivals<T>(
 function openAwaited<T>(store: Store) {
   const pending = new Map<string, Pending<T>>();
   const bytesMax = Math.min(pendingBytesMax, store.statistics.limit * shareOfLimitMax);
-  let [toAsk, ready]: [Want[], T[]] = [[], []];
+  let [toAsk, ready]: [Want[], Ready<T>[]] = [[], []];
   let bytes = 0;
-  const ear = hear(store, (key) => ready.push(...take(key)));
+  const ear = hear(store, (key) => isHere(key, true));
+
+  function isHere(key: string, isNew: boolean): void {
+    for (const item of take(key)) ready.push({ item, isNew });
+  }
 
   function take(key: string | undefined): readonly T[] {
     const known = key === undefined ? undefined : pending.get(key);
@@ -115,7 +128,7 @@ function openAwaited<T>(store: Store) {
   function ask(): void {
     if (toAsk.length === 0) return;
     ear.begin();
-    store.fetchAhead(toAsk);
+    for (const want of store.fetchAhead(toAsk) ?? []) isHere(wantKey(want), false);
     toAsk = [];
   }
 
@@ -147,8 +160,7 @@ function openAwaited<T>(store: Store) {
     silence: ear.silence,
     /** Finds what is here though nobody said so, as where it was copied from another cache. */
     look(): void {
-      for (const key of [...pending.keys()])
-        if (store.isKept?.(key) === true) ready.push(...take(key));
+      for (const key of store.keptOf?.([...pending.keys()]) ?? []) isHere(key, false);
     },
     takeReady: () => ready.splice(0, takenAtOnce),
     takeOldest: () => take(pending.keys().next().value),

@@ -120,11 +120,19 @@ export async function bytesNotKept(
   { store }: Repository,
   met: ReadonlyMap<string, number>,
 ): Promise<number> {
-  let [bytes, looked] = [0, 0];
-  for (const [key, size] of met) {
-    if (store.isKept?.(key) === false) bytes += charge(size);
-    if (++looked % keysAtOnce === 0) await turn();
+  let bytes = 0;
+  let some: string[] = [];
+  const look = (): void => {
+    const kept = store.keptOf?.(some);
+    for (const key of some) if (kept?.has(key) === false) bytes += charge(met.get(key) ?? 0);
+    some = [];
+  };
+  for (const key of met.keys()) {
+    if (some.push(key) < keysAtOnce) continue;
+    look();
+    await turn();
   }
+  look();
   return bytes;
 }
 

@@ -1,7 +1,7 @@
 import * as fs from 'node:fs';
 import { errorCode } from '../../format/errno.js';
 import { runNow } from '../../store/run.js';
-import { wantKey, type Want } from '../../store/want.js';
+import type { Want } from '../../store/want.js';
 import { wholeWant } from '../../tree/content.js';
 import type { Entry } from '../../tree/entry.js';
 import { newFile, standingAt } from './copy-target.js';
@@ -22,7 +22,7 @@ export async function copyFile(copy: Copy, file: FileToCopy): Promise<void> {
     return;
   }
   const { want } = small;
-  if (want === undefined || copy.repository.store.isKept?.(wantKey(want)) === true) {
+  if (want === undefined) {
     if (copySmall(copy, file)) await copy.breath();
     else await copy.places.begin(() => copyWhenHere(copy, file));
   } else await copy.arrivals.add(file, want);

@@ -214,7 +214,9 @@ export async function fetchListed(
   const places = openPlaces(Math.min(list.options.jobs, objectsAtOnceMax));
   const fetching: Fetching = { list, done, progress };
   const arrivals = openArrivals<Want>(repository, places, {
-    came(want) {
+    came(want, isNew) {
+      // What was recorded before may be damaged since.
+      if (!isNew && !repository.store.shelf.has(want)) return false;
       countOne(fetching, want);
       return true;
     },
@@ -223,9 +225,7 @@ export async function fetchListed(
   });
   // Whoever wants fewer at once than the store would has them one by one.
   const isAhead = (want: Want): boolean =>
-    list.options.jobs >= objectsAtOnceMax &&
-    arrivals.takes(want) &&
-    repository.store.isKept?.(wantKey(want)) === false;
+    list.options.jobs >= objectsAtOnceMax && arrivals.takes(want);
   const fetchAll = async (wants: readonly Want[]): Promise<void> => {
     for (const want of wants) {
       if (problems.endedEarly !== undefined) return;

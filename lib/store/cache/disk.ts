@@ -155,6 +155,12 @@ export class Disk {
     );
   }
 
+  /** Those of many keys for which that is so. */
+  recordedOf(keys: readonly string[]): ReadonlySet<string> {
+    if (keys.length === 0 || !this.#records.isCurrent()) return new Set();
+    return new Set(this.#records.tryRead((sql) => sql.recorded.all(JSON.stringify(keys))));
+  }
+
   /** Leads other threads of this process to the directory that is held now. */
   get at(): string {
     return this.#place.at;

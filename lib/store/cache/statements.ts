@@ -49,6 +49,11 @@ export function prepareStatements(db: Database.Database): Statements {
     get: db.prepare<[string], ObjectRecord>(
       'SELECT id, size, sha256, stamp, used, segment, place FROM objects WHERE key = ?',
     ),
+    recorded: db
+      .prepare<[string], string>(
+        'SELECT key FROM objects WHERE key IN (SELECT value FROM json_each(?))',
+      )
+      .pluck(),
     // By a range: with another limit each time SQLite would compile it each time.
     smallOnes: db
       .prepare<[number, number], SmallRow>(
@@ -138,6 +143,8 @@ export interface Candidate extends Ranked {
 
 export interface Statements extends KeptStatements {
   readonly get: Database.Statement<[string], ObjectRecord>;
+  /** Those of many keys (a JSON array) that there is a record of: a third of the time that one statement for each takes. */
+  readonly recorded: Database.Statement<[string], string>;
   /** What lies in segments, behind an id, up to another. */
   readonly smallOnes: Database.Statement<[number, number], SmallRow>;
   readonly insert: Database.Statement;
