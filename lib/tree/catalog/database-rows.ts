@@ -153,6 +153,9 @@ export class RecordReader {
   readonly #starts: number[] = [];
   /** Values that the record has. */
   count = 0;
+  /** The integer that `words` found, as two words of 32 bits, the first with its sign. */
+  high = 0;
+  low = 0;
 
   constructor({ bytes }: Pick<DatabaseBytes, 'bytes'>) {
     this.#bytes = bytes;
@@ -211,6 +214,23 @@ export class RecordReader {
     const start = this.#starts[column] ?? 0;
     if (serial === 6) return this.#bytes.readBigInt64BE(start);
     return BigInt(this.#bytes.readIntBE(start, integerBytes[serial] ?? 1));
+  }
+
+  /** Reads an integer into `high` and `low`; false: there is none. */
+  words(column: number): boolean {
+    const serial = this.#serial(column);
+    const start = this.#starts[column] ?? 0;
+    if (serial === 6) {
+      this.high = this.#bytes.readInt32BE(start);
+      this.low = this.#bytes.readUInt32BE(start + 4);
+      return true;
+    }
+    if (serial === 0 || serial === 7 || serial > 9) return false;
+    const length = integerBytes[serial] ?? 0;
+    const value = length === 0 ? serial - 8 : this.#bytes.readIntBE(start, length);
+    this.high = Math.floor(value / 2 ** 32);
+    this.low = value >>> 0;
+    return true;
   }
 
   #serial(column: number): number {

@@ -2,7 +2,7 @@ import { fromBytes, toBytes, type ByteString } from '../../format/bytes.js';
 import { pathKey } from '../../format/path-hash.js';
 import { PinfsError } from '../../format/errors.js';
 import type { CatalogFile, NestedRow, RowsPage } from './catalog-file.js';
-import { catalogRules, isPlanned, readSchema } from './catalog-schema.js';
+import { catalogRules, readSchema } from './catalog-schema.js';
 import {
   counterBytesMax,
   countersMax,
@@ -10,11 +10,10 @@ import {
   nestedPathBytesMax,
   propertyBytesMax,
 } from './catalog-sql.js';
-import { checkHeader, headerBytes, schemaEntriesMax } from './database-pages.js';
-import { databaseOf, readTable, RecordReader, UnusualDatabase } from './database-rows.js';
-import type { DatabaseBytes } from './database-rows.js';
+import { checkHeader, headerBytes } from './database-pages.js';
+import { databaseOf, UnusualDatabase, type RecordReader } from './database-rows.js';
+import { schemaOf, textOf } from './decoded-schema.js';
 import { openTable, type Table } from './database-tables.js';
-import { knownLayout, schemaTextBytesMax, type SchemaEntry } from './guarded-sqlite.js';
 import { hexOf, rowPacker } from './pack-row.js';
 import { hashBytesMax, isRowid, rowsAtOnce } from './packed-rows.js';
 import { firstAfter } from './row-ids.js';
@@ -52,15 +51,18 @@ function decode(bytes: Buffer, subject: string, root: Buffer): CatalogFile | und
   const rules = { ...catalogRules, subject };
   const pageSize = checkHeader(bytes.subarray(0, headerBytes), bytes.length, rules);
   const database = databaseOf(bytes, pageSize);
-  const { entries, roots } = readSchemaRows(database);
-  const layout = knownLayout(rules, entries);
-  if (layout === undefined || !isPlanned(layout.columns)) return undefined;
-  for (const table of layout.tables.values()) if (!table.isPlain) return undefined;
-  const open = (name: string): Table | undefined => {
+  const schema = schemaOf(database, rules);
+  if (schema === undefined) return undefined;
+  const { layout, roots } = schema;
+  const open = (name: string, checkOf?: Parameters<typeof openTable>[4]): Table | undefined => {
     const table = layout.tables.get(name);
-    return table && openTable(database, table, roots.get(name) ?? 0, roots);
+    return table && openTable(database, table, roots.get(name) ?? 0, roots, checkOf);
   };
-  const rows = decodedRows(open('catalog'), layout.columns.get('catalog') ?? []);
+  const columns = layout.columns.get('catalog') ?? [];
+  const rows = decodedRows(
+    open('catalog', (place) => rowPacker(place, columns).check),
+    columns,
+  );
   const property = propertiesOf(open('properties'));
   const chunkRows = later(() => chunksOf(open('chunks')));
   const nested = later(() => nestedOf(open('nested_catalogs'), open('bind_mountpoints')));
@@ -89,37 +91,11 @@ function later<T extends object>(make: () => T): () => T {
   return () => (made ??= make());
 }
 
-/** Rows of the schema as `knownLayout` takes them, and the first page of each table and index. */
-function readSchemaRows(database: DatabaseBytes): {
-  readonly entries: SchemaEntry[];
-  readonly roots: ReadonlyMap<string, number>;
-} {
-  const records = readTable(database, 1, schemaEntriesMax);
-  const row = new RecordReader(database);
-  const roots = new Map<string, number>();
-  const entries = records.from.map((_, index) => {
-    row.open(records, index);
-    const [type, name, table] = [0, 1, 2].map((column) => textOf(row, column));
-    const page = row.type(3) === 'integer' ? Number(row.integer(3)) : 0;
-    const sql = row.type(4) === 'none' ? null : textOf(row, 4);
-    const isLong = sql !== null && row.length(4) > schemaTextBytesMax;
-    if (name === undefined || roots.has(name) || isLong) throw new UnusualDatabase('a name twice');
-    roots.set(name, page);
-    return [type, name, table, page > 0 ? 1 : 0, sql];
-  });
-  return { entries, roots };
-}
-
-function textOf(row: RecordReader, column: number): string {
-  if (row.type(column) !== 'text') throw new UnusualDatabase('no text');
-  return row.bytes(column).toString('utf8');
-}
-
+/** @param table whose rows were checked. */
 function decodedRows(table: Table | undefined, columns: Iterable<string>) {
   if (table === undefined) throw new UnusualDatabase('no table');
   const { rowids } = table;
-  const packer = rowPacker(table, columns);
-  for (const index of rowids.keys()) packer.check(table.row(index));
+  const packer = rowPacker(table.column, columns);
   const paths = table.ordered(['md5path_1', 'md5path_2']);
   const parents = table.ordered(['parent_1', 'parent_2']);
   const mode = table.column('mode');
@@ -145,9 +121,8 @@ function decodedRows(table: Table | undefined, columns: Iterable<string>) {
       mode: Number(table.row(index).integer(mode)),
     }),
     byPath: (digest: Buffer): number | undefined => {
-      const key = pathKey(digest);
-      const place = paths.first(key);
-      return paths.fits(place, key) ? paths.rows[place] : undefined;
+      const [from, to] = paths.range(pathKey(digest));
+      return from < to ? paths.rows[from] : undefined;
     },
     byId: (rowid: number): number | undefined => {
       const index = firstAfter(rowids, rowid - 1);
@@ -156,11 +131,11 @@ function decodedRows(table: Table | undefined, columns: Iterable<string>) {
     located: (index: number | undefined): Buffer | null =>
       index === undefined ? null : toBytes(packer.pack(table.row(index), rowidOf(index), true)),
     children: (digest: Buffer, after: number, limit: number): RowsPage => {
-      const key = pathKey(digest);
-      let place = parents.first(key);
-      while (parents.fits(place, key) && rowidOf(parents.rows[place] ?? 0) <= after) place++;
+      const [from, to] = parents.range(pathKey(digest));
+      let place = from;
+      while (place < to && rowidOf(parents.rows[place] ?? 0) <= after) place++;
       return page(limit, false, (count) =>
-        parents.fits(place + count, key) ? parents.rows[place + count] : undefined,
+        place + count < to ? parents.rows[place + count] : undefined,
       );
     },
     all: (after: number, limit: number): RowsPage => {
@@ -215,10 +190,9 @@ function chunksOf(table: Table | undefined): CatalogFile['chunkRows'] {
     before = now;
   }
   return (digest, limit) => {
-    const key = pathKey(digest);
+    const [from, to] = order.range(pathKey(digest));
     let text = '';
-    for (let place = order.first(key), count = 0; count < limit; place++, count++) {
-      if (!order.fits(place, key)) break;
+    for (let place = from; place < Math.min(to, from + limit); place++) {
       const row = table.row(order.rows[place] ?? 0);
       text += `[${row.integer(offset)},${row.integer(size)}]${hexOf(row, hash)}\n`;
     }

@@ -1,6 +1,6 @@
 import type { ByteString } from '../../format/bytes.js';
 import { UnusualDatabase, type RecordReader } from './database-rows.js';
-import type { Table } from './database-tables.js';
+import type { ColumnPlaces } from './database-tables.js';
 import {
   byteColumns,
   hashBytesMax,
@@ -14,7 +14,7 @@ import {
 
 export interface RowPacker {
   /** @throws UnusualDatabase for a row that the quick way does not take. */
-  check(row: RecordReader): void;
+  readonly check: (row: RecordReader) => void;
   /** @param located with the hash of the parent's path before it. */
   pack(row: RecordReader, rowid: number, located: boolean): ByteString;
 }
@@ -22,23 +22,21 @@ export interface RowPacker {
 /** What a column may hold. */
 type Kind = 'integer' | 'optional' | 'text' | 'blob';
 
-export function rowPacker(table: Table, columns: Iterable<string>): RowPacker {
+export function rowPacker(place: ColumnPlaces, columns: Iterable<string>): RowPacker {
   const kinds: [column: number, kind: Kind, bytesMax: number][] = [...columns].map((name) => [
-    table.column(name),
+    place(name),
     kindOf(name),
     bytesMaxOf(name),
   ]);
-  const integers = integerColumns.map((name) => table.column(name));
-  const parents = parentColumns.map((name) => table.column(name));
-  const [name = -1, symlink = -1, xattr = -1, hash = -1] = byteColumns.map((it) =>
-    table.column(it),
-  );
+  const integers = integerColumns.map(place);
+  const parents = parentColumns.map(place);
+  const [name = -1, symlink = -1, xattr = -1, hash = -1] = byteColumns.map(place);
   const text = (row: RecordReader, column: number): ByteString =>
     column === -1 || row.type(column) === 'none' ? '' : row.latin1(column);
   const length = (row: RecordReader, column: number): string =>
     column === -1 ? '0' : row.type(column) === 'none' ? 'null' : String(row.length(column));
   return {
-    check(row) {
+    check: (row) => {
       for (const [column, kind, bytesMax] of kinds) {
         const type = row.type(column);
         const isNone = type === 'none' && (kind === 'optional' || kind === 'blob');
