@@ -1,10 +1,13 @@
 /**
- * How a process is started that serves for days: it should not keep what it needed when it was busy. Both
- * can be set before it begins alone. Measured after a `tar` of 300 MB: 100 to 170 MB without, 75 to 105 MB with both.
+ * How a process is started that serves for days: it should not keep what it needed when it was busy. These can be set
+ * before it begins alone; they count for all its threads. Figures in bench/README.md.
  */
 
-/** V8 gives young objects up to three times this (MiB), and does not shrink it again; its own choice is 16. */
-const semiSpaceMb = 8;
+/**
+ * V8 gives young objects up to three times this (MiB) in each thread; its own choice is 16. With 4 a cold `tar` collects
+ * twice as often as with 8, and each time half as much: it takes the same CPU, and 19 MiB less.
+ */
+const semiSpaceMb = 4;
 
 /**
  * The smaller what old objects may have (MiB), the sooner V8 takes the dead ones away; its own choice is some GiB, and
@@ -18,6 +21,11 @@ const mallocArenas = 2;
 export const servingArguments: readonly string[] = [
   `--max-semi-space-size=${semiSpaceMb}`,
   `--max-old-space-size=${oldSpaceMb}`,
+  // llhttp, by which undici reads answers, is WebAssembly. To optimize it takes 35 MiB and 0.07 s of CPU, and makes an
+  // answer 0.0005 ms cheaper, of 0.3 ms.
+  '--liftoff-only',
+  // What rests collects its garbage (rest.ts).
+  '--expose-gc',
 ];
 
 /** @returns the environment with what is lacking in it; what the user chose stays. */

@@ -1,43 +1,74 @@
 import { createRequire } from 'node:module';
 
 /**
- * glibc keeps what was freed between things that are still in use: after a cold `tar` of 100 MB a mount held 115 to
- * 150 MB for good, and holds 65 to 90 MB once it is told to give free pages back. That takes 1 to 10 ms, so it is done
- * when the process has come to rest.
+ * What was needed for work is not given back by itself. glibc keeps what was freed between things that are still in
+ * use: half of what a mount holds right after a cold `tar` was memory in which V8 had compiled. V8 keeps garbage until
+ * more is needed, for ever in a thread that does not return to its event loop. To tell glibc takes 1 to 5 ms, to collect
+ * 5 to 25 ms: the first is done from time to time while there is work, both when a process, or a thread, has come to rest.
  */
 
-/** How often it is looked whether the process rests (ms). */
-const lookIntervalMs = 5000;
+/** How often it is looked whether there is something to give back (ms). */
+const lookIntervalMs = 2000;
 
 /** Who used less CPU than this since the last look rests (ms). */
 const restingCpuMsMax = 50;
 
-/** Who used less than this since memory was given back has none that would be worth it (ms). */
-const busyCpuMsMin = 200;
+/** Who used less than this since it rested last has no garbage that would be worth it (ms). */
+const garbageCpuMsMin = 200;
 
-/** Looks at the CPU time (ms) that a process has used so far: true where it was busy, and rests now. */
-export function createRestWatch(startMs: number): (usedMs: number) => boolean {
+/** While there is work memory is given back each time that so much was used (ms). */
+const busyCpuMsMin = 1000;
+
+export type Chance = 'busy' | 'resting';
+
+/** Looks at the CPU time (ms) that was used so far: whether memory is to be given back, and garbage collected before. */
+export function createRestWatch(startMs: number): (usedMs: number) => Chance | undefined {
   let last = startMs;
+  let rested = startMs;
   let given = startMs;
   return (usedMs) => {
     const isResting = usedMs - last < restingCpuMsMax;
     last = usedMs;
-    if (!isResting || usedMs - given < busyCpuMsMin) return false;
+    if (usedMs - (isResting ? rested : given) < (isResting ? garbageCpuMsMin : busyCpuMsMin))
+      return undefined;
     given = usedMs;
-    return true;
+    if (!isResting) return 'busy';
+    rested = usedMs;
+    return 'resting';
   };
 }
 
-/** Gives free memory back to the machine whenever this process was busy and has come to rest; keeps nothing alive. */
-export function giveMemoryBackAtRest(): void {
-  const rests = createRestWatch(0);
+/** Gives memory back to the machine when this process was busy; keeps nothing alive. */
+export function giveMemoryBack(): void {
+  const look = createRestWatch(0);
   let giveBack: (() => void) | undefined;
   setInterval(() => {
     const { user, system } = process.cpuUsage();
-    if (!rests((user + system) / 1000)) return;
+    const chance = look((user + system) / 1000);
+    if (chance === undefined) return;
+    if (chance === 'resting') collectGarbage();
     giveBack ??= bindTrim();
     giveBack();
   }, lookIntervalMs).unref();
+}
+
+/**
+ * For a thread that calls this whenever it has nothing to do: collects its garbage once it has come to rest.
+ * @param collect for tests. @returns to be called with the time, and with how much of it this thread has worked (ms).
+ */
+export function collectAtRest(collect = collectGarbage): (nowMs: number, workedMs: number) => void {
+  const look = createRestWatch(0);
+  let lookedMs = -Infinity;
+  return (nowMs, workedMs) => {
+    if (nowMs - lookedMs < lookIntervalMs) return;
+    lookedMs = nowMs;
+    if (look(workedMs) === 'resting') collect();
+  };
+}
+
+/** Nothing where Node was started without `servingArguments` (memory.ts). */
+function collectGarbage(): void {
+  (globalThis as { readonly gc?: () => void }).gc?.();
 }
 
 /** malloc_trim(3); nothing where koffi or that function can't be had. */

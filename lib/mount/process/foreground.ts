@@ -1,6 +1,6 @@
 import { checkAddressSpace } from '../../machine/address-space.js';
 import { checkFileLimit } from '../../machine/file-budget.js';
-import { giveMemoryBackAtRest } from '../../machine/rest.js';
+import { giveMemoryBack } from '../../machine/rest.js';
 import { realTimer } from '../session/follow.js';
 import { groupOf } from './group.js';
 import { guardProcess, thisProcess, type Guard } from './guard.js';
@@ -41,7 +41,7 @@ export async function serveMounts(
     throw thrown;
   }
   const ended = guard.attach(groupOf(sessions));
-  giveMemoryBackAtRest();
+  giveMemoryBack();
   await onReady(sessions);
   return ended;
 }

@@ -9,6 +9,7 @@ import { errno } from '../../../format/errno.js';
 import { asPinfsError, PinfsError } from '../../../format/errors.js';
 import { openBackings } from './backings.js';
 import { openRecorder, type Recorder } from '../../recorder.js';
+import { collectAtRest } from '../../../machine/rest.js';
 import { systemCalls } from '../../../machine/system-calls.js';
 import { incEpochMinor } from '../protocol/constants.js';
 import type { FilesystemMaker } from './filesystem-maker.js';
@@ -248,6 +249,7 @@ function serve(worker: Worker, device: number, start: WorkerStart): void {
   worker.session = session;
   worker.trace = trace;
   worker.tell = (message) => void calls.write(device, message, message.length);
+  const rest = collectAtRest();
   const end = runLoop({
     calls,
     device,
@@ -262,7 +264,9 @@ function serve(worker: Worker, device: number, start: WorkerStart): void {
       worker.maker.idle?.();
       const served = worker.maker.served?.();
       if (served !== undefined) publishServed(counted, served);
-      publishSpent(counted, session.service.spent);
+      const { spent } = session.service;
+      publishSpent(counted, spent);
+      rest(clock(), spent.catalog + spent.shelf + spent.reply);
     },
   });
   session.stop(errno.EIO);
