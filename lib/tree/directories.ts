@@ -54,7 +54,8 @@ export interface DirectoryTables {
 // Rows in a row that are hidden or refused: nobody has so many, and looking for what comes behind them
 // would hold up everything else.
 const unseenEntriesMax = 2 ** 15;
-const keptBytesMax = 24 * 1024 * 1024;
+// Some 20,000 entries; a larger tree has to load again what was let go, in 0.2 ms a directory.
+const keptBytesMax = 16 * 1024 * 1024;
 // An entry made from a row, with its name and path and the way to it by node, takes about this much.
 const entryBytes = 650;
 
