@@ -81,6 +81,19 @@ void t.test('who reads on is asked for in batches, not file by file', (t) => {
   t.end();
 });
 
+void t.test('where nothing is here, few are looked for, until one is', (t) => {
+  const { read, lookedFor, here, list } = reader(400);
+  list('/a');
+  const files = names(400).map((name) => `/a/${name}`);
+  for (const path of files.slice(0, 200)) read(path);
+  const few = lookedFor.length;
+  t.ok(few > 64 && few < 100, `${few} looked for`);
+  for (const path of files.slice(250)) here.add(path);
+  const asked = files.slice(200, 260).flatMap((path) => read(path));
+  t.ok(asked.filter((path) => path > '/a/f250').length <= 8, 'those that are here');
+  t.end();
+});
+
 void t.test('where all is here already, few are looked for, until one is not', (t) => {
   const { read, here, lookedFor } = reader(300);
   const all = names(300).map((name) => `/a/${name}`);

@@ -32,8 +32,9 @@ const readsInOrderMin = 2;
 // Where somebody jumped about, files follow each other by chance: a row has to be longer by as much as there were jumps.
 const jumpsCountedMax = 8;
 const readsOfListedMin = 4;
-// Where so many in a row are here already, only one of so many is looked for, until one is not.
-const hereInRowMin = 64;
+// Where so many in a row are here already, only one of so many is looked for, until one is not; and where so many are not
+// here, until one is: whoever fetches looks for each as well.
+const alikeInRowMin = 64;
 const lookedForOf = 8;
 // What is asked for at once, where the window is large.
 const atOnceBytes = 128 * 1024;
@@ -84,8 +85,9 @@ interface State {
   /** Directories none of which has anything new. */
   exhausted: readonly NodeId[] | undefined;
   askedBytes: number;
-  /** How many that are here already came one after the other. */
+  /** How many that are here already came one after the other, or that are not. */
   hereInRow: number;
+  lackingInRow: number;
   windowBytes: number;
   reads: number;
   inOrder: number;
@@ -109,6 +111,7 @@ export function openReadAhead(tree: Tree, shelf: Shelf): ReadAhead {
     exhausted: undefined,
     askedBytes: 0,
     hereInRow: 0,
+    lackingInRow: 0,
     windowBytes: windowBytesMin,
     reads: 0,
     inOrder: 0,
@@ -296,15 +299,24 @@ function isStillLacking({ lacking, shelf }: State, directory: NodeId): boolean {
   return false;
 }
 
+/** Whether an object is known to be here. */
+function isHere(state: State, want: Want): boolean {
+  const { lackingInRow, shelf } = state;
+  const isLookedFor = lackingInRow <= alikeInRowMin || lackingInRow % lookedForOf === 0;
+  const isFound = isLookedFor && shelf.isRecorded?.(want) === true;
+  state.lackingInRow = isFound ? 0 : lackingInRow + 1;
+  return isFound;
+}
+
 function ask(state: State, entry: Entry, wants: Want[]): void {
-  const { tree, shelf, asked, counts, siblings } = state;
+  const { tree, asked, counts, siblings } = state;
   if (entry.type !== 'file' || entry.size === 0 || asked.has(entry.node)) return;
   if (siblings.isAsked(entry.node)) return;
   state.hereInRow++;
-  if (state.hereInRow > hereInRowMin && state.hereInRow % lookedForOf !== 0) return;
+  if (state.hereInRow > alikeInRowMin && state.hereInRow % lookedForOf !== 0) return;
   const pieces = wantsForRange(tree, entry, 0, 1);
   const [piece] = pieces.kind === 'done' ? pieces.value : [];
-  if (piece === undefined || shelf.isRecorded?.(piece.want) === true) return;
+  if (piece === undefined || isHere(state, piece.want)) return;
   state.hereInRow = 0;
   const { bytes } = piece.want.size;
   asked.set(entry.node, { bytes, at: state.reads });
