@@ -175,6 +175,17 @@ void t.test(
   },
 );
 
+void t.test('half of the files of many directories: hardly more than a tenth is wasted', (t) => {
+  const random = seededRandom(10);
+  const sizes = directories(100, 13, random);
+  const client = reader(sizes);
+  for (const path of shuffled(paths(sizes), random).slice(0, 650)) client.read(path);
+  const waste = client.unread() / client.at.readBytes;
+  t.ok(waste < 0.12, waste.toFixed(3));
+  t.ok(client.counts.used > 120, `${client.counts.used} were used`);
+  t.end();
+});
+
 void t.test('few of a huge directory: few are looked at, at once and in all', (t) => {
   const random = seededRandom(8);
   const client = reader({ a: skewed(5000, random) });

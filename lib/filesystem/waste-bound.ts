@@ -1,7 +1,7 @@
 /**
  * How much may be asked for that perhaps nobody reads. What was asked for and not read stays below a share of what was
- * read, or below a small allowance; more than that has to be earned by what was asked for and read, and is lost again
- * when it isn't. All in plain bytes.
+ * read, or below a small allowance; at the begin more than that can be earned by what was asked for and read, and is
+ * lost again when it isn't. All in plain bytes.
  */
 export interface WasteBound {
   /** A file was read in no order, that had not been asked for. */
@@ -26,6 +26,8 @@ const earnedBytesMax = 768 * 1024;
 const earnedByUse = 16;
 // Of what was earned a read of something else takes so much.
 const lostByRead = 1 / 64;
+// It is a loan to begin with: where so much was read, the share of that has to do.
+const loanUntilBytes = 8 * 1024 * 1024;
 // What was read long ago counts for less: half of it is forgotten when it was so much.
 const rememberedBytes = 16 * 1024 * 1024;
 
@@ -56,8 +58,8 @@ export function openWasteBound(): WasteBound {
       earned = Math.max(0, earned - earnedByUse * bytes);
     },
     room(isLikely) {
-      const allowed = allowanceBytes + (isLikely ? earned : 0);
-      return Math.max(allowed, share * readBytes) - unreadBytes;
+      const loan = isLikely ? earned * Math.max(0, 1 - readBytes / loanUntilBytes) : 0;
+      return Math.max(allowanceBytes + loan, share * readBytes) - unreadBytes;
     },
   };
 }
