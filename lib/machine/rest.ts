@@ -8,33 +8,42 @@ import { createRequire } from 'node:module';
  */
 
 /** How often it is looked whether there is something to give back (ms). */
-const lookIntervalMs = 2000;
+const lookIntervalMs = 1000;
 
 /** Who used less CPU than this since the last look rests (ms). */
-const restingCpuMsMax = 50;
+const restingCpuMsMax = 30;
 
 /** Who used less than this since it rested last has no garbage that would be worth it (ms). */
 const garbageCpuMsMin = 200;
 
+/** V8 makes the room for new objects smaller only if hardly any were made within 5 s: it is told again then. */
+const collectingLooks: readonly number[] = [1, 7];
+
 /** While there is work memory is given back each time that so much was used (ms). */
-const busyCpuMsMin = 1000;
+const busyCpuMsMin = 1500;
 
 export type Chance = 'busy' | 'resting';
 
 /** Looks at the CPU time (ms) that was used so far: whether memory is to be given back, and garbage collected before. */
 export function createRestWatch(startMs: number): (usedMs: number) => Chance | undefined {
   let last = startMs;
-  let rested = startMs;
   let given = startMs;
+  let rested = startMs;
+  let restfulLooks = Infinity;
   return (usedMs) => {
     const isResting = usedMs - last < restingCpuMsMax;
     last = usedMs;
-    if (usedMs - (isResting ? rested : given) < (isResting ? garbageCpuMsMin : busyCpuMsMin))
-      return undefined;
-    given = usedMs;
-    if (!isResting) return 'busy';
-    rested = usedMs;
-    return 'resting';
+    if (!isResting) {
+      if (usedMs - given < busyCpuMsMin) return undefined;
+      given = usedMs;
+      return 'busy';
+    }
+    if (usedMs - rested >= garbageCpuMsMin) {
+      rested = given = usedMs;
+      restfulLooks = 0;
+    }
+    restfulLooks += 1;
+    return collectingLooks.includes(restfulLooks) ? 'resting' : undefined;
   };
 }
 
