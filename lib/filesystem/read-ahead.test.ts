@@ -16,14 +16,14 @@ function names(count: number): string[] {
 }
 
 /** Directories of 30 files each, none of which is here, and a client that reads them. */
-function reader(count = 30) {
+function reader(count = 30, directories: readonly string[] = ['a', 'b']) {
   const directory = (of: string): FakeEntry => ({
     children: Object.fromEntries(
       names(count).map((name) => [name, { bytes: Buffer.alloc(fileBytes, `${of}${name} `) }]),
     ),
   });
   const { tree: fake, shelf } = makeFakeTree({
-    children: { a: directory('a'), b: directory('b') },
+    children: Object.fromEntries(directories.map((name) => [name, directory(name)])),
   });
   const following = (node: number) => {
     const { entries } = value(fake.list(value(fake.parent(node)), 0, 1000));
@@ -184,6 +184,22 @@ void t.test('several readers, each in a directory of its own, get what each read
     );
   }
   t.ok(counts.used >= 4, `${counts.used} were read`);
+  t.end();
+});
+
+void t.test('who goes through directories in order gets the next one with its first file', (t) => {
+  const directories = names(24);
+  const { read } = reader(6, directories);
+  const through = directories
+    .slice(0, 8)
+    .map((name) => names(6).map((file) => read(`/${name}/${file}`)));
+  t.same(through[0]?.[0], [], 'the first one says nothing');
+  const [behind = []] = through[7] ?? [];
+  t.ok(behind.includes('/f007/f001'), behind.join(' '));
+  // From here on as one who wants a single file of each.
+  const asked = directories.slice(8).map((name) => read(`/${name}/f000`));
+  t.ok(asked.filter((each) => each.length > 0).length <= 6, 'given up soon');
+  t.same(asked.slice(-4).flat(), []);
   t.end();
 });
 

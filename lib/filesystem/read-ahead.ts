@@ -32,6 +32,10 @@ const readsInOrderMin = 2;
 // Where somebody jumped about, files follow each other by chance: a row has to be longer by as much as there were jumps.
 const jumpsCountedMax = 8;
 const readsOfListedMin = 4;
+// Who went through so many directories in order, which he did not list, gets the files of the next one with its first;
+// one in which he does not go on counts against that, and he who jumps about begins anew.
+const orderlyMin = 4;
+const orderlyMax = 8;
 // Where so many in a row are here already, only one of so many is looked for, until one is not; and where so many are not
 // here, until one is: whoever fetches looks for each as well.
 const alikeInRowMin = 64;
@@ -93,6 +97,8 @@ interface State {
   inOrder: number;
   /** Who read last goes through directories that he listed. */
   walks: boolean;
+  /** How many directories were gone through in order, as far as that is remembered. */
+  orderly: number;
   readonly chunks: ChunksAhead;
   readonly siblings: SiblingsAhead;
 }
@@ -116,6 +122,7 @@ export function openReadAhead(tree: Tree, shelf: Shelf): ReadAhead {
     reads: 0,
     inOrder: 0,
     walks: false,
+    orderly: 0,
     chunks: openChunksAhead(tree, shelf, counts),
     siblings: openSiblingsAhead(tree, shelf, counts),
   };
@@ -176,13 +183,22 @@ function noteRead(state: State, node: NodeId): void {
   const goesOn = isFirst && directory.listed && state.inOrder >= readsInOrderMin;
   const inOrderMin = readsInOrderMin + Math.min(directory.jumps, jumpsCountedMax);
   state.walks = directory.listed && state.inOrder >= inOrderMin;
-  if (!directory.queued && (directory.inOrder >= inOrderMin || goesOn)) {
+  const begins = isFirst && !directory.listed && state.orderly >= orderlyMin;
+  noteOrder(state, directory, isNext, begins);
+  if (!directory.queued && (directory.inOrder >= inOrderMin || goesOn || begins)) {
     directory.queued = true;
     state.reading.unshift({ directory: parent.value, behind: node, after: 0, page: [] });
   }
-  if (isNext || wasSibling || goesOn) return;
+  if (isNext || wasSibling || goesOn || begins) return;
   const wantsAll = directory.listed && directory.reads >= readsOfListedMin;
   state.siblings.read(node, parent.value, wantsAll);
+}
+
+/** @param directory in which a file was read just now. */
+function noteOrder(state: State, directory: Known, isNext: boolean, begins: boolean): void {
+  if (begins) state.orderly--;
+  else if (directory.reads > 1 && !isNext) state.orderly = 0;
+  else if (directory.reads === 2) state.orderly = Math.min(orderlyMax, state.orderly + 1);
 }
 
 /** @returns whether it had been asked for. */
