@@ -79,6 +79,32 @@ void t.test('who walks finds what comes next loaded, from above down', (t) => {
   t.end();
 });
 
+void t.test('a file that is waited for counts at once, and once', (t) => {
+  const files = ['a', 'b', 'c', 'd', 'e', 'f'];
+  const { ahead, node } = walking(
+    (tree) => ({
+      following: (of) => {
+        const { entries } = value(tree.list(tree.root, 0, 100));
+        return entries[entries.findIndex((it) => it.node === of) + 1]?.node;
+      },
+    }),
+    { children: Object.fromEntries(files.map((name) => [name, { bytes: Buffer.from(name) }])) },
+  );
+  for (const name of ['a', 'b']) {
+    ahead.missed(node(`/${name}`));
+    ahead.missed(node(`/${name}`));
+    ahead.read(node(`/${name}`));
+    t.same(ahead.take(1e6), []);
+  }
+  ahead.missed(node('/c'));
+  const paths = ahead.take(1e6).map(({ path }) => path);
+  t.same(paths.slice(0, 3), ['/d', '/e', '/f'], 'before it is here');
+  ahead.read(node('/c'));
+  ahead.read(node('/d'));
+  t.equal(ahead.counts.used, 1);
+  t.end();
+});
+
 void t.test('another order is followed as well; a jump elsewhere ends the walk', (t) => {
   const { ahead, loaded, list } = walking();
   list('/b');

@@ -15,6 +15,8 @@ export interface Ahead {
   shown(attributes: Entry): void;
   /** The listing of a directory came to its end. */
   listed(directory: NodeId): void;
+  /** A file is to be read from its begin, and waits for that: what follows is asked for with it. */
+  missed(node: NodeId): void;
   /** A file was read from its begin. */
   read(node: NodeId): void;
   /** A file was read behind its begin, up to `end`. */
@@ -50,6 +52,7 @@ export function openAhead(
       met(walk, directory);
       files.listed(directory);
     },
+    missed: (node) => files.missed(node),
     read: (node) => {
       const inOrder = node === reading.next;
       reading.next = tree.following(node);

@@ -81,19 +81,6 @@ void t.test('who reads on is asked for in batches, not file by file', (t) => {
   t.end();
 });
 
-void t.test('where nothing is here, few are looked for, until one is', (t) => {
-  const { read, lookedFor, here, list } = reader(400);
-  list('/a');
-  const files = names(400).map((name) => `/a/${name}`);
-  for (const path of files.slice(0, 200)) read(path);
-  const few = lookedFor.length;
-  t.ok(few > 64 && few < 100, `${few} looked for`);
-  for (const path of files.slice(250)) here.add(path);
-  const asked = files.slice(200, 260).flatMap((path) => read(path));
-  t.ok(asked.filter((path) => path > '/a/f250').length <= 8, 'those that are here');
-  t.end();
-});
-
 void t.test('where all is here already, few are looked for, until one is not', (t) => {
   const { read, here, lookedFor } = reader(300);
   const all = names(300).map((name) => `/a/${name}`);
@@ -167,6 +154,32 @@ void t.test('who listed nothing gets no other directory', (t) => {
       .slice(3)
       .map((name) => `/a/${name}`),
   );
+  t.end();
+});
+
+void t.test('what lies between two files and is not read is passed over', (t) => {
+  const file: FakeEntry = { bytes: Buffer.alloc(fileBytes, 'x') };
+  const { tree: fake, shelf } = makeFakeTree({
+    children: {
+      a: file,
+      b: { children: { below: file } },
+      c: { bytes: Buffer.alloc(0) },
+      d: file,
+      e: file,
+      f: file,
+    },
+  });
+  const { entries } = value(fake.list(fake.root, 0, 100));
+  const following = (node: number) =>
+    entries[entries.findIndex((it) => it.node === node) + 1]?.node;
+  const ahead = openReadAhead({ ...fake, following }, { ...shelf, isRecorded: () => false });
+  const read = (path: string) => {
+    ahead.read(value(fake.resolve(path)).node);
+    return ahead.take(bytesMax, []).map((want) => want.path);
+  };
+  t.same(read('/a'), []);
+  t.same(read('/d'), []);
+  t.equal(read('/e')[0], '/f');
   t.end();
 });
 

@@ -14,6 +14,8 @@ import { openSiblingsAhead, type SiblingsAhead } from './siblings-ahead.js';
 export interface ReadAhead {
   /** A client came to the end of a directory's listing. */
   listed(directory: NodeId): void;
+  /** A file is to be read from its begin, and waits for that: it counts as read. */
+  missed(node: NodeId): void;
   /** A file was read from its begin. */
   read(node: NodeId): void;
   /** A file was read behind its begin, up to `end`. */
@@ -32,14 +34,16 @@ const readsInOrderMin = 2;
 // Where somebody jumped about, files follow each other by chance: a row has to be longer by as much as there were jumps.
 const jumpsCountedMax = 8;
 const readsOfListedMin = 4;
+// Entries between two files that are not read.
+const passedOverMax = 16;
 // Who went through so many directories in order, which he did not list, gets the files of the next one with its first;
 // one in which he does not go on counts against that, and he who jumps about begins anew.
 const orderlyMin = 4;
 const orderlyMax = 8;
-// Where so many in a row are here already, only one of so many is looked for, until one is not; and where so many are not
-// here, until one is: whoever fetches looks for each as well.
-const alikeInRowMin = 64;
+// Where so many in a row are here already, only one of so many is looked for, until one is not.
+const hereInRowMin = 64;
 const lookedForOf = 8;
+const missedMax = 1024;
 // What is asked for at once, where the window is large.
 const atOnceBytes = 128 * 1024;
 // Of a large file only the first object: who opens it may want no more.
@@ -79,6 +83,8 @@ interface State {
   readonly shelf: Shelf;
   readonly counts: ReadAheadCounts;
   readonly asked: Map<NodeId, Asked>;
+  /** Files that count as read, and are waited for. */
+  readonly missed: Set<NodeId>;
   readonly directories: Map<NodeId, Known>;
   /** In directories that are being read, each in its turn. */
   readonly reading: Cursor[];
@@ -89,9 +95,8 @@ interface State {
   /** Directories none of which has anything new. */
   exhausted: readonly NodeId[] | undefined;
   askedBytes: number;
-  /** How many that are here already came one after the other, or that are not. */
+  /** How many that are here already came one after the other. */
   hereInRow: number;
-  lackingInRow: number;
   windowBytes: number;
   reads: number;
   inOrder: number;
@@ -110,6 +115,7 @@ export function openReadAhead(tree: Tree, shelf: Shelf): ReadAhead {
     shelf,
     counts,
     asked: new Map(),
+    missed: new Set(),
     directories: new Map(),
     reading: [],
     coming: [],
@@ -117,7 +123,6 @@ export function openReadAhead(tree: Tree, shelf: Shelf): ReadAhead {
     exhausted: undefined,
     askedBytes: 0,
     hereInRow: 0,
-    lackingInRow: 0,
     windowBytes: windowBytesMin,
     reads: 0,
     inOrder: 0,
@@ -131,8 +136,15 @@ export function openReadAhead(tree: Tree, shelf: Shelf): ReadAhead {
     listed: (directory) => {
       known(state, directory).listed = true;
     },
-    read: (node) => {
+    missed: (node) => {
+      if (state.missed.has(node)) return;
+      // Of those whose readers were interrupted.
+      if (state.missed.size >= missedMax) state.missed.clear();
+      state.missed.add(node);
       noteRead(state, node);
+    },
+    read: (node) => {
+      if (!state.missed.delete(node)) noteRead(state, node);
     },
     readOn: (node, offset, end) => {
       state.chunks.readOn(node, offset, end);
@@ -163,7 +175,7 @@ function noteRead(state: State, node: NodeId): void {
   state.reads++;
   const wasAsked = use(state, node);
   const wasSibling = state.siblings.use(node);
-  const isNext = wasAsked || node === directory.next;
+  const isNext = wasAsked || comesNext(state.tree, node, directory.next);
   // Who comes to another directory may be going on in order, if he has listed it.
   const isFirst = directory.reads === 0;
   if (isNext) {
@@ -192,6 +204,18 @@ function noteRead(state: State, node: NodeId): void {
   if (isNext || wasSibling || goesOn || begins) return;
   const wantsAll = directory.listed && directory.reads >= readsOfListedMin;
   state.siblings.read(node, parent.value, wantsAll);
+}
+
+/** Whether a file is this entry, or comes behind it and all between is nothing that is read: directories, links, empty files. */
+function comesNext(tree: Tree, node: NodeId, next: NodeId | undefined): boolean {
+  let at = next;
+  for (let steps = 0; steps < passedOverMax && at !== undefined && at !== node; steps++) {
+    const entry = tree.entry(at);
+    if (entry.kind !== 'done' || (entry.value.type === 'file' && entry.value.size > 0))
+      return false;
+    at = tree.following(at);
+  }
+  return at === node;
 }
 
 /** @param directory in which a file was read just now. */
@@ -230,7 +254,11 @@ function expire(state: State): void {
 function take(state: State, bytesMax: number, directories: readonly NodeId[]): readonly Want[] {
   const wants = state.chunks.take(bytesMax);
   takeInOrder(state, bytesMax, directories, wants);
-  state.siblings.take(bytesMax - state.askedBytes, wants, (node) => state.asked.has(node));
+  state.siblings.take(
+    bytesMax - state.askedBytes,
+    wants,
+    (node) => state.asked.has(node) || state.missed.has(node),
+  );
   if (wants.length > 0) state.shelf.expect?.(wants, false);
   return wants;
 }
@@ -315,24 +343,16 @@ function isStillLacking({ lacking, shelf }: State, directory: NodeId): boolean {
   return false;
 }
 
-/** Whether an object is known to be here. */
-function isHere(state: State, want: Want): boolean {
-  const { lackingInRow, shelf } = state;
-  const isLookedFor = lackingInRow <= alikeInRowMin || lackingInRow % lookedForOf === 0;
-  const isFound = isLookedFor && shelf.isRecorded?.(want) === true;
-  state.lackingInRow = isFound ? 0 : lackingInRow + 1;
-  return isFound;
-}
-
 function ask(state: State, entry: Entry, wants: Want[]): void {
-  const { tree, asked, counts, siblings } = state;
+  const { tree, shelf, asked, counts, siblings } = state;
   if (entry.type !== 'file' || entry.size === 0 || asked.has(entry.node)) return;
-  if (siblings.isAsked(entry.node)) return;
+  if (siblings.isAsked(entry.node) || state.missed.has(entry.node)) return;
   state.hereInRow++;
-  if (state.hereInRow > alikeInRowMin && state.hereInRow % lookedForOf !== 0) return;
+  if (state.hereInRow > hereInRowMin && state.hereInRow % lookedForOf !== 0) return;
   const pieces = wantsForRange(tree, entry, 0, 1);
   const [piece] = pieces.kind === 'done' ? pieces.value : [];
-  if (piece === undefined || isHere(state, piece.want)) return;
+  // Also where nothing is here: what a cursor comes to only now may have been read.
+  if (piece === undefined || shelf.isRecorded?.(piece.want) === true) return;
   state.hereInRow = 0;
   const { bytes } = piece.want.size;
   asked.set(entry.node, { bytes, at: state.reads });

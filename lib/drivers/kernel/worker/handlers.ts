@@ -195,7 +195,7 @@ export function read(call: Call, request: ReadIn): Outcome<number> {
     const { offset } = request;
     if (offset === 0) snapshot.ahead?.read(call.node);
     else snapshot.ahead?.readOn(call.node, offset, offset + outcome.value);
-  }
+  } else if (outcome.kind === 'miss' && request.offset === 0) snapshot.ahead?.missed(call.node);
   return outcome;
 }
 
