@@ -2,15 +2,12 @@ import { resolve } from 'node:path';
 import { asPinfsError, PinfsError } from '../format/errors.js';
 import type { Source } from '../source/source.js';
 import { beginWait, defaultWaitLimits, type WaitLimits } from '../source/wait.js';
-import { openCommitter } from './cache/committer.js';
-import { Disk } from './cache/disk.js';
 import { download, sourceOf, type Sources } from './fetch/download.js';
 import { countFailure, openFailures, tooLate, type Failures } from './fetch/failures.js';
 import { Batch, type Begun } from './fetch/batch.js';
 import type { Leg } from './fetch/flight.js';
 import { Flights } from './fetch/flights.js';
 import { batchLimits, flightLimits } from './fetch/limits.js';
-import { DiskFull } from './cache/full.js';
 import { checkSize } from './inflate.js';
 import { cacheUnusable } from './cache/layout.js';
 import {
@@ -21,7 +18,8 @@ import {
   type Keeper,
   type Target,
 } from './cache/keeper.js';
-import { openLower, openLowerReader, type Lower } from './cache/lower.js';
+import { openLowerReader } from './cache/lower.js';
+import { openCache } from './cache/open-cache.js';
 import {
   checkLowerCaches,
   openLowerCaches,
@@ -382,23 +380,5 @@ class DiskStore implements Store {
     if (size === undefined) return false;
     checkSize(size, want);
     return true;
-  }
-}
-
-/** A cache, or why nothing can be stored in it: what is read passes through the spare then. */
-type OpenedCache =
-  | { readonly cache: Target; readonly lower?: undefined; readonly reason?: undefined }
-  | { readonly cache?: undefined; readonly lower?: Lower | undefined; readonly reason: PinfsError };
-
-/** @throws PinfsError CACHE_UNUSABLE. */
-function openCache(directory: string, { limit, clock }: StoreOptions): OpenedCache {
-  try {
-    const lower = openLower(directory);
-    if (lower !== undefined) return { lower, reason: lower.reason };
-    const disk = new Disk(directory, limit, { clock });
-    return { cache: { disk, committer: openCommitter(disk) } };
-  } catch (thrown) {
-    if (thrown instanceof DiskFull) return { reason: thrown };
-    throw cacheUnusable(directory, thrown);
   }
 }

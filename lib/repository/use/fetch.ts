@@ -215,8 +215,8 @@ export async function fetchListed(
   const fetching: Fetching = { list, done, progress };
   const arrivals = openArrivals<Want>(repository, places, {
     came(want, isNew) {
-      // What was recorded before may be damaged since.
-      if (!isNew && !repository.store.shelf.has(want)) return false;
+      // What was recorded before is looked at.
+      if (!isNew) return false;
       countOne(fetching, want);
       return true;
     },

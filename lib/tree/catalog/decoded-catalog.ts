@@ -12,7 +12,7 @@ import {
 } from './catalog-sql.js';
 import { checkHeader, headerBytes } from './database-pages.js';
 import { databaseOf, UnusualDatabase, type RecordReader } from './database-rows.js';
-import { schemaOf, textOf } from './decoded-schema.js';
+import { schemaOf, columnText } from './decoded-schema.js';
 import { openTable, type Table } from './database-tables.js';
 import { hexOf, rowPacker } from './pack-row.js';
 import { hashBytesMax, isRowid, rowsAtOnce } from './packed-rows.js';
@@ -247,7 +247,7 @@ function countersOf(table: Table | undefined): CatalogFile['counters'] {
   for (const index of table.rowids.keys()) {
     const row = table.row(index);
     if (row.length(counter) > counterBytesMax) throw new UnusualDatabase('a long name');
-    counters.set(textOf(row, counter), row.type(value) === 'integer' ? row.integer(value) : 0n);
+    counters.set(columnText(row, counter), row.type(value) === 'integer' ? row.integer(value) : 0n);
   }
   return () => counters;
 }

@@ -56,9 +56,9 @@ function readSchemaRows(database: DatabaseBytes): {
   const roots = new Map<string, number>();
   const entries = records.from.map((_, index) => {
     row.open(records, index);
-    const [type, name, table] = [0, 1, 2].map((column) => textOf(row, column));
+    const [type, name, table] = [0, 1, 2].map((column) => columnText(row, column));
     const page = row.type(3) === 'integer' ? Number(row.integer(3)) : 0;
-    const sql = row.type(4) === 'none' ? null : textOf(row, 4);
+    const sql = row.type(4) === 'none' ? null : columnText(row, 4);
     const isLong = sql !== null && row.length(4) > schemaTextBytesMax;
     if (name === undefined || roots.has(name) || isLong) throw new UnusualDatabase('a name twice');
     roots.set(name, page);
@@ -70,7 +70,7 @@ function readSchemaRows(database: DatabaseBytes): {
 }
 
 /** @throws UnusualDatabase for what is no text. */
-export function textOf(row: RecordReader, column: number): string {
+export function columnText(row: RecordReader, column: number): string {
   if (row.type(column) !== 'text') throw new UnusualDatabase('no text');
   return row.bytes(column).toString('utf8');
 }
