@@ -29,6 +29,30 @@ void t.test('the old names of the keys of attest are taken, with a warning', asy
   t.match(await attest('--key', at('master.pub')), { code: 2, stderr: /no key is given to sign/ });
 });
 
+void t.test(
+  'a root catalog that the head brought is attested by its hash, and read by that',
+  async (t) => {
+    const work = t.testdir();
+    const at = (name: string): string => join(work, name);
+    const made = makeSmallRepository({ a: file('one') });
+    const source = made.writeTo(work);
+    const root = made.revisions.at(-1)?.rootHash.text ?? '';
+    writeFileSync(at('master.pub'), made.masterKey);
+    await pinfsInProcess(['key', 'generate', '-o', at('me')]);
+    const reading = ['--key', at('master.pub'), '--cache', at('cache')];
+    // The manifest promises its size, so that it lies in a segment; a hash alone promises none.
+    t.match(await pinfsInProcess(['cat', ...reading, source, '/a']), { code: 0, stdout: 'one' });
+    t.ok(existsSync(join(work, 'cache', 'segments')));
+    const attest = ['attest', ...reading, '--signing-key', at('me'), '-o', at('out')];
+    t.match(await pinfsInProcess([...attest, `${source}@${root}`]), { code: 0, stderr: /^$/ });
+    const given = ['--attestation', at('out'), '--signer', at('me.pub')];
+    const again = await pinfsInProcess(['cat', '--cache', at('cache'), ...given, source, '/a']);
+    t.match(again, { code: 0, stdout: 'one' }, again.stderr);
+    const fetched = await pinfsInProcess(['fetch', ...reading, '--json', `${source}@${root}`]);
+    t.match(fetched, { code: 0 }, fetched.stderr);
+  },
+);
+
 void t.test('what was attested is kept by the storage where that is asked for', async (t) => {
   const work = t.testdir();
   const at = (name: string): string => join(work, name);

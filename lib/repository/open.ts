@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { fstatSync } from 'node:fs';
 import { PinfsError } from '../format/errors.js';
 import { quietFacts, type LiveFacts } from '../filesystem/live-facts.js';
@@ -5,7 +6,7 @@ import { openFilesystem } from '../filesystem/open-filesystem.js';
 import type { SnapshotDescriptor } from '../filesystem/snapshot-descriptor.js';
 import { connectTimeoutMs } from '../source/http/http.js';
 import { sha256OfFile } from '../store/cache/read-fully.js';
-import { runOperation } from '../store/run.js';
+import { readAllOf, runOperation } from '../store/run.js';
 import { openTree } from '../tree/open-tree.js';
 import type { TreeOptions } from '../tree/tree.js';
 import { catalogBytesLeast } from './catalog-bytes.js';
@@ -162,9 +163,13 @@ function rootFailure({ pin }: Opening, error: PinfsError): PinfsError {
 }
 
 function rootSha256(opening: Opening, snapshot: ResolvedSnapshot): string {
-  const fd = opening.store.shelf.descriptor(snapshot.root);
-  if (fd === undefined) throw new PinfsError('INTERNAL', 'the root catalog left the cache');
-  return sha256OfFile(fd, fstatSync(fd, { bigint: true })).toString('hex');
+  const { shelf } = opening.store;
+  const fd = shelf.descriptor(snapshot.root);
+  if (fd !== undefined) return sha256OfFile(fd, fstatSync(fd, { bigint: true })).toString('hex');
+  // A small one has no file of its own.
+  const whole = readAllOf(shelf, snapshot.root);
+  if (whole.kind === 'done') return hash('sha256', whole.value, 'hex');
+  throw new PinfsError('INTERNAL', 'the root catalog left the cache');
 }
 
 function repositoryOf(

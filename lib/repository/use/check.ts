@@ -2,6 +2,7 @@ import { charge } from '../../eviction/amounts.js';
 import { fstatSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { ByteString } from '../../format/bytes.js';
+import { readAllOf } from '../../store/run.js';
 import { flightKey, wantKey, type Want } from '../../store/want.js';
 import type { CatalogInfo } from '../../tree/tree.js';
 import type { Repository } from '../repository.js';
@@ -138,9 +139,11 @@ export async function bytesNotKept(
 
 /** The size of a catalog that was here just now; one that is gone from the cache again has the promised one. */
 export function sizeOfCatalog({ store }: Repository, { want }: CatalogInfo): number {
+  if (want.size.kind === 'exact') return want.size.bytes;
   const fd = store.shelf.descriptor(want);
-  const promised = want.size.kind === 'exact' ? want.size.bytes : 0;
-  return fd === undefined ? promised : fstatSync(fd).size;
+  if (fd !== undefined) return fstatSync(fd).size;
+  const whole = readAllOf(store.shelf, want);
+  return whole.kind === 'done' ? whole.value.length : 0;
 }
 
 /** Begins to fetch those that were not met before, as there are places. */

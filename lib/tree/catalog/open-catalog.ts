@@ -1,11 +1,11 @@
 import { existsSync, statSync } from 'node:fs';
-import { smallObjectBytesMax } from '../../eviction/amounts.js';
 import { printable } from '../../format/bytes.js';
 import { errno } from '../../format/errno.js';
 import { asPinfsError, isMachineFault, PinfsError } from '../../format/errors.js';
 import { objectText } from '../../format/hash.js';
 import { pathDigest } from '../../format/path-hash.js';
 import { withFiles } from '../../machine/file-budget.js';
+import { readAllOf } from '../../store/run.js';
 import type { Shelf } from '../../store/shelf.js';
 import { done, failure, type Outcome } from '../../store/want.js';
 import { openCatalogFile, type CatalogFile } from './catalog-file.js';
@@ -46,11 +46,9 @@ const inSegment = 'segment';
 function openSmall(catalog: Catalog, shelf: Shelf): Outcome<OpenedCatalog> {
   const { want, fault } = catalog;
   if (fault?.file === inSegment) return failure(errno.EIO, fault.error);
-  // Nobody may have promised its size.
-  const room = Buffer.alloc(smallObjectBytesMax + 1);
-  const bytes = shelf.read(want, 0, room.length, room, 0);
-  if (bytes === undefined || bytes === room.length) return { kind: 'miss', want };
-  const opened = openChecked(catalog, room.subarray(0, bytes), inSegment);
+  const whole = readAllOf(shelf, want);
+  if (whole.kind !== 'done') return whole;
+  const opened = openChecked(catalog, whole.value, inSegment);
   if (opened.kind !== 'done') return opened;
   return done({ file: opened.value, isDecoded: false, bytes: 0, isUnchanged: () => true });
 }
