@@ -68,7 +68,7 @@ const earlyLives = new WeakMap<Worker, Early>();
 // is in use, with its own up to four times that. A tree's caches need a tenth of it (bench/million.ts).
 const memoryLimits = {
   maxOldGenerationSizeMb: 1024,
-  maxYoungGenerationSizeMb: 12,
+  maxYoungGenerationSizeMb: 6,
   codeRangeSizeMb: threadCodeMb,
 };
 
