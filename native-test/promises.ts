@@ -27,20 +27,29 @@ interface Stage {
   readonly args: readonly string[];
 }
 
-async function setUp(t: Test, driver: DriverName, made: MadeRepository = bulk): Promise<Stage> {
+/** How the mounts are that are tested. */
+interface Kind {
+  readonly driver: DriverName;
+  /** More arguments of each. */
+  readonly more: readonly string[];
+}
+
+async function setUp(t: Test, { driver, more }: Kind, made: MadeRepository = bulk): Promise<Stage> {
   const here = scene(t, driver);
   const server = await startBadServer(made.files, made.fqrn);
   t.teardown(() => server.close());
   const key = join(here.work, 'key.pub');
   writeFileSync(key, made.masterKey);
-  return { here, server, source: `${server.url}@v1`, args: ['--key', key] };
+  return { here, server, source: `${server.url}@v1`, args: ['--key', key, ...more] };
 }
 
-/** Tests them over one driver. */
-export function promises(driver: DriverName): void {
-  const test = (name: string, run: (t: Test, driver: DriverName) => Promise<void>): void => {
+/** Tests them over one driver. @param more arguments of each mount. */
+export function promises(driver: DriverName, more: readonly string[] = []): void {
+  const test = (name: string, run: (t: Test, kind: Kind) => Promise<void>): void => {
     const options = { ...needsDriver(driver), timeout: 120_000 };
-    void t.test(`${name} (${driver})`, options, (t) => run(t, driver));
+    void t.test(`${name} (${[driver, ...more].join(' ')})`, options, (t) =>
+      run(t, { driver, more }),
+    );
   };
   test('P1 what is damaged can not be read, and what could be read is right', damaged);
   test('P2 what mounted once mounts with no network', noNetwork);
@@ -53,8 +62,8 @@ export function promises(driver: DriverName): void {
 /** The hash of everything, and what went wrong; eight at a time, as each may wait for a deadline. */
 const hashes = 'cd "$1" && find . -type f | xargs -n 1 -P 8 sha256sum | LC_ALL=C sort';
 
-async function damaged(t: Test, driver: DriverName): Promise<void> {
-  const { here, server, source, args } = await setUp(t, driver);
+async function damaged(t: Test, kind: Kind): Promise<void> {
+  const { here, server, source, args } = await setUp(t, kind);
   const sound = await here.mount({ source, args, at: 'sound', cache: 'first' });
   const truth = new Set((await shell(hashes, sound)).stdout.split('\n'));
   await here.umount(sound);
@@ -76,8 +85,8 @@ async function damaged(t: Test, driver: DriverName): Promise<void> {
   t.same(new Set((await shell(hashes, mountpoint)).stdout.split('\n')), truth);
 }
 
-async function noNetwork(t: Test, driver: DriverName): Promise<void> {
-  const { here, server, source, args } = await setUp(t, driver);
+async function noNetwork(t: Test, kind: Kind): Promise<void> {
+  const { here, server, source, args } = await setUp(t, kind);
   const first = await here.mount({ source, args });
   const before = await shell(hashes, first);
   await here.umount(first);
@@ -100,8 +109,8 @@ const slow = makeSmallRepository({
   nested: nested({ file: file('in it'), link: symlink('file'), dir: directory({}) }),
 });
 
-async function deadlines(t: Test, driver: DriverName): Promise<void> {
-  const { here, server, source, args } = await setUp(t, driver, slow);
+async function deadlines(t: Test, kind: Kind): Promise<void> {
+  const { here, server, source, args } = await setUp(t, kind, slow);
   const mountpoint = await here.mount({ source, args: [...args, '--deadline', '4'] });
   server.behave(/^data\//, 'hang');
   const at = (path: string): string => `${mountpoint}/${path}`;
@@ -143,7 +152,7 @@ async function deadlines(t: Test, driver: DriverName): Promise<void> {
   t.equal(last, 'in it');
 }
 
-async function hostile(t: Test, driver: DriverName): Promise<void> {
+async function hostile(t: Test, kind: Kind): Promise<void> {
   const attributes = Object.fromEntries(
     Array.from({ length: 255 }, (_, index) => [
       `user.${String(index).padStart(250, 'k')}`,
@@ -172,7 +181,7 @@ async function hostile(t: Test, driver: DriverName): Promise<void> {
     },
     {},
   );
-  const { here, source, args } = await setUp(t, driver, made);
+  const { here, source, args } = await setUp(t, kind, made);
   const mountpoint = await here.mount({ source, args });
   await shell('cd "$1" && ls -laR . && find . -ls && tar cf /dev/null .', mountpoint);
   await shell('cd "$1" && getfattr -d -m - * .; getfattr -n user.chunk_list *', mountpoint);
@@ -195,8 +204,8 @@ async function pidOf(here: Scene, mountpoint: string): Promise<number> {
   return pid;
 }
 
-async function killedReading(t: Test, driver: DriverName): Promise<void> {
-  const { here, server, source, args } = await setUp(t, driver);
+async function killedReading(t: Test, kind: Kind): Promise<void> {
+  const { here, server, source, args } = await setUp(t, kind);
   const sound = await here.mount({ source, args, at: 'sound', cache: 'first' });
   const truth = await shell(hashes, sound);
   await here.umount(sound);
@@ -226,13 +235,13 @@ async function killedReading(t: Test, driver: DriverName): Promise<void> {
   }
 }
 
-async function killedMounting(t: Test, driver: DriverName): Promise<void> {
-  const { here, server, source, args } = await setUp(t, driver);
+async function killedMounting(t: Test, kind: Kind): Promise<void> {
+  const { here, server, source, args } = await setUp(t, kind);
   const mountpoint = here.directory('mnt');
   for (const requests of [1, 3, 5]) {
     server.reset();
     const cache = here.directory(`cache-${requests}`);
-    const options = ['mount', '--foreground', '--driver', driver, '--cache', cache, ...args];
+    const options = ['mount', '--foreground', '--driver', kind.driver, '--cache', cache, ...args];
     const child = spawn(process.execPath, [script, ...options, source, mountpoint], {
       stdio: 'ignore',
     });

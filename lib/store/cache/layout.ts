@@ -94,8 +94,14 @@ export function checkLayout(at: string, directory: string): boolean {
   const found = readSmall(join(at, 'version'));
   const isOne = hasTag(at) || (typeof found !== 'string' && exists(join(at, 'index.db')));
   if (!isOne) return false;
-  if (typeof found !== 'string') checkVersionText(found.text, directory);
+  if (typeof found !== 'string' && !isUnwritten(found.text))
+    checkVersionText(found.text, directory);
   return true;
+}
+
+/** What a power cut left of a file that was made just before: its name, and perhaps its size. */
+function isUnwritten(text: string): boolean {
+  return /^\0*$/.test(text);
 }
 
 function hasTag(at: string): boolean {
@@ -155,7 +161,8 @@ export function hasLayout(at: string): boolean {
 export function writeLayout(at: string): void {
   if (!hasTag(at)) writeNew(at, 'CACHEDIR.TAG', tag);
   const found = readSmall(join(at, 'version'));
-  if (typeof found === 'string') writeNew(at, 'version', `${layoutVersion}\n`);
+  if (typeof found === 'string' || isUnwritten(found.text))
+    writeNew(at, 'version', `${layoutVersion}\n`);
 }
 
 /** Puts a file in the place of whatever lies there, whole or not at all. */
