@@ -13,6 +13,13 @@ export interface ReadAheadCounts {
   usedBytes: number;
 }
 
+/** A file that was asked for ahead, and not read yet. */
+export interface Asked {
+  readonly bytes: number;
+  /** How many files had been read by then. */
+  readonly at: number;
+}
+
 /** The chunks of a large file that a reader who goes on in order comes to next. */
 export interface ChunksAhead {
   /** A file was read behind its begin, up to `end`. */

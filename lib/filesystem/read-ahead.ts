@@ -1,9 +1,10 @@
 import type { Shelf } from '../store/shelf.js';
 import type { Want } from '../store/want.js';
-import { wantsForRange } from '../tree/content.js';
 import type { Entry, NodeId } from '../tree/entry.js';
 import type { Tree } from '../tree/tree.js';
-import { openChunksAhead, type ChunksAhead, type ReadAheadCounts } from './chunks-ahead.js';
+import { openChunksAhead } from './chunks-ahead.js';
+import type { Asked, ChunksAhead, ReadAheadCounts } from './chunks-ahead.js';
+import { firstWant } from './reading.js';
 import { openSiblingsAhead, type SiblingsAhead } from './siblings-ahead.js';
 
 /**
@@ -70,12 +71,6 @@ interface Cursor {
   behind: NodeId | undefined;
   after: number;
   page: readonly Entry[];
-}
-
-interface Asked {
-  readonly bytes: number;
-  /** How many files had been read by then. */
-  readonly at: number;
 }
 
 interface State {
@@ -349,15 +344,14 @@ function ask(state: State, entry: Entry, wants: Want[]): void {
   if (siblings.isAsked(entry.node) || state.missed.has(entry.node)) return;
   state.hereInRow++;
   if (state.hereInRow > hereInRowMin && state.hereInRow % lookedForOf !== 0) return;
-  const pieces = wantsForRange(tree, entry, 0, 1);
-  const [piece] = pieces.kind === 'done' ? pieces.value : [];
+  const want = firstWant(tree, entry);
   // Also where nothing is here: what a cursor comes to only now may have been read.
-  if (piece === undefined || shelf.isRecorded?.(piece.want) === true) return;
+  if (want === undefined || shelf.isRecorded?.(want) === true) return;
   state.hereInRow = 0;
-  const { bytes } = piece.want.size;
+  const { bytes } = want.size;
   asked.set(entry.node, { bytes, at: state.reads });
   state.askedBytes += bytes;
   counts.asked++;
   counts.askedBytes += bytes;
-  wants.push(piece.want);
+  wants.push(want);
 }

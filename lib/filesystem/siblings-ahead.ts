@@ -1,9 +1,9 @@
 import type { Shelf } from '../store/shelf.js';
 import type { Want } from '../store/want.js';
-import { wantsForRange } from '../tree/content.js';
 import type { Entry, NodeId } from '../tree/entry.js';
 import type { Tree } from '../tree/tree.js';
-import type { ReadAheadCounts } from './chunks-ahead.js';
+import type { Asked, ReadAheadCounts } from './chunks-ahead.js';
+import { firstWant } from './reading.js';
 import { openWasteBound } from './waste-bound.js';
 
 /**
@@ -64,12 +64,6 @@ interface Look {
 interface Candidate {
   readonly node: NodeId;
   readonly bytes: number;
-}
-
-interface Asked {
-  readonly bytes: number;
-  /** How many files had been read by then. */
-  readonly at: number;
 }
 
 interface State {
@@ -243,19 +237,18 @@ function meet({ met, candidates }: State, reach: Reach, { type, size, node }: En
 function ask(state: State, node: NodeId, wants: Want[]): void {
   const { tree, shelf, counts, asked } = state;
   const entry = tree.entry(node);
-  const pieces = entry.kind === 'done' ? wantsForRange(tree, entry.value, 0, 1) : entry;
-  const [piece] = pieces.kind === 'done' ? pieces.value : [];
-  if (piece === undefined) return;
-  if (shelf.isRecorded?.(piece.want) === true) {
+  const want = entry.kind === 'done' ? firstWant(tree, entry.value) : undefined;
+  if (want === undefined) return;
+  if (shelf.isRecorded?.(want) === true) {
     state.hereInRow++;
     return;
   }
   state.hereInRow = 0;
-  const { bytes } = piece.want.size;
+  const { bytes } = want.size;
   asked.set(node, { bytes, at: state.reads });
   state.waitingBytes += bytes;
   state.bound.asked(bytes);
   counts.asked++;
   counts.askedBytes += bytes;
-  wants.push(piece.want);
+  wants.push(want);
 }
